@@ -1,0 +1,2 @@
+#![forbid(unsafe_code)]
+pub mod id; pub mod time; pub mod rng;

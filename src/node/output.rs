@@ -1,0 +1,278 @@
+//! What a node asks of its driver, and what it tells its owner. Every type is small and `Copy`.
+
+use crate::id::FileId;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Names one swarm of a node: slot and generation, so that a stale key finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SwarmKey {
+    /// Place in the node's slab.
+    pub slot: u32,
+    /// Which use of the place.
+    pub generation: u32,
+}
+
+/// Names one stream of a node: slot and generation, so that a stale key finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey {
+    /// Place in the node's slab.
+    pub slot: u32,
+    /// Which use of the place.
+    pub generation: u32,
+}
+
+/// A datagram that stands in the driver's buffer, to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// Its bytes, from the start of the buffer.
+    pub size: usize,
+}
+
+/// Consecutive bytes of one entry of a swarm's file, as it lies on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileRange {
+    /// Whose file.
+    pub swarm: SwarmKey,
+    /// Index of the manifest's entry; a single file is entry 0.
+    pub entry: u32,
+    /// Bytes into the entry.
+    pub offset: u64,
+    /// Bytes, at least 1.
+    pub length: u32,
+}
+
+/// The next thing that a stream has to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunk {
+    /// What `Node::bytes` gives. With `more`, a file range follows at once (send with `MSG_MORE`).
+    Bytes {
+        /// A file range follows.
+        more: bool,
+    },
+    /// A range of a file on disk, for `sendfile`.
+    File(FileRange),
+}
+
+/// Work for the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Open a connection; the answer is `handle_connected`, or `handle_closed` when it fails.
+    Connect {
+        /// The stream that the node has made for it.
+        stream: StreamKey,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// The stream has something to send: ask `poll_send`.
+    Send(StreamKey),
+    /// The node has freed the stream: send what `last_words` gives if the socket takes it at once, then
+    /// deregister, close and free. There is no answer.
+    Close(StreamKey),
+    /// Make or find the place of a fetched file (free space, `NAME.part`, `fallocate`); the answer is
+    /// `handle_prepared`. The manifest is known.
+    Prepare(SwarmKey),
+    /// Write `range.length` bytes, which begin at `start` of the buffer last given to
+    /// `handle_received`, to the range; the answer is `handle_written`.
+    Write {
+        /// Where the bytes belong.
+        range: FileRange,
+        /// Where they are in the receive buffer.
+        start: u32,
+        /// The shard that they are part of.
+        shard: u32,
+    },
+    /// Make a fetched file durable under its final name (`fdatasync`, rename, `fsync` of the folder);
+    /// the answer is `handle_finished`.
+    Finish(SwarmKey),
+}
+
+/// What the driver found where a fetched file belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// Nothing: the files are new and hold no shard.
+    Fresh,
+    /// An unfinished fetch, which may hold some shards.
+    Partial,
+    /// Files of the right sizes under the final name, which may hold every shard.
+    Final,
+}
+
+/// How disk work failed. The driver logs the operation, the path and the system's own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskError {
+    /// The file and the reserve do not fit.
+    NoSpace,
+    /// Something else stands under the final name.
+    Exists,
+    /// A file or folder is not there.
+    NotFound,
+    /// No permission.
+    Denied,
+    /// The file is shorter than it was.
+    Truncated,
+    /// The file is not the one that was opened first, or was edited since.
+    Changed,
+    /// Anything else.
+    Failed,
+}
+
+/// Why a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The connection could not be made, or broke.
+    Lost,
+    /// Neither side had anything that the other lacked.
+    Done,
+    /// The other node said why.
+    Closed(crate::wire::frame::CloseReason),
+    /// It did not answer in time.
+    Timeout,
+    /// It broke the protocol.
+    Protocol,
+    /// It is this node itself, or there is another stream to it.
+    Duplicate,
+    /// It sent wrong bytes.
+    Corrupt,
+    /// This node stops or gives the file up.
+    Stopped,
+}
+
+/// Why a swarm has failed. The file's data and journal are left for the next try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Lookups found no provider, though `asked` nodes answered.
+    Nobody {
+        /// Nodes that answered the last lookup.
+        asked: u32,
+    },
+    /// There is no node to ask and no provider in the link.
+    NoContacts,
+    /// The disk.
+    Disk(DiskError),
+    /// The final name holds a file of the right size with other content.
+    OtherFile,
+    /// The files to share cannot be put into a manifest (a name or a size breaks a limit).
+    Manifest(crate::wire::ManifestError),
+}
+
+/// News for the node's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The routing table has its first contacts.
+    Joined {
+        /// Contacts in the table.
+        contacts: u32,
+    },
+    /// A bootstrap node has not answered; the node keeps trying.
+    BootstrapSilent {
+        /// Its address.
+        address: SocketAddr,
+        /// Tries so far.
+        attempts: u32,
+    },
+    /// A share is hashed and served from now on.
+    Shared {
+        /// Its swarm.
+        swarm: SwarmKey,
+        /// Its id.
+        file: FileId,
+    },
+    /// This node has been announced as provider of a file.
+    Announced {
+        /// The file.
+        file: FileId,
+        /// How many nodes hold the record.
+        stored: u32,
+    },
+    /// A lookup for providers has ended.
+    Lookup {
+        /// What was looked up.
+        file: FileId,
+        /// Length of the longest chain of contacts followed: 1 means that a contact of ours was enough.
+        hops: u32,
+        /// Nodes asked.
+        asked: u32,
+        /// Nodes that answered.
+        answered: u32,
+        /// Different providers found.
+        providers: u32,
+        /// From its start to its end.
+        took: Duration,
+    },
+    /// A stream is open and its other end has the same file.
+    Connected {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// The other end.
+        address: SocketAddr,
+    },
+    /// A stream of a swarm has ended.
+    Disconnected {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// The other end.
+        address: SocketAddr,
+        /// Why.
+        reason: Ended,
+    },
+    /// A manifest has been fetched and verified.
+    Manifest {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// Who sent it.
+        from: SocketAddr,
+    },
+    /// The data found on disk has been verified.
+    Resumed {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// Shards that are right.
+        held: u32,
+    },
+    /// A shard failed verification: it is fetched again.
+    Corrupt {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// The shard.
+        shard: u32,
+        /// Who sent it.
+        from: SocketAddr,
+    },
+    /// A shared file is not what was hashed any more: it is no longer served.
+    Changed {
+        /// The swarm.
+        swarm: SwarmKey,
+    },
+    /// Every shard has verified, and the file stands under its final name.
+    Complete {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// It was complete before this fetch.
+        already: bool,
+    },
+    /// The swarm has failed and is gone.
+    Failed {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// Why.
+        cause: Failure,
+    },
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DiskError::NoSpace => "not enough free space",
+            DiskError::Exists => "another file has that name",
+            DiskError::NotFound => "no such file or folder",
+            DiskError::Denied => "permission denied",
+            DiskError::Truncated => "the file is shorter than it was",
+            DiskError::Changed => "the file has changed",
+            DiskError::Failed => "the disk failed",
+        })
+    }
+}

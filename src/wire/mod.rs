@@ -1,0 +1,52 @@
+//! What goes over the network: datagrams, stream frames, the manifest, and links.
+//!
+//! Every module here has one form: a byte ruler, a plain value (`Datagram`, `Frame`, `Manifest`,
+//! `Link`), `parse` and `emit`. There is exactly one encoding of each value: trailing bytes, reserved
+//! bits that are not zero and wrong lengths are errors, and an error is a small `Copy` enum that names
+//! the field. Nothing here does I/O, and nothing is allocated for a size that a peer claims.
+//!
+//! Numbers are big-endian. Native datagrams and frames begin with a byte ≥ 0x80, because one port may
+//! come to carry other dialects, told apart by the first byte: `d` is KRPC (BEP 5), 0x13 a BitTorrent
+//! handshake (BEP 3), `G`, `H` and `P` HTTP.
+//!
+//! The CRC-32 of every datagram and frame is seeded with the network's name ([`Network`]), so nodes of
+//! different networks drop each other's packets as damaged. It detects damage; it proves nothing.
+
+pub mod address;
+pub mod bencode;
+pub mod datagram;
+pub mod frame;
+pub mod link;
+pub mod manifest;
+pub mod name;
+pub mod reader;
+
+pub use datagram::{Body, Contact, Cookie, Datagram, DatagramError, RpcId, Token};
+pub use frame::{Frame, FrameError, Header};
+pub use link::Link;
+pub use manifest::{Entry, Manifest, ManifestError};
+
+/// The seed of all CRCs of one network: the CRC-32 of its name's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(u32);
+
+impl Network {
+    /// The name of the network that nodes join unless told otherwise.
+    pub const DEFAULT_NAME: &str = "sprat";
+
+    /// The network called `name`. Any text is a name, and names that differ make networks that
+    /// do not talk (but for one chance in 2^32: a name is no secret).
+    pub fn named(name: &str) -> Network {
+        Network(crc32fast::hash(name.as_bytes()))
+    }
+
+    /// The CRC-32 of the parts, one after the other, in this network.
+    pub fn crc(self, parts: &[&[u8]]) -> u32 {
+        // The seed goes in as data: `Hasher::new_with_initial(seed)` would give CRC 0 to an empty
+        // message in a network whose name hashes to 0.
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.0.to_be_bytes());
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.finalize()
+    }
+}

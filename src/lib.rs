@@ -1,2 +1,9 @@
+//! sprat: a file distribution network of small computers.
+
 #![forbid(unsafe_code)]
-pub mod id; pub mod time; pub mod rng;
+
+pub mod id;
+pub mod limits;
+pub mod rng;
+pub mod time;
+pub mod wire;

@@ -116,7 +116,7 @@ pub struct Contact {
 }
 
 /// 160 random bits that a request carries and its reply echoes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RpcId(pub [u8; 20]);
 
 /// Proof that the bearer receives what is sent to its address; `Cookie::NONE` proves nothing.
@@ -838,6 +838,12 @@ fn write_seen(writer: &mut Writer<'_>, seen: &Seen) {
 fn write_contact(writer: &mut Writer<'_>, contact: &Contact) {
     writer.put(&contact.id.0.0);
     address::write(writer, contact.address);
+}
+
+impl fmt::Debug for RpcId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&Id(self.0), f)
+    }
 }
 
 impl fmt::Display for DatagramError {

@@ -6,6 +6,9 @@
 //! `Debug` text, which may take several lines), or with `error:` and the error it must be refused with.
 //! Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
 
+#[macro_use]
+mod every;
+
 use sprat::wire::bencode::Decoder;
 use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Header, Manifest, ManifestError};
 use sprat::wire::{Network, datagram, frame};
@@ -15,16 +18,6 @@ use std::path::{Path, PathBuf};
 
 /// What a buffer is filled with before something is emitted into it.
 const FILL: u8 = 0xa5;
-
-/// The variants of an enum, by name. One that is left out breaks the build.
-macro_rules! every {
-    ($type:ty: $($variant:ident)*) => {{
-        fn _all_are_named(value: $type) {
-            match value { $(<$type>::$variant => {})* }
-        }
-        [$(stringify!($variant)),*].into_iter().collect::<BTreeSet<&str>>()
-    }};
-}
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -99,8 +92,8 @@ impl Fixture {
 /// Runs each fixture of a folder. `parse` gives the kind, the `Debug` text and the bytes emitted again.
 fn check<E: Debug>(
     name: &str,
-    kinds: BTreeSet<&str>,
-    errors: BTreeSet<&str>,
+    kinds: BTreeSet<String>,
+    errors: BTreeSet<String>,
     parse: impl Fn(&[u8]) -> Result<(String, String, Vec<u8>), E>,
 ) {
     let mut missing: BTreeSet<String> = kinds.iter().map(|kind| format!("kind {kind}")).collect();

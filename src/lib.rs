@@ -1,5 +1,7 @@
-//! (crate root; the other parts add their lines)
+//! sprat: a file distribution network of small computers.
+
 #![forbid(unsafe_code)]
+
 pub mod id;
 pub mod kad;
 pub mod limits;

@@ -192,33 +192,35 @@ impl Reactor {
     /// Shares a file or folder from where it lies: walks it, and begins to hash it.
     ///
     /// # Errors
-    /// When something in it cannot be read, or is neither a file nor a folder.
+    /// When something in it cannot be read, or is neither a file nor a folder; when there are too many
+    /// swarms.
     pub fn share(&mut self, path: &Path) -> Result<SwarmKey, Error> {
         let (walked, spec) = disk::walk(path)?;
         let swarm = self.node.share(self.clock.now(), spec);
-        // The node may answer with a swarm that it has already: that one's place stays.
-        if !self.disk.knows(swarm) {
-            self.disk.share(swarm, walked);
-        }
+        let swarm = swarm.ok_or_else(|| too_many(format!("share {}", path.display())))?;
+        self.disk.share(swarm, walked);
         self.settle();
         Ok(swarm)
     }
 
     /// Fetches a file, whose manifest and first providers may be known. When it is complete, it stands
     /// under its final name; until then its bytes are beside it, in `NAME.part`.
+    ///
+    /// # Errors
+    /// When there are too many swarms.
     pub fn fetch(
         &mut self,
         file: FileId,
         manifest: Option<Manifest>,
         providers: &[SocketAddr],
         output: &OutputPath,
-    ) -> SwarmKey {
-        let swarm = self.node.fetch(self.clock.now(), file, manifest, providers);
-        if !self.disk.knows(swarm) {
-            self.disk.fetch(swarm, output.clone());
-        }
+    ) -> Result<SwarmKey, Error> {
+        let now = self.clock.now();
+        let swarm = self.node.fetch(now, file, manifest, providers);
+        let swarm = swarm.ok_or_else(|| too_many(format!("fetch {file}")))?;
+        self.disk.fetch(swarm, output.clone());
         self.settle();
-        swarm
+        Ok(swarm)
     }
 
     /// Turns the loop until the node has news, `until` has come, or a signal arrives. It turns at least
@@ -273,4 +275,8 @@ impl Reactor {
             }
         }
     }
+}
+
+fn too_many(doing: String) -> Error {
+    Error::because(doing, "this node has as many files as it can")
 }

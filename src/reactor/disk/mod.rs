@@ -105,11 +105,6 @@ impl Disk {
         self.jobs.retain(|job| job.swarm() != swarm);
     }
 
-    /// Whether the swarm has a place here.
-    pub fn knows(&self, swarm: SwarmKey) -> bool {
-        self.find(swarm).is_some()
-    }
-
     /// The final path of a fetch (none before its manifest is known), the source path of a share.
     pub fn path(&self, swarm: SwarmKey) -> Option<&Path> {
         let path = self.find(swarm)?.path.as_path();

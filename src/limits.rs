@@ -120,8 +120,8 @@ pub const PATIENCE_PARTIAL: Duration = Duration::from_secs(60);
 pub const DATAGRAMS_PER_TURN: usize = 64;
 /// Connections accepted in one turn, for the same reason.
 pub const ACCEPTS_PER_TURN: usize = 8;
-/// Operations (receives, and sends, each) on one stream in one turn: with the bytes below, what one stream may
-/// hold the others up.
+/// Operations (receives, and sends, each) on one stream in one turn: with the bytes below, what one
+/// stream may hold the others up.
 pub const STREAM_OPERATIONS_PER_TURN: usize = 16;
 /// Bytes received, and sent, on one stream in one turn: 4 ms of a gigabit link.
 pub const STREAM_BYTES_PER_TURN: usize = 512 * 1024;
@@ -138,10 +138,11 @@ pub const LISTEN_ADDRESSES_MAX: usize = 16;
 pub const FREE_PORT_TRIES: usize = 64;
 /// Connections that the kernel queues for us: more than are accepted in 30 turns.
 pub const ACCEPT_BACKLOG: i32 = 256;
-/// Readiness events taken from the kernel at once: every socket of a node, so that one `poll` suffices.
+/// Readiness events taken from the kernel at once: every socket of a node, so that one `poll`
+/// suffices.
 pub const POLL_EVENTS_MAX: usize = 128;
-/// Descriptors of shared and fetched files that are kept open: one a stream would be the most of use,
-/// but the ordinary limit of a process is 1,024 and small hosts set it lower.
+/// Descriptors of shared and fetched files that are kept open: one a stream would be the most of
+/// use, but the ordinary limit of a process is 1,024 and small hosts set it lower.
 pub const OPEN_FILES_MAX: usize = 32;
 /// The block of a fetched file whose write-back is started as soon as its end has been written: the
 /// closing `fdatasync` is then short, and the disk still sees long writes.

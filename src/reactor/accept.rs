@@ -1,9 +1,10 @@
 //! The TCP listeners, and what to do when there is no descriptor left.
 //!
-//! `accept` on `EMFILE` leaves the connection in the kernel's queue and, edge-triggered, no event comes
-//! again. So one descriptor is kept in reserve: it is given up, the connection accepted and closed at
-//! once (its other end learns at once that it is not wanted), and the reserve taken anew. When even that
-//! fails, the listeners are tried again after 200 ms and after each connection that we close.
+//! `accept` on `EMFILE` leaves the connection in the kernel's queue and, edge-triggered, no event
+//! comes again. So one descriptor is kept in reserve: it is given up, the connection accepted and
+//! closed at once (its other end learns at once that it is not wanted), and the reserve taken anew.
+//! When even that fails, the listeners are tried again after 200 ms and after each connection that
+//! we close.
 //!
 //! Invariant: a listener counts as ready until it has said `WouldBlock`, or until `retry_at`.
 

@@ -26,8 +26,8 @@ impl Clock {
 
 /// How long to sleep for a deadline: zero when it has passed.
 ///
-/// The longest sleep is a minute, not a second: an idle node may wake at most every other second, the
-/// clock is monotonic, and every deadline is known before the sleep, so nothing is gained from
+/// The longest sleep is a minute, not a second: an idle node may wake at most every other second,
+/// the clock is monotonic, and every deadline is known before the sleep, so nothing is gained from
 /// looking more often.
 pub fn sleep(now: Instant, deadline: Option<Instant>) -> Duration {
     let Some(deadline) = deadline else {

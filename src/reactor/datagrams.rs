@@ -98,8 +98,8 @@ impl Datagrams {
         self.waiting.is_some()
     }
 
-    /// Receives one datagram into `buffer`, which has room for one byte more than the longest: Linux
-    /// cuts a longer one without a word, and the byte too many tells.
+    /// Receives one datagram into `buffer`, which has room for one byte more than the longest:
+    /// Linux cuts a longer one without a word, and the byte too many tells.
     pub fn receive(&mut self, buffer: &mut [u8; DATAGRAM_SIZE_MAX + 1]) -> Received {
         let count = self.sockets.len();
         let first = self.next;

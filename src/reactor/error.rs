@@ -1,7 +1,8 @@
 //! The machine's failures: what was being done, to which path or address, and what the system said.
 //!
-//! Not here: a peer's faults (small `Copy` errors of `wire`, and counters) and our own (assertions).
-//! Invariant: an [`Error`] names the operation and its object, so that it can be printed as it is.
+//! Not here: a peer's faults (small `Copy` errors of `wire`, and counters) and our own
+//! (assertions). Invariant: an [`Error`] names the operation and its object, so that it can be
+//! printed as it is.
 
 use std::fmt;
 use std::io;

@@ -1,8 +1,9 @@
 //! Where a node listens: UDP and TCP on one port number, and which socket reaches whom.
 //!
-//! A node has one port, because it announces one: every address it listens on has the same. A wildcard
-//! IPv6 socket serves IPv4 too (mapped addresses) unless an IPv4 address is listened on as well.
-//! Invariant: addresses are canonical everywhere outside the system calls: IPv4 is never shown as mapped.
+//! A node has one port, because it announces one: every address it listens on has the same. A
+//! wildcard IPv6 socket serves IPv4 too (mapped addresses) unless an IPv4 address is listened on as
+//! well. Invariant: addresses are canonical everywhere outside the system calls: IPv4 is never
+//! shown as mapped.
 
 use super::error::Error;
 use crate::limits::{ACCEPT_BACKLOG, FREE_PORT_TRIES, LISTEN_ADDRESSES_MAX};
@@ -78,7 +79,8 @@ fn no_ipv6(error: &io::Error) -> bool {
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// Binds UDP and TCP. A free port (0) is taken by TCP, and may be another's for UDP: then the next one.
+/// Binds UDP and TCP. A free port (0) is taken by TCP, and may be another's for UDP: then the next
+/// one.
 fn bind_both(address: SocketAddr, dual_stack: bool) -> io::Result<Bound> {
     let tries = if address.port() == 0 {
         FREE_PORT_TRIES
@@ -147,8 +149,8 @@ pub fn for_socket(local: SocketAddr, to: SocketAddr) -> SocketAddr {
 /// Which of the addresses listened on to send from.
 ///
 /// It must be of the other's family (a wildcard IPv6 address is of both), and one bound to loopback
-/// reaches loopback only. Among the rest the one wins that shares most leading bits with `to` (as in
-/// RFC 6724, rule 9), because that is the network where a reply is expected; then the first.
+/// reaches loopback only. Among the rest the one wins that shares most leading bits with `to` (as
+/// in RFC 6724, rule 9), because that is the network where a reply is expected; then the first.
 pub fn route(locals: &[SocketAddr], to: SocketAddr) -> Option<usize> {
     let reach = |local: &SocketAddr| -> Option<u32> {
         match (local.ip(), to.ip()) {

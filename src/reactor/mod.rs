@@ -2,12 +2,13 @@
 //!
 //! Read `turn` next (the loop), then `transfer` (one stream), then whichever source is of interest:
 //! `datagrams`, `accept`, `streams`, `disk`, `signals`. The reactor decides nothing about the
-//! network: it gives the node one fact, does what the node then asks for, and sleeps until an event or
-//! the node's deadline.
+//! network: it gives the node one fact, does what the node then asks for, and sleeps until an event
+//! or the node's deadline.
 //!
-//! Invariants: nothing here waits but the poll, and disk work in short pieces; every fact is followed by
-//! the node's outputs before the next fact (so a write's bytes still stand in the receive buffer);
-//! a readiness that was reported is used up to `WouldBlock` or remembered for the next turn.
+//! Invariants: nothing here waits but the poll, and disk work in short pieces; every fact is
+//! followed by the node's outputs before the next fact (so a write's bytes still stand in the
+//! receive buffer); a readiness that was reported is used up to `WouldBlock` or remembered for the
+//! next turn.
 
 mod accept;
 mod clock;
@@ -49,7 +50,8 @@ use throttle::Throttle;
 /// How a reactor and its node are set up.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Where to listen, UDP and TCP alike, all on one port (0: a free one). Empty: every address, port 4160.
+    /// Where to listen, UDP and TCP alike, all on one port (0: a free one). Empty: every address,
+    /// port 4160.
     pub listen: Vec<SocketAddr>,
     /// The node's network.
     pub network: Network,
@@ -192,8 +194,8 @@ impl Reactor {
     /// Shares a file or folder from where it lies: walks it, and begins to hash it.
     ///
     /// # Errors
-    /// When something in it cannot be read, or is neither a file nor a folder; when there are too many
-    /// swarms.
+    /// When something in it cannot be read, or is neither a file nor a folder; when there are too
+    /// many swarms.
     pub fn share(&mut self, path: &Path) -> Result<SwarmKey, Error> {
         let (walked, spec) = disk::walk(path)?;
         let swarm = self.node.share(self.clock.now(), spec);
@@ -203,8 +205,8 @@ impl Reactor {
         Ok(swarm)
     }
 
-    /// Fetches a file, whose manifest and first providers may be known. When it is complete, it stands
-    /// under its final name; until then its bytes are beside it, in `NAME.part`.
+    /// Fetches a file, whose manifest and first providers may be known. When it is complete, it
+    /// stands under its final name; until then its bytes are beside it, in `NAME.part`.
     ///
     /// # Errors
     /// When there are too many swarms.
@@ -223,8 +225,9 @@ impl Reactor {
         Ok(swarm)
     }
 
-    /// Turns the loop until the node has news, `until` has come, or a signal arrives. It turns at least
-    /// once unless news are at hand, so a time that has passed is a way to look without waiting.
+    /// Turns the loop until the node has news, `until` has come, or a signal arrives. It turns at
+    /// least once unless news are at hand, so a time that has passed is a way to look without
+    /// waiting.
     ///
     /// # Errors
     /// When the system's `poll` fails, after which nothing can go on.

@@ -1,14 +1,15 @@
-//! The state folder: what a node keeps across restarts, and the lock that keeps a second node off it.
+//! The state folder: what a node keeps across restarts, and the lock that keeps a second node off
+//! it.
 //!
 //! ```text
-//!  DIR/lock                      locked (flock) while a process uses DIR; holds its process id as text
-//!  DIR/node-id                   magic "sprat-id" 8, version 1, node id 20, CRC-32 of these 4
+//!  DIR/lock                        flock held while a process uses DIR; holds its process id as text
+//!  DIR/node-id                     magic "sprat-id" 8, version 1, node id 20, CRC-32 of these 4
 //!  DIR/manifests/<40 hex>.torrent  a fetch's manifest as a metainfo file (BEP 3)
 //! ```
 //!
-//! Every file is written beside its place, synced, renamed, and the folder synced, so a power cut leaves
-//! the old or the new one. A damaged file is replaced; one of a newer version is refused and left alone.
-//! Invariant: no two processes hold one [`StateDir`] at a time.
+//! Every file is written beside its place, synced, renamed, and the folder synced, so a power cut
+//! leaves the old or the new one. A damaged file is replaced; one of a newer version is refused and
+//! left alone. Invariant: no two processes hold one [`StateDir`] at a time.
 
 use super::error::Error;
 use crate::id::{FileId, ID_SIZE, Id, NodeId};
@@ -207,7 +208,8 @@ fn emit_node_id(id: NodeId) -> [u8; NODE_ID_SIZE] {
 }
 
 fn parse_node_id(bytes: &[u8]) -> Result<NodeId, Unread> {
-    // A newer version keeps the magic, the version's place and the CRC at the end; nothing else is known.
+    // A newer version keeps the magic, the version's place and the CRC at the end; nothing else is
+    // known.
     let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Unread::Damaged)?;
     if body.len() < ID_AT
         || !body.starts_with(MAGIC)

@@ -10,8 +10,9 @@
 //! ```
 //!
 //! Not here: what is sent. Invariants: a slot holds one generation at a time, and a key or token of
-//! another finds nothing; a stream counts as readable (writable) until the socket has said `WouldBlock`;
-//! a stream is on the ready list at most once; `close` is the only end of a connection.
+//! another finds nothing; a stream counts as readable (writable) until the socket has said
+//! `WouldBlock`; a stream is on the ready list at most once; `close` is the only end of a
+//! connection.
 
 use super::token::Source;
 use crate::limits::STREAMS_MAX;
@@ -133,8 +134,8 @@ impl Streams {
         Some(key)
     }
 
-    /// Deregisters, closes and frees, in this order: the only end of a connection. False if there is
-    /// none under this key.
+    /// Deregisters, closes and frees, in this order: the only end of a connection. False if there
+    /// is none under this key.
     pub fn close(&mut self, registry: &Registry, key: StreamKey) -> bool {
         let Some(stream) = self.find(key) else {
             return false;
@@ -152,8 +153,8 @@ impl Streams {
 }
 
 impl Stream {
-    /// Whether the connection that was begun stands; an error if it could not be made. Events may be
-    /// spurious, so only the socket itself can say.
+    /// Whether the connection that was begun stands; an error if it could not be made. Events may
+    /// be spurious, so only the socket itself can say.
     pub fn is_established(&self) -> io::Result<bool> {
         if let Some(error) = self.socket.take_error()? {
             return Err(error);

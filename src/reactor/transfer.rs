@@ -1,8 +1,9 @@
-//! One stream's share of a turn: receive, then send, each until `WouldBlock` or the end of its budget.
+//! One stream's share of a turn: receive, then send, each until `WouldBlock` or the end of its
+//! budget.
 //!
-//! Payload never passes through memory of its own: received bytes are handed to the node from the one
-//! receive buffer, and shards go out from the file with `sendfile`. Invariant: a stream whose budget
-//! ended before `WouldBlock` is on the ready list again.
+//! Payload never passes through memory of its own: received bytes are handed to the node from the
+//! one receive buffer, and shards go out from the file with `sendfile`. Invariant: a stream whose
+//! budget ended before `WouldBlock` is on the ready list again.
 
 use super::Reactor;
 use crate::limits::{STREAM_BYTES_PER_TURN, STREAM_OPERATIONS_PER_TURN};
@@ -202,7 +203,8 @@ impl Reactor {
         self.settle();
     }
 
-    /// The node has ended the stream: sends its last words if the socket takes them at once, and frees it.
+    /// The node has ended the stream: sends its last words if the socket takes them at once, and
+    /// frees it.
     pub(super) fn close(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.find(key) else {
             return;

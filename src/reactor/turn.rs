@@ -6,10 +6,10 @@
 //!   └──────────── zero timeout if a budget ended first, else until the deadline ◄─────────┘
 //! ```
 //!
-//! mio is edge-triggered: an event says once that a source became ready. So events only set marks here, and
-//! a mark is cleared by `WouldBlock` alone; what a budget leaves over is taken up in the next turn without
-//! sleeping. Everything but readable and writable (closed halves, errors) is a hint that the next
-//! operation finds out by itself.
+//! mio is edge-triggered: an event says once that a source became ready. So events only set marks
+//! here, and a mark is cleared by `WouldBlock` alone; what a budget leaves over is taken up in the
+//! next turn without sleeping. Everything but readable and writable (closed halves, errors) is a
+//! hint that the next operation finds out by itself.
 
 use super::accept::Accepted;
 use super::clock::sleep;
@@ -73,7 +73,8 @@ impl Reactor {
             || self.reading
     }
 
-    /// Marks what the events name as ready. An event may be spurious, and one source may have several.
+    /// Marks what the events name as ready. An event may be spurious, and one source may have
+    /// several.
     fn note_events(&mut self) {
         let mut writable_datagrams = false;
         for event in &self.events {
@@ -168,7 +169,8 @@ impl Reactor {
         }
     }
 
-    /// One step of a job, and a few background reads. Whatever is left waits until the network was served.
+    /// One step of a job, and a few background reads. Whatever is left waits until the network was
+    /// served.
     fn work_on_disk(&mut self) {
         if let Some((swarm, done)) = self.disk.step() {
             let now = self.clock.now();

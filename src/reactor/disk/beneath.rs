@@ -1,8 +1,9 @@
 //! Opening files beneath a folder, and nowhere else.
 //!
-//! Paths come from manifests, hence from strangers. The names are checked by `wire`, and here the system
-//! itself is told not to leave the folder and not to follow a link on the way (`openat2`, Linux 5.6).
-//! Where it cannot, or a sandbox forbids it, each component is opened without following links.
+//! Paths come from manifests, hence from strangers. The names are checked by `wire`, and here the
+//! system itself is told not to leave the folder and not to follow a link on the way (`openat2`,
+//! Linux 5.6). Where it cannot, or a sandbox forbids it, each component is opened without following
+//! links.
 //!
 //! Invariant: what is opened is a regular file whose every folder below `root` is a real folder.
 
@@ -54,7 +55,8 @@ pub fn open(root: &Path, path: &Path, access: Access) -> io::Result<File> {
     }
 }
 
-/// Opens a folder, for what lies beneath it or to sync it. The owner named it, so links are followed.
+/// Opens a folder, for what lies beneath it or to sync it. The owner named it, so links are
+/// followed.
 pub fn folder(path: &Path) -> io::Result<OwnedFd> {
     // The parent of a bare name is the empty path.
     let path = if path.as_os_str().is_empty() {
@@ -78,7 +80,8 @@ fn make_folders(root: &OwnedFd, path: &Path) -> io::Result<()> {
     descend(root, path, true).map(drop)
 }
 
-/// Opens the folders of `path` one by one, making them if asked; its last folder (none: `root`) and name.
+/// Opens the folders of `path` one by one, making them if asked; its last folder (none: `root`) and
+/// name.
 fn descend<'a>(
     root: &OwnedFd,
     path: &'a Path,

@@ -1,7 +1,7 @@
 //! Open files, at most `OPEN_FILES_MAX`: the one used longest ago is closed for the next.
 //!
-//! A scan over 32 places is cheaper than anything clever, and each hit saves an `open`. Not here: which
-//! file is which, and whether it is still the same one.
+//! A scan over 32 places is cheaper than anything clever, and each hit saves an `open`. Not here:
+//! which file is which, and whether it is still the same one.
 
 use crate::limits::OPEN_FILES_MAX;
 use crate::node::SwarmKey;

@@ -1,7 +1,7 @@
 //! How a fetch's place is made, and how a finished fetch becomes durable: both in steps.
 //!
-//! A folder may hold 32,768 files, and a `fsync` may take a second on an SD card, so each turn of the loop
-//! does one step and then serves the network.
+//! A folder may hold 32,768 files, and a `fsync` may take a second on an SD card, so each turn of
+//! the loop does one step and then serves the network.
 //!
 //! ```text
 //!  prepare:  resolve ──► final name there? ──► sizes right ─────────────► Final
@@ -10,8 +10,9 @@
 //!  finish:   fdatasync each file ──► fsync each folder ──► rename ──► fsync parent
 //! ```
 //!
-//! Invariants: nothing is renamed before everything in it is synced; a rename never replaces anything; an
-//! existing `NAME.part` is taken over as it is (its bytes are verified by the node) but for its size.
+//! Invariants: nothing is renamed before everything in it is synced; a rename never replaces
+//! anything; an existing `NAME.part` is taken over as it is (its bytes are verified by the node)
+//! but for its size.
 
 use super::Disk;
 use super::beneath::{self, Access};
@@ -106,7 +107,11 @@ impl Disk {
         let store = self
             .find_mut(swarm)
             .expect("a fetch is known before it is prepared");
-        let entry = |(path, size)| Entry { path: PathBuf::from(path), size, stamp: None };
+        let entry = |(path, size)| Entry {
+            path: PathBuf::from(path),
+            size,
+            stamp: None,
+        };
         store.entries = entries.map(entry).collect();
         store.is_folder = is_folder;
         if let State::Wanted(output) = &store.state {
@@ -253,8 +258,8 @@ impl Disk {
 
     /// Syncs a few files or folders; after the last, renames.
     ///
-    /// Every file is synced, not only those written since the start: an earlier process may have written
-    /// the rest, and its writes may not have reached the disk yet.
+    /// Every file is synced, not only those written since the start: an earlier process may have
+    /// written the rest, and its writes may not have reached the disk yet.
     fn sync(
         &mut self,
         swarm: SwarmKey,
@@ -306,8 +311,8 @@ fn allocated(store: &Store) -> u64 {
     sizes.sum()
 }
 
-/// Opens the part (a file, or a folder) and locks it: two processes that fetch different files of one
-/// name into one folder would otherwise write into each other's.
+/// Opens the part (a file, or a folder) and locks it: two processes that fetch different files of
+/// one name into one folder would otherwise write into each other's.
 fn lock_part(store: &Store, part: &Path) -> Result<OwnedFd, Fault> {
     let made = |error| Fault::new("make", part, error);
     let lock = if store.is_folder {

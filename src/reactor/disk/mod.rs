@@ -1,11 +1,12 @@
 //! The disk: where each swarm's bytes lie, and the work that the node asks for.
 //!
-//! Read `store` first (what a swarm's place is), then here (reads, writes, what `sendfile` needs), then
-//! `job` (how a fetch is begun and made durable). Every call is one short piece of work: a
+//! Read `store` first (what a swarm's place is), then here (reads, writes, what `sendfile` needs),
+//! then `job` (how a fetch is begun and made durable). Every call is one short piece of work: a
 //! bounded range, or a bounded number of files, because the network waits meanwhile.
 //!
-//! Not here: which bytes are right. Invariants: a shared file is served only while it is the file that was
-//! shared; nothing is opened outside the swarm's folder; every failure keeps its words for the owner.
+//! Not here: which bytes are right. Invariants: a shared file is served only while it is the file
+//! that was shared; nothing is opened outside the swarm's folder; every failure keeps its words for
+//! the owner.
 
 mod beneath;
 mod fault;
@@ -90,8 +91,8 @@ impl Disk {
         self.stores[slot] = Some(store);
     }
 
-    /// The swarm is gone: closes its files and gives up its lock. Path and words stay until its slot is
-    /// used again.
+    /// The swarm is gone: closes its files and gives up its lock. Path and words stay until its
+    /// slot is used again.
     pub fn release(&mut self, swarm: SwarmKey) {
         self.release_files(swarm);
         if let Some(store) = self.find_mut(swarm) {
@@ -165,15 +166,16 @@ impl Disk {
         });
     }
 
-    /// Calls `send` with the open file of the range, after a look at whether it is still the one that was
-    /// shared. The inner result is the socket's.
+    /// Calls `send` with the open file of the range, after a look at whether it is still the one
+    /// that was shared. The inner result is the socket's.
     pub fn send(
         &mut self,
         range: FileRange,
         send: impl FnOnce(&File) -> Result<usize, Errno>,
     ) -> Result<Result<usize, Errno>, DiskError> {
         let result = self.open(range, |file| match send(file) {
-            // `sendfile` says nothing at the end of the file; the range has bytes left, so it was cut.
+            // `sendfile` says nothing at the end of the file; the range has bytes left, so it was
+            // cut.
             Ok(0) => Err(Unplaced::new("serve", io::ErrorKind::UnexpectedEof.into())),
             Err(
                 errno @ (Errno::IO | Errno::INVAL | Errno::STALE | Errno::OVERFLOW | Errno::UCLEAN),
@@ -238,11 +240,12 @@ impl Disk {
     }
 }
 
-/// Starts the write-back of a block whose end has been written, so that the closing `fdatasync` is short.
+/// Starts the write-back of a block whose end has been written, so that the closing `fdatasync` is
+/// short.
 ///
-/// `sync_file_range` is the call for that, but no safe binding of it exists. On Linux, `DONTNEED` starts
-/// the write-back of the range's dirty pages too, without waiting; it drops only pages that are clean
-/// already. Advice only.
+/// `sync_file_range` is the call for that, but no safe binding of it exists. On Linux, `DONTNEED`
+/// starts the write-back of the range's dirty pages too, without waiting; it drops only pages that
+/// are clean already. Advice only.
 fn start_write_back(file: &File, range: FileRange) {
     let end = range.offset + u64::from(range.length);
     let block_end = end / WRITE_BACK_SIZE * WRITE_BACK_SIZE;

@@ -34,8 +34,8 @@ fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1024 * 1024))
 }
 
-/// Gives a file its size and, where the file system can, its blocks: a full disk is then seen now, and
-/// not in the middle. What the file holds stays.
+/// Gives a file its size and, where the file system can, its blocks: a full disk is then seen now,
+/// and not in the middle. What the file holds stays.
 pub fn allocate(file: &File, size: u64) -> io::Result<()> {
     if file.metadata()?.len() > size {
         file.set_len(size)?;

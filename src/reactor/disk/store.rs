@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 /// Where a fetched file or folder goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputPath {
-    /// The final path. If it is an existing folder, or ends with `/`, the manifest's name goes beneath it.
+    /// The final path. If it is an existing folder, or ends with `/`, the manifest's name goes
+    /// beneath it.
     Named(PathBuf),
     /// The folder; the manifest's name goes beneath it.
     In(PathBuf),
@@ -26,15 +27,19 @@ pub enum OutputPath {
 impl OutputPath {
     /// The final path of a file or folder with this name (one component, checked by `wire`).
     ///
-    /// `is_ours` says whether an existing folder that was named is what is fetched: a fetch repeated with
-    /// the same `-o` must find its own folder, not make another beneath it.
+    /// `is_ours` says whether an existing folder that was named is what is fetched: a fetch
+    /// repeated with the same `-o` must find its own folder, not make another beneath it.
     pub fn resolve(&self, name: &str, is_ours: impl FnOnce(&Path) -> bool) -> PathBuf {
         match self {
             OutputPath::In(folder) => folder.join(name),
             OutputPath::Named(path) => {
                 let slash = path.as_os_str().as_encoded_bytes().ends_with(b"/");
                 let beneath = slash || (path.is_dir() && !is_ours(path));
-                if beneath { path.join(name) } else { path.clone() }
+                if beneath {
+                    path.join(name)
+                } else {
+                    path.clone()
+                }
             }
         }
     }
@@ -177,7 +182,10 @@ mod tests {
         assert_eq!(named(Path::new("new/")), Path::new("new/name"));
         let ours = OutputPath::Named(folder.path().to_path_buf()).resolve("name", |_| true);
         assert_eq!(ours, folder.path());
-        assert_eq!(OutputPath::In("".into()).resolve("name", |_| true), Path::new("name"));
+        assert_eq!(
+            OutputPath::In("".into()).resolve("name", |_| true),
+            Path::new("name")
+        );
     }
 
     #[test]

@@ -98,13 +98,18 @@ fn a_folder_is_made_with_its_empty_files_and_moved_as_a_whole() {
     assert_eq!(fs::read(path.join("a/empty")).unwrap(), b"");
     begin(&mut disk, OTHER, &path, &entries, true);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
-    // Another folder was named: the fetched one goes beneath it. There, it must not replace anything.
+    // Another folder was named: the fetched one goes beneath it. There, it must not replace
+    // anything.
     fs::remove_file(path.join("many/149")).unwrap();
     begin(&mut disk, OTHER, &path, &entries, true);
     assert_eq!(disk.path(OTHER), Some(path.join("name").as_path()));
     fs::create_dir(path.join("name")).unwrap();
     assert_eq!(prepared(&mut disk), Err(DiskError::Exists));
-    assert!(disk.message(OTHER).unwrap().ends_with("another folder has that name"));
+    assert!(
+        disk.message(OTHER)
+            .unwrap()
+            .ends_with("another folder has that name")
+    );
 }
 
 #[test]

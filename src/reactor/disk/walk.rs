@@ -1,10 +1,10 @@
 //! Lists what a path to be shared holds, in an order that depends on names alone.
 //!
 //! Entries are sorted by path, component by component, as bytes: the same tree gives the same
-//! manifest, hence the same file id, on every machine. Symbolic links inside a folder are left out with a
-//! warning (what they point to may lie outside, or be elsewhere at the receiver's); the path itself may be
-//! one. Sockets, devices and pipes are refused. Folders without files do not appear: BEP 3 has no
-//! word for them.
+//! manifest, hence the same file id, on every machine. Symbolic links inside a folder are left out
+//! with a warning (what they point to may lie outside, or be elsewhere at the receiver's); the path
+//! itself may be one. Sockets, devices and pipes are refused. Folders without files do not appear:
+//! BEP 3 has no word for them.
 
 use super::store::{Entry, Stamp};
 use crate::limits::{ENTRIES_MAX, PATH_DEPTH_MAX};
@@ -195,14 +195,21 @@ mod tests {
             "{error}"
         );
         fs::write(root.join(OsStr::from_bytes(b"\xff")), "").unwrap();
-        assert!(walk(&root).err().unwrap().to_string().contains("not Unicode"));
+        assert!(
+            walk(&root)
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("not Unicode")
+        );
         let base =
             tree(&[&"d/".repeat(PATH_DEPTH_MAX - 1), "x"].map(|part| part.trim_end_matches('/')));
         assert_eq!(listed(&base).len(), 2);
         let base = tree(&[&format!("{}x", "d/".repeat(PATH_DEPTH_MAX))]);
         assert!(
             walk(&base.path().join("root"))
-                .err().unwrap()
+                .err()
+                .unwrap()
                 .to_string()
                 .contains("too many")
         );

@@ -21,6 +21,7 @@ pub mod kad;
 pub mod limits;
 pub mod node;
 pub mod output;
+pub mod reactor;
 pub mod rng;
 pub mod slots;
 pub mod swarm;

@@ -74,35 +74,36 @@ fn listen(args: &Args, role: Role, id: NodeId) -> Result<Reactor, Ending> {
         port: None,
     }];
     let wanted = if args.listen.is_empty() {
-        &usual
+        usual.as_slice()
     } else {
-        args.listen.as_slice()
+        &args.listen
     };
-    let addresses: Vec<SocketAddr> = wanted.iter().flat_map(addresses_of).collect();
-    match Reactor::new(setup(addresses.clone())) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if role != Role::Service && args.listen.is_empty() {
-                // A fetch must not fail because a service runs on this machine.
-                let free = Listen {
-                    ip: None,
-                    port: Some(0),
-                };
-                return Ok(Reactor::new(setup(addresses_of(&free)))?);
-            }
-            Err(Ending::Failed(format!(
-                "{error} (another sprat? try -l :0)"
-            )))
+    match Reactor::new(setup(wanted.iter().map(address).collect())) {
+        Err(error)
+            if error.kind() == ErrorKind::AddrInUse
+                && role != Role::Service
+                && args.listen.is_empty() =>
+        {
+            // A fetch must not fail because a service runs on this machine.
+            let free = Listen {
+                ip: None,
+                port: Some(0),
+            };
+            Ok(Reactor::new(setup(vec![address(&free)]))?)
         }
         other => Ok(other?),
     }
 }
 
-fn addresses_of(listen: &Listen) -> Vec<SocketAddr> {
-    let port = listen.port.unwrap_or(PORT);
-    match listen.ip {
-        Some(ip) => vec![SocketAddr::new(ip, port)],
-        None => vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)],
-    }
+/// Every address is the IPv6 wildcard, which serves IPv4 as well.
+fn address(listen: &Listen) -> SocketAddr {
+    let ip = listen.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    SocketAddr::new(ip, listen.port.unwrap_or(PORT))
+}
+
+/// Whether a node that listens at `from` can send to `to`.
+fn reaches(from: &SocketAddr, to: &SocketAddr) -> bool {
+    from.is_ipv4() == to.is_ipv4() || from.ip() == Ipv6Addr::UNSPECIFIED
 }
 
 // -- names
@@ -132,7 +133,7 @@ fn reachable(
     places: &[(HostPort, Vec<SocketAddr>)],
     listening: &[SocketAddr],
 ) -> Result<Vec<SocketAddr>, Ending> {
-    let can_send = |to: &SocketAddr| listening.iter().any(|from| from.is_ipv4() == to.is_ipv4());
+    let can_send = |to: &SocketAddr| listening.iter().any(|from| reaches(from, to));
     let mut found = Vec::new();
     for (place, addresses) in places {
         let before = found.len();
@@ -175,9 +176,8 @@ pub fn locations(listening: &[SocketAddr], bootstraps: &[SocketAddr]) -> Vec<Soc
             found.push(*address);
             continue;
         }
-        let own = targets
-            .iter()
-            .filter_map(|&target| own_address(address.ip(), target));
+        let targets = targets.iter().filter(|&target| reaches(address, target));
+        let own = targets.filter_map(|&target| own_address(target));
         found.extend(own.map(|ip| SocketAddr::new(ip, address.port())));
     }
     found.sort();
@@ -186,7 +186,11 @@ pub fn locations(listening: &[SocketAddr], bootstraps: &[SocketAddr]) -> Vec<Soc
 }
 
 /// The address that this machine would send from. Connecting a UDP socket sends nothing.
-fn own_address(any: IpAddr, target: SocketAddr) -> Option<IpAddr> {
+fn own_address(target: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect(target).ok()?;
     let ip = socket.local_addr().ok()?.ip();
@@ -275,12 +279,11 @@ mod tests {
     #[test]
     fn a_link_names_the_addresses_listened_on() {
         let here: SocketAddr = "127.0.0.1:4000".parse().unwrap();
-        let every: SocketAddr = "0.0.0.0:5000".parse().unwrap();
         assert_eq!(locations(&[here], &[]), [here]);
-        assert_eq!(
-            locations(&[every], &[here]),
-            ["127.0.0.1:5000".parse().unwrap()]
-        );
+        for every in ["0.0.0.0:5000", "[::]:5000"] {
+            let found = locations(&[every.parse().unwrap()], &[here]);
+            assert_eq!(found, ["127.0.0.1:5000".parse().unwrap()]);
+        }
     }
 
     #[test]

@@ -1,13 +1,40 @@
-//! (contract stub, replaced by the swarm and node work)
-pub mod output;
-pub use output::*;
+//! The node: Kademlia and swarms behind one contract with a driver.
+//!
+//! A [`Node`] is a state machine without I/O. Its driver (`reactor` on real sockets, the simulator on
+//! virtual ones) runs this loop:
+//!
+//! ```text
+//! loop {
+//!     give the node one fact                    handle_datagram, handle_received, handle_timeout, …
+//!     drain its work                            poll_output, poll_datagram, poll_event,
+//!                                               poll_send for each stream that Output::Send named
+//!     do a bounded part of its disk reading     poll_read → handle_read
+//!     sleep until the next fact or poll_timeout
+//! }
+//! ```
+//!
+//! `handle_*` take facts in, `poll_*` give work out, plain verbs are the owner's commands, nouns are
+//! getters. Every entry that needs the time takes it; the generator is seeded by the driver. Work is
+//! small, `Copy` and borrows nothing (see [`crate::output`]). [`Output::Write`] refers to the buffer of
+//! the last `handle_received`: drain `poll_output` before the next.
+//!
+//! After `poll_send` has said `None`, the node says [`Output::Send`] when there is more. A key that
+//! the node has freed finds nothing, so late facts are harmless.
+
 use crate::id::{FileId, NodeId};
+use crate::kad::{self, Kad};
+use crate::limits::DATAGRAM_SIZE_MAX;
+pub use crate::output::*;
 use crate::rng::Rng;
-use crate::time::Instant;
-use crate::wire::{Manifest, Network};
+use crate::swarm::{self, Request, Swarms};
+pub use crate::swarm::{Phase, Progress, ShareSpec};
+use crate::time::{Instant, earliest};
+use crate::wire::{Contact, Manifest, Network};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// How a node is set up.
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Its id.
     pub id: NodeId,
@@ -15,101 +42,261 @@ pub struct Config {
     pub network: Network,
     /// The port it listens on, UDP and TCP alike.
     pub port: u16,
-    /// Asks, but must not be put into tables.
+    /// It asks, but must not be put into tables.
     pub read_only: bool,
 }
 
-/// A file or folder to be shared, as it lies on disk.
-pub struct ShareSpec {
-    /// The name of the file or folder.
-    pub name: String,
-    /// Paths beneath the folder (components joined with `/`) and sizes, in the manifest's order;
-    /// for a single file one pair with an empty path.
-    pub entries: Vec<(String, u64)>,
-    /// Whether it is a folder.
-    pub folder: bool,
+/// One node.
+pub struct Node {
+    kad: Kad,
+    swarms: Swarms,
+    events: VecDeque<Event>,
 }
 
-/// How far a swarm is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// What it is doing.
-    pub phase: Phase,
-    /// Bytes of the file; 0 while unknown.
-    pub size: u64,
-    /// Bytes hashed or verified on disk in this phase, or bytes of verified shards held.
-    pub done: u64,
-    /// Bytes of payload received and sent since the start.
-    pub received: u64,
-    /// Bytes of payload sent.
-    pub sent: u64,
-    /// Open streams.
-    pub streams: u32,
-    /// Open streams whose other end has a shard that we lack.
-    pub providers: u32,
-}
-
-/// What a swarm is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Reads the files to be shared and hashes them.
-    #[default]
-    Hashing,
-    /// Looks for providers and their manifest.
-    Finding,
-    /// Reads what the disk holds and verifies it.
-    Verifying,
-    /// Fetches shards.
-    Fetching,
-    /// Waits for the disk to finish.
-    Finishing,
-    /// Has every shard.
-    Complete,
-}
-
-#[allow(missing_docs, unused_variables)]
-pub struct Node { _p: () }
-#[allow(missing_docs, unused_variables)]
 impl Node {
-    pub fn new(config: Config, rng: Rng, now: Instant) -> Node { unimplemented!() }
-    // the owner's commands
-    /// Join through this node; retried with back-off until it answers.
-    pub fn bootstrap(&mut self, now: Instant, address: SocketAddr) { unimplemented!() }
-    pub fn share(&mut self, now: Instant, spec: ShareSpec) -> SwarmKey { unimplemented!() }
-    pub fn fetch(&mut self, now: Instant, file: FileId, manifest: Option<Manifest>, providers: &[SocketAddr]) -> SwarmKey { unimplemented!() }
-    /// Says goodbye on every stream and withdraws announcements: drain the outputs once more, then stop.
-    pub fn stop(&mut self, now: Instant) { unimplemented!() }
-    // facts in
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) { unimplemented!() }
-    /// None: refused (too many streams): close the socket.
-    pub fn handle_accept(&mut self, now: Instant, from: SocketAddr) -> Option<StreamKey> { unimplemented!() }
-    pub fn handle_connected(&mut self, now: Instant, stream: StreamKey) { unimplemented!() }
-    pub fn handle_received(&mut self, now: Instant, stream: StreamKey, bytes: &[u8]) { unimplemented!() }
-    pub fn handle_sent(&mut self, now: Instant, stream: StreamKey, count: u32) { unimplemented!() }
-    /// The current Chunk::File cannot be sent as promised (file truncated, changed, unreadable): the stream is freed by the node (Output::Close follows) and the shard's have-bit dropped
-    pub fn handle_unsendable(&mut self, now: Instant, stream: StreamKey, error: DiskError) { unimplemented!() }
-    /// The connection ended or could not be made; the driver has freed its socket already.
-    pub fn handle_closed(&mut self, now: Instant, stream: StreamKey) { unimplemented!() }
-    pub fn handle_prepared(&mut self, now: Instant, swarm: SwarmKey, result: Result<Prepared, DiskError>) { unimplemented!() }
-    pub fn handle_written(&mut self, now: Instant, swarm: SwarmKey, shard: u32, length: u32, result: Result<(), DiskError>) { unimplemented!() }
-    pub fn handle_read(&mut self, now: Instant, swarm: SwarmKey, result: Result<&[u8], DiskError>) { unimplemented!() }
-    pub fn handle_finished(&mut self, now: Instant, swarm: SwarmKey, result: Result<(), DiskError>) { unimplemented!() }
-    pub fn handle_timeout(&mut self, now: Instant) { unimplemented!() }
-    // work out
-    /// `buffer` holds at least limits::DATAGRAM_SIZE_MAX bytes
-    pub fn poll_datagram(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> { unimplemented!() }
-    pub fn poll_output(&mut self, now: Instant) -> Option<Output> { unimplemented!() }
-    /// At most limits::READ_SIZE bytes.
-    pub fn poll_read(&mut self, now: Instant) -> Option<FileRange> { unimplemented!() }
-    pub fn poll_send(&mut self, now: Instant, stream: StreamKey) -> Option<Chunk> { unimplemented!() }
-    pub fn poll_event(&mut self) -> Option<Event> { unimplemented!() }
-    pub fn poll_timeout(&self) -> Option<Instant> { unimplemented!() }
-    // getters
-    /// The bytes of a stream's current Chunk::Bytes (not empty).
-    pub fn bytes(&self, stream: StreamKey) -> &[u8] { unimplemented!() }
-    /// A Close frame (or nothing) for a stream that Output::Close has just named; valid until the next poll_output.
-    pub fn last_words(&self) -> &[u8] { unimplemented!() }
-    pub fn manifest(&self, swarm: SwarmKey) -> Option<&Manifest> { unimplemented!() }
-    pub fn progress(&self, swarm: SwarmKey) -> Option<Progress> { unimplemented!() }
-    pub fn contact_count(&self) -> usize { unimplemented!() }
+    /// A node that knows nobody.
+    pub fn new(config: Config, mut rng: Rng, now: Instant) -> Node {
+        let Config { id, network, port, read_only } = config;
+        let params = kad::Params::default();
+        let kad_config = kad::Config { id, network, port, read_only, params };
+        Node {
+            kad: Kad::new(kad_config, rng.split(), now),
+            swarms: Swarms::new(swarm::Config { id, network, port }, rng),
+            events: VecDeque::with_capacity(8),
+        }
+    }
+
+    // -- the owner's commands
+
+    /// Joins through the node at `address`, which is tried until it answers.
+    pub fn bootstrap(&mut self, now: Instant, address: SocketAddr) {
+        self.kad.bootstrap(now, address);
+    }
+
+    /// Shares what lies on disk: [`Event::Shared`] follows when it is hashed. `None`: too many swarms.
+    pub fn share(&mut self, now: Instant, share: ShareSpec) -> Option<SwarmKey> {
+        let key = self.swarms.share(now, share);
+        self.settle(now);
+        key
+    }
+
+    /// Fetches a file, whose manifest may be known, from `providers` and those that the DHT knows:
+    /// [`Event::Complete`] or [`Event::Failed`] follows. `None`: too many swarms.
+    pub fn fetch(
+        &mut self,
+        now: Instant,
+        file: FileId,
+        manifest: Option<Manifest>,
+        providers: &[SocketAddr],
+    ) -> Option<SwarmKey> {
+        let key = self.swarms.fetch(now, file, manifest, providers);
+        // What is due at once: the first dial and the first lookup.
+        self.swarms.handle_timeout(now);
+        self.settle(now);
+        key
+    }
+
+    /// Says goodbye on every stream and withdraws every announcement: drain the work once more.
+    pub fn stop(&mut self, now: Instant) {
+        self.swarms.stop(now);
+        self.settle(now);
+    }
+
+    // -- facts in
+
+    /// A datagram has come.
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.kad.handle_datagram(now, from, bytes);
+        self.settle(now);
+    }
+
+    /// A node has connected. `None`: there is no room; close the socket.
+    pub fn handle_accept(&mut self, now: Instant, from: SocketAddr) -> Option<StreamKey> {
+        self.swarms.handle_accept(now, from)
+    }
+
+    /// The connection of [`Output::Connect`] stands.
+    pub fn handle_connected(&mut self, now: Instant, stream: StreamKey) {
+        self.swarms.handle_connected(now, stream);
+    }
+
+    /// Bytes of a stream have come; they must stay in place until `poll_output` has nothing more.
+    pub fn handle_received(&mut self, now: Instant, stream: StreamKey, bytes: &[u8]) {
+        self.swarms.handle_received(now, stream, bytes);
+        self.settle(now);
+    }
+
+    /// `count` bytes of the stream's current [`Chunk`] have gone out.
+    pub fn handle_sent(&mut self, now: Instant, stream: StreamKey, count: u32) {
+        self.swarms.handle_sent(now, stream, count);
+    }
+
+    /// The file range of the stream's current [`Chunk`] cannot be sent; the node ends the stream.
+    pub fn handle_unsendable(&mut self, now: Instant, stream: StreamKey, error: DiskError) {
+        self.swarms.handle_unsendable(now, stream, error);
+        self.settle(now);
+    }
+
+    /// A connection has ended or could not be made; the driver has freed its socket.
+    pub fn handle_closed(&mut self, now: Instant, stream: StreamKey) {
+        self.swarms.handle_closed(now, stream);
+        self.settle(now);
+    }
+
+    /// The answer to [`Output::Prepare`].
+    pub fn handle_prepared(
+        &mut self,
+        now: Instant,
+        swarm: SwarmKey,
+        result: Result<Prepared, DiskError>,
+    ) {
+        self.swarms.handle_prepared(now, swarm, result);
+        self.settle(now);
+    }
+
+    /// The answer to [`Output::Write`]: `length` bytes of `shard` are written.
+    pub fn handle_written(
+        &mut self,
+        now: Instant,
+        swarm: SwarmKey,
+        shard: u32,
+        length: u32,
+        result: Result<(), DiskError>,
+    ) {
+        self.swarms.handle_written(now, swarm, shard, length, result);
+        self.settle(now);
+    }
+
+    /// The answer to `poll_read`: all bytes of the range.
+    pub fn handle_read(&mut self, now: Instant, swarm: SwarmKey, result: Result<&[u8], DiskError>) {
+        self.swarms.handle_read(now, swarm, result);
+        self.settle(now);
+    }
+
+    /// The answer to [`Output::Finish`].
+    pub fn handle_finished(
+        &mut self,
+        now: Instant,
+        swarm: SwarmKey,
+        result: Result<(), DiskError>,
+    ) {
+        self.swarms.handle_finished(now, swarm, result);
+        self.settle(now);
+    }
+
+    /// The instant of `poll_timeout` has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.kad.handle_timeout(now);
+        self.swarms.handle_timeout(now);
+        self.settle(now);
+    }
+
+    // -- work out
+
+    /// Writes the next datagram into `buffer`, of at least [`DATAGRAM_SIZE_MAX`] bytes.
+    pub fn poll_datagram(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        assert!(buffer.len() >= DATAGRAM_SIZE_MAX, "a datagram may not fit the buffer");
+        let (to, size) = self.kad.poll_datagram(now, buffer)?;
+        Some(Transmit { to, size })
+    }
+
+    /// The next work for the driver.
+    pub fn poll_output(&mut self, now: Instant) -> Option<Output> {
+        self.swarms.poll_output(now)
+    }
+
+    /// The next range to read, of at most [`crate::limits::READ_SIZE`] bytes: background work.
+    pub fn poll_read(&mut self, now: Instant) -> Option<FileRange> {
+        self.swarms.poll_read(now)
+    }
+
+    /// The next thing that a stream has to send.
+    pub fn poll_send(&mut self, now: Instant, stream: StreamKey) -> Option<Chunk> {
+        self.swarms.poll_send(now, stream)
+    }
+
+    /// The next news for the owner.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front().or_else(|| self.swarms.poll_event())
+    }
+
+    /// When `handle_timeout` is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        earliest(self.kad.poll_timeout(), self.swarms.poll_timeout())
+    }
+
+    // -- getters
+
+    /// The bytes of a stream's current [`Chunk::Bytes`].
+    pub fn bytes(&self, stream: StreamKey) -> &[u8] {
+        self.swarms.bytes(stream)
+    }
+
+    /// What to say before closing the stream that [`Output::Close`] has just named; may be empty.
+    pub fn last_words(&self) -> &[u8] {
+        self.swarms.last_words()
+    }
+
+    /// The manifest of a swarm, once known.
+    pub fn manifest(&self, swarm: SwarmKey) -> Option<&Manifest> {
+        self.swarms.manifest(swarm)
+    }
+
+    /// How far a swarm is.
+    pub fn progress(&self, swarm: SwarmKey) -> Option<Progress> {
+        self.swarms.progress(swarm)
+    }
+
+    /// How many contacts the routing table has.
+    pub fn contact_count(&self) -> usize {
+        self.kad.contact_count()
+    }
+
+    /// The contacts of the routing table.
+    pub fn contacts(&self) -> impl Iterator<Item = Contact> {
+        self.kad.contacts()
+    }
+
+    /// Carries between Kademlia and the swarms what each wants of the other.
+    fn settle(&mut self, now: Instant) {
+        while let Some(request) = self.swarms.poll_request() {
+            match request {
+                Request::FindProviders(file) => {
+                    if !self.kad.find_providers(now, file) {
+                        self.swarms.handle_looked_up(now, file, None);
+                    }
+                }
+                Request::Provide(file) => self.kad.provide(now, file),
+                Request::Withdraw(file) => self.kad.withdraw(now, file),
+            }
+        }
+        while let Some(event) = self.kad.poll_event() {
+            let event = match event {
+                kad::Event::Joined { contacts } => Event::Joined { contacts },
+                kad::Event::BootstrapSilent { address, attempts } => {
+                    Event::BootstrapSilent { address, attempts }
+                }
+                kad::Event::Announced { file, stored } => Event::Announced { file, stored },
+                kad::Event::Provider { file, location } => {
+                    self.swarms.handle_provider(now, file, location);
+                    continue;
+                }
+                kad::Event::LookupDone {
+                    target,
+                    purpose: kad::Purpose::FindValue,
+                    hops,
+                    asked,
+                    answered,
+                    providers,
+                    took,
+                } => {
+                    let file = FileId(target);
+                    self.swarms.handle_looked_up(now, file, Some(answered));
+                    Event::Lookup { file, hops, asked, answered, providers, took }
+                }
+                kad::Event::LookupDone { .. } => continue,
+            };
+            self.events.push_back(event);
+        }
+    }
 }

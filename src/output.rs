@@ -1,4 +1,8 @@
-//! What a node asks of its driver, and what it tells its owner. Every type is small and `Copy`.
+//! What a node asks of its driver, and what it tells its owner.
+//!
+//! The words between the core and its two drivers, below both `swarm` and `node` so that either can
+//! say them; [`crate::node`] has the contract that they belong to. Invariant: every type is small and
+//! `Copy`, and borrows nothing.
 
 use crate::id::FileId;
 use std::fmt;
@@ -69,8 +73,8 @@ pub enum Output {
     },
     /// The stream has something to send: ask `poll_send`.
     Send(StreamKey),
-    /// The node has freed the stream: send what `last_words` gives if the socket takes it at once, then
-    /// deregister, close and free. There is no answer.
+    /// The node has freed the stream: send what `Node::last_words` gives if the socket takes it at once,
+    /// then deregister, close and free. There is no answer.
     Close(StreamKey),
     /// Make or find the place of a fetched file (free space, `NAME.part`, `fallocate`); the answer is
     /// `handle_prepared`. The manifest is known.
@@ -144,10 +148,15 @@ pub enum Ended {
 /// Why a swarm has failed. The file's data and journal are left for the next try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Lookups found no provider, though `asked` nodes answered.
+    /// No provider could be found or reached, though lookups ended.
     Nobody {
         /// Nodes that answered the last lookup.
         asked: u32,
+    },
+    /// The providers that are left lack some shards, or send them wrong.
+    Incomplete {
+        /// Shards that nobody has sent right.
+        missing: u32,
     },
     /// There is no node to ask and no provider in the link.
     NoContacts,

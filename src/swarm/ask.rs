@@ -1,0 +1,203 @@
+//! What to ask of whom: the receiving half of the scheduler.
+//!
+//! A stream's next range is, in this order: the rest of the shard that it sends already; a shard that
+//! another stream had to leave, at the offset where it stopped; a new shard, the rarest that the other
+//! end has, ties broken at random (so that nodes that start together take different shards). Whole
+//! shards come from one stream each, so that they are whole, and can be passed on, early.
+//!
+//! How much is asked for in advance follows the stream's rate: a quarter of a second of it, because
+//! what is asked for early is decided early, and at least two shards, so that the pipe never runs dry.
+
+use super::Swarms;
+use super::flight::{Flight, State as FlightState};
+use super::stream::{Asked, State as StreamState, Stream};
+use super::swarm::Swarm;
+use crate::limits::{
+    ASK_AHEAD_DIVISOR, ASK_AHEAD_MIN, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX,
+    REQUESTS_MAX,
+};
+use crate::output::{StreamKey, SwarmKey};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::Frame;
+use crate::wire::frame::Range;
+
+impl Swarms {
+    /// Asks the other end of a stream for as much as its rate allows.
+    pub(super) fn ask(&mut self, now: Instant, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else { return };
+        if stream.state != StreamState::Open || !swarm.is_fetching() {
+            return;
+        }
+        let window = window(stream, swarm);
+        let mut asked = stream.asked_size();
+        let was_idle = stream.asked.is_empty();
+        while stream.asked.len() < REQUESTS_MAX && asked < window {
+            let Some(range) = next_range(swarm, stream, key, &mut self.rng) else { break };
+            asked += u64::from(range.length);
+            stream.asked.push(Asked { range, cancelled: false });
+            stream.push(&Frame::Request(range), self.config.network);
+        }
+        if was_idle && !stream.asked.is_empty() {
+            stream.waiting_since = now;
+        }
+        self.wake(key);
+    }
+
+    /// Asks on every stream of a swarm: something that all may send has become free.
+    pub(super) fn ask_all(&mut self, now: Instant, swarm: SwarmKey) {
+        let mut place = 0;
+        while let Some(key) = self.streams.key_from(place) {
+            place = key.slot + 1;
+            if self.streams.get(key).is_some_and(|stream| stream.swarm == Some(swarm)) {
+                self.ask(now, key);
+            }
+        }
+    }
+}
+
+/// How many bytes may be asked for in advance.
+fn window(stream: &Stream, swarm: &Swarm) -> u64 {
+    let shard_size = swarm.manifest.as_ref().map_or(0, |manifest| manifest.shard_size());
+    let two = 2 * u64::from(shard_size.min(RANGE_SIZE_MAX));
+    let by_rate = stream.rate.per_second() / ASK_AHEAD_DIVISOR;
+    by_rate.max(two).max(ASK_AHEAD_MIN)
+}
+
+fn next_range(
+    swarm: &mut Swarm,
+    stream: &Stream,
+    key: StreamKey,
+    rng: &mut Rng,
+) -> Option<Range> {
+    let mut own = 0;
+    for flight in swarm.flights.iter_mut().filter(|flight| flight.source == Some(key)) {
+        own += 1;
+        if let Some(range) = flight.request(RANGE_SIZE_MAX) {
+            return Some(range);
+        }
+    }
+    if own >= FLIGHTS_PER_STREAM_MAX {
+        return None;
+    }
+    let orphan = swarm.flights.iter_mut().find(|flight| {
+        flight.source.is_none()
+            && flight.state == FlightState::Receiving
+            && stream.has(flight.shard)
+    });
+    if let Some(flight) = orphan {
+        flight.resume(key, stream.address);
+        return flight.request(RANGE_SIZE_MAX);
+    }
+    if swarm.flights.len() >= FLIGHTS_MAX {
+        return None;
+    }
+    let shard = rarest(swarm, stream, rng)?;
+    let length = swarm.manifest.as_ref()?.shard_length(shard);
+    swarm.flying.insert(shard);
+    swarm.flights.push(Flight::start(shard, length, key, stream.address));
+    swarm.flights.last_mut()?.request(RANGE_SIZE_MAX)
+}
+
+/// The shard that the fewest have, of those that the stream has and we lack. The walk starts at a
+/// random place, which breaks ties at random for the price of one random number.
+fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
+    let shard_count = swarm.shard_count();
+    let word_count = u64::from(shard_count.div_ceil(64));
+    if word_count == 0 {
+        return None;
+    }
+    let start = rng.below(u64::from(shard_count)) as u32;
+    let mut best: Option<(u16, u32)> = None;
+    for step in 0..=word_count {
+        let index = ((u64::from(start / 64) + step) % word_count) as usize;
+        let offered = if stream.has_all { u64::MAX } else { stream.has.word(index) };
+        let mut open = offered & !swarm.held.word(index) & !swarm.flying.word(index);
+        // The first and the last word of the walk are the same one: its end first, its start last.
+        let from_start = u64::MAX >> (start % 64);
+        if step == 0 {
+            open &= from_start;
+        } else if step == word_count {
+            open &= !from_start;
+        }
+        while open != 0 {
+            let shard = index as u32 * 64 + open.leading_zeros();
+            open &= !(1 << (63 - shard % 64));
+            let copies = swarm.copies.get(shard as usize).copied();
+            let (Some(copies), true) = (copies, shard < shard_count) else { break };
+            if best.is_none_or(|(fewest, _)| copies < fewest) {
+                best = Some((copies, shard));
+                if copies == 0 {
+                    return Some(shard);
+                }
+            }
+        }
+    }
+    best.map(|(_, shard)| shard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::stream::Dialler;
+    use crate::wire::Manifest;
+    use proptest::prelude::*;
+    use std::net::SocketAddr;
+
+    fn swarm(shard_count: u32) -> Swarm {
+        let size = u64::from(shard_count) * 65_536;
+        let hashes = vec![1; shard_count as usize * 20];
+        let manifest =
+            Manifest::build("f", false, &[(String::new(), size)], 65_536, &hashes).unwrap();
+        let mut swarm = Swarm::to_fetch(manifest.file_id(), Instant::ZERO);
+        swarm.copies = vec![0; shard_count as usize];
+        swarm.manifest = Some(manifest);
+        swarm
+    }
+
+    proptest! {
+        #[test]
+        fn the_rarest_shard_is_one_that_a_full_search_would_name(
+            seed in any::<u64>(),
+            copies in prop::collection::vec(0u16..4, 1..200),
+            has in prop::collection::vec(any::<bool>(), 200),
+            held in prop::collection::vec(any::<bool>(), 200),
+            has_all in any::<bool>(),
+        ) {
+            let mut swarm = swarm(copies.len() as u32);
+            let address = SocketAddr::from(([127, 0, 0, 1], 1));
+            let mut stream = Stream::new(Dialler::Us, address, Instant::ZERO);
+            stream.has_all = has_all;
+            let shards = 0..copies.len() as u32;
+            for shard in shards.clone() {
+                if has[shard as usize] {
+                    stream.has.insert(shard);
+                }
+                if held[shard as usize] {
+                    swarm.held.insert(shard);
+                }
+            }
+            let open = |shard: &u32| stream.has(*shard) && !swarm.held.contains(*shard);
+            let fewest = shards.filter(open).map(|shard| copies[shard as usize]).min();
+            swarm.copies = copies.clone();
+            let found = rarest(&swarm, &stream, &mut Rng::from_number(seed));
+            prop_assert_eq!(found.map(|shard| copies[shard as usize]), fewest);
+            prop_assert!(found.is_none_or(|shard| open(&shard)));
+        }
+    }
+
+    #[test]
+    fn ties_are_broken_at_random() {
+        let swarm = swarm(100);
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut stream = Stream::new(Dialler::Us, address, Instant::ZERO);
+        stream.has_all = true;
+        let mut rng = Rng::from_number(1);
+        let mut met = std::collections::BTreeSet::new();
+        for _ in 0..1_000 {
+            met.insert(rarest(&swarm, &stream, &mut rng));
+        }
+        assert_eq!(met.len(), 100);
+    }
+}

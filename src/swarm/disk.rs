@@ -1,0 +1,312 @@
+//! A swarm's file on disk: hashing a share, verifying what is there, keeping what has come.
+//!
+//! All of it is facts in and work out, one small step each, so that the driver decides how much disk
+//! work a turn of its loop does. Invariant: a shard is gained only when its hash is right and its last
+//! byte is written.
+
+use super::flight::State as FlightState;
+use super::scan::{Scan, Step};
+use super::stream::{State, Stream};
+use super::swarm::{Found, Phase, Request, Swarm};
+use super::{Queued, Swarms};
+use crate::limits::{HAVE_DELAY, STRIKES_MAX};
+use crate::output::{
+    DiskError, Ended, Event, Failure, FileRange, Output, Prepared, StreamKey, SwarmKey,
+};
+use crate::time::Instant;
+use crate::wire::Manifest;
+use crate::wire::frame::CloseReason;
+
+impl Swarms {
+    /// The next range that hashing or verifying wants to read, in turn among swarms. Its bytes go to
+    /// [`Swarms::handle_read`].
+    pub fn poll_read(&mut self, _now: Instant) -> Option<FileRange> {
+        let mut place = self.read_turn;
+        for _ in 0..2 {
+            while let Some(key) = self.swarms.key_from(place) {
+                place = key.slot + 1;
+                let Some(swarm) = self.swarms.get_mut(key) else { continue };
+                let Some(mut scan) = swarm.scan.take() else { continue };
+                let request = scan.request(|entry| swarm.entry_size(entry));
+                swarm.scan = Some(scan);
+                if let Some((entry, offset, length)) = request {
+                    self.read_turn = place;
+                    return Some(FileRange { swarm: key, entry, offset, length });
+                }
+            }
+            place = 0;
+        }
+        None
+    }
+
+    /// The bytes of a range that [`Swarms::poll_read`] named, or why there are none.
+    pub fn handle_read(&mut self, now: Instant, key: SwarmKey, result: Result<&[u8], DiskError>) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(scan) = &mut swarm.scan else { return };
+        if let (Err(error), Phase::Hashing) = (result, swarm.phase) {
+            return self.fail(now, key, Failure::Disk(error));
+        }
+        let shard = scan.shard();
+        if let Step::Shard(hash) = scan.receive(result.ok()) {
+            let done = scan.is_done();
+            if swarm.phase == Phase::Hashing {
+                swarm.hashes.extend_from_slice(&hash);
+            } else {
+                let right = swarm.manifest.as_ref().is_some_and(|of| *of.shard_hash(shard) == hash);
+                if right {
+                    swarm.gain(shard);
+                    self.announce(key);
+                } else if swarm.found == Found::Final {
+                    return self.fail(now, key, Failure::OtherFile);
+                }
+            }
+            if done {
+                self.scanned(now, key);
+            }
+        }
+    }
+
+    /// A file without bytes has nothing to read.
+    pub(super) fn hash_if_empty(&mut self, now: Instant, key: SwarmKey) {
+        let scan = self.swarms.get(key).and_then(|swarm| swarm.scan.as_ref());
+        if scan.is_some_and(Scan::is_done) {
+            self.scanned(now, key);
+        }
+    }
+
+    /// Everything on disk was gone through.
+    fn scanned(&mut self, now: Instant, key: SwarmKey) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        swarm.scan = None;
+        if swarm.phase == Phase::Hashing {
+            return self.hashed(now, key);
+        }
+        let (held, found) = (swarm.held.count(), swarm.found);
+        self.events.push_back(Event::Resumed { swarm: key, held });
+        if found == Found::Final {
+            self.complete(now, key, true);
+        } else {
+            self.start_fetching(now, key);
+        }
+    }
+
+    /// A share has all its hashes: it gets its manifest, and is served.
+    fn hashed(&mut self, now: Instant, key: SwarmKey) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(share) = swarm.share.take() else { return };
+        let size = share.entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.1));
+        let hashes = std::mem::take(&mut swarm.hashes);
+        let shard_size = Manifest::shard_size_for(size);
+        let built =
+            Manifest::build(&share.name, share.folder, &share.entries, shard_size, &hashes);
+        let manifest = match built {
+            Ok(manifest) => manifest,
+            Err(error) => return self.fail(now, key, Failure::Manifest(error)),
+        };
+        let file = manifest.file_id();
+        if self.swarms.iter().any(|(_, other)| other.is_of(file)) {
+            return self.fail(now, key, Failure::Disk(DiskError::Exists));
+        }
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        (0..manifest.shard_count()).for_each(|shard| drop(swarm.held.insert(shard)));
+        swarm.copies = vec![0; manifest.shard_count() as usize];
+        (swarm.file, swarm.manifest) = (Some(file), Some(manifest));
+        swarm.phase = Phase::Complete;
+        self.events.push_back(Event::Shared { swarm: key, file });
+        self.announce(key);
+    }
+
+    /// The manifest of a fetch is known: streams are held against it, and the disk is prepared.
+    pub(super) fn learn_manifest(&mut self, now: Instant, key: SwarmKey, manifest: Manifest) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let shard_count = manifest.shard_count();
+        swarm.copies = vec![0; shard_count as usize];
+        swarm.held = super::shards::ShardSet::with_capacity(shard_count);
+        swarm.flying = super::shards::ShardSet::with_capacity(shard_count);
+        swarm.gained.reserve_exact(shard_count as usize);
+        swarm.manifest = Some(manifest);
+        self.outputs.push_back(Queued { output: Output::Prepare(key), goodbye: None });
+        let mut place = 0;
+        while let Some(stream_key) = self.streams.key_from(place) {
+            place = stream_key.slot + 1;
+            let Some(stream) = self.streams.get(stream_key) else { continue };
+            if stream.swarm != Some(key) || stream.has_all {
+                continue;
+            }
+            if stream.has.end() > shard_count {
+                self.close(now, stream_key, Ended::Protocol, Some(CloseReason::Protocol));
+                continue;
+            }
+            let Some(swarm) = self.swarms.get_mut(key) else { return };
+            stream.has.iter().for_each(|shard| swarm.copies[shard as usize] += 1);
+        }
+    }
+
+    /// The place of a fetched file is ready, or cannot be made.
+    pub fn handle_prepared(
+        &mut self,
+        now: Instant,
+        key: SwarmKey,
+        result: Result<Prepared, DiskError>,
+    ) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(manifest) = &swarm.manifest else { return };
+        let scan = Scan::new(manifest.size(), manifest.shard_size());
+        swarm.found = match result {
+            Err(error) => return self.fail(now, key, Failure::Disk(error)),
+            Ok(Prepared::Fresh) => return self.start_fetching(now, key),
+            Ok(Prepared::Partial) => Found::Partial,
+            Ok(Prepared::Final) => Found::Final,
+        };
+        swarm.phase = Phase::Verifying;
+        swarm.scan = Some(scan);
+        self.hash_if_empty(now, key);
+    }
+
+    fn start_fetching(&mut self, now: Instant, key: SwarmKey) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        swarm.phase = Phase::Fetching;
+        swarm.idle_since = now;
+        if swarm.is_whole() {
+            return self.finish(key);
+        }
+        self.ask_all(now, key);
+    }
+
+    /// A section of a shard is written, or could not be.
+    pub fn handle_written(
+        &mut self,
+        now: Instant,
+        key: SwarmKey,
+        shard: u32,
+        length: u32,
+        result: Result<(), DiskError>,
+    ) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        if let Err(error) = result {
+            return self.fail(now, key, Failure::Disk(error));
+        }
+        let Some(flight) = swarm.flight(shard) else { return };
+        if !flight.stored(length) {
+            return;
+        }
+        if flight.state == FlightState::Wrong {
+            return self.judge(now, key, shard);
+        }
+        swarm.land(shard);
+        swarm.gain(shard);
+        swarm.news_at.get_or_insert(now + HAVE_DELAY);
+        self.announce(key);
+        if self.swarms.get(key).is_some_and(Swarm::is_whole) {
+            self.finish(key);
+        }
+    }
+
+    /// A shard came whole and is wrong: who sent it all is to blame; if several did, it comes again
+    /// from one.
+    fn judge(&mut self, now: Instant, key: SwarmKey, shard: u32) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(flight) = swarm.flight(shard) else { return };
+        if flight.mixed {
+            flight.restart_whole();
+            return self.ask_all(now, key);
+        }
+        let source = flight.source;
+        let mut from = flight.sender;
+        swarm.land(shard);
+        let mut banned = false;
+        if let Some(stream) = source.and_then(|source| self.streams.get_mut(source)) {
+            from = stream.location.unwrap_or(stream.address);
+            lacks(swarm, stream, shard);
+            stream.strikes += 1;
+            banned = stream.strikes >= STRIKES_MAX;
+        }
+        self.events.push_back(Event::Corrupt { swarm: key, shard, from });
+        if let (true, Some(source)) = (banned, source) {
+            self.close(now, source, Ended::Corrupt, Some(CloseReason::Corrupt));
+        }
+        self.ask_all(now, key);
+        self.give_up_if_hopeless(now, key, false);
+    }
+
+    fn finish(&mut self, key: SwarmKey) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        swarm.phase = Phase::Finishing;
+        self.outputs.push_back(Queued { output: Output::Finish(key), goodbye: None });
+    }
+
+    /// The file stands under its final name, or could not be put there.
+    pub fn handle_finished(
+        &mut self,
+        now: Instant,
+        key: SwarmKey,
+        result: Result<(), DiskError>,
+    ) {
+        match result {
+            Ok(()) => self.complete(now, key, false),
+            Err(error) => self.fail(now, key, Failure::Disk(error)),
+        }
+    }
+
+    fn complete(&mut self, now: Instant, key: SwarmKey, already: bool) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        swarm.phase = Phase::Complete;
+        self.events.push_back(Event::Complete { swarm: key, already });
+        self.announce(key);
+        let mut place = 0;
+        while let Some(stream) = self.streams.key_from(place) {
+            place = stream.slot + 1;
+            if self.streams.get(stream).is_some_and(|stream| stream.swarm == Some(key)) {
+                self.close_if_done(now, stream);
+            }
+        }
+    }
+
+    /// Closes a stream between two nodes that both have every shard.
+    pub(super) fn close_if_done(&mut self, now: Instant, key: StreamKey) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else { return };
+        let other_whole =
+            stream.has_all || (swarm.shard_count() > 0 && stream.has.count() == swarm.shard_count());
+        let whole = swarm.phase == Phase::Complete && other_whole;
+        if whole && stream.state == State::Open && stream.upload.is_none() {
+            self.close(now, key, Ended::Done, Some(CloseReason::Done));
+        }
+    }
+
+    /// Has this node announced as a provider, once it has something to provide.
+    fn announce(&mut self, key: SwarmKey) {
+        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        if let (false, Some(file)) = (swarm.announced, swarm.file) {
+            swarm.announced = true;
+            self.requests.push_back(Request::Provide(file));
+        }
+    }
+}
+
+/// Returns flights that nobody sends and of which nothing has come to the missing shards, so that the
+/// rarest is chosen anew.
+pub(super) fn drop_unstarted(swarm: &mut Swarm) {
+    let Swarm { flights, flying, .. } = swarm;
+    flights.retain(|flight| {
+        let unstarted = flight.source.is_none() && flight.received() == 0 && !flight.whole;
+        if unstarted {
+            flying.remove(flight.shard);
+        }
+        !unstarted
+    });
+}
+
+/// The other end of a stream lacks `shard`, whatever it said.
+pub(super) fn lacks(swarm: &mut Swarm, stream: &mut Stream, shard: u32) {
+    if stream.has_all {
+        stream.has_all = false;
+        for shard in 0..swarm.shard_count() {
+            stream.has.insert(shard);
+            swarm.copies[shard as usize] += 1;
+        }
+    }
+    if stream.has.remove(shard) {
+        swarm.copies[shard as usize] = swarm.copies[shard as usize].saturating_sub(1);
+    }
+}

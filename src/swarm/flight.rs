@@ -1,0 +1,205 @@
+//! Shards on their way: who sends each, how far it is, and who is to blame if it is wrong.
+//!
+//! ```text
+//!             start                receive … receive(last)           stored(last)
+//!  (missing) ───────► receiving ─────────────────────────► verified ─────────────► held
+//!                      │     ▲                      │
+//!              abandon │     │ resume (same offset, │ wrong hash
+//!                      ▼     │  same hasher)        ▼
+//!                      orphaned                   wrong ──stored(last)──► (missing), someone blamed
+//! ```
+//!
+//! One writer per shard: a flight has at most one source at a time, so no byte is fetched twice. When
+//! a source is lost, another goes on at the same offset with the same hasher. A shard that had several
+//! sources and fails cannot be blamed on one: it is fetched again *whole*, from a single source.
+//! Invariant: `stored ≤ received ≤ requested ≤ length`.
+
+use crate::output::StreamKey;
+use crate::wire::frame::Range;
+use sha1::{Digest, Sha1};
+use std::net::SocketAddr;
+
+/// Where a flight is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Bytes are missing.
+    Receiving,
+    /// Every byte came and the hash is right; some bytes may not be written yet.
+    Verified,
+    /// Every byte came and the hash is wrong; some bytes may not be written yet.
+    Wrong,
+}
+
+/// One shard on its way.
+pub struct Flight {
+    /// Which shard.
+    pub shard: u32,
+    /// Its bytes.
+    pub length: u32,
+    /// Where it is.
+    pub state: State,
+    /// The stream that sends it; none when it was lost.
+    pub source: Option<StreamKey>,
+    /// Who sent the first bytes.
+    pub sender: SocketAddr,
+    /// More than one node has sent bytes of it.
+    pub mixed: bool,
+    /// It has failed before with several sources, and comes from one only.
+    pub whole: bool,
+    requested: u32,
+    received: u32,
+    stored: u32,
+    hasher: Sha1,
+}
+
+impl Flight {
+    /// A shard that `source` at `sender` is to send.
+    pub fn start(shard: u32, length: u32, source: StreamKey, sender: SocketAddr) -> Flight {
+        Flight {
+            shard,
+            length,
+            state: State::Receiving,
+            source: Some(source),
+            sender,
+            mixed: false,
+            whole: false,
+            requested: 0,
+            received: 0,
+            stored: 0,
+            hasher: Sha1::new(),
+        }
+    }
+
+    /// The next range to ask for, of at most `size_max` bytes; none when all is asked for.
+    pub fn request(&mut self, size_max: u32) -> Option<Range> {
+        let length = (self.length - self.requested).min(size_max);
+        let range = Range { shard: self.shard, offset: self.requested, length };
+        self.requested += length;
+        (length > 0).then_some(range)
+    }
+
+    /// Bytes that nobody has been asked for.
+    pub fn unrequested(&self) -> u32 {
+        self.length - self.requested
+    }
+
+    /// Bytes that have come.
+    pub fn received(&self) -> u32 {
+        self.received
+    }
+
+    /// Takes the next bytes in; on the last, compares with the hash that the manifest has.
+    pub fn receive(&mut self, bytes: &[u8], expected: &[u8; 20]) {
+        self.hasher.update(bytes);
+        self.received += bytes.len() as u32;
+        assert!(self.received <= self.requested, "more bytes of a shard than were asked for");
+        if self.received == self.length {
+            let right = self.hasher.finalize_reset()[..] == expected[..];
+            self.state = if right { State::Verified } else { State::Wrong };
+        }
+    }
+
+    /// Notes that `count` bytes more are written; true when the shard is settled: all bytes came,
+    /// their hash is known and none waits for the disk.
+    pub fn stored(&mut self, count: u32) -> bool {
+        self.stored += count;
+        assert!(self.stored <= self.received, "more bytes of a shard were written than came");
+        self.is_settled()
+    }
+
+    /// Whether all bytes came, their hash is known and none waits for the disk.
+    pub fn is_settled(&self) -> bool {
+        self.state != State::Receiving && self.stored == self.length
+    }
+
+    /// Bytes that came and are not written yet.
+    pub fn unwritten(&self) -> u32 {
+        self.received - self.stored
+    }
+
+    /// Its source is lost or was refused: what was asked for and has not come must be asked for again.
+    pub fn abandon(&mut self) {
+        self.source = None;
+        self.requested = self.received;
+    }
+
+    /// Another stream goes on where the last stopped.
+    pub fn resume(&mut self, source: StreamKey, sender: SocketAddr) {
+        assert!(self.source.is_none(), "a shard in flight has one writer");
+        if self.received == 0 {
+            self.sender = sender;
+        }
+        self.mixed |= sender != self.sender;
+        self.source = Some(source);
+    }
+
+    /// Forgets all bytes: the shard starts again, and this time comes from one source only.
+    pub fn restart_whole(&mut self) {
+        assert_eq!(self.unwritten(), 0, "bytes on their way to the disk would be counted twice");
+        self.state = State::Receiving;
+        self.source = None;
+        self.mixed = false;
+        self.whole = true;
+        (self.requested, self.received, self.stored) = (0, 0, 0);
+        self.hasher = Sha1::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: StreamKey = StreamKey { slot: 1, generation: 1 };
+    const TWO: StreamKey = StreamKey { slot: 2, generation: 2 };
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], 4160))
+    }
+
+    fn hash(bytes: &[u8]) -> [u8; 20] {
+        Sha1::digest(bytes).into()
+    }
+
+    #[test]
+    fn another_stream_goes_on_at_the_offset_with_the_hashers_state() {
+        let expected = hash(b"abcdefgh");
+        let mut flight = Flight::start(3, 8, ONE, address(1));
+        assert_eq!(flight.request(6), Some(Range { shard: 3, offset: 0, length: 6 }));
+        flight.receive(b"abc", &expected);
+        flight.abandon();
+        flight.resume(TWO, address(2));
+        assert_eq!(flight.request(100), Some(Range { shard: 3, offset: 3, length: 5 }));
+        assert_eq!(flight.request(100), None);
+        flight.receive(b"defgh", &expected);
+        assert_eq!((flight.state, flight.mixed), (State::Verified, true));
+        assert!(!flight.stored(7));
+        assert!(flight.stored(1));
+    }
+
+    #[test]
+    fn a_wrong_shard_of_several_sources_starts_again_whole() {
+        let expected = hash(b"right");
+        let mut flight = Flight::start(0, 5, ONE, address(1));
+        flight.request(5);
+        flight.receive(b"wr", &expected);
+        flight.abandon();
+        flight.resume(TWO, address(2));
+        flight.request(5);
+        flight.receive(b"ong", &expected);
+        assert_eq!(flight.state, State::Wrong);
+        assert!(flight.stored(5));
+        flight.restart_whole();
+        flight.resume(TWO, address(2));
+        assert_eq!(flight.request(9), Some(Range { shard: 0, offset: 0, length: 5 }));
+        flight.receive(b"right", &expected);
+        assert_eq!((flight.state, flight.mixed, flight.whole), (State::Verified, false, true));
+    }
+
+    #[test]
+    fn a_source_that_sent_nothing_is_not_to_blame() {
+        let mut flight = Flight::start(0, 5, ONE, address(1));
+        flight.abandon();
+        flight.resume(TWO, address(2));
+        assert_eq!((flight.sender, flight.mixed), (address(2), false));
+    }
+}

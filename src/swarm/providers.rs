@@ -1,0 +1,180 @@
+//! The providers of one file that a swarm has heard of, and when each may be tried again.
+//!
+//! Hearsay from links, lookups and other nodes; nothing here is trusted beyond one connection attempt.
+//! Invariant: at most [`PROVIDERS_MAX`] are kept, each location once; a banned one stays, so that
+//! hearing of it again does not free it.
+
+use crate::limits::{PROVIDERS_MAX, REDIAL_DELAY_MAX, REDIAL_DELAY_MIN};
+use crate::output::StreamKey;
+use crate::time::Instant;
+use std::net::SocketAddr;
+
+/// What is going on with a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// May be dialled from this instant on.
+    Idle(Instant),
+    /// Has a stream, open or not.
+    Busy(StreamKey),
+    /// Sent wrong bytes, or is this node itself.
+    Banned,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Provider {
+    location: SocketAddr,
+    state: State,
+    failures: u32,
+}
+
+/// The providers of one file.
+#[derive(Default)]
+pub struct Providers {
+    list: Vec<Provider>,
+}
+
+impl Providers {
+    /// Hears of a provider; true when it is new and kept.
+    pub fn hear(&mut self, location: SocketAddr, now: Instant) -> bool {
+        if self.find(location).is_some() {
+            return false;
+        }
+        let provider = Provider { location, state: State::Idle(now), failures: 0 };
+        if self.list.len() < PROVIDERS_MAX {
+            self.list.push(provider);
+            return true;
+        }
+        // Full: one that keeps failing makes room, so that old hearsay cannot shut news out.
+        let worst = self
+            .list
+            .iter_mut()
+            .filter(|old| matches!(old.state, State::Idle(_)) && old.failures > 0)
+            .max_by_key(|old| old.failures);
+        let Some(worst) = worst else { return false };
+        *worst = provider;
+        true
+    }
+
+    /// The next provider to dial, if one may be dialled now.
+    pub fn due(&self, now: Instant) -> Option<SocketAddr> {
+        let due = |provider: &&Provider| matches!(provider.state, State::Idle(at) if at <= now);
+        self.list.iter().filter(due).min_by_key(|due| due.failures).map(|due| due.location)
+    }
+
+    /// When the next provider may be dialled.
+    pub fn next_at(&self) -> Option<Instant> {
+        let waiting = self.list.iter().filter_map(|provider| match provider.state {
+            State::Idle(at) => Some(at),
+            _ => None,
+        });
+        waiting.min()
+    }
+
+    /// `location` has a stream now, unless it has one already.
+    pub fn connect(&mut self, location: SocketAddr, stream: StreamKey) {
+        if let Some(provider) = self.find(location) {
+            if matches!(provider.state, State::Idle(_)) {
+                provider.state = State::Busy(stream);
+            }
+        }
+    }
+
+    /// Of two streams to one node, `kept` stays.
+    pub fn keep(&mut self, kept: StreamKey, dropped: StreamKey) {
+        self.with_stream(dropped, |provider| provider.state = State::Busy(kept));
+    }
+
+    /// The stream has opened: failures are forgotten.
+    pub fn opened(&mut self, stream: StreamKey) {
+        self.with_stream(stream, |provider| provider.failures = 0);
+    }
+
+    /// The stream is gone; the provider is dialled again after a while that doubles with each failure.
+    pub fn lost(&mut self, stream: StreamKey, now: Instant) {
+        self.with_stream(stream, |provider| {
+            let delay = REDIAL_DELAY_MIN * (1 << provider.failures.min(16));
+            provider.failures += 1;
+            provider.state = State::Idle(now + delay.min(REDIAL_DELAY_MAX));
+        });
+    }
+
+    /// The provider of this stream is never dialled again.
+    pub fn ban(&mut self, stream: StreamKey) {
+        self.with_stream(stream, |provider| provider.state = State::Banned);
+    }
+
+    /// Whether `location` is banned.
+    pub fn is_banned(&self, location: SocketAddr) -> bool {
+        self.list.iter().any(|known| known.location == location && known.state == State::Banned)
+    }
+
+    /// Whether each provider was tried: it has a stream, has failed, or is banned.
+    pub fn are_tried(&self) -> bool {
+        self.list.iter().all(|known| !matches!(known.state, State::Idle(_)) || known.failures > 0)
+    }
+
+    fn find(&mut self, location: SocketAddr) -> Option<&mut Provider> {
+        self.list.iter_mut().find(|provider| provider.location == location)
+    }
+
+    fn with_stream(&mut self, stream: StreamKey, change: impl FnOnce(&mut Provider)) {
+        let busy = State::Busy(stream);
+        if let Some(provider) = self.list.iter_mut().find(|provider| provider.state == busy) {
+            change(provider);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: StreamKey = StreamKey { slot: 0, generation: 0 };
+
+    fn location(number: usize) -> SocketAddr {
+        SocketAddr::from(([10, 0, (number / 250) as u8, (number % 250) as u8], 4160))
+    }
+
+    #[test]
+    fn a_lost_provider_waits_twice_as_long_each_time() {
+        let mut providers = Providers::default();
+        let mut now = Instant::ZERO;
+        assert!(providers.hear(location(1), now));
+        assert!(!providers.hear(location(1), now));
+        let mut waits = Vec::new();
+        for _ in 0..3 {
+            assert_eq!(providers.due(now), Some(location(1)));
+            providers.connect(location(1), STREAM);
+            assert_eq!((providers.due(now), providers.next_at()), (None, None));
+            providers.lost(STREAM, now);
+            let next = providers.next_at().unwrap();
+            waits.push(next - now);
+            now = next;
+        }
+        assert_eq!(waits, [REDIAL_DELAY_MIN, REDIAL_DELAY_MIN * 2, REDIAL_DELAY_MIN * 4]);
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_only_failing_providers_make_room() {
+        let mut providers = Providers::default();
+        for number in 0..PROVIDERS_MAX {
+            assert!(providers.hear(location(number), Instant::ZERO));
+        }
+        assert!(!providers.hear(location(PROVIDERS_MAX), Instant::ZERO));
+        providers.connect(location(7), STREAM);
+        providers.lost(STREAM, Instant::ZERO);
+        assert!(providers.hear(location(PROVIDERS_MAX), Instant::ZERO));
+        assert!(!providers.hear(location(7), Instant::ZERO));
+    }
+
+    #[test]
+    fn a_banned_provider_is_not_dialled_again() {
+        let mut providers = Providers::default();
+        providers.hear(location(1), Instant::ZERO);
+        providers.connect(location(1), STREAM);
+        providers.ban(STREAM);
+        assert!(!providers.hear(location(1), Instant::ZERO));
+        assert_eq!(providers.due(Instant::ZERO), None);
+        assert!(providers.is_banned(location(1)) && providers.are_tried());
+    }
+}

@@ -1,0 +1,266 @@
+//! One stream: its framing in both directions, what its other end has, and what each has asked for.
+//!
+//! ```text
+//!            handle_connected                 frame Open             the node frees it
+//!  Dialling ─────────────────► Opening ─────────────────────► Open ────────────────────► (gone)
+//!            (Accepted streams start here)                      │ every other state, too
+//! ```
+//!
+//! It knows nothing of shards on disk or of other streams; [`super::Swarms`] decides. Payload passes by
+//! without being stored: the inbox only ever keeps a header and the start of a frame's body that came
+//! in pieces, the outbox only whole control frames.
+
+use super::inbox::Inbox;
+use super::shards::ShardSet;
+use crate::id::NodeId;
+use crate::limits::{FRAME_BODY_MAX, REQUESTS_MAX};
+use crate::output::SwarmKey;
+use crate::time::Instant;
+use crate::wire::frame::{self, Range};
+use crate::wire::{Frame, Network};
+use arrayvec::ArrayVec;
+use std::net::SocketAddr;
+
+/// How far a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The connection is being made.
+    Dialling,
+    /// Connected; the other end's `Open` has not come.
+    Opening,
+    /// Both have opened.
+    Open,
+}
+
+/// Who made the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialler {
+    /// This node.
+    Us,
+    /// The other.
+    Them,
+}
+
+/// A range that we have asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// What.
+    pub range: Range,
+    /// We do not want it any more: its bytes, if they come, are dropped.
+    pub cancelled: bool,
+}
+
+/// A range that is being sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Upload {
+    /// What.
+    pub range: Range,
+    /// The `Data` frame that goes before the payload.
+    pub header: [u8; frame::DATA_SIZE],
+    /// Bytes of the header that are sent.
+    pub header_sent: usize,
+    /// Bytes of the payload that are sent.
+    pub sent: u32,
+}
+
+/// A range whose payload is coming in.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming {
+    /// What.
+    pub range: Range,
+    /// Bytes that have come.
+    pub received: u32,
+    /// Nobody wants it any more.
+    pub dropped: bool,
+}
+
+/// One stream.
+pub struct Stream {
+    /// How far it is.
+    pub state: State,
+    /// Who made the connection.
+    pub dialler: Dialler,
+    /// The other end of the connection.
+    pub address: SocketAddr,
+    /// Where the other end listens, as far as known.
+    pub location: Option<SocketAddr>,
+    /// The other node; only once open.
+    pub node: NodeId,
+    /// The swarm it is about; for an accepted stream only once open.
+    pub swarm: Option<SwarmKey>,
+
+    /// The other end has every shard.
+    pub has_all: bool,
+    /// What it has, when that is not every shard.
+    pub has: ShardSet,
+    /// Bytes of the manifest it says it has; 0 for none.
+    pub manifest_size: u32,
+    /// Shards that failed verification from it.
+    pub strikes: u8,
+
+    /// What we have asked for, oldest first.
+    pub asked: ArrayVec<Asked, REQUESTS_MAX>,
+    /// The payload that is coming in.
+    pub incoming: Option<Incoming>,
+    /// What the other end has asked for, oldest first.
+    pub wanted: ArrayVec<Range, REQUESTS_MAX>,
+    /// The range that is being sent.
+    pub upload: Option<Upload>,
+    /// A part of the manifest that the other end has asked for.
+    pub manifest_wanted: Option<(u32, u32)>,
+    /// We have asked for a part of the manifest.
+    pub manifest_asked: bool,
+    /// The next shard of our map to be sent; none when all is.
+    pub map_next: Option<u32>,
+    /// How many of the swarm's gained shards the other end has been told of.
+    pub told: usize,
+
+    /// The driver has been told that there is something to send.
+    pub notified: bool,
+    /// When the stream was made.
+    pub made_at: Instant,
+    /// When bytes last came.
+    pub heard_at: Instant,
+    /// When bytes last went out.
+    pub sent_at: Instant,
+    /// Since when we wait for an answer: the last request to an idle stream, or the last payload.
+    pub waiting_since: Instant,
+    /// Bytes of payload that came, and since when the current rate is measured.
+    pub rate: Rate,
+
+    /// The frame that is coming in.
+    pub inbox: Inbox,
+    outbox: Vec<u8>,
+    outbox_sent: usize,
+}
+
+impl Stream {
+    /// A new stream to or from `address`.
+    pub fn new(dialler: Dialler, address: SocketAddr, now: Instant) -> Stream {
+        Stream {
+            state: if dialler == Dialler::Us { State::Dialling } else { State::Opening },
+            dialler,
+            address,
+            location: (dialler == Dialler::Us).then_some(address),
+            node: NodeId::default(),
+            swarm: None,
+            has_all: false,
+            has: ShardSet::default(),
+            manifest_size: 0,
+            strikes: 0,
+            asked: ArrayVec::new(),
+            incoming: None,
+            wanted: ArrayVec::new(),
+            upload: None,
+            manifest_wanted: None,
+            manifest_asked: false,
+            map_next: None,
+            told: 0,
+            notified: false,
+            made_at: now,
+            heard_at: now,
+            sent_at: now,
+            waiting_since: now,
+            rate: Rate::new(now),
+            inbox: Inbox::default(),
+            outbox: Vec::new(),
+            outbox_sent: 0,
+        }
+    }
+
+    /// Whether the other end has `shard`.
+    pub fn has(&self, shard: u32) -> bool {
+        self.has_all || self.has.contains(shard)
+    }
+
+    /// Puts a frame into the outbox, which stays small: large frames are made when it is empty, and
+    /// answers that a peer provokes are checked with [`Stream::outbox_overflows`].
+    pub fn push(&mut self, frame: &Frame<'_>, network: Network) {
+        let start = self.outbox.len();
+        self.outbox.resize(start + frame.size(), 0);
+        frame.emit(network, &mut self.outbox[start..]);
+    }
+
+    /// Whether a peer that does not read makes us store answers without end.
+    pub fn outbox_overflows(&self) -> bool {
+        self.outbox.len() > 4 * FRAME_BODY_MAX
+    }
+
+    /// Takes back what we have asked for of `shard`. Each request still gets its answer.
+    pub fn cancel(&mut self, shard: u32, network: Network) {
+        for place in 0..self.asked.len() {
+            let Asked { range, cancelled } = self.asked[place];
+            if range.shard == shard && !cancelled {
+                self.asked[place].cancelled = true;
+                self.push(&Frame::Cancel(range), network);
+            }
+        }
+        if let Some(incoming) = self.incoming.as_mut().filter(|it| it.range.shard == shard) {
+            incoming.dropped = true;
+        }
+    }
+
+    /// The control bytes to be sent.
+    pub fn outbox(&self) -> &[u8] {
+        &self.outbox[self.outbox_sent..]
+    }
+
+    /// `count` bytes of the outbox are sent.
+    pub fn outbox_sent(&mut self, count: usize) {
+        self.outbox_sent += count;
+        assert!(self.outbox_sent <= self.outbox.len(), "more control bytes sent than there were");
+        if self.outbox_sent == self.outbox.len() {
+            self.outbox.clear();
+            self.outbox_sent = 0;
+        }
+    }
+
+    /// Whether a frame has gone out in part, so that another cannot follow.
+    pub fn mid_frame(&self) -> bool {
+        self.upload.is_some() || self.outbox_sent > 0
+    }
+
+    /// Bytes that we have asked for and that have not come.
+    pub fn asked_size(&self) -> u64 {
+        let incoming = self.incoming.map_or(0, |it| it.range.length - it.received);
+        let asked = self.asked.iter().map(|asked| u64::from(asked.range.length));
+        asked.sum::<u64>() + u64::from(incoming)
+    }
+}
+
+/// Bytes a second, over the last second or so.
+pub struct Rate {
+    since: Instant,
+    bytes: u64,
+    per_second: u64,
+}
+
+/// The time over which a rate is measured, in microseconds.
+const RATE_PERIOD: u64 = 250_000;
+
+impl Rate {
+    /// No bytes since `now`.
+    pub fn new(now: Instant) -> Rate {
+        Rate { since: now, bytes: 0, per_second: 0 }
+    }
+
+    /// Counts `bytes` that came at `now`.
+    pub fn count(&mut self, now: Instant, bytes: u64) {
+        self.bytes += bytes;
+        let micros = now.since(self.since).as_micros() as u64;
+        if micros >= RATE_PERIOD {
+            let current = self.bytes.saturating_mul(1_000_000) / micros;
+            self.per_second = if self.per_second == 0 {
+                current
+            } else {
+                (self.per_second + current) / 2
+            };
+            (self.since, self.bytes) = (now, 0);
+        }
+    }
+
+    /// Bytes a second; 0 until a first period has passed.
+    pub fn per_second(&self) -> u64 {
+        self.per_second
+    }
+}

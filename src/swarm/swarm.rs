@@ -1,0 +1,280 @@
+//! One swarm: what this node knows and has of one file.
+//!
+//! ```text
+//!  share:  Hashing ──────────────────────────────────────────────────────────► Complete
+//!  fetch:  Finding ──► (prepare) ──► Verifying ──► Fetching ──► Finishing ──► Complete
+//!                                └───────────────────▲
+//! ```
+//!
+//! It holds no stream; [`super::Swarms`] joins the two. Invariant: a shard is in exactly one of
+//! *missing*, *in flight* and *held*, and only what is held is offered to others.
+
+use super::flight::Flight;
+use super::providers::Providers;
+use super::scan::Scan;
+use super::shards::ShardSet;
+use super::stream::Stream;
+use crate::id::FileId;
+use crate::limits::FLIGHTS_MAX;
+
+use crate::time::Instant;
+use crate::wire::Manifest;
+
+/// A file or folder to be shared, as it lies on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareSpec {
+    /// The name of the file or folder.
+    pub name: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Paths beneath the folder (components joined with `/`) and sizes, in the manifest's order; for a
+    /// single file one pair with an empty path.
+    pub entries: Vec<(String, u64)>,
+}
+
+/// What a swarm is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Reads the files to be shared and hashes them.
+    #[default]
+    Hashing,
+    /// Looks for providers and their manifest.
+    Finding,
+    /// Reads what the disk holds and verifies it.
+    Verifying,
+    /// Fetches shards.
+    Fetching,
+    /// Waits for the disk to finish.
+    Finishing,
+    /// Has every shard.
+    Complete,
+}
+
+/// How far a swarm is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Bytes of the file; 0 while unknown.
+    pub size: u64,
+    /// Bytes hashed or verified on disk in this phase, or bytes of the shards held.
+    pub done: u64,
+    /// Bytes of payload received since the start.
+    pub received: u64,
+    /// Bytes of payload sent since the start.
+    pub sent: u64,
+    /// Open streams.
+    pub streams: u32,
+    /// Open streams whose other end has a shard that we lack.
+    pub providers: u32,
+}
+
+/// What is found on disk and being verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// An unfinished fetch.
+    Partial,
+    /// A file under the final name.
+    Final,
+}
+
+/// One swarm.
+pub struct Swarm {
+    /// The file's id; while a share is being hashed, nothing.
+    pub file: Option<FileId>,
+    /// The manifest, once known.
+    pub manifest: Option<Manifest>,
+    /// What is to be shared, while it is being hashed.
+    pub share: Option<ShareSpec>,
+    /// What it is doing.
+    pub phase: Phase,
+    /// The walk over the disk, while hashing or verifying.
+    pub scan: Option<Scan>,
+    /// The hashes of a share so far, 20 bytes each.
+    pub hashes: Vec<u8>,
+    /// What is being verified.
+    pub found: Found,
+
+    /// The parts of the manifest that have come.
+    pub manifest_parts: Vec<u8>,
+    /// Who sends the manifest.
+    pub manifest_from: Option<crate::output::StreamKey>,
+
+    /// Shards that verified and are on disk.
+    pub held: ShardSet,
+    /// Shards in flight.
+    pub flying: ShardSet,
+    /// The flights themselves.
+    pub flights: Vec<Flight>,
+    /// Shards gained since the start, in order: what others must be told.
+    pub gained: Vec<u32>,
+    /// When others are told of gained shards next.
+    pub news_at: Option<Instant>,
+    /// How many open streams have each shard, those that have all of them aside.
+    pub copies: Vec<u16>,
+
+    /// Who else has some of it.
+    pub providers: Providers,
+    /// This node has been announced as a provider.
+    pub announced: bool,
+    /// Lookups that have ended since the last provider was connected.
+    pub lookups: u32,
+    /// A lookup is under way.
+    pub looking: bool,
+    /// When the next lookup may start.
+    pub lookup_at: Instant,
+    /// Nodes that answered the last lookup.
+    pub asked_nodes: u32,
+    /// Since when no stream has brought anything.
+    pub idle_since: Instant,
+    /// The disk has failed for a write: no more are asked for.
+    pub failed: bool,
+
+    /// Bytes of payload received.
+    pub received: u64,
+    /// Bytes of payload sent.
+    pub sent: u64,
+}
+
+impl Swarm {
+    fn new(now: Instant) -> Swarm {
+        Swarm {
+            file: None,
+            manifest: None,
+            share: None,
+            phase: Phase::Hashing,
+            scan: None,
+            hashes: Vec::new(),
+            found: Found::Partial,
+            manifest_parts: Vec::new(),
+            manifest_from: None,
+            held: ShardSet::default(),
+            flying: ShardSet::default(),
+            flights: Vec::with_capacity(FLIGHTS_MAX),
+            gained: Vec::new(),
+            news_at: None,
+            copies: Vec::new(),
+            providers: Providers::default(),
+            announced: false,
+            lookups: 0,
+            looking: false,
+            lookup_at: now,
+            asked_nodes: 0,
+            idle_since: now,
+            failed: false,
+            received: 0,
+            sent: 0,
+        }
+    }
+
+    /// A share that begins with hashing.
+    pub fn to_share(share: ShareSpec, now: Instant) -> Swarm {
+        let size = share.entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.1));
+        let scan = Scan::new(size, Manifest::shard_size_for(size));
+        Swarm { scan: Some(scan), share: Some(share), ..Swarm::new(now) }
+    }
+
+    /// A fetch that begins with the manifest.
+    pub fn to_fetch(file: FileId, now: Instant) -> Swarm {
+        Swarm { file: Some(file), phase: Phase::Finding, ..Swarm::new(now) }
+    }
+
+    /// Whether it wants shards from others now.
+    pub fn is_fetching(&self) -> bool {
+        self.phase == Phase::Fetching && !self.failed
+    }
+
+    /// Whether a fetch is still short of something that others have.
+    pub fn wants_providers(&self) -> bool {
+        matches!(self.phase, Phase::Finding | Phase::Verifying | Phase::Fetching)
+    }
+
+    /// Shards of the file; 0 while the manifest is unknown.
+    pub fn shard_count(&self) -> u32 {
+        self.manifest.as_ref().map_or(0, Manifest::shard_count)
+    }
+
+    /// Whether every shard is held.
+    pub fn is_whole(&self) -> bool {
+        self.manifest.as_ref().is_some_and(|manifest| self.held.count() == manifest.shard_count())
+    }
+
+    /// Bytes of the shards held.
+    pub fn held_size(&self) -> u64 {
+        let Some(manifest) = &self.manifest else { return 0 };
+        let Some(last) = manifest.shard_count().checked_sub(1) else { return 0 };
+        let short = manifest.shard_size() - manifest.shard_length(last);
+        let full = u64::from(self.held.count()) * u64::from(manifest.shard_size());
+        full - if self.held.contains(last) { u64::from(short) } else { 0 }
+    }
+
+    /// The size of an entry of what is on disk, which has a manifest or is to get one.
+    pub fn entry_size(&self, entry: u32) -> u64 {
+        match (&self.manifest, &self.share) {
+            (Some(manifest), _) => manifest.entries()[entry as usize].size,
+            (None, Some(share)) => share.entries[entry as usize].1,
+            (None, None) => 0,
+        }
+    }
+
+    /// The flight of `shard`.
+    pub fn flight(&mut self, shard: u32) -> Option<&mut Flight> {
+        self.flights.iter_mut().find(|flight| flight.shard == shard)
+    }
+
+    /// Ends the flight of `shard`.
+    pub fn land(&mut self, shard: u32) {
+        self.flights.retain(|flight| flight.shard != shard);
+        self.flying.remove(shard);
+    }
+
+    /// `shard` is held from now on, and others are to be told.
+    pub fn gain(&mut self, shard: u32) {
+        if self.held.insert(shard) {
+            self.gained.push(shard);
+        }
+    }
+
+    /// Whether `stream` has a shard that we lack.
+    pub fn can_use(&self, stream: &Stream) -> bool {
+        if stream.has_all {
+            return !self.is_whole();
+        }
+        let words = self.shard_count().div_ceil(64) as usize;
+        (0..words).any(|index| stream.has.word(index) & !self.held.word(index) != 0)
+    }
+
+    /// How far it is, streams aside.
+    pub fn progress(&self) -> Progress {
+        let scanned = self.scan.as_ref().map(Scan::position);
+        let share_size = self.share.as_ref().map(|share| share.entries.iter().map(|e| e.1).sum());
+        Progress {
+            phase: self.phase,
+            size: self.manifest.as_ref().map(Manifest::size).or(share_size).unwrap_or(0),
+            done: scanned.unwrap_or_else(|| self.held_size()),
+            received: self.received,
+            sent: self.sent,
+            streams: 0,
+            providers: 0,
+        }
+    }
+}
+
+/// How a swarm is named and found.
+impl Swarm {
+    /// Whether this is the swarm of `file` (a share that is being hashed is none yet).
+    pub fn is_of(&self, file: FileId) -> bool {
+        self.file == Some(file)
+    }
+}
+
+/// What a swarm wants of the DHT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Look for providers of the file.
+    FindProviders(FileId),
+    /// Announce this node as provider of the file, until withdrawn.
+    Provide(FileId),
+    /// Stop announcing.
+    Withdraw(FileId),
+}

@@ -1,0 +1,590 @@
+//! The manifest: the list of a file's names, sizes and shard hashes.
+//!
+//! It is the bencoded `info` dictionary of a metainfo file (BEP 3, version 1), so that a `.torrent` made
+//! by anyone is a manifest, and its file id, the SHA-1 of the exact bytes, is the infohash:
+//!
+//! ```text
+//! d
+//!   5:files  l d 6:length i<bytes>e 4:path l <name> ... e e ... e    a folder: its files, in order
+//!   6:length i<bytes>e                                              a single file: its size
+//!   4:name   <name>
+//!   12:piece length i<shard size>e
+//!   6:pieces <SHA-1 of each shard, 20 bytes each>
+//! e
+//! ```
+//!
+//! The bytes of all files, one after the other, are cut into shards; only the last is shorter. Unknown
+//! keys are kept, because the id covers them, and not understood: padding files (BEP 47) are files like
+//! any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
+//!
+//! Invariant: a `Manifest` keeps every limit of `limits.rs` and every rule of [`name`], and its sizes
+//! and hashes fit together. The bytes are held once; the hashes are slices of them.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use super::bencode::{BencodeError, Decoder, Encoder};
+use super::name::{self, Conflict, NameError};
+use crate::id::{FileId, Id};
+use crate::limits::{
+    ENTRIES_MAX, FILE_SIZE_MAX, MANIFEST_SIZE_MAX, METAINFO_SIZE_MAX, SHARD_COUNT_CHOSEN_MAX,
+    SHARD_SIZE_CHOSEN_MIN, SHARD_SIZE_MAX, SHARD_SIZE_MIN,
+};
+use sha1::{Digest, Sha1};
+use std::fmt;
+
+/// Bytes of a shard's hash, a SHA-1.
+pub const HASH_SIZE: usize = 20;
+
+/// What a file or folder is made of, and how each shard is verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Manifest {
+    bytes: Box<[u8]>,
+    file: FileId,
+    name: String,
+    folder: bool,
+    entries: Box<[Entry]>,
+    size: u64,
+    shard_size: u32,
+    shard_count: u32,
+    /// Where in `bytes` the hashes begin.
+    hashes_at: usize,
+}
+
+/// One file of a folder, or the single file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its path below the folder, components joined with `/`; empty for a single file.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where it begins, in bytes from the start of the whole.
+    pub offset: u64,
+}
+
+/// Consecutive bytes of one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The entry's index.
+    pub entry: u32,
+    /// Bytes into the entry.
+    pub offset: u64,
+    /// Bytes, at least 1.
+    pub length: u32,
+}
+
+/// A key whose value is understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the key that Display writes")]
+pub enum Key {
+    Info,
+    Files,
+    Length,
+    Path,
+    Name,
+    PieceLength,
+    Pieces,
+}
+
+/// Why bytes are not a manifest, or why files cannot be put into one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManifestError {
+    /// More than [`MANIFEST_SIZE_MAX`] bytes, or a metainfo file of more than [`METAINFO_SIZE_MAX`].
+    TooLarge,
+    /// Not bencoded as it must be.
+    Syntax(BencodeError),
+    /// The value of this key is not what it must be.
+    Value(Key, BencodeError),
+    /// A key that must be there is not.
+    Missing(Key),
+    /// Version 2 only (BEP 52), which has no hashes of shards.
+    VersionTwo,
+    /// Both a single file and a folder.
+    LengthAndFiles,
+    /// A folder without files.
+    NoEntries,
+    /// More than [`ENTRIES_MAX`] files.
+    TooManyEntries,
+    /// The shard size is no power of two, or not within [`SHARD_SIZE_MIN`] – [`SHARD_SIZE_MAX`].
+    ShardSize,
+    /// The sizes add up to more than [`FILE_SIZE_MAX`].
+    TotalSize,
+    /// Not one hash of 20 bytes for each shard.
+    Hashes,
+    /// The name breaks a rule.
+    Name(NameError),
+    /// The path of the file at this index breaks a rule.
+    Path(u32, NameError),
+    /// The file at this index has an earlier one's path, or has it where case does not count.
+    Repeated(u32),
+    /// The file at this index lies beneath another file, or another beneath it.
+    FileAsFolder(u32),
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(info: &[u8]) -> Result<Manifest, ManifestError> {
+        if info.len() > MANIFEST_SIZE_MAX {
+            return Err(ManifestError::TooLarge);
+        }
+        let fields = Fields::read(info)?;
+        let Some(pieces) = fields.pieces else {
+            let missing = ManifestError::Missing(Key::Pieces);
+            return Err(if fields.version_two {
+                ManifestError::VersionTwo
+            } else {
+                missing
+            });
+        };
+        let name = fields.name.ok_or(ManifestError::Missing(Key::Name))?;
+        let name = name::parse(name).map_err(ManifestError::Name)?.to_owned();
+        let shard_size = fields
+            .piece_length
+            .ok_or(ManifestError::Missing(Key::PieceLength))?;
+        let shard_size = u32::try_from(shard_size).map_err(|_| ManifestError::ShardSize)?;
+        if !shard_size.is_power_of_two() || !(SHARD_SIZE_MIN..=SHARD_SIZE_MAX).contains(&shard_size)
+        {
+            return Err(ManifestError::ShardSize);
+        }
+        let (folder, entries) = match (fields.length, fields.files) {
+            (Some(size), None) => (
+                false,
+                vec![Entry {
+                    path: String::new(),
+                    size,
+                    offset: 0,
+                }],
+            ),
+            (None, Some(files)) => (true, read_files(files)?),
+            (Some(_), Some(_)) => return Err(ManifestError::LengthAndFiles),
+            (None, None) => return Err(ManifestError::Missing(Key::Length)),
+        };
+        let size = entries.last().map_or(0, Entry::end);
+        if size > FILE_SIZE_MAX {
+            return Err(ManifestError::TotalSize);
+        }
+        let shard_count = size.div_ceil(u64::from(shard_size));
+        let hashes_size = shard_count.checked_mul(HASH_SIZE as u64);
+        if hashes_size != Some(pieces.len() as u64) {
+            return Err(ManifestError::Hashes);
+        }
+        Ok(Manifest {
+            bytes: info.into(),
+            file: FileId(Id(Sha1::digest(info).into())),
+            name,
+            folder,
+            entries: entries.into(),
+            size,
+            shard_size,
+            // Its hashes fit the limit of the bytes.
+            shard_count: shard_count as u32,
+            hashes_at: fields.pieces_at,
+        })
+    }
+
+    /// Reads the manifest in a metainfo file, a `.torrent`. Trackers, comments and all else around it
+    /// are skipped.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; offsets within the manifest count from its start.
+    pub fn from_metainfo(metainfo: &[u8]) -> Result<Manifest, ManifestError> {
+        if metainfo.len() > METAINFO_SIZE_MAX {
+            return Err(ManifestError::TooLarge);
+        }
+        let mut decoder = Decoder::new(metainfo);
+        let mut info = None;
+        let mut keys = decoder.dictionary().map_err(ManifestError::Syntax)?;
+        while let Some(key) = decoder.key(&mut keys).map_err(ManifestError::Syntax)? {
+            let value = decoder.skip().map_err(ManifestError::Syntax)?;
+            if key == b"info" {
+                info = Some(value);
+            }
+        }
+        decoder.end().map_err(ManifestError::Syntax)?;
+        Manifest::parse(info.ok_or(ManifestError::Missing(Key::Info))?)
+    }
+
+    /// Makes the manifest of files whose shards have been hashed.
+    ///
+    /// `entries` are paths (components joined with `/`; empty for a single file) and sizes, in the order
+    /// in which their bytes were hashed. Without `folder` there is exactly one. `shard_hashes` has 20
+    /// bytes for each shard of `shard_size` bytes.
+    ///
+    /// # Errors
+    /// The first name, size or limit that a reader of the manifest would refuse.
+    pub fn build(
+        name: &str,
+        folder: bool,
+        entries: &[(String, u64)],
+        shard_size: u32,
+        shard_hashes: &[u8],
+    ) -> Result<Manifest, ManifestError> {
+        let mut encoder = Encoder::default();
+        encoder.dictionary();
+        if folder {
+            encoder.string(b"files");
+            encoder.list();
+            for (path, size) in entries {
+                encoder.dictionary();
+                encoder.string(b"length");
+                encoder.unsigned(*size);
+                encoder.string(b"path");
+                encoder.list();
+                path.split('/')
+                    .for_each(|name| encoder.string(name.as_bytes()));
+                encoder.end();
+                encoder.end();
+            }
+            encoder.end();
+        } else {
+            assert!(entries.len() == 1, "a single file is one entry");
+            encoder.string(b"length");
+            entries.iter().for_each(|(_, size)| encoder.unsigned(*size));
+        }
+        encoder.string(b"name");
+        encoder.string(name.as_bytes());
+        encoder.string(b"piece length");
+        encoder.unsigned(u64::from(shard_size));
+        encoder.string(b"pieces");
+        encoder.string(shard_hashes);
+        encoder.end();
+        Manifest::parse(&encoder.finish())
+    }
+
+    /// The metainfo file, a `.torrent`, with this manifest and nothing else.
+    pub fn metainfo(&self) -> Vec<u8> {
+        let mut encoder = Encoder::default();
+        encoder.dictionary();
+        encoder.string(b"info");
+        encoder.raw(&self.bytes);
+        encoder.end();
+        encoder.finish()
+    }
+
+    /// The shard size in bytes for a new manifest of `total` bytes: the smallest that makes at most
+    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Smaller shards are passed on sooner, larger ones take fewer
+    /// hashes and requests.
+    pub fn shard_size_for(total: u64) -> u32 {
+        let mut size = SHARD_SIZE_CHOSEN_MIN;
+        while size < SHARD_SIZE_MAX && total.div_ceil(u64::from(size)) > SHARD_COUNT_CHOSEN_MAX {
+            size = size.saturating_mul(2);
+        }
+        size
+    }
+
+    /// The SHA-1 of the manifest's bytes.
+    pub fn file_id(&self) -> FileId {
+        self.file
+    }
+
+    /// The manifest's bytes, exactly as they were read or made.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The name of the file or folder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.folder
+    }
+
+    /// Bytes of all files.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes of every shard but the last.
+    pub fn shard_size(&self) -> u32 {
+        self.shard_size
+    }
+
+    /// How many shards there are; 0 for an empty file.
+    pub fn shard_count(&self) -> u32 {
+        self.shard_count
+    }
+
+    /// The files, in the order of their bytes: at least one.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Bytes of one shard; 0 for one that does not exist.
+    pub fn shard_length(&self, shard: u32) -> u32 {
+        let left = self.size.saturating_sub(self.shard_offset(shard));
+        // At most the shard size, which fits.
+        left.min(u64::from(self.shard_size)) as u32
+    }
+
+    /// Where a shard begins, in bytes from the start of the whole.
+    fn shard_offset(&self, shard: u32) -> u64 {
+        u64::from(shard).saturating_mul(u64::from(self.shard_size))
+    }
+
+    /// The SHA-1 of one shard.
+    ///
+    /// # Panics
+    /// When the shard does not exist.
+    #[allow(
+        clippy::expect_used,
+        reason = "a shard that does not exist is the caller's fault"
+    )]
+    pub fn shard_hash(&self, shard: u32) -> &[u8; HASH_SIZE] {
+        assert!(shard < self.shard_count, "no shard {shard}");
+        let offset = (shard as usize).saturating_mul(HASH_SIZE);
+        let hashes = self.bytes.get(self.hashes_at.saturating_add(offset)..);
+        hashes
+            .and_then(|hashes| hashes.first_chunk())
+            .expect("a hash for each shard")
+    }
+
+    /// The bytes of files that `length` bytes at `offset` of a shard are, in order. What lies outside of
+    /// the shard is left out, and so are empty files.
+    pub fn segments(&self, shard: u32, offset: u32, length: u32) -> Segments<'_> {
+        let last = offset.saturating_add(length).min(self.shard_length(shard));
+        let start = self.shard_offset(shard).saturating_add(u64::from(offset));
+        let end = self.shard_offset(shard).saturating_add(u64::from(last));
+        // The first that ends beyond the start; empty files end where the one before them does.
+        let entry = self.entries.partition_point(|entry| entry.end() <= start);
+        Segments {
+            entries: &self.entries,
+            entry,
+            start,
+            end,
+        }
+    }
+}
+
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifest")
+            .field("file", &self.file)
+            .field("name", &self.name)
+            .field("folder", &self.folder)
+            .field("size", &self.size)
+            .field("shard_size", &self.shard_size)
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Entry {
+    /// Where it ends, in bytes from the start of the whole.
+    fn end(&self) -> u64 {
+        self.offset.saturating_add(self.size)
+    }
+}
+
+/// An iterator over the segments of a range: see [`Manifest::segments`].
+#[derive(Clone, Debug)]
+pub struct Segments<'a> {
+    entries: &'a [Entry],
+    entry: usize,
+    start: u64,
+    end: u64,
+}
+
+impl Iterator for Segments<'_> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        while self.start < self.end {
+            let entry = self.entries.get(self.entry)?;
+            let index = self.entry;
+            let offset = self.start.saturating_sub(entry.offset);
+            let length = entry.end().min(self.end).saturating_sub(self.start);
+            self.start = self.start.saturating_add(length);
+            self.entry = self.entry.saturating_add(1);
+            if length > 0 {
+                // Within a shard, and below ENTRIES_MAX: both fit.
+                return Some(Segment {
+                    entry: index as u32,
+                    offset,
+                    length: length as u32,
+                });
+            }
+        }
+        None
+    }
+}
+
+/// The known values of an info dictionary, as they stand there.
+#[derive(Default)]
+struct Fields<'a> {
+    files: Option<&'a [u8]>,
+    length: Option<u64>,
+    name: Option<&'a [u8]>,
+    piece_length: Option<u64>,
+    pieces: Option<&'a [u8]>,
+    /// Where the bytes of `pieces` begin.
+    pieces_at: usize,
+    version_two: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn read(info: &'a [u8]) -> Result<Fields<'a>, ManifestError> {
+        let mut decoder = Decoder::new(info);
+        let mut fields = Fields::default();
+        let mut keys = decoder.dictionary().map_err(ManifestError::Syntax)?;
+        while let Some(key) = decoder.key(&mut keys).map_err(ManifestError::Syntax)? {
+            let of = |key| move |error| ManifestError::Value(key, error);
+            match key {
+                b"files" => fields.files = Some(decoder.skip().map_err(of(Key::Files))?),
+                b"length" => fields.length = Some(decoder.unsigned().map_err(of(Key::Length))?),
+                b"name" => fields.name = Some(decoder.string().map_err(of(Key::Name))?),
+                b"piece length" => {
+                    fields.piece_length = Some(decoder.unsigned().map_err(of(Key::PieceLength))?);
+                }
+                b"pieces" => {
+                    let pieces = decoder.string().map_err(of(Key::Pieces))?;
+                    fields.pieces_at = decoder.offset().saturating_sub(pieces.len());
+                    fields.pieces = Some(pieces);
+                }
+                _ => {
+                    fields.version_two |= key == b"file tree";
+                    decoder.skip().map_err(ManifestError::Syntax)?;
+                }
+            }
+        }
+        decoder.end().map_err(ManifestError::Syntax)?;
+        Ok(fields)
+    }
+}
+
+/// Reads the `files` list. Offsets of its errors count from its start.
+fn read_files(files: &[u8]) -> Result<Vec<Entry>, ManifestError> {
+    let of_files = |error| ManifestError::Value(Key::Files, error);
+    let mut decoder = Decoder::new(files);
+    let mut entries = Vec::<Entry>::new();
+    decoder.list().map_err(of_files)?;
+    while decoder.item().map_err(of_files)? {
+        if entries.len() >= ENTRIES_MAX {
+            return Err(ManifestError::TooManyEntries);
+        }
+        let offset = entries.last().map_or(0, Entry::end);
+        let entry = read_file(&mut decoder, entries.len() as u32, offset)?;
+        // Here too, so that no later offset can saturate.
+        if entry.end() > FILE_SIZE_MAX {
+            return Err(ManifestError::TotalSize);
+        }
+        entries.push(entry);
+    }
+    if entries.is_empty() {
+        return Err(ManifestError::NoEntries);
+    }
+    match name::check_paths(entries.iter().map(|entry| entry.path.as_str())) {
+        Ok(()) => Ok(entries),
+        Err(Conflict::Repeated(index)) => Err(ManifestError::Repeated(index as u32)),
+        Err(Conflict::FileAsFolder(index)) => Err(ManifestError::FileAsFolder(index as u32)),
+    }
+}
+
+/// Reads one dictionary of the `files` list.
+fn read_file(decoder: &mut Decoder<'_>, index: u32, offset: u64) -> Result<Entry, ManifestError> {
+    let of_files = |error| ManifestError::Value(Key::Files, error);
+    let (mut path, mut size) = (None, None);
+    let mut keys = decoder.dictionary().map_err(of_files)?;
+    while let Some(key) = decoder.key(&mut keys).map_err(of_files)? {
+        match key {
+            b"length" => {
+                let value = decoder.unsigned();
+                size = Some(value.map_err(|error| ManifestError::Value(Key::Length, error))?);
+            }
+            b"path" => path = Some(read_path(decoder, index)?),
+            _ => {
+                decoder.skip().map_err(of_files)?;
+            }
+        }
+    }
+    let path = path.ok_or(ManifestError::Missing(Key::Path))?;
+    let size = size.ok_or(ManifestError::Missing(Key::Length))?;
+    Ok(Entry { path, size, offset })
+}
+
+fn read_path(decoder: &mut Decoder<'_>, index: u32) -> Result<String, ManifestError> {
+    let of_path = |error| ManifestError::Value(Key::Path, error);
+    let mut path = String::new();
+    let mut depth = 0usize;
+    decoder.list().map_err(of_path)?;
+    while decoder.item().map_err(of_path)? {
+        let component = decoder.string().map_err(of_path)?;
+        name::join(&mut path, depth, component)
+            .map_err(|error| ManifestError::Path(index, error))?;
+        depth = depth.saturating_add(1);
+    }
+    if depth == 0 {
+        return Err(ManifestError::Path(index, NameError::NoComponent));
+    }
+    Ok(path)
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Key::Info => "info",
+            Key::Files => "files",
+            Key::Length => "length",
+            Key::Path => "path",
+            Key::Name => "name",
+            Key::PieceLength => "piece length",
+            Key::Pieces => "pieces",
+        })
+    }
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ManifestError::TooLarge => {
+                write!(
+                    f,
+                    "the manifest is larger than {} MiB",
+                    MANIFEST_SIZE_MAX >> 20
+                )
+            }
+            ManifestError::Syntax(error) => write!(f, "not a manifest: {error}"),
+            ManifestError::Value(key, error) => write!(f, "wrong \"{key}\": {error}"),
+            ManifestError::Missing(key) => write!(f, "not a manifest: it has no \"{key}\""),
+            ManifestError::VersionTwo => f.write_str(
+                "a BitTorrent version 2 manifest, which has no hashes that sprat can use; \
+                 make it again as version 1 or hybrid",
+            ),
+            ManifestError::LengthAndFiles => f.write_str("both a single file and a folder"),
+            ManifestError::NoEntries => f.write_str("a folder without files"),
+            ManifestError::TooManyEntries => write!(f, "more than {ENTRIES_MAX} files"),
+            ManifestError::ShardSize => write!(
+                f,
+                "the shard size is not a power of two of {} KiB to {} MiB",
+                SHARD_SIZE_MIN >> 10,
+                SHARD_SIZE_MAX >> 20
+            ),
+            ManifestError::TotalSize => write!(f, "more than {} TiB", FILE_SIZE_MAX >> 40),
+            ManifestError::Hashes => f.write_str("not one hash for each shard"),
+            ManifestError::Name(error) => write!(f, "wrong name: {error}"),
+            ManifestError::Path(index, error) => write!(f, "wrong path of file {index}: {error}"),
+            ManifestError::Repeated(index) => write!(
+                f,
+                "file {index} has the path of another (upper and lower case count as the same)"
+            ),
+            ManifestError::FileAsFolder(index) => {
+                write!(
+                    f,
+                    "file {index} and another are file and folder of the same name"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ManifestError {}

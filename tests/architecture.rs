@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The layers, lowest first. A module may name those below it, and its own.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 8] = [
     &["id", "limits", "time", "rng"],
     &["wire"],
+    &["output"],
+    &["slots"],
     &["kad", "swarm"],
     &["node"],
     &["reactor", "sim"],

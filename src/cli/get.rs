@@ -9,7 +9,7 @@ use super::screen::Screen;
 use super::start::{self, Role, Started};
 use super::{Ending, figures, node, print};
 use crate::id::FileId;
-use crate::limits::MANIFEST_SIZE_MAX;
+use crate::limits::METAINFO_SIZE_MAX;
 use crate::node::{DiskError, Ended, Event, Failure, Progress, SwarmKey};
 use crate::reactor::{Happening, OutputPath, Reactor, StateDir};
 use crate::time::Instant;
@@ -98,8 +98,7 @@ impl Wanted {
 }
 
 fn read_metainfo(path: &Path) -> Result<Manifest, String> {
-    // A metainfo file has little but the manifest in it.
-    let limit = 2 * MANIFEST_SIZE_MAX as u64;
+    let limit = METAINFO_SIZE_MAX as u64;
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| error.to_string())?;
     file.take(limit + 1)

@@ -23,7 +23,7 @@ pub mod reader;
 
 pub use datagram::{Body, Contact, Cookie, Datagram, DatagramError, RpcId, Token};
 pub use frame::{Frame, FrameError, Header};
-pub use link::Link;
+pub use link::{Link, LinkError};
 pub use manifest::{Entry, Manifest, ManifestError};
 
 /// The seed of all CRCs of one network: the CRC-32 of its name's bytes.

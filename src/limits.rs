@@ -32,10 +32,6 @@ pub const SWARM_DIALS_MAX: usize = 16;
 pub const SWARMS_MAX: usize = 1_024;
 /// Providers of a file that are remembered: several times as many as a node may connect to.
 pub const PROVIDERS_MAX: usize = 4 * STREAMS_MAX;
-/// Locations of one `Providers` frame.
-pub const PROVIDERS_PER_FRAME_MAX: usize = 32;
-/// Shards of one `Have` frame.
-pub const HAVE_SHARDS_MAX: usize = 1_024;
 /// Shards of a swarm in flight at once: each costs a hasher and a place.
 pub const FLIGHTS_MAX: usize = 4 * STREAMS_MAX;
 /// Shards in flight from one stream: few, so that they become whole, and can be passed on, early.

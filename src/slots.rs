@@ -26,7 +26,11 @@ pub struct Slots<K, T> {
 impl<K: SlotKey, T> Slots<K, T> {
     /// No values, and room for `capacity` of them.
     pub fn with_capacity(capacity: usize) -> Slots<K, T> {
-        Slots { slab: Slab::with_capacity(capacity), next_generation: 0, keys: PhantomData }
+        Slots {
+            slab: Slab::with_capacity(capacity),
+            next_generation: 0,
+            keys: PhantomData,
+        }
     }
 
     /// How many values there are.
@@ -66,7 +70,9 @@ impl<K: SlotKey, T> Slots<K, T> {
 
     /// All values with their keys, by place.
     pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
-        self.slab.iter().map(|(slot, (generation, value))| (K::new(slot as u32, *generation), value))
+        self.slab
+            .iter()
+            .map(|(slot, (generation, value))| (K::new(slot as u32, *generation), value))
     }
 
     /// All values with their keys, by place.
@@ -79,7 +85,9 @@ impl<K: SlotKey, T> Slots<K, T> {
     /// The key at or after place `slot`, for walks that change what they walk over.
     pub fn key_from(&self, slot: u32) -> Option<K> {
         let places = slot as usize..self.slab.capacity();
-        let found = places.into_iter().find(|&place| self.slab.contains(place))?;
+        let found = places
+            .into_iter()
+            .find(|&place| self.slab.contains(place))?;
         Some(K::new(found as u32, self.slab[found].0))
     }
 }

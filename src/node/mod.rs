@@ -56,9 +56,20 @@ pub struct Node {
 impl Node {
     /// A node that knows nobody.
     pub fn new(config: Config, mut rng: Rng, now: Instant) -> Node {
-        let Config { id, network, port, read_only } = config;
+        let Config {
+            id,
+            network,
+            port,
+            read_only,
+        } = config;
         let params = kad::Params::default();
-        let kad_config = kad::Config { id, network, port, read_only, params };
+        let kad_config = kad::Config {
+            id,
+            network,
+            port,
+            read_only,
+            params,
+        };
         Node {
             kad: Kad::new(kad_config, rng.split(), now),
             swarms: Swarms::new(swarm::Config { id, network, port }, rng),
@@ -163,7 +174,8 @@ impl Node {
         length: u32,
         result: Result<(), DiskError>,
     ) {
-        self.swarms.handle_written(now, swarm, shard, length, result);
+        self.swarms
+            .handle_written(now, swarm, shard, length, result);
         self.settle(now);
     }
 
@@ -195,7 +207,10 @@ impl Node {
 
     /// Writes the next datagram into `buffer`, of at least [`DATAGRAM_SIZE_MAX`] bytes.
     pub fn poll_datagram(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
-        assert!(buffer.len() >= DATAGRAM_SIZE_MAX, "a datagram may not fit the buffer");
+        assert!(
+            buffer.len() >= DATAGRAM_SIZE_MAX,
+            "a datagram may not fit the buffer"
+        );
         let (to, size) = self.kad.poll_datagram(now, buffer)?;
         Some(Transmit { to, size })
     }
@@ -292,7 +307,14 @@ impl Node {
                 } => {
                     let file = FileId(target);
                     self.swarms.handle_looked_up(now, file, Some(answered));
-                    Event::Lookup { file, hops, asked, answered, providers, took }
+                    Event::Lookup {
+                        file,
+                        hops,
+                        asked,
+                        answered,
+                        providers,
+                        took,
+                    }
                 }
                 kad::Event::LookupDone { .. } => continue,
             };

@@ -25,8 +25,12 @@ use crate::wire::frame::Range;
 impl Swarms {
     /// Asks the other end of a stream for as much as its rate allows.
     pub(super) fn ask(&mut self, now: Instant, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
+            return;
+        };
         if stream.state != StreamState::Open || !swarm.is_fetching() {
             return;
         }
@@ -34,9 +38,14 @@ impl Swarms {
         let mut asked = stream.asked_size();
         let was_idle = stream.asked.is_empty();
         while stream.asked.len() < REQUESTS_MAX && asked < window {
-            let Some(range) = next_range(swarm, stream, key, &mut self.rng) else { break };
+            let Some(range) = next_range(swarm, stream, key, &mut self.rng) else {
+                break;
+            };
             asked += u64::from(range.length);
-            stream.asked.push(Asked { range, cancelled: false });
+            stream.asked.push(Asked {
+                range,
+                cancelled: false,
+            });
             stream.push(&Frame::Request(range), self.config.network);
         }
         if was_idle && !stream.asked.is_empty() {
@@ -50,7 +59,11 @@ impl Swarms {
         let mut place = 0;
         while let Some(key) = self.streams.key_from(place) {
             place = key.slot + 1;
-            if self.streams.get(key).is_some_and(|stream| stream.swarm == Some(swarm)) {
+            if self
+                .streams
+                .get(key)
+                .is_some_and(|stream| stream.swarm == Some(swarm))
+            {
                 self.ask(now, key);
             }
         }
@@ -59,20 +72,22 @@ impl Swarms {
 
 /// How many bytes may be asked for in advance.
 fn window(stream: &Stream, swarm: &Swarm) -> u64 {
-    let shard_size = swarm.manifest.as_ref().map_or(0, |manifest| manifest.shard_size());
+    let shard_size = swarm
+        .manifest
+        .as_ref()
+        .map_or(0, |manifest| manifest.shard_size());
     let two = 2 * u64::from(shard_size.min(RANGE_SIZE_MAX));
     let by_rate = stream.rate.per_second() / ASK_AHEAD_DIVISOR;
     by_rate.max(two).max(ASK_AHEAD_MIN)
 }
 
-fn next_range(
-    swarm: &mut Swarm,
-    stream: &Stream,
-    key: StreamKey,
-    rng: &mut Rng,
-) -> Option<Range> {
+fn next_range(swarm: &mut Swarm, stream: &Stream, key: StreamKey, rng: &mut Rng) -> Option<Range> {
     let mut own = 0;
-    for flight in swarm.flights.iter_mut().filter(|flight| flight.source == Some(key)) {
+    for flight in swarm
+        .flights
+        .iter_mut()
+        .filter(|flight| flight.source == Some(key))
+    {
         own += 1;
         if let Some(range) = flight.request(RANGE_SIZE_MAX) {
             return Some(range);
@@ -96,7 +111,9 @@ fn next_range(
     let shard = rarest(swarm, stream, rng)?;
     let length = swarm.manifest.as_ref()?.shard_length(shard);
     swarm.flying.insert(shard);
-    swarm.flights.push(Flight::start(shard, length, key, stream.address));
+    swarm
+        .flights
+        .push(Flight::start(shard, length, key, stream.address));
     swarm.flights.last_mut()?.request(RANGE_SIZE_MAX)
 }
 
@@ -112,7 +129,11 @@ fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
     let mut best: Option<(u16, u32)> = None;
     for step in 0..=word_count {
         let index = ((u64::from(start / 64) + step) % word_count) as usize;
-        let offered = if stream.has_all { u64::MAX } else { stream.has.word(index) };
+        let offered = if stream.has_all {
+            u64::MAX
+        } else {
+            stream.has.word(index)
+        };
         let mut open = offered & !swarm.held.word(index) & !swarm.flying.word(index);
         // The first and the last word of the walk are the same one: its end first, its start last.
         let from_start = u64::MAX >> (start % 64);
@@ -125,7 +146,9 @@ fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
             let shard = index as u32 * 64 + open.leading_zeros();
             open &= !(1 << (63 - shard % 64));
             let copies = swarm.copies.get(shard as usize).copied();
-            let (Some(copies), true) = (copies, shard < shard_count) else { break };
+            let (Some(copies), true) = (copies, shard < shard_count) else {
+                break;
+            };
             if best.is_none_or(|(fewest, _)| copies < fewest) {
                 best = Some((copies, shard));
                 if copies == 0 {
@@ -142,7 +165,7 @@ mod tests {
     use super::*;
     use crate::swarm::stream::Dialler;
     use crate::wire::Manifest;
-    use proptest::prelude::*;
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
     use std::net::SocketAddr;
 
     fn swarm(shard_count: u32) -> Swarm {

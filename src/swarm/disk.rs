@@ -25,13 +25,22 @@ impl Swarms {
         for _ in 0..2 {
             while let Some(key) = self.swarms.key_from(place) {
                 place = key.slot + 1;
-                let Some(swarm) = self.swarms.get_mut(key) else { continue };
-                let Some(mut scan) = swarm.scan.take() else { continue };
+                let Some(swarm) = self.swarms.get_mut(key) else {
+                    continue;
+                };
+                let Some(mut scan) = swarm.scan.take() else {
+                    continue;
+                };
                 let request = scan.request(|entry| swarm.entry_size(entry));
                 swarm.scan = Some(scan);
                 if let Some((entry, offset, length)) = request {
                     self.read_turn = place;
-                    return Some(FileRange { swarm: key, entry, offset, length });
+                    return Some(FileRange {
+                        swarm: key,
+                        entry,
+                        offset,
+                        length,
+                    });
                 }
             }
             place = 0;
@@ -41,7 +50,9 @@ impl Swarms {
 
     /// The bytes of a range that [`Swarms::poll_read`] named, or why there are none.
     pub fn handle_read(&mut self, now: Instant, key: SwarmKey, result: Result<&[u8], DiskError>) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         let Some(scan) = &mut swarm.scan else { return };
         if let (Err(error), Phase::Hashing) = (result, swarm.phase) {
             return self.fail(now, key, Failure::Disk(error));
@@ -52,7 +63,10 @@ impl Swarms {
             if swarm.phase == Phase::Hashing {
                 swarm.hashes.extend_from_slice(&hash);
             } else {
-                let right = swarm.manifest.as_ref().is_some_and(|of| *of.shard_hash(shard) == hash);
+                let right = swarm
+                    .manifest
+                    .as_ref()
+                    .is_some_and(|of| *of.shard_hash(shard) == hash);
                 if right {
                     swarm.gain(shard);
                     self.announce(key);
@@ -76,7 +90,9 @@ impl Swarms {
 
     /// Everything on disk was gone through.
     fn scanned(&mut self, now: Instant, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         swarm.scan = None;
         if swarm.phase == Phase::Hashing {
             return self.hashed(now, key);
@@ -92,13 +108,25 @@ impl Swarms {
 
     /// A share has all its hashes: it gets its manifest, and is served.
     fn hashed(&mut self, now: Instant, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
-        let Some(share) = swarm.share.take() else { return };
-        let size = share.entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.1));
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
+        let Some(share) = swarm.share.take() else {
+            return;
+        };
+        let size = share
+            .entries
+            .iter()
+            .fold(0u64, |sum, entry| sum.saturating_add(entry.1));
         let hashes = std::mem::take(&mut swarm.hashes);
         let shard_size = Manifest::shard_size_for(size);
-        let built =
-            Manifest::build(&share.name, share.folder, &share.entries, shard_size, &hashes);
+        let built = Manifest::build(
+            &share.name,
+            share.folder,
+            &share.entries,
+            shard_size,
+            &hashes,
+        );
         let manifest = match built {
             Ok(manifest) => manifest,
             Err(error) => return self.fail(now, key, Failure::Manifest(error)),
@@ -107,8 +135,12 @@ impl Swarms {
         if self.swarms.iter().any(|(_, other)| other.is_of(file)) {
             return self.fail(now, key, Failure::Disk(DiskError::Exists));
         }
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
-        (0..manifest.shard_count()).for_each(|shard| drop(swarm.held.insert(shard)));
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
+        for shard in 0..manifest.shard_count() {
+            swarm.held.insert(shard);
+        }
         swarm.copies = vec![0; manifest.shard_count() as usize];
         (swarm.file, swarm.manifest) = (Some(file), Some(manifest));
         swarm.phase = Phase::Complete;
@@ -118,27 +150,44 @@ impl Swarms {
 
     /// The manifest of a fetch is known: streams are held against it, and the disk is prepared.
     pub(super) fn learn_manifest(&mut self, now: Instant, key: SwarmKey, manifest: Manifest) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         let shard_count = manifest.shard_count();
         swarm.copies = vec![0; shard_count as usize];
         swarm.held = super::shards::ShardSet::with_capacity(shard_count);
         swarm.flying = super::shards::ShardSet::with_capacity(shard_count);
         swarm.gained.reserve_exact(shard_count as usize);
         swarm.manifest = Some(manifest);
-        self.outputs.push_back(Queued { output: Output::Prepare(key), goodbye: None });
+        self.outputs.push_back(Queued {
+            output: Output::Prepare(key),
+            goodbye: None,
+        });
         let mut place = 0;
         while let Some(stream_key) = self.streams.key_from(place) {
             place = stream_key.slot + 1;
-            let Some(stream) = self.streams.get(stream_key) else { continue };
+            let Some(stream) = self.streams.get(stream_key) else {
+                continue;
+            };
             if stream.swarm != Some(key) || stream.has_all {
                 continue;
             }
             if stream.has.end() > shard_count {
-                self.close(now, stream_key, Ended::Protocol, Some(CloseReason::Protocol));
+                self.close(
+                    now,
+                    stream_key,
+                    Ended::Protocol,
+                    Some(CloseReason::Protocol),
+                );
                 continue;
             }
-            let Some(swarm) = self.swarms.get_mut(key) else { return };
-            stream.has.iter().for_each(|shard| swarm.copies[shard as usize] += 1);
+            let Some(swarm) = self.swarms.get_mut(key) else {
+                return;
+            };
+            stream
+                .has
+                .iter()
+                .for_each(|shard| swarm.copies[shard as usize] += 1);
         }
     }
 
@@ -149,8 +198,12 @@ impl Swarms {
         key: SwarmKey,
         result: Result<Prepared, DiskError>,
     ) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
-        let Some(manifest) = &swarm.manifest else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
+        let Some(manifest) = &swarm.manifest else {
+            return;
+        };
         let scan = Scan::new(manifest.size(), manifest.shard_size());
         swarm.found = match result {
             Err(error) => return self.fail(now, key, Failure::Disk(error)),
@@ -164,7 +217,9 @@ impl Swarms {
     }
 
     fn start_fetching(&mut self, now: Instant, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         swarm.phase = Phase::Fetching;
         swarm.idle_since = now;
         if swarm.is_whole() {
@@ -182,11 +237,15 @@ impl Swarms {
         length: u32,
         result: Result<(), DiskError>,
     ) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         if let Err(error) = result {
             return self.fail(now, key, Failure::Disk(error));
         }
-        let Some(flight) = swarm.flight(shard) else { return };
+        let Some(flight) = swarm.flight(shard) else {
+            return;
+        };
         if !flight.stored(length) {
             return;
         }
@@ -205,8 +264,12 @@ impl Swarms {
     /// A shard came whole and is wrong: who sent it all is to blame; if several did, it comes again
     /// from one.
     fn judge(&mut self, now: Instant, key: SwarmKey, shard: u32) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
-        let Some(flight) = swarm.flight(shard) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
+        let Some(flight) = swarm.flight(shard) else {
+            return;
+        };
         if flight.mixed {
             flight.restart_whole();
             return self.ask_all(now, key);
@@ -221,7 +284,11 @@ impl Swarms {
             stream.strikes += 1;
             banned = stream.strikes >= STRIKES_MAX;
         }
-        self.events.push_back(Event::Corrupt { swarm: key, shard, from });
+        self.events.push_back(Event::Corrupt {
+            swarm: key,
+            shard,
+            from,
+        });
         if let (true, Some(source)) = (banned, source) {
             self.close(now, source, Ended::Corrupt, Some(CloseReason::Corrupt));
         }
@@ -230,18 +297,18 @@ impl Swarms {
     }
 
     fn finish(&mut self, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         swarm.phase = Phase::Finishing;
-        self.outputs.push_back(Queued { output: Output::Finish(key), goodbye: None });
+        self.outputs.push_back(Queued {
+            output: Output::Finish(key),
+            goodbye: None,
+        });
     }
 
     /// The file stands under its final name, or could not be put there.
-    pub fn handle_finished(
-        &mut self,
-        now: Instant,
-        key: SwarmKey,
-        result: Result<(), DiskError>,
-    ) {
+    pub fn handle_finished(&mut self, now: Instant, key: SwarmKey, result: Result<(), DiskError>) {
         match result {
             Ok(()) => self.complete(now, key, false),
             Err(error) => self.fail(now, key, Failure::Disk(error)),
@@ -249,14 +316,23 @@ impl Swarms {
     }
 
     fn complete(&mut self, now: Instant, key: SwarmKey, already: bool) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         swarm.phase = Phase::Complete;
-        self.events.push_back(Event::Complete { swarm: key, already });
+        self.events.push_back(Event::Complete {
+            swarm: key,
+            already,
+        });
         self.announce(key);
         let mut place = 0;
         while let Some(stream) = self.streams.key_from(place) {
             place = stream.slot + 1;
-            if self.streams.get(stream).is_some_and(|stream| stream.swarm == Some(key)) {
+            if self
+                .streams
+                .get(stream)
+                .is_some_and(|stream| stream.swarm == Some(key))
+            {
                 self.close_if_done(now, stream);
             }
         }
@@ -264,10 +340,14 @@ impl Swarms {
 
     /// Closes a stream between two nodes that both have every shard.
     pub(super) fn close_if_done(&mut self, now: Instant, key: StreamKey) {
-        let Some(stream) = self.streams.get(key) else { return };
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else { return };
-        let other_whole =
-            stream.has_all || (swarm.shard_count() > 0 && stream.has.count() == swarm.shard_count());
+        let Some(stream) = self.streams.get(key) else {
+            return;
+        };
+        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else {
+            return;
+        };
+        let other_whole = stream.has_all
+            || (swarm.shard_count() > 0 && stream.has.count() == swarm.shard_count());
         let whole = swarm.phase == Phase::Complete && other_whole;
         if whole && stream.state == State::Open && stream.upload.is_none() {
             self.close(now, key, Ended::Done, Some(CloseReason::Done));
@@ -276,7 +356,9 @@ impl Swarms {
 
     /// Has this node announced as a provider, once it has something to provide.
     fn announce(&mut self, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         if let (false, Some(file)) = (swarm.announced, swarm.file) {
             swarm.announced = true;
             self.requests.push_back(Request::Provide(file));
@@ -287,7 +369,9 @@ impl Swarms {
 /// Returns flights that nobody sends and of which nothing has come to the missing shards, so that the
 /// rarest is chosen anew.
 pub(super) fn drop_unstarted(swarm: &mut Swarm) {
-    let Swarm { flights, flying, .. } = swarm;
+    let Swarm {
+        flights, flying, ..
+    } = swarm;
     flights.retain(|flight| {
         let unstarted = flight.source.is_none() && flight.received() == 0 && !flight.whole;
         if unstarted {

@@ -73,7 +73,11 @@ impl Flight {
     /// The next range to ask for, of at most `size_max` bytes; none when all is asked for.
     pub fn request(&mut self, size_max: u32) -> Option<Range> {
         let length = (self.length - self.requested).min(size_max);
-        let range = Range { shard: self.shard, offset: self.requested, length };
+        let range = Range {
+            shard: self.shard,
+            offset: self.requested,
+            length,
+        };
         self.requested += length;
         (length > 0).then_some(range)
     }
@@ -92,7 +96,10 @@ impl Flight {
     pub fn receive(&mut self, bytes: &[u8], expected: &[u8; 20]) {
         self.hasher.update(bytes);
         self.received += bytes.len() as u32;
-        assert!(self.received <= self.requested, "more bytes of a shard than were asked for");
+        assert!(
+            self.received <= self.requested,
+            "more bytes of a shard than were asked for"
+        );
         if self.received == self.length {
             let right = self.hasher.finalize_reset()[..] == expected[..];
             self.state = if right { State::Verified } else { State::Wrong };
@@ -103,7 +110,10 @@ impl Flight {
     /// their hash is known and none waits for the disk.
     pub fn stored(&mut self, count: u32) -> bool {
         self.stored += count;
-        assert!(self.stored <= self.received, "more bytes of a shard were written than came");
+        assert!(
+            self.stored <= self.received,
+            "more bytes of a shard were written than came"
+        );
         self.is_settled()
     }
 
@@ -135,7 +145,11 @@ impl Flight {
 
     /// Forgets all bytes: the shard starts again, and this time comes from one source only.
     pub fn restart_whole(&mut self) {
-        assert_eq!(self.unwritten(), 0, "bytes on their way to the disk would be counted twice");
+        assert_eq!(
+            self.unwritten(),
+            0,
+            "bytes on their way to the disk would be counted twice"
+        );
         self.state = State::Receiving;
         self.source = None;
         self.mixed = false;
@@ -149,8 +163,14 @@ impl Flight {
 mod tests {
     use super::*;
 
-    const ONE: StreamKey = StreamKey { slot: 1, generation: 1 };
-    const TWO: StreamKey = StreamKey { slot: 2, generation: 2 };
+    const ONE: StreamKey = StreamKey {
+        slot: 1,
+        generation: 1,
+    };
+    const TWO: StreamKey = StreamKey {
+        slot: 2,
+        generation: 2,
+    };
 
     fn address(last: u8) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, last], 4160))
@@ -164,11 +184,25 @@ mod tests {
     fn another_stream_goes_on_at_the_offset_with_the_hashers_state() {
         let expected = hash(b"abcdefgh");
         let mut flight = Flight::start(3, 8, ONE, address(1));
-        assert_eq!(flight.request(6), Some(Range { shard: 3, offset: 0, length: 6 }));
+        assert_eq!(
+            flight.request(6),
+            Some(Range {
+                shard: 3,
+                offset: 0,
+                length: 6
+            })
+        );
         flight.receive(b"abc", &expected);
         flight.abandon();
         flight.resume(TWO, address(2));
-        assert_eq!(flight.request(100), Some(Range { shard: 3, offset: 3, length: 5 }));
+        assert_eq!(
+            flight.request(100),
+            Some(Range {
+                shard: 3,
+                offset: 3,
+                length: 5
+            })
+        );
         assert_eq!(flight.request(100), None);
         flight.receive(b"defgh", &expected);
         assert_eq!((flight.state, flight.mixed), (State::Verified, true));
@@ -190,9 +224,19 @@ mod tests {
         assert!(flight.stored(5));
         flight.restart_whole();
         flight.resume(TWO, address(2));
-        assert_eq!(flight.request(9), Some(Range { shard: 0, offset: 0, length: 5 }));
+        assert_eq!(
+            flight.request(9),
+            Some(Range {
+                shard: 0,
+                offset: 0,
+                length: 5
+            })
+        );
         flight.receive(b"right", &expected);
-        assert_eq!((flight.state, flight.mixed, flight.whole), (State::Verified, false, true));
+        assert_eq!(
+            (flight.state, flight.mixed, flight.whole),
+            (State::Verified, false, true)
+        );
     }
 
     #[test]

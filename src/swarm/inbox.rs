@@ -46,7 +46,10 @@ impl Inbox {
         };
         let header = Header::parse(header)?;
         let size = HEADER_SIZE + header.body_size();
-        assert!(size <= HEADER_SIZE + FRAME_BODY_MAX, "a header that parsed bounds its body");
+        assert!(
+            size <= HEADER_SIZE + FRAME_BODY_MAX,
+            "a header that parsed bounds its body"
+        );
         taken += self.fill(&bytes[taken..], size);
         if self.bytes.len() < size {
             return Ok((taken, Piece::Partial));

@@ -24,8 +24,8 @@ pub mod swarm;
 use crate::id::{FileId, NodeId};
 use crate::limits::{
     CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_PERIOD, LOOKUP_PERIOD,
-    LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, REQUEST_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX,
-    SWARMS_MAX,
+    LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, REQUEST_TIMEOUT, STREAMS_MAX,
+    SWARM_DIALS_MAX, SWARMS_MAX,
 };
 use crate::output::{Ended, Event, Failure, Output, StreamKey, SwarmKey};
 use crate::rng::Rng;
@@ -155,7 +155,8 @@ impl Swarms {
         }
         let announced = self.swarms.iter().filter(|(_, swarm)| swarm.announced);
         let files: Vec<FileId> = announced.filter_map(|(_, swarm)| swarm.file).collect();
-        self.requests.extend(files.into_iter().map(Request::Withdraw));
+        self.requests
+            .extend(files.into_iter().map(Request::Withdraw));
     }
 
     // -- facts in
@@ -168,7 +169,9 @@ impl Swarms {
 
     /// A connection that [`Output::Connect`] asked for stands.
     pub fn handle_connected(&mut self, now: Instant, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         if stream.state == State::Dialling {
             stream.state = State::Opening;
             (stream.heard_at, stream.sent_at) = (now, now);
@@ -186,7 +189,6 @@ impl Swarms {
         let found = self.swarms.iter_mut().find(|(_, swarm)| swarm.is_of(file));
         let Some((key, swarm)) = found else { return };
         if swarm.providers.hear(location, now) {
-            self.events.push_back(Event::Provider { swarm: key, address: location });
             self.dial(now, key);
         }
     }
@@ -218,7 +220,9 @@ impl Swarms {
     }
 
     fn check_stream(&mut self, now: Instant, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         if now < deadline(stream) {
             if stream.state == State::Open && now >= stream.sent_at + KEEP_ALIVE_PERIOD {
                 stream.sent_at = now;
@@ -228,12 +232,18 @@ impl Swarms {
             return;
         }
         let reason = (stream.state == State::Open).then_some(CloseReason::Timeout);
-        let ended = if stream.state == State::Dialling { Ended::Lost } else { Ended::Timeout };
+        let ended = if stream.state == State::Dialling {
+            Ended::Lost
+        } else {
+            Ended::Timeout
+        };
         self.close(now, key, ended, reason);
     }
 
     fn check_swarm(&mut self, now: Instant, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         if swarm.news_at.is_some_and(|at| at <= now) {
             swarm.news_at = None;
             self.wake_swarm(key);
@@ -327,10 +337,15 @@ impl Swarms {
 
     /// Tells the driver that a stream may have something to send.
     fn wake(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         if !stream.notified && stream.state != State::Dialling {
             stream.notified = true;
-            self.outputs.push_back(Queued { output: Output::Send(key), goodbye: None });
+            self.outputs.push_back(Queued {
+                output: Output::Send(key),
+                goodbye: None,
+            });
         }
     }
 
@@ -338,7 +353,11 @@ impl Swarms {
         let mut place = 0;
         while let Some(key) = self.streams.key_from(place) {
             place = key.slot + 1;
-            if self.streams.get(key).is_some_and(|stream| stream.swarm == Some(swarm)) {
+            if self
+                .streams
+                .get(key)
+                .is_some_and(|stream| stream.swarm == Some(swarm))
+            {
                 self.wake(key);
             }
         }
@@ -346,17 +365,28 @@ impl Swarms {
 
     /// Ends a stream: the driver closes its socket, after `goodbye` if that can still be said.
     fn close(&mut self, now: Instant, key: StreamKey, why: Ended, goodbye: Option<CloseReason>) {
-        let Some(stream) = self.streams.get(key) else { return };
+        let Some(stream) = self.streams.get(key) else {
+            return;
+        };
         let goodbye = goodbye.filter(|_| !stream.mid_frame() && stream.state != State::Dialling);
-        self.outputs.push_back(Queued { output: Output::Close(key), goodbye });
+        self.outputs.push_back(Queued {
+            output: Output::Close(key),
+            goodbye,
+        });
         self.forget(now, key, why);
     }
 
     /// Frees a stream whose socket is gone or about to be: what it was to send falls to others.
     fn forget(&mut self, now: Instant, key: StreamKey, why: Ended) {
-        let Some(stream) = self.streams.remove(key) else { return };
-        let Some(swarm_key) = stream.swarm else { return };
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else { return };
+        let Some(stream) = self.streams.remove(key) else {
+            return;
+        };
+        let Some(swarm_key) = stream.swarm else {
+            return;
+        };
+        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+            return;
+        };
         match why {
             Ended::Corrupt => swarm.providers.ban(key),
             _ => swarm.providers.lost(key, now),
@@ -372,7 +402,11 @@ impl Swarms {
             swarm.manifest_from = None;
             swarm.manifest_parts.clear();
         }
-        for flight in swarm.flights.iter_mut().filter(|flight| flight.source == Some(key)) {
+        for flight in swarm
+            .flights
+            .iter_mut()
+            .filter(|flight| flight.source == Some(key))
+        {
             flight.abandon();
             if flight.whole && flight.unwritten() == 0 {
                 flight.restart_whole();
@@ -383,7 +417,11 @@ impl Swarms {
             swarm.lookup_at = swarm.lookup_at.min(now + LOOKUP_PERIOD);
         }
         let (address, reason) = (stream.location.unwrap_or(stream.address), why);
-        self.events.push_back(Event::Disconnected { swarm: swarm_key, address, reason });
+        self.events.push_back(Event::Disconnected {
+            swarm: swarm_key,
+            address,
+            reason,
+        });
         self.ask_manifest(now, swarm_key);
         self.ask_all(now, swarm_key);
         self.give_up_if_hopeless(now, swarm_key, false);
@@ -392,10 +430,13 @@ impl Swarms {
     /// Connects to providers that may be dialled, as far as there is room.
     fn dial(&mut self, now: Instant, key: SwarmKey) {
         loop {
-            let Some(swarm) = self.swarms.get(key) else { return };
-            let room =
-                self.streams.len() < STREAMS_MAX && self.dialling(swarm) < SWARM_DIALS_MAX;
-            let Some(to) = swarm.providers.due(now) else { return };
+            let Some(swarm) = self.swarms.get(key) else {
+                return;
+            };
+            let room = self.streams.len() < STREAMS_MAX && self.dialling(swarm) < SWARM_DIALS_MAX;
+            let Some(to) = swarm.providers.due(now) else {
+                return;
+            };
             if !room || !swarm.wants_providers() {
                 return;
             }
@@ -406,7 +447,10 @@ impl Swarms {
                 swarm.providers.connect(to, stream);
             }
             let output = Output::Connect { stream, to };
-            self.outputs.push_back(Queued { output, goodbye: None });
+            self.outputs.push_back(Queued {
+                output,
+                goodbye: None,
+            });
         }
     }
 
@@ -415,16 +459,24 @@ impl Swarms {
         let ours = |stream: &Stream| {
             stream.state != State::Open
                 && stream.dialler == Dialler::Us
-                && stream.swarm.and_then(|key| self.swarms.get(key)).map(|of| of.file)
+                && stream
+                    .swarm
+                    .and_then(|key| self.swarms.get(key))
+                    .map(|of| of.file)
                     == Some(swarm.file)
         };
-        self.streams.iter().filter(|(_, stream)| ours(stream)).count()
+        self.streams
+            .iter()
+            .filter(|(_, stream)| ours(stream))
+            .count()
     }
 
     // -- providers
 
     fn look_up(&mut self, now: Instant, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         let Some(file) = swarm.file else { return };
         if swarm.wants_providers() && !swarm.looking && swarm.lookup_at <= now {
             swarm.looking = true;
@@ -435,13 +487,17 @@ impl Swarms {
     /// Fails a fetch when lookups have ended, all known providers were tried, and none is left to wait
     /// for.
     fn give_up_if_hopeless(&mut self, now: Instant, key: SwarmKey, nobody_to_ask: bool) {
-        let Some(swarm) = self.swarms.get_mut(key) else { return };
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         if !swarm.wants_providers() || swarm.phase == Phase::Verifying {
             return;
         }
         let useful = |stream: &Stream| {
             stream.swarm == Some(key)
-                && (stream.state != State::Open || !stream.asked.is_empty() || stream.manifest_asked)
+                && (stream.state != State::Open
+                    || !stream.asked.is_empty()
+                    || stream.manifest_asked)
         };
         if self.streams.iter().any(|(_, stream)| useful(stream)) {
             swarm.idle_since = now;
@@ -455,25 +511,35 @@ impl Swarms {
             return;
         }
         let cause = if let Some(manifest) = &swarm.manifest {
-            Failure::Incomplete { missing: manifest.shard_count() - swarm.held.count() }
+            Failure::Incomplete {
+                missing: manifest.shard_count() - swarm.held.count(),
+            }
         } else if nobody_to_ask {
             Failure::NoContacts
         } else {
-            Failure::Nobody { asked: swarm.asked_nodes }
+            Failure::Nobody {
+                asked: swarm.asked_nodes,
+            }
         };
         self.fail(now, key, cause);
     }
 
     /// Ends a swarm that cannot go on. What is on disk stays.
     fn fail(&mut self, now: Instant, key: SwarmKey, cause: Failure) {
-        let Some(swarm) = self.swarms.remove(key) else { return };
+        let Some(swarm) = self.swarms.remove(key) else {
+            return;
+        };
         if let (true, Some(file)) = (swarm.announced, swarm.file) {
             self.requests.push_back(Request::Withdraw(file));
         }
         let mut place = 0;
         while let Some(stream) = self.streams.key_from(place) {
             place = stream.slot + 1;
-            if self.streams.get(stream).is_some_and(|stream| stream.swarm == Some(key)) {
+            if self
+                .streams
+                .get(stream)
+                .is_some_and(|stream| stream.swarm == Some(key))
+            {
                 self.close(now, stream, Ended::Stopped, Some(CloseReason::Stopping));
             }
         }
@@ -497,6 +563,10 @@ fn deadline(stream: &Stream) -> Instant {
 
 /// Until when a fetch waits for a provider to turn up.
 fn patience_ends(swarm: &Swarm) -> Instant {
-    let patience = if swarm.held.count() > 0 { PATIENCE_PARTIAL } else { PATIENCE };
+    let patience = if swarm.held.count() > 0 {
+        PATIENCE_PARTIAL
+    } else {
+        PATIENCE
+    };
     swarm.idle_since + patience
 }

@@ -39,7 +39,11 @@ impl Providers {
         if self.find(location).is_some() {
             return false;
         }
-        let provider = Provider { location, state: State::Idle(now), failures: 0 };
+        let provider = Provider {
+            location,
+            state: State::Idle(now),
+            failures: 0,
+        };
         if self.list.len() < PROVIDERS_MAX {
             self.list.push(provider);
             return true;
@@ -58,15 +62,22 @@ impl Providers {
     /// The next provider to dial, if one may be dialled now.
     pub fn due(&self, now: Instant) -> Option<SocketAddr> {
         let due = |provider: &&Provider| matches!(provider.state, State::Idle(at) if at <= now);
-        self.list.iter().filter(due).min_by_key(|due| due.failures).map(|due| due.location)
+        self.list
+            .iter()
+            .filter(due)
+            .min_by_key(|due| due.failures)
+            .map(|due| due.location)
     }
 
     /// When the next provider may be dialled.
     pub fn next_at(&self) -> Option<Instant> {
-        let waiting = self.list.iter().filter_map(|provider| match provider.state {
-            State::Idle(at) => Some(at),
-            _ => None,
-        });
+        let waiting = self
+            .list
+            .iter()
+            .filter_map(|provider| match provider.state {
+                State::Idle(at) => Some(at),
+                _ => None,
+            });
         waiting.min()
     }
 
@@ -105,16 +116,22 @@ impl Providers {
 
     /// Whether `location` is banned.
     pub fn is_banned(&self, location: SocketAddr) -> bool {
-        self.list.iter().any(|known| known.location == location && known.state == State::Banned)
+        self.list
+            .iter()
+            .any(|known| known.location == location && known.state == State::Banned)
     }
 
     /// Whether each provider was tried: it has a stream, has failed, or is banned.
     pub fn are_tried(&self) -> bool {
-        self.list.iter().all(|known| !matches!(known.state, State::Idle(_)) || known.failures > 0)
+        self.list
+            .iter()
+            .all(|known| !matches!(known.state, State::Idle(_)) || known.failures > 0)
     }
 
     fn find(&mut self, location: SocketAddr) -> Option<&mut Provider> {
-        self.list.iter_mut().find(|provider| provider.location == location)
+        self.list
+            .iter_mut()
+            .find(|provider| provider.location == location)
     }
 
     fn with_stream(&mut self, stream: StreamKey, change: impl FnOnce(&mut Provider)) {
@@ -129,7 +146,10 @@ impl Providers {
 mod tests {
     use super::*;
 
-    const STREAM: StreamKey = StreamKey { slot: 0, generation: 0 };
+    const STREAM: StreamKey = StreamKey {
+        slot: 0,
+        generation: 0,
+    };
 
     fn location(number: usize) -> SocketAddr {
         SocketAddr::from(([10, 0, (number / 250) as u8, (number % 250) as u8], 4160))
@@ -151,7 +171,10 @@ mod tests {
             waits.push(next - now);
             now = next;
         }
-        assert_eq!(waits, [REDIAL_DELAY_MIN, REDIAL_DELAY_MIN * 2, REDIAL_DELAY_MIN * 4]);
+        assert_eq!(
+            waits,
+            [REDIAL_DELAY_MIN, REDIAL_DELAY_MIN * 2, REDIAL_DELAY_MIN * 4]
+        );
     }
 
     #[test]

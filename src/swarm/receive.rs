@@ -5,17 +5,14 @@
 //! breaks the protocol ends the stream; nothing that a frame says is believed about anyone but its
 //! sender, and its sizes are checked against the manifest before they are used.
 
+use super::Swarms;
 use super::inbox::Piece;
 use super::shards::ShardSet;
 use super::stream::{Dialler, Incoming, State, Stream};
-use super::Swarms;
-use crate::limits::{
-    MANIFEST_SIZE_MAX, PROVIDERS_PER_FRAME_MAX, RECEIVE_BUFFER_SIZE, SHARD_COUNT_MAX,
-    SHARD_SIZE_MIN,
-};
+use crate::limits::{MANIFEST_SIZE_MAX, RECEIVE_BUFFER_SIZE, SHARD_COUNT_MAX, SHARD_SIZE_MIN};
 use crate::output::{Ended, Event, FileRange, Output, StreamKey, SwarmKey};
 use crate::time::Instant;
-use crate::wire::frame::{self, CloseReason, Holds, Open, Range, Refusal};
+use crate::wire::frame::{self, CloseReason, Holds, LOCATIONS_COUNT_MAX, Open, Range, Refusal};
 use crate::wire::{Frame, Manifest};
 use arrayvec::ArrayVec;
 use sha1::{Digest, Sha1};
@@ -41,7 +38,9 @@ impl Swarms {
     /// Takes in bytes of a stream. They must stay where they are until [`Swarms::poll_output`] has
     /// nothing more.
     pub fn handle_received(&mut self, now: Instant, key: StreamKey, bytes: &[u8]) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         stream.heard_at = now;
         let mut inbox = std::mem::take(&mut stream.inbox);
         let mut at = 0;
@@ -81,7 +80,10 @@ impl Swarms {
             let section = self.writes.front_mut()?;
             let (swarm, start, shard) = (section.swarm, section.start, section.range.shard);
             let Range { offset, length, .. } = section.range;
-            let manifest = self.swarms.get(swarm).and_then(|swarm| swarm.manifest.as_ref());
+            let manifest = self
+                .swarms
+                .get(swarm)
+                .and_then(|swarm| swarm.manifest.as_ref());
             let segment = manifest.and_then(|of| of.segments(shard, offset, length).next());
             let Some(segment) = segment else {
                 self.writes.pop_front();
@@ -94,17 +96,36 @@ impl Swarms {
                 self.writes.pop_front();
             }
             let (entry, offset, length) = (segment.entry, segment.offset, segment.length);
-            let range = FileRange { swarm, entry, offset, length };
-            return Some(Output::Write { range, start, shard });
+            let range = FileRange {
+                swarm,
+                entry,
+                offset,
+                length,
+            };
+            return Some(Output::Write {
+                range,
+                start,
+                shard,
+            });
         }
     }
 
     /// Takes payload in, at most to the end of its range; how many bytes that were.
     fn take_payload(&mut self, now: Instant, key: StreamKey, start: usize, bytes: &[u8]) -> usize {
-        let Some(stream) = self.streams.get_mut(key) else { return bytes.len() };
-        let Some(incoming) = &mut stream.incoming else { return 0 };
-        let count = bytes.len().min((incoming.range.length - incoming.received) as usize);
-        let Range { shard, offset, length } = incoming.range;
+        let Some(stream) = self.streams.get_mut(key) else {
+            return bytes.len();
+        };
+        let Some(incoming) = &mut stream.incoming else {
+            return 0;
+        };
+        let count = bytes
+            .len()
+            .min((incoming.range.length - incoming.received) as usize);
+        let Range {
+            shard,
+            offset,
+            length,
+        } = incoming.range;
         let offset = offset + incoming.received;
         incoming.received += count as u32;
         let (dropped, ended) = (incoming.dropped, incoming.received == length);
@@ -114,16 +135,28 @@ impl Swarms {
         if ended {
             stream.incoming = None;
         }
-        if let (false, Some((swarm_key, swarm))) =
-            (dropped, swarm_key.and_then(|key| Some((key, self.swarms.get_mut(key)?))))
-        {
+        if let (false, Some((swarm_key, swarm))) = (
+            dropped,
+            swarm_key.and_then(|key| Some((key, self.swarms.get_mut(key)?))),
+        ) {
             swarm.received += count as u64;
             swarm.idle_since = now;
-            let expected = swarm.manifest.as_ref().map(|manifest| *manifest.shard_hash(shard));
+            let expected = swarm
+                .manifest
+                .as_ref()
+                .map(|manifest| *manifest.shard_hash(shard));
             if let (Some(flight), Some(expected)) = (swarm.flight(shard), expected) {
                 flight.receive(&bytes[..count], &expected);
-                let range = Range { shard, offset, length: count as u32 };
-                self.writes.push_back(Received { swarm: swarm_key, range, start: start as u32 });
+                let range = Range {
+                    shard,
+                    offset,
+                    length: count as u32,
+                };
+                self.writes.push_back(Received {
+                    swarm: swarm_key,
+                    range,
+                    start: start as u32,
+                });
             }
         }
         if ended {
@@ -132,8 +165,15 @@ impl Swarms {
         count
     }
 
-    fn handle_frame(&mut self, now: Instant, key: StreamKey, frame: Frame<'_>) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get(key) else { return Ok(()) };
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        key: StreamKey,
+        frame: Frame<'_>,
+    ) -> Result<(), Fault> {
+        let Some(stream) = self.streams.get(key) else {
+            return Ok(());
+        };
         match (stream.state, frame) {
             (State::Opening, Frame::Open(open)) => return self.handle_open(now, key, open),
             (_, Frame::Close { reason }) => return self.handle_goodbye(key, reason),
@@ -142,9 +182,7 @@ impl Swarms {
         }
         match frame {
             Frame::Open(_) | Frame::Close { .. } => Err(PROTOCOL),
-            Frame::Map { first, bits } => {
-                self.handle_has(now, key, ShardSet::parse(first, bits))
-            }
+            Frame::Map { first, bits } => self.handle_has(now, key, ShardSet::parse(first, bits)),
             Frame::Have { shards } => self.handle_has(now, key, frame::shards(shards)),
             Frame::ManifestRequest { offset, length } => {
                 if let Some(stream) = self.streams.get_mut(key) {
@@ -153,9 +191,11 @@ impl Swarms {
                 self.wake(key);
                 Ok(())
             }
-            Frame::ManifestPart { total, offset, bytes } => {
-                self.handle_manifest_part(now, key, total, offset, bytes)
-            }
+            Frame::ManifestPart {
+                total,
+                offset,
+                bytes,
+            } => self.handle_manifest_part(now, key, total, offset, bytes),
             Frame::Request(range) => self.handle_request(key, range),
             Frame::Data(range) => self.handle_data(key, range),
             Frame::Cancel(range) => self.handle_cancel(key, range),
@@ -167,10 +207,17 @@ impl Swarms {
 
     /// Puts our `Open` into the outbox, and remembers what must follow it.
     pub(super) fn push_open(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else {
+            return;
+        };
         let Some(file) = swarm.file else { return };
-        let manifest_size = swarm.manifest.as_ref().map_or(0, |of| of.bytes().len() as u32);
+        let manifest_size = swarm
+            .manifest
+            .as_ref()
+            .map_or(0, |of| of.bytes().len() as u32);
         let holds = match swarm.held.count() {
             _ if swarm.is_whole() => Holds::All,
             0 => Holds::None,
@@ -180,15 +227,27 @@ impl Swarms {
         stream.told = swarm.gained.len();
         let (node, port) = (self.config.id, self.config.port);
         let shard_count = swarm.shard_count();
-        let open = Open { file, node, port, holds, manifest_size, shard_count };
+        let open = Open {
+            file,
+            node,
+            port,
+            holds,
+            manifest_size,
+            shard_count,
+        };
         stream.push(&Frame::Open(open), self.config.network);
         self.wake(key);
     }
 
     fn handle_open(&mut self, now: Instant, key: StreamKey, open: Open) -> Result<(), Fault> {
         let duplicate = (Ended::Duplicate, Some(CloseReason::Duplicate));
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-        let found = self.swarms.iter_mut().find(|(_, swarm)| swarm.is_of(open.file));
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
+        let found = self
+            .swarms
+            .iter_mut()
+            .find(|(_, swarm)| swarm.is_of(open.file));
         let accepted = stream.dialler == Dialler::Them;
         let Some((swarm_key, swarm)) = found else {
             let unknown = (Ended::Done, Some(CloseReason::UnknownFile));
@@ -220,8 +279,12 @@ impl Swarms {
             self.push_open(key);
         }
         self.settle_duplicate(now, key, swarm_key)?;
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
+        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+            return Ok(());
+        };
         stream.state = State::Open;
         stream.has_all = open.holds == Holds::All;
         stream.manifest_size = open.manifest_size;
@@ -230,7 +293,10 @@ impl Swarms {
         swarm.lookups = 0;
         swarm.idle_since = now;
         let address = stream.location.unwrap_or(stream.address);
-        self.events.push_back(Event::Connected { swarm: swarm_key, address });
+        self.events.push_back(Event::Connected {
+            swarm: swarm_key,
+            address,
+        });
         self.push_providers(key, swarm_key);
         self.ask_manifest(now, swarm_key);
         self.ask(now, key);
@@ -246,14 +312,18 @@ impl Swarms {
         key: StreamKey,
         swarm: SwarmKey,
     ) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get(key) else { return Ok(()) };
+        let Some(stream) = self.streams.get(key) else {
+            return Ok(());
+        };
         let (node, dialler) = (stream.node, stream.dialler);
         let mut others = self.streams.iter().filter(|(other_key, other)| {
             *other_key != key
                 && other.state == State::Open
                 && (other.swarm, other.node) == (Some(swarm), node)
         });
-        let Some((other, old)) = others.next() else { return Ok(()) };
+        let Some((other, old)) = others.next() else {
+            return Ok(());
+        };
         let ours_wins = self.config.id < node;
         let new_wins = old.dialler == dialler || (dialler == Dialler::Us) == ours_wins;
         drop(others);
@@ -270,7 +340,7 @@ impl Swarms {
 
     /// Tells a node that has just opened where others of the swarm are.
     fn push_providers(&mut self, key: StreamKey, swarm: SwarmKey) {
-        let mut locations: ArrayVec<SocketAddr, PROVIDERS_PER_FRAME_MAX> = ArrayVec::new();
+        let mut locations: ArrayVec<SocketAddr, LOCATIONS_COUNT_MAX> = ArrayVec::new();
         for (other_key, other) in self.streams.iter() {
             let known = other.swarm == Some(swarm) && other.state == State::Open;
             if let (true, Some(location)) = (known && other_key != key, other.location) {
@@ -279,17 +349,26 @@ impl Swarms {
                 }
             }
         }
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         if !locations.is_empty() {
-            let mut bytes = [0; PROVIDERS_PER_FRAME_MAX * frame::LOCATION_SIZE];
-            let size = frame::emit_locations(&locations, &mut bytes);
-            stream.push(&Frame::Providers { locations: &bytes[..size] }, self.config.network);
+            let list: ArrayVec<_, LOCATIONS_COUNT_MAX> =
+                locations.into_iter().map(frame::location_bytes).collect();
+            stream.push(
+                &Frame::Providers {
+                    locations: list.as_flattened(),
+                },
+                self.config.network,
+            );
             self.wake(key);
         }
     }
 
     fn handle_goodbye(&mut self, key: StreamKey, reason: CloseReason) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get(key) else { return Ok(()) };
+        let Some(stream) = self.streams.get(key) else {
+            return Ok(());
+        };
         if reason == CloseReason::Duplicate {
             let twin = self.streams.iter().find(|(other_key, other)| {
                 *other_key != key
@@ -311,11 +390,16 @@ impl Swarms {
         key: StreamKey,
         shards: impl Iterator<Item = u32>,
     ) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
         let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
             return Err(PROTOCOL);
         };
-        let end = swarm.manifest.as_ref().map_or(SHARD_COUNT_MAX, Manifest::shard_count);
+        let end = swarm
+            .manifest
+            .as_ref()
+            .map_or(SHARD_COUNT_MAX, Manifest::shard_count);
         for shard in shards {
             if shard >= end {
                 return Err(PROTOCOL);
@@ -332,9 +416,16 @@ impl Swarms {
     }
 
     fn handle_request(&mut self, key: StreamKey, range: Range) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-        let swarm = stream.swarm.and_then(|swarm| self.swarms.get(swarm)).ok_or(PROTOCOL)?;
-        let Some(manifest) = &swarm.manifest else { return Err(PROTOCOL) };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
+        let swarm = stream
+            .swarm
+            .and_then(|swarm| self.swarms.get(swarm))
+            .ok_or(PROTOCOL)?;
+        let Some(manifest) = &swarm.manifest else {
+            return Err(PROTOCOL);
+        };
         let fits = range.shard < manifest.shard_count()
             && u64::from(range.offset) + u64::from(range.length)
                 <= u64::from(manifest.shard_length(range.shard));
@@ -344,7 +435,11 @@ impl Swarms {
         let reason = if !swarm.held.contains(range.shard) {
             Some(Refusal::Missing)
         } else {
-            stream.wanted.try_push(range).is_err().then_some(Refusal::Busy)
+            stream
+                .wanted
+                .try_push(range)
+                .is_err()
+                .then_some(Refusal::Busy)
         };
         if let Some(reason) = reason {
             return self.refuse(key, range, reason);
@@ -355,7 +450,9 @@ impl Swarms {
 
     /// Answers with a refusal, unless the other end asks without ever reading the answers.
     fn refuse(&mut self, key: StreamKey, range: Range, reason: Refusal) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
         if stream.outbox_overflows() {
             return Err(PROTOCOL);
         }
@@ -365,7 +462,9 @@ impl Swarms {
     }
 
     fn handle_cancel(&mut self, key: StreamKey, range: Range) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
         let Some(place) = stream.wanted.iter().position(|wanted| *wanted == range) else {
             return Ok(());
         };
@@ -374,16 +473,31 @@ impl Swarms {
     }
 
     fn handle_data(&mut self, key: StreamKey, range: Range) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-        let place = stream.asked.iter().position(|asked| asked.range == range).ok_or(PROTOCOL)?;
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
+        let place = stream
+            .asked
+            .iter()
+            .position(|asked| asked.range == range)
+            .ok_or(PROTOCOL)?;
         let asked = stream.asked.remove(place);
-        let swarm = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)).ok_or(PROTOCOL)?;
-        let flight = swarm.flight(range.shard).filter(|flight| flight.source == Some(key));
+        let swarm = stream
+            .swarm
+            .and_then(|swarm| self.swarms.get_mut(swarm))
+            .ok_or(PROTOCOL)?;
+        let flight = swarm
+            .flight(range.shard)
+            .filter(|flight| flight.source == Some(key));
         let dropped = asked.cancelled || flight.is_none();
         if !dropped && flight.is_some_and(|flight| flight.received() != range.offset) {
             return Err(PROTOCOL);
         }
-        stream.incoming = Some(Incoming { range, received: 0, dropped });
+        stream.incoming = Some(Incoming {
+            range,
+            received: 0,
+            dropped,
+        });
         Ok(())
     }
 
@@ -394,18 +508,29 @@ impl Swarms {
         range: Range,
         reason: Refusal,
     ) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-        let place = stream.asked.iter().position(|asked| asked.range == range).ok_or(PROTOCOL)?;
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
+        let place = stream
+            .asked
+            .iter()
+            .position(|asked| asked.range == range)
+            .ok_or(PROTOCOL)?;
         let asked = stream.asked.remove(place);
         stream.waiting_since = now;
         let swarm_key = stream.swarm.ok_or(PROTOCOL)?;
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else { return Err(PROTOCOL) };
+        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+            return Err(PROTOCOL);
+        };
         if !asked.cancelled {
             if reason != Refusal::Busy {
                 super::disk::lacks(swarm, stream, range.shard);
             }
             stream.cancel(range.shard, self.config.network);
-            if let Some(flight) = swarm.flight(range.shard).filter(|of| of.source == Some(key)) {
+            if let Some(flight) = swarm
+                .flight(range.shard)
+                .filter(|of| of.source == Some(key))
+            {
                 flight.abandon();
             }
             super::disk::drop_unstarted(swarm);
@@ -420,12 +545,16 @@ impl Swarms {
         key: StreamKey,
         locations: &[u8],
     ) -> Result<(), Fault> {
-        let swarm_key = self.streams.get(key).and_then(|stream| stream.swarm).ok_or(PROTOCOL)?;
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else { return Err(PROTOCOL) };
+        let swarm_key = self
+            .streams
+            .get(key)
+            .and_then(|stream| stream.swarm)
+            .ok_or(PROTOCOL)?;
+        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+            return Err(PROTOCOL);
+        };
         for location in frame::locations(locations) {
-            if swarm.providers.hear(location, now) {
-                self.events.push_back(Event::Provider { swarm: swarm_key, address: location });
-            }
+            swarm.providers.hear(location, now);
         }
         self.dial(now, swarm_key);
         Ok(())
@@ -435,19 +564,28 @@ impl Swarms {
 
     /// Asks for the next part of the manifest, if it is missing and somebody has it.
     pub(super) fn ask_manifest(&mut self, now: Instant, swarm_key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else { return };
+        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+            return;
+        };
         if swarm.manifest.is_some() || swarm.file.is_none() {
             return;
         }
         let able = |stream: &Stream| {
-            stream.swarm == Some(swarm_key) && stream.state == State::Open && stream.manifest_size > 0
+            stream.swarm == Some(swarm_key)
+                && stream.state == State::Open
+                && stream.manifest_size > 0
         };
-        let from = swarm
-            .manifest_from
-            .or_else(|| self.streams.iter().find(|(_, stream)| able(stream)).map(|found| found.0));
+        let from = swarm.manifest_from.or_else(|| {
+            self.streams
+                .iter()
+                .find(|(_, stream)| able(stream))
+                .map(|found| found.0)
+        });
         let Some(key) = from else { return };
         swarm.manifest_from = Some(key);
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         if !stream.manifest_asked {
             stream.manifest_asked = true;
             stream.waiting_since = now;
@@ -468,9 +606,13 @@ impl Swarms {
         offset: u32,
         bytes: &[u8],
     ) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
         let swarm_key = stream.swarm.ok_or(PROTOCOL)?;
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else { return Err(PROTOCOL) };
+        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+            return Err(PROTOCOL);
+        };
         let end = u64::from(offset) + bytes.len() as u64;
         let expected = stream.manifest_asked
             && swarm.manifest_from == Some(key)
@@ -490,12 +632,18 @@ impl Swarms {
         }
         let parts = std::mem::take(&mut swarm.manifest_parts);
         swarm.manifest_from = None;
-        if swarm.file.is_none_or(|file| file.0.0[..] != Sha1::digest(&parts)[..]) {
+        if swarm
+            .file
+            .is_none_or(|file| file.0.0[..] != Sha1::digest(&parts)[..])
+        {
             return Err((Ended::Corrupt, Some(CloseReason::Corrupt)));
         }
         match Manifest::parse(&parts) {
             Ok(manifest) => {
-                self.events.push_back(Event::Manifest { swarm: swarm_key, from: address });
+                self.events.push_back(Event::Manifest {
+                    swarm: swarm_key,
+                    from: address,
+                });
                 self.learn_manifest(now, swarm_key, manifest);
             }
             Err(error) => self.fail(now, swarm_key, crate::output::Failure::Manifest(error)),

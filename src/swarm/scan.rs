@@ -83,7 +83,11 @@ impl Scan {
         assert!(length > 0, "bytes that were not asked for");
         match bytes {
             Some(bytes) => {
-                assert_eq!(bytes.len(), length as usize, "not the range that was asked for");
+                assert_eq!(
+                    bytes.len(),
+                    length as usize,
+                    "not the range that was asked for"
+                );
                 self.hasher.update(bytes);
             }
             None => self.readable = false,

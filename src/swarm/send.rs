@@ -6,13 +6,13 @@
 //! driver gives to `sendfile`.
 
 use super::Swarms;
-use super::stream::{State, Stream, Upload};
+use super::stream::{DATA_SIZE, State, Stream, Upload};
 use super::swarm::Swarm;
-use crate::limits::{FRAME_BODY_MAX, HAVE_SHARDS_MAX};
+use crate::limits::FRAME_BODY_MAX;
 use crate::output::{Chunk, DiskError, Ended, Event, FileRange, StreamKey};
 use crate::time::Instant;
-use crate::wire::{Frame, Network};
 use crate::wire::frame::{self, Range, Refusal};
+use crate::wire::{Frame, Network};
 
 impl Swarms {
     /// The next thing that a stream has to send; the driver asks until there is none.
@@ -35,15 +35,28 @@ impl Swarms {
         }
         let swarm_key = stream.swarm?;
         let manifest = self.swarms.get(swarm_key)?.manifest.as_ref()?;
-        let Range { shard, offset, length } = upload.range;
-        let rest = manifest.segments(shard, offset + upload.sent, length - upload.sent).next()?;
+        let Range {
+            shard,
+            offset,
+            length,
+        } = upload.range;
+        let rest = manifest
+            .segments(shard, offset + upload.sent, length - upload.sent)
+            .next()?;
         let (entry, offset, length) = (rest.entry, rest.offset, rest.length);
-        Some(Chunk::File(FileRange { swarm: swarm_key, entry, offset, length }))
+        Some(Chunk::File(FileRange {
+            swarm: swarm_key,
+            entry,
+            offset,
+            length,
+        }))
     }
 
     /// The bytes of a stream's [`Chunk::Bytes`]; empty when it has none.
     pub fn bytes(&self, key: StreamKey) -> &[u8] {
-        let Some(stream) = self.streams.get(key) else { return &[] };
+        let Some(stream) = self.streams.get(key) else {
+            return &[];
+        };
         match &stream.upload {
             Some(upload) => &upload.header[upload.header_sent..],
             None => stream.outbox(),
@@ -52,18 +65,26 @@ impl Swarms {
 
     /// `count` bytes of what [`Swarms::poll_send`] gave have gone out.
     pub fn handle_sent(&mut self, now: Instant, key: StreamKey, count: u32) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         stream.sent_at = now;
         let Some(upload) = &mut stream.upload else {
             return stream.outbox_sent(count as usize);
         };
         if upload.header_sent < upload.header.len() {
             upload.header_sent += count as usize;
-            assert!(upload.header_sent <= upload.header.len(), "more of a header sent than it has");
+            assert!(
+                upload.header_sent <= upload.header.len(),
+                "more of a header sent than it has"
+            );
             return;
         }
         upload.sent += count;
-        assert!(upload.sent <= upload.range.length, "more of a range sent than was asked for");
+        assert!(
+            upload.sent <= upload.range.length,
+            "more of a range sent than was asked for"
+        );
         if upload.sent == upload.range.length {
             stream.upload = None;
         }
@@ -75,14 +96,18 @@ impl Swarms {
     /// The file range that [`Swarms::poll_send`] gave cannot be sent: the header that promised it has
     /// gone out, so the stream ends; the shard is no longer held.
     pub fn handle_unsendable(&mut self, now: Instant, key: StreamKey, error: DiskError) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         let shard = stream.upload.map(|upload| upload.range.shard);
         let swarm_key = stream.swarm;
-        if let Some((key, swarm)) =
-            swarm_key.and_then(|key| Some((key, self.swarms.get_mut(key)?)))
+        if let Some((key, swarm)) = swarm_key.and_then(|key| Some((key, self.swarms.get_mut(key)?)))
         {
             shard.map(|shard| swarm.held.remove(shard));
-            if matches!(error, DiskError::Changed | DiskError::Truncated | DiskError::NotFound) {
+            if matches!(
+                error,
+                DiskError::Changed | DiskError::Truncated | DiskError::NotFound
+            ) {
                 self.events.push_back(Event::Changed { swarm: key });
             }
         }
@@ -92,11 +117,15 @@ impl Swarms {
     /// Puts the next frame, if there is one, into an empty outbox, or starts an upload.
     fn fill_outbox(&mut self, now: Instant, key: StreamKey) {
         let network = self.config.network;
-        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
         if stream.state != State::Open {
             return;
         }
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else { return };
+        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
+            return;
+        };
         while stream.outbox().is_empty() && stream.upload.is_none() {
             if let Some(first) = stream.map_next {
                 push_map(stream, swarm, first, network);
@@ -115,20 +144,37 @@ impl Swarms {
 
 fn start_upload(stream: &mut Stream, swarm: &Swarm, range: Range, network: Network) {
     if swarm.held.contains(range.shard) {
-        let mut header = [0; frame::DATA_SIZE];
+        let mut header = [0; DATA_SIZE];
         Frame::Data(range).emit(network, &mut header);
-        stream.upload = Some(Upload { range, header, header_sent: 0, sent: 0 });
+        stream.upload = Some(Upload {
+            range,
+            header,
+            header_sent: 0,
+            sent: 0,
+        });
     } else {
-        stream.push(&Frame::Refuse { range, reason: Refusal::Missing }, network);
+        stream.push(
+            &Frame::Refuse {
+                range,
+                reason: Refusal::Missing,
+            },
+            network,
+        );
     }
 }
 
 fn push_map(stream: &mut Stream, swarm: &Swarm, first: u32, network: Network) {
-    let mut bits = [0; frame::MAP_SIZE_MAX];
+    let mut bits = [0; frame::MAP_BITS_SIZE_MAX];
     let bytes_left = (swarm.shard_count() - first).div_ceil(8) as usize;
     let size = bytes_left.min(bits.len());
     swarm.held.emit(first, &mut bits[..size]);
-    stream.push(&Frame::Map { first, bits: &bits[..size] }, network);
+    stream.push(
+        &Frame::Map {
+            first,
+            bits: &bits[..size],
+        },
+        network,
+    );
     stream.map_next = (size < bytes_left).then_some(first + size as u32 * 8);
 }
 
@@ -139,22 +185,31 @@ fn push_manifest_part(
     length: u32,
     network: Network,
 ) {
-    let Some(manifest) = &swarm.manifest else { return };
+    let Some(manifest) = &swarm.manifest else {
+        return;
+    };
     let total = manifest.bytes().len();
     let start = (offset as usize).min(total);
     let end = start.saturating_add(length as usize).min(total);
     if start < end {
         let bytes = &manifest.bytes()[start..end];
-        stream.push(&Frame::ManifestPart { total: total as u32, offset, bytes }, network);
+        stream.push(
+            &Frame::ManifestPart {
+                total: total as u32,
+                offset,
+                bytes,
+            },
+            network,
+        );
     }
 }
 
 /// Tells the other end of the shards gained since it was last told, those that it has aside.
 fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
-    let mut list = [0; HAVE_SHARDS_MAX * 4];
-    const { assert!(HAVE_SHARDS_MAX * 4 <= FRAME_BODY_MAX) };
+    let mut list = [0; frame::HAVE_COUNT_MAX * 4];
+    const { assert!(frame::HAVE_COUNT_MAX * 4 <= FRAME_BODY_MAX) };
     let mut count = 0;
-    while stream.told < swarm.gained.len() && count < HAVE_SHARDS_MAX {
+    while stream.told < swarm.gained.len() && count < frame::HAVE_COUNT_MAX {
         let shard = swarm.gained[stream.told];
         stream.told += 1;
         if !stream.has(shard) && swarm.held.contains(shard) {
@@ -163,6 +218,11 @@ fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
         }
     }
     if count > 0 {
-        stream.push(&Frame::Have { shards: &list[..count * 4] }, network);
+        stream.push(
+            &Frame::Have {
+                shards: &list[..count * 4],
+            },
+            network,
+        );
     }
 }

@@ -18,7 +18,10 @@ const fn place(shard: u32) -> (usize, u64) {
 impl ShardSet {
     /// The empty set, with room for `shard_count` shards.
     pub fn with_capacity(shard_count: u32) -> ShardSet {
-        ShardSet { words: Vec::with_capacity(shard_count.div_ceil(64) as usize), count: 0 }
+        ShardSet {
+            words: Vec::with_capacity(shard_count.div_ceil(64) as usize),
+            count: 0,
+        }
     }
 
     /// How many shards are in the set.
@@ -63,7 +66,9 @@ impl ShardSet {
     /// One more than the highest shard in the set; 0 when it is empty.
     pub fn end(&self) -> u32 {
         let last = self.words.iter().rposition(|&word| word != 0);
-        last.map_or(0, |index| (index as u32 + 1) * 64 - self.words[index].trailing_zeros())
+        last.map_or(0, |index| {
+            (index as u32 + 1) * 64 - self.words[index].trailing_zeros()
+        })
     }
 
     /// Writes the bits from shard `first` (a multiple of 8) as a `Map` frame has them.
@@ -77,7 +82,9 @@ impl ShardSet {
     pub fn parse(first: u32, bits: &[u8]) -> impl Iterator<Item = u32> {
         let bytes = (first..).step_by(8).zip(bits);
         bytes.flat_map(|(first, &byte)| {
-            (0..8).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| first + bit)
+            (0..8)
+                .filter(move |bit| byte & (0x80 >> bit) != 0)
+                .map(move |bit| first + bit)
         })
     }
 

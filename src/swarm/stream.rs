@@ -16,7 +16,7 @@ use crate::id::NodeId;
 use crate::limits::{FRAME_BODY_MAX, REQUESTS_MAX};
 use crate::output::SwarmKey;
 use crate::time::Instant;
-use crate::wire::frame::{self, Range};
+use crate::wire::frame::{HEADER_SIZE, Range};
 use crate::wire::{Frame, Network};
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
@@ -50,13 +50,16 @@ pub struct Asked {
     pub cancelled: bool,
 }
 
+/// Bytes of a `Data` frame, its payload aside.
+pub const DATA_SIZE: usize = HEADER_SIZE + 12;
+
 /// A range that is being sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Upload {
     /// What.
     pub range: Range,
     /// The `Data` frame that goes before the payload.
-    pub header: [u8; frame::DATA_SIZE],
+    pub header: [u8; DATA_SIZE],
     /// Bytes of the header that are sent.
     pub header_sent: usize,
     /// Bytes of the payload that are sent.
@@ -138,7 +141,11 @@ impl Stream {
     /// A new stream to or from `address`.
     pub fn new(dialler: Dialler, address: SocketAddr, now: Instant) -> Stream {
         Stream {
-            state: if dialler == Dialler::Us { State::Dialling } else { State::Opening },
+            state: if dialler == Dialler::Us {
+                State::Dialling
+            } else {
+                State::Opening
+            },
             dialler,
             address,
             location: (dialler == Dialler::Us).then_some(address),
@@ -208,7 +215,10 @@ impl Stream {
     /// `count` bytes of the outbox are sent.
     pub fn outbox_sent(&mut self, count: usize) {
         self.outbox_sent += count;
-        assert!(self.outbox_sent <= self.outbox.len(), "more control bytes sent than there were");
+        assert!(
+            self.outbox_sent <= self.outbox.len(),
+            "more control bytes sent than there were"
+        );
         if self.outbox_sent == self.outbox.len() {
             self.outbox.clear();
             self.outbox_sent = 0;
@@ -241,7 +251,11 @@ const RATE_PERIOD: u64 = 250_000;
 impl Rate {
     /// No bytes since `now`.
     pub fn new(now: Instant) -> Rate {
-        Rate { since: now, bytes: 0, per_second: 0 }
+        Rate {
+            since: now,
+            bytes: 0,
+            per_second: 0,
+        }
     }
 
     /// Counts `bytes` that came at `now`.

@@ -169,14 +169,25 @@ impl Swarm {
 
     /// A share that begins with hashing.
     pub fn to_share(share: ShareSpec, now: Instant) -> Swarm {
-        let size = share.entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.1));
+        let size = share
+            .entries
+            .iter()
+            .fold(0u64, |sum, entry| sum.saturating_add(entry.1));
         let scan = Scan::new(size, Manifest::shard_size_for(size));
-        Swarm { scan: Some(scan), share: Some(share), ..Swarm::new(now) }
+        Swarm {
+            scan: Some(scan),
+            share: Some(share),
+            ..Swarm::new(now)
+        }
     }
 
     /// A fetch that begins with the manifest.
     pub fn to_fetch(file: FileId, now: Instant) -> Swarm {
-        Swarm { file: Some(file), phase: Phase::Finding, ..Swarm::new(now) }
+        Swarm {
+            file: Some(file),
+            phase: Phase::Finding,
+            ..Swarm::new(now)
+        }
     }
 
     /// Whether it wants shards from others now.
@@ -186,7 +197,10 @@ impl Swarm {
 
     /// Whether a fetch is still short of something that others have.
     pub fn wants_providers(&self) -> bool {
-        matches!(self.phase, Phase::Finding | Phase::Verifying | Phase::Fetching)
+        matches!(
+            self.phase,
+            Phase::Finding | Phase::Verifying | Phase::Fetching
+        )
     }
 
     /// Shards of the file; 0 while the manifest is unknown.
@@ -196,16 +210,26 @@ impl Swarm {
 
     /// Whether every shard is held.
     pub fn is_whole(&self) -> bool {
-        self.manifest.as_ref().is_some_and(|manifest| self.held.count() == manifest.shard_count())
+        self.manifest
+            .as_ref()
+            .is_some_and(|manifest| self.held.count() == manifest.shard_count())
     }
 
     /// Bytes of the shards held.
     pub fn held_size(&self) -> u64 {
-        let Some(manifest) = &self.manifest else { return 0 };
-        let Some(last) = manifest.shard_count().checked_sub(1) else { return 0 };
+        let Some(manifest) = &self.manifest else {
+            return 0;
+        };
+        let Some(last) = manifest.shard_count().checked_sub(1) else {
+            return 0;
+        };
         let short = manifest.shard_size() - manifest.shard_length(last);
         let full = u64::from(self.held.count()) * u64::from(manifest.shard_size());
-        full - if self.held.contains(last) { u64::from(short) } else { 0 }
+        full - if self.held.contains(last) {
+            u64::from(short)
+        } else {
+            0
+        }
     }
 
     /// The size of an entry of what is on disk, which has a manifest or is to get one.
@@ -247,10 +271,18 @@ impl Swarm {
     /// How far it is, streams aside.
     pub fn progress(&self) -> Progress {
         let scanned = self.scan.as_ref().map(Scan::position);
-        let share_size = self.share.as_ref().map(|share| share.entries.iter().map(|e| e.1).sum());
+        let share_size = self
+            .share
+            .as_ref()
+            .map(|share| share.entries.iter().map(|e| e.1).sum());
         Progress {
             phase: self.phase,
-            size: self.manifest.as_ref().map(Manifest::size).or(share_size).unwrap_or(0),
+            size: self
+                .manifest
+                .as_ref()
+                .map(Manifest::size)
+                .or(share_size)
+                .unwrap_or(0),
             done: scanned.unwrap_or_else(|| self.held_size()),
             received: self.received,
             sent: self.sent,

@@ -1,0 +1,266 @@
+//! Swarms among themselves: every byte that arrives is right, is fetched once, and comes from whoever
+//! has it.
+
+mod world;
+
+use sprat::output::{DiskError, Event, Failure, Prepared};
+use sprat::rng::Rng;
+use sprat::time::Instant;
+use std::time::Duration;
+use world::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn bytes(seed: u64, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    Rng::from_number(seed).fill(&mut bytes);
+    bytes
+}
+
+#[test]
+fn a_file_of_every_odd_size_arrives_identical() {
+    for size in [0, 1, 65_535, 65_536, 65_537, 1_000_000] {
+        let mut world = World::new(size as u64);
+        let (origin, getter) = (world.node(), world.node());
+        let content = bytes(1, size);
+        let file = world.share(origin, &[("", content.clone())]);
+        let swarm = world.fetch(getter, file, &[origin]);
+        assert!(
+            world.run_until(MINUTE, |world| world.is_complete(getter)),
+            "size {size}"
+        );
+        let disk = &world.peers[getter].disk[&swarm.slot];
+        assert!(disk.entries[0] == content && disk.finished, "size {size}");
+    }
+}
+
+#[test]
+fn a_folder_with_entries_of_all_sizes_arrives_identical() {
+    let mut world = World::new(2);
+    let (origin, getter) = (world.node(), world.node());
+    let sizes = [0, 1, 70_000, 1, 0, 65_536, 200_000, 3, 0];
+    let paths: Vec<String> = (0..sizes.len())
+        .map(|number| format!("sub/{number}"))
+        .collect();
+    let entries: Vec<(&str, Vec<u8>)> = paths
+        .iter()
+        .zip(sizes)
+        .map(|(path, size)| (path.as_str(), bytes(9, size)))
+        .collect();
+    let file = world.share(origin, &entries);
+    let swarm = world.fetch(getter, file, &[origin]);
+    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
+    let expected: Vec<Vec<u8>> = entries.into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(world.peers[getter].disk[&swarm.slot].entries, expected);
+}
+
+#[test]
+fn many_getters_help_each_other_and_fetch_no_byte_twice() {
+    let mut world = World::new(3);
+    world.uplink = 1_250; // 12.5 MB/s
+    let origin = world.node();
+    let getters: Vec<usize> = (0..8).map(|_| world.node()).collect();
+    let content = bytes(3, 3_000_000);
+    let file = world.share(origin, &[("", content.clone())]);
+    for &getter in &getters {
+        world.fetch(getter, file, &[origin]);
+    }
+    let done = |world: &World| getters.iter().all(|&getter| world.is_complete(getter));
+    assert!(world.run_until(MINUTE, done));
+    for &getter in &getters {
+        assert!(world.peers[getter].disk[&0].entries[0] == content);
+        let overhead = world.peers[getter].received - content.len();
+        assert!(
+            overhead < content.len() / 50,
+            "node {getter} received {overhead} bytes too many"
+        );
+    }
+    let sent: Vec<u64> = (0..9)
+        .map(|number| {
+            let key = sprat::output::SwarmKey {
+                slot: 0,
+                generation: 0,
+            };
+            world.peers[number].swarms.progress(key).unwrap().sent
+        })
+        .collect();
+    assert_eq!(sent.iter().sum::<u64>(), 8 * content.len() as u64);
+    println!(
+        "sent by each: {sent:?}, after {:?}",
+        world.now - Instant::ZERO
+    );
+    assert!(
+        sent[0] < 4 * content.len() as u64,
+        "the origin sent most of it itself: {sent:?}"
+    );
+}
+
+#[test]
+fn a_provider_that_dies_is_replaced_by_another() {
+    let mut world = World::new(4);
+    let (one, two, getter) = (world.node(), world.node(), world.node());
+    let content = bytes(4, 2_000_000);
+    let file = world.share(one, &[("", content.clone())]);
+    assert_eq!(world.share(two, &[("", content.clone())]), file);
+    let swarm = world.fetch(getter, file, &[one, two]);
+    let half = |world: &World| world.peers[getter].received > 1_000_000;
+    assert!(world.run_until(MINUTE, half));
+    world.kill(one);
+    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
+    let peer = &world.peers[getter];
+    assert!(peer.disk[&swarm.slot].entries[0] == content);
+    assert!(
+        peer.received < content.len() + 200_000,
+        "bytes were fetched twice: {}",
+        peer.received
+    );
+}
+
+#[test]
+fn wrong_bytes_are_blamed_on_their_sender_and_fetched_elsewhere() {
+    let mut world = World::new(5);
+    let (liar, honest, getter) = (world.node(), world.node(), world.node());
+    let content = bytes(5, 2_000_000);
+    let file = world.share(liar, &[("", content.clone())]);
+    world.share(honest, &[("", content.clone())]);
+    for byte in world.peers[liar].disk.get_mut(&0).unwrap().entries[0]
+        .iter_mut()
+        .step_by(1_000)
+    {
+        *byte ^= 1;
+    }
+    let swarm = world.fetch(getter, file, &[liar, honest]);
+    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
+    assert!(world.peers[getter].disk[&swarm.slot].entries[0] == content);
+    let liar = world.peers[liar].location;
+    let blamed: Vec<_> = world.peers[getter]
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Corrupt { from, .. } => Some(*from),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        !blamed.is_empty() && blamed.iter().all(|from| *from == liar),
+        "{blamed:?}"
+    );
+}
+
+#[test]
+fn wrong_bytes_from_the_only_provider_fail_and_are_never_finished() {
+    let mut world = World::new(6);
+    let (liar, getter) = (world.node(), world.node());
+    let file = world.share(liar, &[("", bytes(6, 300_000))]);
+    world.peers[liar].disk.get_mut(&0).unwrap().entries[0][200_000] ^= 1;
+    let swarm = world.fetch(getter, file, &[liar]);
+    let failed = |world: &World| {
+        world.peers[getter]
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Failed { .. }))
+    };
+    assert!(world.run_until(5 * MINUTE, failed));
+    let cause = world.peers[getter]
+        .events
+        .iter()
+        .find_map(|event| match event {
+            Event::Failed { cause, .. } => Some(*cause),
+            _ => None,
+        });
+    assert_eq!(cause, Some(Failure::Incomplete { missing: 1 }));
+    assert!(!world.peers[getter].disk[&swarm.slot].finished);
+}
+
+#[test]
+fn what_the_disk_holds_is_verified_and_only_the_rest_is_fetched() {
+    let mut world = World::new(7);
+    let (origin, getter) = (world.node(), world.node());
+    let content = bytes(7, 1_000_000);
+    let file = world.share(origin, &[("", content.clone())]);
+    let mut part = content.clone();
+    part[500_000..].fill(0);
+    let disk = world.peers[getter].disk.entry(0).or_default();
+    (disk.entries, disk.prepared) = (vec![part], Some(Prepared::Partial));
+    world.fetch(getter, file, &[origin]);
+    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
+    assert!(world.peers[getter].disk[&0].entries[0] == content);
+    assert!(world.peers[getter].received < 600_000);
+    let resumed = |event: &Event| matches!(event, Event::Resumed { held: 7, .. });
+    assert!(world.peers[getter].events.iter().any(resumed));
+}
+
+#[test]
+fn a_complete_file_is_recognised_and_another_file_is_left_alone() {
+    let content = bytes(8, 300_000);
+    for (on_disk, complete) in [(content.clone(), true), (bytes(88, 300_000), false)] {
+        let mut world = World::new(8);
+        let (origin, getter) = (world.node(), world.node());
+        let file = world.share(origin, &[("", content.clone())]);
+        let disk = world.peers[getter].disk.entry(0).or_default();
+        (disk.entries, disk.prepared) = (vec![on_disk.clone()], Some(Prepared::Final));
+        let swarm = world.fetch(getter, file, &[origin]);
+        let expected = if complete {
+            Event::Complete {
+                swarm,
+                already: true,
+            }
+        } else {
+            Event::Failed {
+                swarm,
+                cause: Failure::OtherFile,
+            }
+        };
+        assert!(world.run_until(MINUTE, |world| {
+            world.peers[getter].events.contains(&expected)
+        }));
+        assert!(world.peers[getter].disk[&0].entries[0] == on_disk);
+    }
+}
+
+#[test]
+fn a_full_disk_fails_the_fetch_with_its_cause() {
+    let mut world = World::new(9);
+    let (origin, getter) = (world.node(), world.node());
+    let file = world.share(origin, &[("", bytes(9, 1_000_000))]);
+    world.peers[getter].disk.entry(0).or_default().writes_left = Some(5);
+    let swarm = world.fetch(getter, file, &[origin]);
+    let expected = Event::Failed {
+        swarm,
+        cause: Failure::Disk(DiskError::NoSpace),
+    };
+    assert!(world.run_until(MINUTE, |world| {
+        world.peers[getter].events.contains(&expected)
+    }));
+}
+
+#[test]
+fn a_file_that_nobody_has_fails_within_a_bounded_time() {
+    let mut world = World::new(10);
+    let getter = world.node();
+    let file = sprat::id::FileId(sprat::id::Id([9; 20]));
+    let swarm = world.fetch(getter, file, &[]);
+    let expected = Event::Failed {
+        swarm,
+        cause: Failure::Nobody { asked: 0 },
+    };
+    let done = |world: &World| world.peers[getter].events.contains(&expected);
+    assert!(world.run_until(Duration::from_secs(30), done));
+}
+
+#[test]
+fn a_truncated_file_ends_its_stream_and_never_sends_wrong_bytes() {
+    let mut world = World::new(11);
+    let (origin, getter) = (world.node(), world.node());
+    let file = world.share(origin, &[("", bytes(11, 1_000_000))]);
+    world.peers[origin].disk.get_mut(&0).unwrap().entries[0].truncate(500_000);
+    world.fetch(getter, file, &[origin]);
+    let changed = |world: &World| {
+        world.peers[origin]
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Changed { .. }))
+    };
+    assert!(world.run_until(MINUTE, changed));
+    assert!(!world.run_until(MINUTE, |world| world.is_complete(getter)));
+}

@@ -11,7 +11,7 @@ use super::{Ending, figures, node, print};
 use crate::id::FileId;
 use crate::limits::METAINFO_SIZE_MAX;
 use crate::node::{DiskError, Ended, Event, Failure, Progress, SwarmKey};
-use crate::reactor::{Happening, OutputPath, Reactor, StateDir};
+use crate::reactor::{self, Happening, OutputPath, Reactor, StateDir};
 use crate::time::Instant;
 use crate::wire::{Link, Manifest};
 use std::fs::File;
@@ -39,7 +39,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     let Started {
         mut reactor, state, ..
     } = start::start(&args, role, screen)?;
-    let mut getting = Getting::begin(wanted, &output, &mut reactor, state, &args, screen);
+    let mut getting = Getting::begin(wanted, &output, &mut reactor, state, &args, screen)?;
     let mut ending = getting.fetch(&mut reactor);
     if args.seed && ending.is_ok() {
         ending = getting.seed(&mut reactor);
@@ -87,8 +87,7 @@ impl Wanted {
             ))
             .into());
         }
-        let manifest = read_metainfo(path)
-            .map_err(|error| Ending::Failed(format!("cannot read {}: {error}", path.display())))?;
+        let manifest = read_metainfo(path)?;
         Ok(Wanted {
             file: manifest.file_id(),
             manifest: Some(manifest),
@@ -97,20 +96,24 @@ impl Wanted {
     }
 }
 
-fn read_metainfo(path: &Path) -> Result<Manifest, String> {
-    let limit = METAINFO_SIZE_MAX as u64;
+fn read_metainfo(path: &Path) -> Result<Manifest, Ending> {
+    let reading = format!("read {}", path.display());
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > limit {
-        return Err(format!(
-            "too large for a .torrent file (at most {})",
-            figures::size(limit)
-        ));
+    File::open(path)
+        .and_then(|file| {
+            file.take(METAINFO_SIZE_MAX as u64 + 1)
+                .read_to_end(&mut bytes)
+        })
+        .map_err(|error| reactor::Error::new(reading.as_str(), error))?;
+    if bytes.len() > METAINFO_SIZE_MAX {
+        let limit = figures::size(METAINFO_SIZE_MAX as u64);
+        let why = format!("larger than a .torrent file can be ({limit})");
+        return Err(reactor::Error::because(reading, &why).into());
     }
-    Manifest::from_metainfo(&bytes).map_err(|error| format!("not a .torrent file: {error}"))
+    let manifest = Manifest::from_metainfo(&bytes);
+    Ok(manifest.map_err(|error| {
+        reactor::Error::because(reading, &format!("not a .torrent file: {error}"))
+    })?)
 }
 
 /// A provider that cannot be resolved is no reason to fail: the network may know others.
@@ -179,7 +182,7 @@ impl<'a> Getting<'a> {
         state: Option<StateDir>,
         args: &Args,
         screen: &'a Screen,
-    ) -> Getting<'a> {
+    ) -> Result<Getting<'a>, Ending> {
         let Wanted {
             file,
             manifest,
@@ -191,9 +194,9 @@ impl<'a> Getting<'a> {
         // With the manifest of an earlier try, the disk is verified before anyone is found.
         let manifest =
             manifest.or_else(|| state.as_ref().and_then(|state| state.load_manifest(file)));
-        let swarm = reactor.fetch(file, manifest, &providers, output);
+        let swarm = reactor.fetch(file, manifest, &providers, output)?;
         let now = reactor.now();
-        Getting {
+        Ok(Getting {
             screen,
             meter: Meter::new(screen, now),
             json: args.json,
@@ -204,7 +207,7 @@ impl<'a> Getting<'a> {
             started_at: now,
             connected: Vec::new(),
             last: Progress::default(),
-        }
+        })
     }
 
     /// Runs the loop until the file is complete.
@@ -378,6 +381,11 @@ fn failure(file: FileId, cause: Failure, path: Option<&Path>, disk: Option<&str>
             "nobody in the network has {file} (asked {}; is the sharer running and joined to the \
              same network?)",
             figures::count(asked.into(), "node")
+        ),
+        Failure::Incomplete { missing } => format!(
+            "{} of {file} missing: nobody who is left sends them right (what has arrived is kept; \
+             try again when others have them)",
+            shards(missing)
         ),
         Failure::NoContacts => format!(
             "no node to ask for {file} (name one with -b HOST:PORT, or use a link with an x.pe)"

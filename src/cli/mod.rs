@@ -101,5 +101,5 @@ fn print(line: impl AsRef<str>) -> Result<(), Ending> {
     let mut output = io::stdout().lock();
     writeln!(output, "{}", line.as_ref().trim_end())
         .and_then(|()| output.flush())
-        .map_err(|error| Ending::Failed(format!("cannot write to standard output: {error}")))
+        .map_err(|error| reactor::Error::new("write to standard output", error).into())
 }

@@ -41,9 +41,10 @@ pub struct Started {
 pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending> {
     let bootstraps = resolve_all(&args.bootstrap)?;
     let state = open_state(args.dir.as_deref(), screen)?;
+    let fresh = random_id()?;
     let id = match &state {
-        Some(state) => state.node_id(),
-        None => random_id()?,
+        Some(state) => state.node_id(fresh)?,
+        None => fresh,
     };
     let mut reactor = listen(args, role, id)?;
     if !screen.is_quiet() || role == Role::Service {
@@ -203,9 +204,9 @@ fn open_state(dir: Option<&Path>, screen: &Screen) -> Result<Option<StateDir>, E
     if let Some(dir) = dir {
         return match StateDir::open(dir) {
             Ok(state) => Ok(Some(state)),
-            Err(error) if is_locked(&error) => Err(Ending::Failed(format!(
-                "{error} (another sprat uses it; give another with -d)"
-            ))),
+            Err(error) if is_locked(&error) => {
+                Err(Ending::Failed(format!("{error} (give another with -d)")))
+            }
             Err(error) => Err(Ending::Failed(error.to_string())),
         };
     }
@@ -216,9 +217,7 @@ fn open_state(dir: Option<&Path>, screen: &Screen) -> Result<Option<StateDir>, E
     match StateDir::open(&dir) {
         Ok(state) => Ok(Some(state)),
         Err(error) if is_locked(&error) => {
-            screen.detail(format!(
-                "{error}: another sprat uses it; using a new node id"
-            ));
+            screen.detail(format!("{error}: using a new node id"));
             Ok(None)
         }
         Err(error) => {

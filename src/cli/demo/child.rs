@@ -6,10 +6,10 @@
 //! Invariant: no child outlives its [`Child`], however the demo ends.
 
 use crate::cli::Ending;
+use crate::reactor;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
@@ -30,9 +30,8 @@ impl Interrupt {
     pub fn catch() -> Result<Interrupt, Ending> {
         let flag = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(|error| {
-                Ending::Failed(format!("cannot catch signal {signal}: {error}"))
-            })?;
+            signal_hook::flag::register(signal, Arc::clone(&flag))
+                .map_err(|error| reactor::Error::new(format!("catch signal {signal}"), error))?;
         }
         Ok(Interrupt(flag))
     }
@@ -66,7 +65,7 @@ pub struct Child {
 impl Child {
     /// Starts this program once more; its output goes to files in `folder`.
     pub fn start(name: &str, words: &[&str], folder: &Path) -> Result<Child, Ending> {
-        let cannot = |error: io::Error| Ending::Failed(format!("cannot start {name}: {error}"));
+        let cannot = |error| Ending::from(reactor::Error::new(format!("start {name}"), error));
         let file = name.replace(' ', "-");
         let results = folder.join(format!("{file}.out"));
         let news = folder.join(format!("{file}.err"));

@@ -11,6 +11,7 @@ mod child;
 use super::args::{Args, Misuse};
 use super::screen::Screen;
 use super::{Ending, figures, json, print};
+use crate::reactor;
 use crate::rng::Rng;
 use crate::wire::Link;
 use child::{Child, Interrupt, Stream};
@@ -297,7 +298,7 @@ impl Drop for Folder {
 }
 
 fn cannot(verb: &str, path: &Path, error: io::Error) -> Ending {
-    Ending::Failed(format!("cannot {verb} {}: {error}", path.display()))
+    reactor::Error::new(format!("{verb} {}", path.display()), error).into()
 }
 
 fn size_of(file: &Path) -> Result<u64, Ending> {

@@ -60,7 +60,7 @@ pub fn of(command: Command) -> String {
             heading.clear();
         }
     }
-    text
+    text.trim_end().to_owned()
 }
 
 const SHARE: &str = "\

@@ -40,6 +40,10 @@ pub const FLIGHTS_PER_STREAM_MAX: usize = REQUESTS_MAX;
 pub const ASK_AHEAD_MIN: u64 = 256 * 1024;
 /// A stream asks for its rate of a second divided by this in advance.
 pub const ASK_AHEAD_DIVISOR: u64 = 4;
+/// Bytes that a node with the whole file offers on a stream in advance, at least.
+pub const OFFER_AHEAD_MIN: u64 = 256 * 1024;
+/// A node with the whole file offers the stream's rate of a second divided by this in advance.
+pub const OFFER_AHEAD_DIVISOR: u64 = 4;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or two.
 pub const STRIKES_MAX: u8 = 3;
 

@@ -10,6 +10,7 @@
 
 use super::Swarms;
 use super::flight::{Flight, State as FlightState};
+use super::shards::poorest;
 use super::stream::{Asked, State as StreamState, Stream};
 use super::swarm::Swarm;
 use crate::limits::{
@@ -117,47 +118,17 @@ fn next_range(swarm: &mut Swarm, stream: &Stream, key: StreamKey, rng: &mut Rng)
     swarm.flights.last_mut()?.request(RANGE_SIZE_MAX)
 }
 
-/// The shard that the fewest have, of those that the stream has and we lack. The walk starts at a
-/// random place, which breaks ties at random for the price of one random number.
+/// The shard that the fewest have, of those that the stream has and we lack.
 fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
-    let shard_count = swarm.shard_count();
-    let word_count = u64::from(shard_count.div_ceil(64));
-    if word_count == 0 {
-        return None;
-    }
-    let start = rng.below(u64::from(shard_count)) as u32;
-    let mut best: Option<(u16, u32)> = None;
-    for step in 0..=word_count {
-        let index = ((u64::from(start / 64) + step) % word_count) as usize;
-        let offered = if stream.has_all {
+    let offered = |index| {
+        if stream.has_all {
             u64::MAX
         } else {
             stream.has.word(index)
-        };
-        let mut open = offered & !swarm.held.word(index) & !swarm.flying.word(index);
-        // The first and the last word of the walk are the same one: its end first, its start last.
-        let from_start = u64::MAX >> (start % 64);
-        if step == 0 {
-            open &= from_start;
-        } else if step == word_count {
-            open &= !from_start;
         }
-        while open != 0 {
-            let shard = index as u32 * 64 + open.leading_zeros();
-            open &= !(1 << (63 - shard % 64));
-            let copies = swarm.copies.get(shard as usize).copied();
-            let (Some(copies), true) = (copies, shard < shard_count) else {
-                break;
-            };
-            if best.is_none_or(|(fewest, _)| copies < fewest) {
-                best = Some((copies, shard));
-                if copies == 0 {
-                    return Some(shard);
-                }
-            }
-        }
-    }
-    best.map(|(_, shard)| shard)
+    };
+    let open = |index| offered(index) & !swarm.held.word(index) & !swarm.flying.word(index);
+    poorest(&swarm.copies, open, rng)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Read [`swarm`] (one file) and [`stream`] (one connection) first, then [`flight`] (one shard on its
 //! way). [`Swarms`] joins them: `receive` takes facts in from streams, `send` gives work out to them,
-//! `ask` chooses what to ask of whom, `disk` drives hashing, verification and completion. It knows no
+//! `ask` and `offer` choose what goes from whom to whom, `disk` drives hashing, verification and completion. It knows no
 //! Kademlia: what it wants of the DHT are [`Request`]s, what it hears from it are locations.
 //!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and is
@@ -12,6 +12,7 @@ mod ask;
 mod disk;
 pub mod flight;
 mod inbox;
+mod offer;
 pub mod providers;
 mod receive;
 pub mod scan;
@@ -391,11 +392,9 @@ impl Swarms {
             Ended::Corrupt => swarm.providers.ban(key),
             _ => swarm.providers.lost(key, now),
         }
-        if !stream.has_all {
-            for shard in stream.has.iter() {
-                if let Some(copies) = swarm.copies.get_mut(shard as usize) {
-                    *copies = copies.saturating_sub(1);
-                }
+        for shard in stream.has.iter().chain(stream.offered.iter()) {
+            if let Some(copies) = swarm.copies.get_mut(shard as usize) {
+                *copies = copies.saturating_sub(1);
             }
         }
         if swarm.manifest_from == Some(key) {

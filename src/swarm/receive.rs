@@ -218,7 +218,9 @@ impl Swarms {
             .manifest
             .as_ref()
             .map_or(0, |of| of.bytes().len() as u32);
+        stream.offers = swarm.is_whole() && swarm.shard_count() > 0;
         let holds = match swarm.held.count() {
+            _ if stream.offers => Holds::None,
             _ if swarm.is_whole() => Holds::All,
             0 => Holds::None,
             _ => Holds::Some,
@@ -299,6 +301,7 @@ impl Swarms {
         });
         self.push_providers(key, swarm_key);
         self.ask_manifest(now, swarm_key);
+        self.offer(key);
         self.ask(now, key);
         self.close_if_done(now, key);
         Ok(())
@@ -405,11 +408,14 @@ impl Swarms {
                 return Err(PROTOCOL);
             }
             if !stream.has_all && stream.has.insert(shard) {
-                if let Some(copies) = swarm.copies.get_mut(shard as usize) {
+                let counted = stream.offered.remove(shard);
+                stream.unsent.remove(shard);
+                if let (false, Some(copies)) = (counted, swarm.copies.get_mut(shard as usize)) {
                     *copies = copies.saturating_add(1);
                 }
             }
         }
+        self.offer(key);
         self.ask(now, key);
         self.close_if_done(now, key);
         Ok(())

@@ -204,7 +204,8 @@ fn push_manifest_part(
     }
 }
 
-/// Tells the other end of the shards gained since it was last told, those that it has aside.
+/// Tells the other end of the shards gained since it was last told; also of those that it has, because
+/// it counts copies, and may have offered them.
 fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
     let mut list = [0; frame::HAVE_COUNT_MAX * 4];
     const { assert!(frame::HAVE_COUNT_MAX * 4 <= FRAME_BODY_MAX) };
@@ -212,7 +213,7 @@ fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
     while stream.told < swarm.gained.len() && count < frame::HAVE_COUNT_MAX {
         let shard = swarm.gained[stream.told];
         stream.told += 1;
-        if !stream.has(shard) && swarm.held.contains(shard) {
+        if swarm.held.contains(shard) {
             list[count * 4..][..4].copy_from_slice(&shard.to_be_bytes());
             count += 1;
         }

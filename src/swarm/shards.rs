@@ -4,6 +4,8 @@
 //! of the first byte. The set grows to the highest shard it was given, never to a size that somebody
 //! claims. Invariant: `count` is the number of bits that are set.
 
+use crate::rng::Rng;
+
 /// A set of shard numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardSet {
@@ -92,6 +94,43 @@ impl ShardSet {
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         (0..self.words.len() as u32 * 64).filter(|&shard| self.contains(shard))
     }
+}
+
+/// The shard that the fewest nodes have (`copies` of each), among those whose bits are set in `open`
+/// (64 shards a word). Ties are broken by where the walk starts, which is random: a single random
+/// number is drawn.
+pub fn poorest(copies: &[u16], open: impl Fn(usize) -> u64, rng: &mut Rng) -> Option<u32> {
+    if copies.is_empty() {
+        return None;
+    }
+    let start = rng.below(copies.len() as u64) as usize;
+    let word_count = copies.len().div_ceil(64);
+    let mut best: Option<(u16, usize)> = None;
+    for step in 0..=word_count {
+        let index = (start / 64 + step) % word_count;
+        let mut word = open(index);
+        // The first and the last word of the walk are the same one: its end first, its start last.
+        let from_start = u64::MAX >> (start % 64);
+        if step == 0 {
+            word &= from_start;
+        } else if step == word_count {
+            word &= !from_start;
+        }
+        while word != 0 {
+            let bit = word.leading_zeros() as usize;
+            word &= !(1 << (63 - bit));
+            let Some(&count) = copies.get(index * 64 + bit) else {
+                break;
+            };
+            if best.is_none_or(|(fewest, _)| count < fewest) {
+                best = Some((count, index * 64 + bit));
+                if count == 0 {
+                    return best.map(|(_, shard)| shard as u32);
+                }
+            }
+        }
+    }
+    best.map(|(_, shard)| shard as u32)
 }
 
 #[cfg(test)]

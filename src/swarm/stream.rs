@@ -98,6 +98,12 @@ pub struct Stream {
     pub has: ShardSet,
     /// Bytes of the manifest it says it has; 0 for none.
     pub manifest_size: u32,
+    /// We have every shard and offer it a few at a time, instead of saying so.
+    pub offers: bool,
+    /// Shards that were offered to it and that it has not said to have.
+    pub offered: ShardSet,
+    /// Shards that were offered to it and have not been sent.
+    pub unsent: ShardSet,
     /// Shards that failed verification from it.
     pub strikes: u8,
 
@@ -128,8 +134,10 @@ pub struct Stream {
     pub sent_at: Instant,
     /// Since when we wait for an answer: the last request to an idle stream, or the last payload.
     pub waiting_since: Instant,
-    /// Bytes of payload that came, and since when the current rate is measured.
+    /// How fast payload comes.
     pub rate: Rate,
+    /// How fast payload goes.
+    pub sending: Rate,
 
     /// The frame that is coming in.
     pub inbox: Inbox,
@@ -154,6 +162,9 @@ impl Stream {
             has_all: false,
             has: ShardSet::default(),
             manifest_size: 0,
+            offers: false,
+            offered: ShardSet::default(),
+            unsent: ShardSet::default(),
             strikes: 0,
             asked: ArrayVec::new(),
             incoming: None,
@@ -169,6 +180,7 @@ impl Stream {
             sent_at: now,
             waiting_since: now,
             rate: Rate::new(now),
+            sending: Rate::new(now),
             inbox: Inbox::default(),
             outbox: Vec::new(),
             outbox_sent: 0,

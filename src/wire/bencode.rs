@@ -181,6 +181,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn skip_within(&mut self, depth: u32) -> Result<(), BencodeError> {
+        // What a list or dictionary at this depth may hold.
         let deeper = depth.checked_sub(1).ok_or(self.wrong(Problem::Depth));
         match self.peek()? {
             b'i' => {
@@ -190,15 +191,17 @@ impl<'a> Decoder<'a> {
                 self.string()?;
             }
             b'l' => {
+                let deeper = deeper?;
                 self.list()?;
                 while self.item()? {
-                    self.skip_within(deeper?)?;
+                    self.skip_within(deeper)?;
                 }
             }
             b'd' => {
+                let deeper = deeper?;
                 let mut keys = self.dictionary()?;
                 while self.key(&mut keys)?.is_some() {
-                    self.skip_within(deeper?)?;
+                    self.skip_within(deeper)?;
                 }
             }
             _ => return Err(self.wrong(Problem::NotAValue)),

@@ -1,0 +1,128 @@
+//! `sprat help`: what there is, and only what works. The options come from their one table.
+
+use super::args::Args;
+use super::options::{Command, OptionSpec};
+use super::{Ending, print};
+use std::fmt::Write as _;
+
+const OVERVIEW: &str = "\
+sprat turns a set of small computers into their own file distribution network.
+
+usage:
+  sprat share [OPTIONS] PATH...   share files or folders; prints one link a path, then serves
+  sprat get   [OPTIONS] LINK      fetch what a link names, from everyone who has part of it
+  sprat node  [OPTIONS]           run a node that others can join the network through
+  sprat demo  [OPTIONS] [FILE]    see it work: five nodes on this machine share and fetch a file
+  sprat help  [COMMAND]           this text, or more about a command
+  sprat --version
+
+Standard output carries results, standard error progress and news.
+Exit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted.";
+
+/// `sprat help [COMMAND]`
+pub fn run(args: Args) -> Result<(), Ending> {
+    match args.operands.as_slice() {
+        [] => print(OVERVIEW),
+        [name] => match Command::ALL
+            .into_iter()
+            .find(|command| command.name() == name)
+        {
+            Some(command) => print(of(command)),
+            None => Err(Ending::Misused(format!(
+                "no such command: {name} (see sprat help)"
+            ))),
+        },
+        _ => Err(Ending::Misused(
+            "help is about one command (see sprat help)".into(),
+        )),
+    }
+}
+
+/// The text about one command.
+pub fn of(command: Command) -> String {
+    let about = match command {
+        Command::Share => SHARE,
+        Command::Get => GET,
+        Command::Node => NODE,
+        Command::Demo => DEMO,
+        Command::Help => return OVERVIEW.into(),
+    };
+    let width = OptionSpec::of(command)
+        .map(|option| option.heading().len())
+        .max()
+        .unwrap_or(0);
+    let mut text = format!("{about}\n\noptions:\n");
+    for option in OptionSpec::of(command) {
+        let mut heading = option.heading();
+        for line in option.meaning.lines() {
+            // A string takes any line.
+            let _ = writeln!(text, "  {heading:width$}  {line}");
+            heading.clear();
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+const SHARE: &str = "\
+usage: sprat share [OPTIONS] PATH...
+
+Hashes each file or folder, prints its link on standard output, and serves it until a signal
+ends it (exit code 0: that is how serving ends). The files stay where they are and are not copied;
+one that is edited meanwhile is no longer served.
+
+A link carries the addresses to reach this node at: those given with -l, or else the one this
+machine would use to reach the bootstrap node. `get` also works without them, through the network.";
+
+const GET: &str = "\
+usage: sprat get [OPTIONS] LINK
+
+LINK is a magnet URI, 40 hexadecimal digits, or the path of a .torrent file. Prints the path of
+what arrived on standard output. Every shard is verified before it counts; until the last one has,
+the file is called NAME.part.
+
+Safe to interrupt (exit code 130) and to repeat: the same command goes on where it stopped, after
+verifying what the disk holds. With --seed, a signal after the file is complete ends it with 0.
+Without -l, when port 4160 is in use, a free port is taken.";
+
+const NODE: &str = "\
+usage: sprat node [OPTIONS]
+
+Runs a node that shares nothing itself: it keeps records of who has what, and others join the
+network through it. Ends with exit code 0 at a signal. Its first line on standard error is
+`sprat: listening on ADDR:PORT`.";
+
+const DEMO: &str = "\
+usage: sprat demo [OPTIONS] [FILE]
+
+Starts five nodes on 127.0.0.1, each of which knows only one other; shares FILE (or 256 MiB of
+generated data) at one, fetches it at a second through the network, then at a third from both,
+and verifies what arrived. Works in a folder of its own under $TMPDIR, which it removes; it takes
+about three times the file's size there.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_of_a_command_lists_its_options_and_no_others() {
+        for command in Command::ALL {
+            let text = of(command);
+            assert!(text.contains("usage:"), "{command:?}");
+            assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+        }
+        assert!(of(Command::Get).contains("  -o, --output PATH      "));
+        assert!(of(Command::Get).contains("      --seed             "));
+        assert!(!of(Command::Share).contains("--seed"));
+        assert!(!of(Command::Demo).contains("--listen"));
+    }
+
+    #[test]
+    fn the_overview_names_every_command() {
+        for command in Command::ALL {
+            assert!(
+                OVERVIEW.contains(&format!("sprat {}", command.name())),
+                "{command:?}"
+            );
+        }
+    }
+}

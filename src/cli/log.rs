@@ -1,0 +1,25 @@
+//! The log of the layers below, on standard error in the form of the program's own lines.
+
+use super::screen::Screen;
+use ::log::LevelFilter;
+use env_logger::{Builder, Target};
+use std::io::Write as _;
+
+/// Sends the log to `screen`: warnings, or what `verbosity` asks for; `RUST_LOG` wins.
+pub fn start(screen: &Screen, verbosity: i32) {
+    let level = match verbosity {
+        ..0 => LevelFilter::Error,
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        2 => LevelFilter::Debug,
+        3.. => LevelFilter::Trace,
+    };
+    let started = Builder::new()
+        .filter_level(level)
+        .parse_default_env()
+        .format(|line, record| writeln!(line, "sprat: {}", record.args()))
+        .target(Target::Pipe(Box::new(screen.clone())))
+        .try_init();
+    // It fails when something else in this process logs already: then that is what is wanted.
+    drop(started);
+}

@@ -1,0 +1,105 @@
+//! The command line: what a person or a script has to do with sprat.
+//!
+//! Read [`args`] for the words, then a command ([`share`], [`get`], [`node`], [`demo`]). Standard
+//! output carries results (links, paths, JSON), standard error carries progress and news. A command
+//! is not a node: it starts a [`Reactor`](crate::reactor::Reactor) and tells the news of it.
+//!
+//! Invariant: every ending has one exit code ([`Ending`]), and every failure one line that says what,
+//! where and what to do.
+
+mod args;
+mod demo;
+mod figures;
+mod get;
+mod help;
+mod json;
+mod log;
+mod meter;
+mod news;
+mod node;
+mod options;
+mod place;
+mod screen;
+mod share;
+mod start;
+
+use crate::reactor;
+use args::{Args, Misuse};
+use options::Command;
+use screen::Screen;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// How a command ends when it does not end well.
+#[derive(Debug)]
+enum Ending {
+    /// Exit code 1: what failed, where, and what to do.
+    Failed(String),
+    /// Exit code 2: what is wrong with the command line.
+    Misused(String),
+    /// Exit code 130: a signal came before the work was done; what that means.
+    Interrupted(String),
+}
+
+impl From<Misuse> for Ending {
+    fn from(misuse: Misuse) -> Ending {
+        Ending::Misused(misuse.0)
+    }
+}
+
+impl From<reactor::Error> for Ending {
+    fn from(error: reactor::Error) -> Ending {
+        Ending::Failed(error.to_string())
+    }
+}
+
+/// Runs the command that `words` (without the program's name) stand for, to its end.
+///
+/// The exit code is 0 when it is done, 1 when it failed, 2 for a wrong command line, and 130 when a
+/// signal ended it before it was done.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let ending = match perform(words) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(ending) => ending,
+    };
+    let (code, text) = match ending {
+        Ending::Failed(text) => (1, text),
+        Ending::Misused(text) => (2, text),
+        Ending::Interrupted(text) => (130, text),
+    };
+    // Standard error may be closed; the exit code still says how it ended.
+    let _ = writeln!(io::stderr(), "sprat: {text}");
+    ExitCode::from(code)
+}
+
+fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
+    let mut words = words.into_iter().peekable();
+    if words
+        .peek()
+        .is_some_and(|word| word == "--version" || word == "-V")
+    {
+        return print(format!("sprat {}", env!("CARGO_PKG_VERSION")));
+    }
+    let args = Args::parse(words)?;
+    if args.help {
+        return print(help::of(args.command));
+    }
+    let screen = Screen::new(args.verbosity);
+    log::start(&screen, args.verbosity);
+    match args.command {
+        Command::Share => share::run(args, &screen),
+        Command::Get => get::run(args, &screen),
+        Command::Node => node::run(args, &screen),
+        Command::Demo => demo::run(args, &screen),
+        Command::Help => help::run(args),
+    }
+}
+
+/// Writes one result to standard output, at once, also when that is a pipe or a file.
+fn print(line: impl AsRef<str>) -> Result<(), Ending> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{}", line.as_ref())
+        .and_then(|()| output.flush())
+        .map_err(|error| reactor::Error::new("write to standard output", error).into())
+}

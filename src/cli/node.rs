@@ -1,0 +1,42 @@
+//! `sprat node`: a node that others join the network through, until a signal.
+
+use super::Ending;
+use super::args::{Args, Misuse};
+use super::news::{self, Weight};
+use super::screen::Screen;
+use super::start::{self, Role, Started};
+use crate::reactor::Happening;
+
+/// Runs the command.
+pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+    if let Some(word) = args.operands.first() {
+        return Err(Misuse(format!(
+            "node takes no operand: {word} (see sprat help node)"
+        ))
+        .into());
+    }
+    // The state stays locked as long as the node runs.
+    let Started {
+        mut reactor,
+        state: _state,
+        ..
+    } = start::start(&args, Role::Service, screen)?;
+    loop {
+        match reactor.next(None)? {
+            Happening::Event(event) => tell(&event, screen),
+            Happening::Deadline => {}
+            Happening::Signal(_) => break,
+        }
+    }
+    reactor.stop();
+    Ok(())
+}
+
+/// Says what is news to a person who watches.
+pub fn tell(event: &crate::node::Event, screen: &Screen) {
+    match news::line(event) {
+        Some((Weight::News, line)) => screen.say(line),
+        Some((Weight::Detail, line)) => screen.detail(line),
+        None => {}
+    }
+}

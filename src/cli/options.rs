@@ -1,0 +1,180 @@
+//! The commands and their options: the one table that parsing and help are made from.
+
+/// What the first word of a command line can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Share files or folders.
+    Share,
+    /// Fetch a file.
+    Get,
+    /// Run a node.
+    Node,
+    /// Show the main job on this machine.
+    Demo,
+    /// Explain a command.
+    Help,
+}
+
+impl Command {
+    /// Every command, in the order of the help.
+    pub const ALL: [Command; 5] = [
+        Command::Share,
+        Command::Get,
+        Command::Node,
+        Command::Demo,
+        Command::Help,
+    ];
+
+    /// The word that calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Command::Share => "share",
+            Command::Get => "get",
+            Command::Node => "node",
+            Command::Demo => "demo",
+            Command::Help => "help",
+        }
+    }
+
+    /// The command that a word calls.
+    pub fn named(name: &str) -> Option<Command> {
+        Command::ALL
+            .into_iter()
+            .find(|command| command.name() == name)
+    }
+}
+
+/// How often an option may stand, and whether it has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A switch; more of them may say it more strongly.
+    Nothing,
+    /// Once, with a value.
+    OneValue,
+    /// Any number of times, each with a value.
+    ManyValues,
+}
+
+/// One option: its names, and what the help says of it.
+pub struct OptionSpec {
+    /// The letter behind one dash; empty when there is none.
+    pub short: &'static str,
+    /// The word behind two dashes.
+    pub long: &'static str,
+    /// Whether it has a value.
+    pub takes: Takes,
+    value: &'static str,
+    /// What it does, for the help; lines after the first are indented there.
+    pub meaning: &'static str,
+    commands: &'static [Command],
+}
+
+const NODES: &[Command] = &[Command::Share, Command::Get, Command::Node];
+const EVERY: &[Command] = &Command::ALL;
+
+/// Every option there is.
+pub const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        short: "l",
+        long: "listen",
+        takes: Takes::ManyValues,
+        value: "ADDR[:PORT]",
+        meaning: "where to listen, UDP and TCP alike; default every address, port 4160;\n\
+                  :0 takes a free port; IPv6 in brackets; can be repeated",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "b",
+        long: "bootstrap",
+        takes: Takes::ManyValues,
+        value: "HOST:PORT",
+        meaning: "a node to join the network through; can be repeated",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "d",
+        long: "dir",
+        takes: Takes::OneValue,
+        value: "DIR",
+        meaning: "the folder of the state (node id, manifests); default $STATE_DIRECTORY,\n\
+                  else $XDG_STATE_HOME/sprat, else ~/.local/state/sprat",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "o",
+        long: "output",
+        takes: Takes::OneValue,
+        value: "PATH",
+        meaning: "where the file goes: a name, or a folder that exists;\n\
+                  default the file's own name in the current folder",
+        commands: &[Command::Get],
+    },
+    OptionSpec {
+        short: "",
+        long: "seed",
+        takes: Takes::Nothing,
+        value: "",
+        meaning: "keep serving after the file is complete",
+        commands: &[Command::Get],
+    },
+    OptionSpec {
+        short: "",
+        long: "network",
+        takes: Takes::OneValue,
+        value: "NAME",
+        meaning: "the network to be part of; nodes of different networks never talk",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "",
+        long: "json",
+        takes: Takes::Nothing,
+        value: "",
+        meaning: "one JSON object a line on standard output, instead of the path",
+        commands: &[Command::Get],
+    },
+    OptionSpec {
+        short: "q",
+        long: "quiet",
+        takes: Takes::Nothing,
+        value: "",
+        meaning: "no progress and no news, only errors",
+        commands: EVERY,
+    },
+    OptionSpec {
+        short: "v",
+        long: "verbose",
+        takes: Takes::Nothing,
+        value: "",
+        meaning: "more news; twice: everything (RUST_LOG, where set, decides instead)",
+        commands: EVERY,
+    },
+    OptionSpec {
+        short: "h",
+        long: "help",
+        takes: Takes::Nothing,
+        value: "",
+        meaning: "explain the command",
+        commands: EVERY,
+    },
+];
+
+impl OptionSpec {
+    /// The options that a command takes.
+    pub fn of(command: Command) -> impl Iterator<Item = &'static OptionSpec> {
+        OPTIONS
+            .iter()
+            .filter(move |option| option.commands.contains(&command))
+    }
+
+    /// Its names and its value's, as the help shows them.
+    pub fn heading(&self) -> String {
+        let short = if self.short.is_empty() {
+            "    ".into()
+        } else {
+            format!("-{}, ", self.short)
+        };
+        let space = if self.value.is_empty() { "" } else { " " };
+        format!("{short}--{}{space}{}", self.long, self.value)
+    }
+}

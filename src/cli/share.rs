@@ -1,0 +1,174 @@
+//! `sprat share`: hash, print the links, serve until a signal.
+//!
+//! Paths are hashed one after the other, so the links come in the order of the paths, and each is
+//! served from the moment its link is printed.
+
+use super::args::{Args, Misuse};
+use super::figures;
+use super::meter::{Meter, TICK};
+use super::screen::Screen;
+use super::start::{self, Role, Started};
+use super::{Ending, node, print};
+use crate::id::FileId;
+use crate::node::{Event, Failure, SwarmKey};
+use crate::reactor::{Happening, Reactor};
+use crate::wire::Link;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Runs the command.
+pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+    if args.operands.is_empty() {
+        return Err(Misuse("nothing to share: no PATH (see sprat help share)".into()).into());
+    }
+    let Started {
+        mut reactor,
+        state: _state,
+        bootstraps,
+    } = start::start(&args, Role::Service, screen)?;
+    let mut sharing = Sharing {
+        screen,
+        waiting: args.operands.iter().rev().map(PathBuf::from).collect(),
+        shares: Vec::new(),
+        locations: start::locations(reactor.listening(), &bootstraps),
+    };
+    let ending = sharing.serve(&mut reactor);
+    sharing.say_what_was_served(&reactor);
+    reactor.stop();
+    ending
+}
+
+struct Share {
+    swarm: SwarmKey,
+    path: PathBuf,
+    served: bool,
+}
+
+struct Sharing<'a> {
+    screen: &'a Screen,
+    /// Paths to be hashed, the next one last.
+    waiting: Vec<PathBuf>,
+    shares: Vec<Share>,
+    locations: Vec<SocketAddr>,
+}
+
+impl Sharing<'_> {
+    fn serve(&mut self, reactor: &mut Reactor) -> Result<(), Ending> {
+        let mut meter = Meter::new(self.screen, reactor.now());
+        let mut hashing = self.hash_next(reactor)?;
+        loop {
+            let until = hashing.map(|_| reactor.now() + TICK);
+            match reactor.next(until)? {
+                Happening::Event(Event::Shared { swarm, file }) => {
+                    meter.clear();
+                    self.shared(reactor, swarm, file)?;
+                    hashing = self.hash_next(reactor)?;
+                }
+                Happening::Event(Event::Failed { swarm, cause }) => {
+                    meter.clear();
+                    return Err(self.failure(reactor, swarm, cause));
+                }
+                Happening::Event(Event::Changed { swarm }) => self.changed(swarm)?,
+                Happening::Event(event) => node::tell(&event, self.screen),
+                Happening::Deadline => {
+                    if let Some(progress) = hashing.and_then(|swarm| reactor.node().progress(swarm))
+                    {
+                        meter.look(reactor.now(), &progress);
+                    }
+                }
+                Happening::Signal(_) if hashing.is_some() => {
+                    meter.clear();
+                    return Err(Ending::Interrupted(
+                        "interrupted before all was shared".into(),
+                    ));
+                }
+                Happening::Signal(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn hash_next(&mut self, reactor: &mut Reactor) -> Result<Option<SwarmKey>, Ending> {
+        let Some(path) = self.waiting.pop() else {
+            return Ok(None);
+        };
+        let swarm = reactor.share(&path)?;
+        self.shares.push(Share {
+            swarm,
+            path,
+            served: false,
+        });
+        Ok(Some(swarm))
+    }
+
+    fn shared(&mut self, reactor: &Reactor, swarm: SwarmKey, file: FileId) -> Result<(), Ending> {
+        let Some(share) = self.shares.iter_mut().find(|share| share.swarm == swarm) else {
+            return Ok(());
+        };
+        share.served = true;
+        let name = reactor
+            .node()
+            .manifest(swarm)
+            .map(|manifest| manifest.name().to_owned());
+        if let Some(progress) = reactor.node().progress(swarm) {
+            let size = figures::size(progress.size);
+            self.screen.say(format!(
+                "serving {} ({size}) until interrupted",
+                share.path.display()
+            ));
+        }
+        let providers = self
+            .locations
+            .iter()
+            .map(|address| address.to_string())
+            .collect();
+        print(
+            Link {
+                file,
+                name,
+                providers,
+            }
+            .to_string(),
+        )
+    }
+
+    fn changed(&mut self, swarm: SwarmKey) -> Result<(), Ending> {
+        for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
+            share.served = false;
+            self.screen.insist(format!(
+                "no longer serving {}: it has changed since it was hashed (share it again)",
+                share.path.display()
+            ));
+        }
+        match self.waiting.is_empty() && self.shares.iter().all(|share| !share.served) {
+            true => Err(Ending::Failed("nothing is left to serve".into())),
+            false => Ok(()),
+        }
+    }
+
+    fn failure(&self, reactor: &Reactor, swarm: SwarmKey, cause: Failure) -> Ending {
+        let share = self.shares.iter().find(|share| share.swarm == swarm);
+        let path = share
+            .map(|share| share.path.display().to_string())
+            .unwrap_or_default();
+        Ending::Failed(match cause {
+            Failure::Disk(error) => match reactor.disk_message(swarm) {
+                Some(message) => format!("cannot share {path}: {message}"),
+                None => format!("cannot share {path}: {error}"),
+            },
+            Failure::Manifest(error) => format!("cannot share {path}: {error}"),
+            other => format!("cannot share {path}: {other:?}"),
+        })
+    }
+
+    fn say_what_was_served(&self, reactor: &Reactor) {
+        for share in &self.shares {
+            if let Some(progress) = reactor.node().progress(share.swarm) {
+                let (sent, path) = (progress.sent, share.path.display());
+                self.screen.say(format!(
+                    "sent {sent} bytes ({}) of {path}",
+                    figures::size(sent)
+                ));
+            }
+        }
+    }
+}

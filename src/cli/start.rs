@@ -1,0 +1,305 @@
+//! From options to a running node: the state folder, the port, the bootstrap nodes.
+//!
+//! Names are resolved here, by the system, before the loop runs: it is the one place that may wait.
+
+use super::Ending;
+use super::args::Args;
+use super::place::{HostPort, Listen};
+use super::screen::Screen;
+use crate::id::{Id, NodeId};
+use crate::reactor::{self, Reactor, Setup, StateDir};
+use std::env;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::path::{Path, PathBuf};
+
+/// The port of a node, unless `-l` says otherwise.
+pub const PORT: u16 = 4160;
+
+/// What a command needs its node for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// To be found by others, at the usual port.
+    Service,
+    /// To fetch, and go on living for others; any port will do.
+    Seed,
+    /// To fetch and be gone: other nodes must not rely on it (BEP 43).
+    Visitor,
+}
+
+/// A node that listens, and the state it keeps.
+pub struct Started {
+    /// The node and its loop.
+    pub reactor: Reactor,
+    /// Absent when another sprat uses the usual folder, or there is none.
+    pub state: Option<StateDir>,
+    /// The addresses of the bootstrap nodes.
+    pub bootstraps: Vec<SocketAddr>,
+}
+
+/// Starts a node and says where it listens.
+pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending> {
+    let bootstraps = resolve_all(&args.bootstrap)?;
+    let state = open_state(args.dir.as_deref(), screen)?;
+    let fresh = random_id()?;
+    let id = match &state {
+        Some(state) => state.node_id(fresh)?,
+        None => fresh,
+    };
+    let mut reactor = listen(args, role, id)?;
+    if !screen.is_quiet() || role == Role::Service {
+        for address in reactor.listening() {
+            screen.insist(format!("listening on {address}"));
+        }
+    }
+    let bootstraps = reachable(&bootstraps, reactor.listening())?;
+    for &address in &bootstraps {
+        reactor.bootstrap(address);
+    }
+    Ok(Started {
+        reactor,
+        state,
+        bootstraps,
+    })
+}
+
+fn listen(args: &Args, role: Role, id: NodeId) -> Result<Reactor, Ending> {
+    let setup = |addresses: Vec<SocketAddr>| Setup {
+        listen: addresses,
+        network: args.network,
+        id,
+        read_only: role == Role::Visitor,
+    };
+    let usual = [Listen {
+        ip: None,
+        port: None,
+    }];
+    let wanted = if args.listen.is_empty() {
+        usual.as_slice()
+    } else {
+        &args.listen
+    };
+    match Reactor::new(setup(wanted.iter().map(address).collect())) {
+        Err(error)
+            if error.kind() == ErrorKind::AddrInUse
+                && role != Role::Service
+                && args.listen.is_empty() =>
+        {
+            // A fetch must not fail because a service runs on this machine.
+            let free = Listen {
+                ip: None,
+                port: Some(0),
+            };
+            Ok(Reactor::new(setup(vec![address(&free)]))?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Every address is the IPv6 wildcard, which serves IPv4 as well.
+fn address(listen: &Listen) -> SocketAddr {
+    let ip = listen.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    SocketAddr::new(ip, listen.port.unwrap_or(PORT))
+}
+
+/// Whether a node that listens at `from` can send to `to`.
+fn reaches(from: &SocketAddr, to: &SocketAddr) -> bool {
+    from.is_ipv4() == to.is_ipv4() || from.ip() == Ipv6Addr::UNSPECIFIED
+}
+
+// -- names
+
+/// The addresses of a host, as the system knows them.
+pub fn resolve(place: &HostPort) -> Result<Vec<SocketAddr>, String> {
+    let addresses = (place.host.as_str(), place.port).to_socket_addrs();
+    let addresses: Vec<SocketAddr> = addresses.map_err(|error| error.to_string())?.collect();
+    match addresses.is_empty() {
+        true => Err("it has no address".into()),
+        false => Ok(addresses),
+    }
+}
+
+fn resolve_all(places: &[HostPort]) -> Result<Vec<(HostPort, Vec<SocketAddr>)>, Ending> {
+    let resolved = places.iter().map(|place| match resolve(place) {
+        Ok(addresses) => Ok((place.clone(), addresses)),
+        Err(error) => Err(Ending::Failed(format!(
+            "cannot resolve the bootstrap node {place}: {error} (check the name, or give its IP)"
+        ))),
+    });
+    resolved.collect()
+}
+
+/// The addresses that a node listening on `listening` can send to; at least one for each place.
+fn reachable(
+    places: &[(HostPort, Vec<SocketAddr>)],
+    listening: &[SocketAddr],
+) -> Result<Vec<SocketAddr>, Ending> {
+    let can_send = |to: &SocketAddr| listening.iter().any(|from| reaches(from, to));
+    let mut found = Vec::new();
+    for (place, addresses) in places {
+        let before = found.len();
+        found.extend(addresses.iter().copied().filter(can_send));
+        if found.len() == before {
+            let family = if addresses[0].is_ipv4() {
+                "IPv4"
+            } else {
+                "IPv6"
+            };
+            return Err(Ending::Failed(format!(
+                "cannot reach the bootstrap node {place}: it has only {family}, and this node does \
+                 not listen on that (give an {family} address with -l)"
+            )));
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// Where other machines reach this node: for a link.
+///
+/// A node that listens on every address names the one that this machine would use to reach the
+/// bootstrap nodes, or else anyone.
+pub fn locations(listening: &[SocketAddr], bootstraps: &[SocketAddr]) -> Vec<SocketAddr> {
+    // Documentation addresses (RFC 5737, RFC 3849): a route to anywhere leads to them as well.
+    let anywhere = [
+        SocketAddr::from(([192, 0, 2, 1], PORT)),
+        SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), PORT)),
+    ];
+    let targets = if bootstraps.is_empty() {
+        &anywhere
+    } else {
+        bootstraps
+    };
+    let mut found = Vec::new();
+    for address in listening {
+        if !address.ip().is_unspecified() {
+            found.push(*address);
+            continue;
+        }
+        let targets = targets.iter().filter(|&target| reaches(address, target));
+        let own = targets.filter_map(|&target| own_address(target));
+        found.extend(own.map(|ip| SocketAddr::new(ip, address.port())));
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The address that this machine would send from. Connecting a UDP socket sends nothing.
+fn own_address(target: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(target).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_unspecified()).then_some(ip)
+}
+
+// -- state
+
+fn open_state(dir: Option<&Path>, screen: &Screen) -> Result<Option<StateDir>, Ending> {
+    if let Some(dir) = dir {
+        return match StateDir::open(dir) {
+            Ok(state) => Ok(Some(state)),
+            Err(error) if is_locked(&error) => {
+                Err(Ending::Failed(format!("{error} (give another with -d)")))
+            }
+            Err(error) => Err(Ending::Failed(error.to_string())),
+        };
+    }
+    let Some(dir) = usual_dir(|name| env::var_os(name).map(PathBuf::from)) else {
+        screen.detail("no state folder: neither -d nor $HOME is set; using a new node id");
+        return Ok(None);
+    };
+    match StateDir::open(&dir) {
+        Ok(state) => Ok(Some(state)),
+        Err(error) if is_locked(&error) => {
+            screen.detail(format!("{error}: using a new node id"));
+            Ok(None)
+        }
+        Err(error) => {
+            screen.say(format!("{error}: keeping no state (give a folder with -d)"));
+            Ok(None)
+        }
+    }
+}
+
+fn is_locked(error: &reactor::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock
+}
+
+/// The usual place of the state, in the environment that `variable` reads.
+fn usual_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    // The XDG specification wants relative paths to be ignored.
+    let absolute = |name| variable(name).filter(|path| path.is_absolute());
+    absolute("STATE_DIRECTORY")
+        .or_else(|| absolute("XDG_STATE_HOME").map(|dir| dir.join("sprat")))
+        .or_else(|| absolute("HOME").map(|dir| dir.join(".local/state/sprat")))
+}
+
+fn random_id() -> Result<NodeId, Ending> {
+    let mut id = Id::default();
+    getrandom::fill(&mut id.0)
+        .map_err(|error| Ending::Failed(format!("cannot draw a node id: {error}")))?;
+    Ok(NodeId(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_folder_is_the_first_that_the_environment_names() {
+        let dir = |given: &[(&str, &str)]| {
+            usual_dir(|name| {
+                given
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| PathBuf::from(value))
+            })
+        };
+        let home = ("HOME", "/home/pi");
+        assert_eq!(dir(&[home]), Some("/home/pi/.local/state/sprat".into()));
+        assert_eq!(
+            dir(&[home, ("XDG_STATE_HOME", "/s")]),
+            Some("/s/sprat".into())
+        );
+        assert_eq!(dir(&[home, ("XDG_STATE_HOME", "s")]), dir(&[home]));
+        assert_eq!(
+            dir(&[home, ("STATE_DIRECTORY", "/var/lib/sprat")]),
+            Some("/var/lib/sprat".into())
+        );
+        assert_eq!(dir(&[]), None);
+    }
+
+    #[test]
+    fn a_link_names_the_addresses_listened_on() {
+        let here: SocketAddr = "127.0.0.1:4000".parse().unwrap();
+        assert_eq!(locations(&[here], &[]), [here]);
+        for every in ["0.0.0.0:5000", "[::]:5000"] {
+            let found = locations(&[every.parse().unwrap()], &[here]);
+            assert_eq!(found, ["127.0.0.1:5000".parse().unwrap()]);
+        }
+    }
+
+    #[test]
+    fn a_bootstrap_node_of_the_other_family_is_an_error() {
+        let place: HostPort = "[::1]:4160".parse().unwrap();
+        let both = vec!["[::1]:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
+        let listening = ["127.0.0.1:2".parse().unwrap()];
+        assert_eq!(
+            reachable(&[(place.clone(), both)], &listening)
+                .unwrap()
+                .len(),
+            1
+        );
+        let six = vec!["[::1]:1".parse().unwrap()];
+        assert!(matches!(
+            reachable(&[(place, six)], &listening),
+            Err(Ending::Failed(_))
+        ));
+    }
+}

@@ -120,7 +120,6 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a fetch that has some shards waits for a provider of the rest.
 pub const PATIENCE_PARTIAL: Duration = Duration::from_secs(60);
 
-
 // -- Kademlia's tables (rule 16)
 
 /// Contacts that wait for a place, for each bucket: a few hours of newcomers.
@@ -196,11 +195,20 @@ pub struct Allowance {
 }
 
 /// Messages of a source that has not proved its address.
-pub const UNPROVED_SOURCE: Allowance = Allowance { per_second: 10, burst: 20 };
+pub const UNPROVED_SOURCE: Allowance = Allowance {
+    per_second: 10,
+    burst: 20,
+};
 /// Messages of a source that has: more than ten lookups a second of all its users.
-pub const PROVED_SOURCE: Allowance = Allowance { per_second: 200, burst: 400 };
+pub const PROVED_SOURCE: Allowance = Allowance {
+    per_second: 200,
+    burst: 400,
+};
 /// Destinations that were not in use before: home routers die of about 100 a second.
-pub const DESTINATIONS: Allowance = Allowance { per_second: 50, burst: 50 };
+pub const DESTINATIONS: Allowance = Allowance {
+    per_second: 50,
+    burst: 50,
+};
 
 // -- Kademlia's times
 

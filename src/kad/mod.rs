@@ -52,9 +52,9 @@ use crate::id::{FileId, Id, NodeId};
 use crate::limits::{self, DATAGRAM_SIZE_MAX, EVENTS_MAX, OUTBOX_MAX, SOURCES_MAX};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
+use crate::wire::Network;
 use crate::wire::address;
 use crate::wire::datagram::{Contact, Datagram, RpcId};
-use crate::wire::Network;
 use addresses::Addresses;
 use announce::{Errand, Provided};
 use answer::Reply;
@@ -327,10 +327,22 @@ impl Kad {
                 continue;
             };
             let (sender, read_only) = (self.config.id, self.config.read_only);
-            let size = Datagram { read_only, rpc_id, sender, body }.emit(self.config.network, buffer);
-            assert!(size <= DATAGRAM_SIZE_MAX, "no datagram is larger than every path takes");
+            let size = Datagram {
+                read_only,
+                rpc_id,
+                sender,
+                body,
+            }
+            .emit(self.config.network, buffer);
+            assert!(
+                size <= DATAGRAM_SIZE_MAX,
+                "no datagram is larger than every path takes"
+            );
             if let Outgoing::Reply(reply) = outgoing {
-                assert!(size <= reply.allowance, "no amplification to who has proved nothing");
+                assert!(
+                    size <= reply.allowance,
+                    "no amplification to who has proved nothing"
+                );
                 self.admit_asker(now, &reply, size);
             }
             self.counters.sent += 1;
@@ -348,9 +360,17 @@ impl Kad {
     /// When to call [`Kad::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         let bootstrap = self.bootstraps.iter().filter_map(|b| b.ask_at).min();
-        let lookup = self.lookups.values().map(|l| l.started_at + limits::LOOKUP_TIMEOUT).min();
-        let deadlines =
-            [self.rpcs.next_deadline(), bootstrap, lookup, self.addresses.waiting_until()];
+        let lookup = self
+            .lookups
+            .values()
+            .map(|l| l.started_at + limits::LOOKUP_TIMEOUT)
+            .min();
+        let deadlines = [
+            self.rpcs.next_deadline(),
+            bootstrap,
+            lookup,
+            self.addresses.waiting_until(),
+        ];
         deadlines.into_iter().fold(Some(self.upkeep_at), earliest)
     }
 
@@ -361,7 +381,10 @@ impl Kad {
 
     /// The contacts that are alive as far as we know, to be saved across restarts (rule 15).
     pub fn contacts(&self) -> impl Iterator<Item = Contact> {
-        self.table.members().filter(|member| !member.is_stale()).map(|member| member.contact)
+        self.table
+            .members()
+            .filter(|member| !member.is_stale())
+            .map(|member| member.contact)
     }
 
     /// How many contacts are alive as far as we know.

@@ -14,7 +14,7 @@
 
 use super::addresses::Permit;
 use super::lookup::Lookup;
-use super::rpc::{Length, Request, Task};
+use super::rpc::{Effort, Request, Task};
 use super::{Event, Kad, jittered};
 use crate::id::FileId;
 use crate::limits::{ANNOUNCE_RETRY, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, PROVIDED_MAX, SECRET_PERIOD};
@@ -197,7 +197,7 @@ impl Kad {
                 self.errand_done(now, errand, false);
                 continue;
             };
-            match self.try_ask(now, contact, (request, task, Length::Usual)) {
+            match self.try_ask(now, contact, (request, task, Effort::Usual)) {
                 Permit::Now => active += 1,
                 Permit::Later => self.errands.push_back(errand),
                 Permit::Never => self.errand_done(now, errand, false),

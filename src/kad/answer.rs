@@ -7,7 +7,7 @@
 //!
 //! Invariant: answering changes nothing but a record that a token grants (rules 3 and 7).
 
-use super::rpc::{Length, PING_SIZE};
+use super::rpc::{Effort, PING_BACK_SIZE};
 use super::{Kad, Outgoing};
 use crate::id::{FileId, Id};
 use crate::limits::DATAGRAM_SIZE_MAX;
@@ -67,7 +67,7 @@ impl Kad {
         };
         let is_candidate = !datagram.read_only;
         if has_proved && is_candidate {
-            self.consider(now, asker, Length::Usual);
+            self.consider(now, asker, Effort::Usual);
         }
         self.send(Outgoing::Reply(Reply {
             asker,
@@ -179,8 +179,8 @@ impl Kad {
     /// A reply of `size` bytes was sent: if its allowance leaves room, the asker is pinged, and what it
     /// answers puts it into the table (rule 3).
     pub(super) fn admit_asker(&mut self, now: Instant, reply: &Reply, size: usize) {
-        if reply.is_candidate && size + PING_SIZE <= reply.allowance {
-            self.consider(now, reply.asker, Length::Short);
+        if reply.is_candidate && size + PING_BACK_SIZE <= reply.allowance {
+            self.consider(now, reply.asker, Effort::Once);
             self.ping_candidates(now);
         }
     }

@@ -6,7 +6,7 @@
 //! Invariant: nothing is learnt from a reply that does not answer a request of ours (rule 3).
 
 use super::addresses::Permit;
-use super::rpc::{Length, Match, Overdue, Pending, Request, Task};
+use super::rpc::{Effort, Match, Overdue, Pending, Request, Task};
 use super::table::Admission;
 use super::{Kad, Outgoing};
 use crate::time::Instant;
@@ -25,7 +25,7 @@ impl Kad {
         &mut self,
         now: Instant,
         contact: Contact,
-        what: (Request, Task, Length),
+        what: (Request, Task, Effort),
     ) -> Permit {
         if !self.rpcs.has_room(1) {
             return Permit::Later;
@@ -50,7 +50,7 @@ impl Kad {
             true => Cookie::NONE,
             false => self.addresses.cookie(now, pending.to),
         };
-        pending.was_padded = cookie == Cookie::NONE && pending.length == Length::Usual;
+        pending.was_padded = cookie == Cookie::NONE;
         Some((pending.to, pending.request.body(cookie, pending.was_padded), id))
     }
 
@@ -122,16 +122,14 @@ impl Kad {
 
     /// A node has answered us: the table may take it in (rule 3), and with it come duties.
     fn admit(&mut self, now: Instant, contact: Contact) {
-        let is_first = self.table.len() == 0;
+        let was_cut_off = self.table.is_cut_off();
         match self.table.answered(now, contact) {
-            Admission::Added => {
-                self.hand_over(contact);
-                if is_first {
-                    self.join();
-                }
-            }
+            Admission::Added => self.hand_over(contact),
             Admission::Refused => self.consider_moved(now, contact),
             Admission::Known | Admission::Cached => {}
+        }
+        if was_cut_off && !self.table.is_cut_off() {
+            self.join();
         }
     }
 

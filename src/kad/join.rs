@@ -13,7 +13,7 @@
 
 use super::addresses::Permit;
 use super::lookup::Purpose;
-use super::rpc::{Length, Pending, Request, Task};
+use super::rpc::{Effort, Pending, Request, Task};
 use super::{Event, Kad, jittered};
 use crate::limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, BOOTSTRAPS_MAX};
 use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD};
@@ -35,7 +35,7 @@ pub(super) struct Bootstrap {
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
     contact: Contact,
-    length: Length,
+    effort: Effort,
 }
 
 impl Kad {
@@ -54,7 +54,7 @@ impl Kad {
     pub fn insert_saved(&mut self, now: Instant, contact: Contact) {
         let contact = Contact { address: address::canonical(contact.address), ..contact };
         if address::is_usable(contact.address) {
-            self.consider(now, contact, Length::Usual);
+            self.consider(now, contact, Effort::Usual);
         }
         self.advance(now);
     }
@@ -65,7 +65,7 @@ impl Kad {
             let is_due = bootstrap.ask_at.is_some_and(|at| at <= now);
             if is_due && self.rpcs.has_room(1) {
                 bootstrap.ask_at = None;
-                let what = (Request::Ping, Task::Bootstrap, Length::Usual);
+                let what = (Request::Ping, Task::Bootstrap, Effort::Usual);
                 let pending = Pending::new(now, (bootstrap.address, None), what);
                 self.ask(pending);
             }
@@ -114,12 +114,12 @@ impl Kad {
     }
 
     /// Puts somebody on the list of those to be pinged, if the table has use for it.
-    pub(super) fn consider(&mut self, now: Instant, contact: Contact, length: Length) {
+    pub(super) fn consider(&mut self, now: Instant, contact: Contact, effort: Effort) {
         let moved = self.table.member(contact.id).filter(|m| m.contact.address != contact.address);
         if moved.is_some_and(|member| member.failures == 0) {
             self.consider_moved(now, contact);
         } else if self.table.wants(contact) {
-            self.enqueue(Candidate { contact, length });
+            self.enqueue(Candidate { contact, effort });
         }
     }
 
@@ -131,7 +131,7 @@ impl Kad {
         };
         if member.contact != claimed && now.since(member.heard_at) >= PROBE_PERIOD {
             let contact = member.contact;
-            self.enqueue(Candidate { contact, length: Length::Usual });
+            self.enqueue(Candidate { contact, effort: Effort::Usual });
         }
     }
 
@@ -141,7 +141,7 @@ impl Kad {
         let due = self.table.members().filter(|m| m.is_stale() && m.ask_at <= now);
         let due: Vec<Contact> = due.map(|m| m.contact).take(PINGS_ACTIVE_MAX).collect();
         for contact in due {
-            self.enqueue(Candidate { contact, length: Length::Usual });
+            self.enqueue(Candidate { contact, effort: Effort::Usual });
         }
         if self.table.is_cut_off() {
             let resting = self.bootstraps.iter_mut().filter(|b| b.attempts == 0);
@@ -158,7 +158,7 @@ impl Kad {
             let Some(candidate) = self.candidates.pop_front() else {
                 return;
             };
-            let what = (Request::Ping, Task::Liveness, candidate.length);
+            let what = (Request::Ping, Task::Liveness, candidate.effort);
             match self.try_ask(now, candidate.contact, what) {
                 Permit::Now => active += 1,
                 Permit::Later => self.candidates.push_back(candidate),

@@ -67,7 +67,7 @@ use rpc::Rpcs;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
-use table::Table;
+use table::{Contacts, Table};
 use token::Secrets;
 use vote::Votes;
 
@@ -230,6 +230,7 @@ pub struct Kad {
     rpcs: Rpcs,
     lookups: BTreeMap<u64, Lookup>,
     next_lookup: u64,
+    found: (Id, Contacts),
     waiting_lookups: VecDeque<(Id, Purpose)>,
     bootstraps: Vec<Bootstrap>,
     candidates: VecDeque<Candidate>,
@@ -261,6 +262,7 @@ impl Kad {
             rpcs: Rpcs::default(),
             lookups: BTreeMap::new(),
             next_lookup: 0,
+            found: (Id::default(), Contacts::new()),
             waiting_lookups: VecDeque::new(),
             bootstraps: Vec::new(),
             candidates: VecDeque::new(),
@@ -370,6 +372,12 @@ impl Kad {
     /// What has happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What the lookup for `target` has found, if no other has ended since: the k closest nodes that
+    /// answered, closest first.
+    pub fn found(&self, target: Id) -> Option<&[Contact]> {
+        (self.found.0 == target).then_some(&self.found.1)
     }
 
     /// Our own address, by the vote of those who answered us.

@@ -11,7 +11,7 @@ use super::addresses::Permit;
 use super::announce::{Deed, Errand, Grant};
 use super::lookup::Lookup;
 use super::records::Record;
-use super::rpc::{Length, Pending, Request, Task};
+use super::rpc::{Effort, Pending, Request, Task};
 use super::{Kad, jittered};
 use crate::id::FileId;
 use crate::limits::{ERRANDS_MAX, PROBE_PERIOD, PROVIDERS_PER_REPLY_MAX, RECORD_TTL_MIN};
@@ -94,7 +94,7 @@ impl Kad {
             match self.addresses.permit_confirmation(now, claim.location) {
                 Permit::Now => {
                     let task = Task::Confirm(claim.file, claim.ttl);
-                    let what = (Request::FindValue(claim.file), task, Length::Usual);
+                    let what = (Request::FindValue(claim.file), task, Effort::Usual);
                     self.ask(Pending::new(now, (claim.location, None), what));
                 }
                 Permit::Later | Permit::Never => self.unconfirmed.push_back(claim),

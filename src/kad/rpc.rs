@@ -20,19 +20,21 @@
 
 use super::announce::Errand;
 use crate::id::{FileId, Id, NodeId};
-use crate::limits::{LATE_RPCS_MAX, PROVIDERS_PER_REPLY_MAX, RPC_SLOW, RPC_TIMEOUT, RPCS_MAX};
+use crate::limits::{DATAGRAM_SIZE_MAX, LATE_RPCS_MAX, PROVIDERS_PER_REPLY_MAX, RPC_SLOW, RPC_TIMEOUT, RPCS_MAX};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::datagram::{Body, Contact, Cookie, HandedProvider, Kind, RpcId, Token};
+use crate::wire::datagram::ERROR_SIZE;
 use arrayvec::ArrayVec;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Bytes of a `Ping` without padding: the room that a request leaves for the ping back that admits its
-/// sender to the other's table, which must fit under the no-amplification rule as well.
-pub const PING_SIZE: usize = 58;
+/// Bytes of a padded `Ping`: the room that a request leaves for the ping back that admits its sender to
+/// the other's table, which must fit under the no-amplification rule as well. It is padded because it may
+/// overtake the reply that would have proved our address.
+pub const PING_BACK_SIZE: usize = ERROR_SIZE;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +96,9 @@ impl Request {
                 return Body::Replicate { file, token, providers, padding };
             }
         };
-        let room = if matches!(self, Request::Ping) { 0 } else { PING_SIZE };
+        let room = if matches!(self, Request::Ping) { 0 } else { PING_BACK_SIZE };
         match body.kind().reply_size_max() {
-            Some(size) if padded => body.padded_to(size + room),
+            Some(size) if padded => body.padded_to((size + room).min(DATAGRAM_SIZE_MAX)),
             _ => body,
         }
     }
@@ -119,14 +121,13 @@ pub enum Task {
     Confirm(FileId, Duration),
 }
 
-/// How a request is first sent.
+/// How much is done for a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Length {
-    /// Padded, unless the receiver gave us a cookie; repeated if it was short.
+pub enum Effort {
+    /// The request is sent once more when it is slow, if it is short.
     Usual,
-    /// Short, and not repeated: a ping back to one who has just asked us, and for whom we have proved
-    /// our address by our reply.
-    Short,
+    /// It is sent once: a ping back, for which the other's request has paid.
+    Once,
 }
 
 /// A request that waits for its reply.
@@ -140,8 +141,8 @@ pub struct Pending {
     pub request: Request,
     /// What for.
     pub task: Task,
-    /// How it is sent.
-    pub length: Length,
+    /// Whether it may be sent again.
+    pub effort: Effort,
     /// Whether it went out padded; known once it has.
     pub was_padded: bool,
     sent_at: Instant,
@@ -153,9 +154,9 @@ impl Pending {
     pub fn new(
         now: Instant,
         (to, expected): (SocketAddr, Option<NodeId>),
-        (request, task, length): (Request, Task, Length),
+        (request, task, effort): (Request, Task, Effort),
     ) -> Pending {
-        Pending { to, expected, request, task, length, was_padded: false, sent_at: now, is_slow: false }
+        Pending { to, expected, request, task, effort, was_padded: false, sent_at: now, is_slow: false }
     }
 
     /// The contact that was asked, when its id is known.
@@ -166,7 +167,7 @@ impl Pending {
     /// Whether it is worth sending once more when it is slow: it was short, or it always is.
     pub fn is_repeated(&self) -> bool {
         let is_find = matches!(self.request, Request::FindNode(_) | Request::FindValue(_));
-        self.length == Length::Usual && !(is_find && self.was_padded)
+        self.effort == Effort::Usual && !(is_find && self.was_padded)
     }
 
     fn deadline(&self) -> Instant {

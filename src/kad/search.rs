@@ -9,7 +9,7 @@
 
 use super::addresses::Permit;
 use super::lookup::{Answer, Lookup, Purpose};
-use super::rpc::{Length, Pending, Request, Task};
+use super::rpc::{Effort, Pending, Request, Task};
 use super::table::Contacts;
 use super::{Event, Kad, jittered};
 use crate::id::{FileId, Id};
@@ -126,8 +126,7 @@ impl Kad {
 
     /// Asks whomever the lookup wants to ask now.
     fn step_lookup(&mut self, now: Instant, number: u64) {
-        let is_cut_off = self.table.is_cut_off();
-        let Kad { lookups, rpcs, addresses, table, .. } = self;
+        let Kad { lookups, rpcs, addresses, .. } = self;
         let Some(lookup) = lookups.get_mut(&number) else {
             return;
         };
@@ -136,20 +135,14 @@ impl Kad {
             _ => Request::FindNode(lookup.target),
         };
         let mut asked: Vec<Contact> = Vec::new();
-        while let Some(contact) = lookup.ask_next(|contact| {
-            // A contact known to be dead is left alone while it backs off (rule 6).
-            let member = table.member(contact.id).filter(|member| member.contact == contact);
-            let backs_off = member.is_some_and(|m| m.is_stale() && m.ask_at > now);
-            match (backs_off && !is_cut_off, rpcs.has_room(1 + asked.len())) {
-                (true, _) => Permit::Never,
-                (_, false) => Permit::Later,
-                _ => addresses.permit(now, contact.address),
-            }
+        while let Some(contact) = lookup.ask_next(|contact| match rpcs.has_room(1 + asked.len()) {
+            true => addresses.permit(now, contact.address),
+            false => Permit::Later,
         }) {
             asked.push(contact);
         }
         for contact in asked {
-            let what = (request.clone(), Task::Lookup(number), Length::Usual);
+            let what = (request.clone(), Task::Lookup(number), Effort::Usual);
             self.ask(Pending::new(now, (contact.address, Some(contact.id)), what));
         }
     }
@@ -191,6 +184,7 @@ impl Kad {
     }
 
     fn finish(&mut self, now: Instant, lookup: &Lookup) {
+        self.found = (lookup.target, lookup.closest());
         self.tell(Event::LookupDone {
             target: lookup.target,
             purpose: lookup.purpose,

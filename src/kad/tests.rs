@@ -22,8 +22,10 @@ pub struct World {
     pub events: Vec<Vec<Event>>,
     /// Of every 100 datagrams, so many are lost.
     pub loss: u64,
-    /// Nodes that neither receive nor send.
+    /// Nodes that do not run.
     pub is_down: Vec<bool>,
+    /// Nodes that run, and whose link carries nothing.
+    pub is_cut: Vec<bool>,
     rng: Rng,
     flights: BTreeMap<(Instant, u64), Flight>,
     flight_count: u64,
@@ -52,6 +54,7 @@ impl World {
             events: Vec::new(),
             loss: 0,
             is_down: Vec::new(),
+            is_cut: Vec::new(),
             rng: Rng::from_number(seed),
             flights: BTreeMap::new(),
             flight_count: 0,
@@ -74,6 +77,7 @@ impl World {
         self.nodes.push(Kad::new(config, self.rng.split(), self.now));
         self.events.push(Vec::new());
         self.is_down.push(false);
+        self.is_cut.push(false);
         self.addresses.insert(address_of(index), index);
         index
     }
@@ -167,7 +171,8 @@ impl World {
         let Some(&index) = self.addresses.get(&flight.to) else {
             return;
         };
-        if !self.is_down[index] && self.rng.below(100) >= self.loss {
+        let is_cut = self.is_cut[index] || self.is_cut[flight.from];
+        if !self.is_down[index] && !is_cut && self.rng.below(100) >= self.loss {
             let from = address_of(flight.from);
             self.nodes[index].handle_datagram(self.now, from, &flight.bytes);
             self.drain(index);

@@ -148,6 +148,27 @@ fn an_interrupted_fetch_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_provider_that_nobody_named_is_found_through_other_nodes() {
+    let base = tempfile::tempdir().unwrap();
+    let source = base.path().join("source");
+    fs::write(&source, bytes(200_000)).unwrap();
+    let (mut middle, mut from, mut to) = (reactor(1), reactor(2), reactor(3));
+    from.bootstrap(middle.listening()[0]);
+    until(&mut [&mut middle, &mut from], |index, event| {
+        (index == 1 && matches!(event, Event::Joined { .. })).then_some(())
+    });
+    let file = share(&mut from, &source);
+    to.bootstrap(middle.listening()[0]);
+    let output = OutputPath::Named(base.path().join("copy"));
+    let swarm = to.fetch(file, None, &[], &output).unwrap();
+    let result = until(&mut [&mut middle, &mut from, &mut to], |index, event| {
+        (index == 2).then(|| ended(event, swarm)).flatten()
+    });
+    assert_eq!(result, Ok(false));
+    assert!(fs::read(base.path().join("copy")).unwrap() == bytes(200_000));
+}
+
+#[test]
 fn a_tree_arrives_identical() {
     let base = tempfile::tempdir().unwrap();
     let files = [

@@ -111,6 +111,64 @@ fn a_file_is_fetched_whole_and_a_repeated_fetch_finds_it() {
 }
 
 #[test]
+fn an_interrupted_fetch_goes_on_where_it_stopped() {
+    let base = tempfile::tempdir().unwrap();
+    let source = base.path().join("source");
+    let size = 20_000_000;
+    fs::write(&source, bytes(size)).unwrap();
+    let (mut from, mut to) = (reactor(1), reactor(2));
+    let file = share(&mut from, &source);
+    let copy = base.path().join("copy");
+    let output = OutputPath::Named(copy.clone());
+    let providers = from.listening().to_vec();
+    let swarm = to.fetch(file, None, &providers, &output).unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    while to.counters().writes < 20 {
+        assert!(Instant::now() < deadline, "{:?}", to.counters());
+        for reactor in [&mut from, &mut to] {
+            reactor.next(Some(reactor.now())).unwrap();
+        }
+    }
+    assert!(to.node().progress(swarm).unwrap().done < size as u64);
+    to.stop();
+    assert!(!copy.exists() && base.path().join("copy.part").exists());
+    let mut again = reactor(3);
+    let swarm = again.fetch(file, None, &providers, &output).unwrap();
+    let mut held = 0;
+    let result = until(&mut [&mut from, &mut again], |index, event| match event {
+        Event::Resumed { held: right, .. } if index == 1 => {
+            held = right;
+            None
+        }
+        event => (index == 1).then(|| ended(event, swarm)).flatten(),
+    });
+    assert_eq!(result, Ok(false));
+    assert!(held > 0);
+    assert!(fs::read(&copy).unwrap() == bytes(size));
+}
+
+#[test]
+fn a_provider_that_nobody_named_is_found_through_other_nodes() {
+    let base = tempfile::tempdir().unwrap();
+    let source = base.path().join("source");
+    fs::write(&source, bytes(200_000)).unwrap();
+    let (mut middle, mut from, mut to) = (reactor(1), reactor(2), reactor(3));
+    from.bootstrap(middle.listening()[0]);
+    until(&mut [&mut middle, &mut from], |index, event| {
+        (index == 1 && matches!(event, Event::Joined { .. })).then_some(())
+    });
+    let file = share(&mut from, &source);
+    to.bootstrap(middle.listening()[0]);
+    let output = OutputPath::Named(base.path().join("copy"));
+    let swarm = to.fetch(file, None, &[], &output).unwrap();
+    let result = until(&mut [&mut middle, &mut from, &mut to], |index, event| {
+        (index == 2).then(|| ended(event, swarm)).flatten()
+    });
+    assert_eq!(result, Ok(false));
+    assert!(fs::read(base.path().join("copy")).unwrap() == bytes(200_000));
+}
+
+#[test]
 fn a_tree_arrives_identical() {
     let base = tempfile::tempdir().unwrap();
     let files = [

@@ -273,6 +273,34 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_is_kept_and_a_damaged_one_is_not_believed() {
+        let base = tempfile::tempdir().unwrap();
+        let state = StateDir::open(base.path()).unwrap();
+        // One byte named `a` in one shard; the hash is 20 times `x`.
+        let info = format!(
+            "d6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:{}e",
+            "x".repeat(20)
+        );
+        let manifest = Manifest::from_metainfo(format!("d4:info{info}e").as_bytes()).unwrap();
+        let file = manifest.file_id();
+        assert!(state.load_manifest(file).is_none());
+        state.save_manifest(&manifest).unwrap();
+        let loaded = state.load_manifest(file).unwrap();
+        assert_eq!(loaded.bytes(), info.as_bytes());
+        let path = base.path().join("manifests").join(manifest_name(file));
+        let good = fs::read_to_string(&path).unwrap();
+        for bad in [
+            "",
+            "d",
+            &good.replace("xxx", "xyx"),
+            &good.replace("1:a", "1:b"),
+        ] {
+            fs::write(&path, bad).unwrap();
+            assert!(state.load_manifest(file).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_second_user_learns_who_the_first_is() {
         let base = tempfile::tempdir().unwrap();
         let first = StateDir::open(base.path()).unwrap();

@@ -151,11 +151,20 @@ pub struct Allowance {
 }
 
 /// Messages of a source that has not proved its address.
-pub const UNPROVED_SOURCE: Allowance = Allowance { per_second: 10, burst: 20 };
+pub const UNPROVED_SOURCE: Allowance = Allowance {
+    per_second: 10,
+    burst: 20,
+};
 /// Messages of a source that has: more than ten lookups a second of all its users.
-pub const PROVED_SOURCE: Allowance = Allowance { per_second: 200, burst: 400 };
+pub const PROVED_SOURCE: Allowance = Allowance {
+    per_second: 200,
+    burst: 400,
+};
 /// Destinations that were not in use before: home routers die of about 100 a second.
-pub const DESTINATIONS: Allowance = Allowance { per_second: 50, burst: 50 };
+pub const DESTINATIONS: Allowance = Allowance {
+    per_second: 50,
+    burst: 50,
+};
 
 // -- Kademlia's times
 

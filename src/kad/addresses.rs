@@ -41,12 +41,14 @@ struct Known {
 
 impl Known {
     fn has_answered(&self, now: Instant) -> bool {
-        self.silences < SILENCES_MAX
-            && self.answered_at.is_some_and(|at| now.since(at) < PROOF_TTL)
+        self.silences < SILENCES_MAX && self.answered_at.is_some_and(|at| now.since(at) < PROOF_TTL)
     }
 
     fn used_at(&self) -> Instant {
-        self.answered_at.max(self.asked_at).max(self.confirmed_at).unwrap_or(Instant::ZERO)
+        self.answered_at
+            .max(self.asked_at)
+            .max(self.confirmed_at)
+            .unwrap_or(Instant::ZERO)
     }
 }
 
@@ -85,7 +87,10 @@ impl Addresses {
     /// of it (rule 14: what a third node claims must cost its victim next to nothing).
     pub fn permit_confirmation(&mut self, now: Instant, address: SocketAddr) -> Permit {
         let known = self.known.get(&address).copied().unwrap_or_default();
-        if known.confirmed_at.is_some_and(|at| now.since(at) < PROBE_PERIOD) {
+        if known
+            .confirmed_at
+            .is_some_and(|at| now.since(at) < PROBE_PERIOD)
+        {
             return Permit::Never;
         }
         let permit = self.permit(now, address);
@@ -119,7 +124,9 @@ impl Addresses {
 
     /// Whether `address` has answered us lately.
     pub fn has_answered(&self, now: Instant, address: SocketAddr) -> bool {
-        self.known.get(&address).is_some_and(|known| known.has_answered(now))
+        self.known
+            .get(&address)
+            .is_some_and(|known| known.has_answered(now))
     }
 
     /// The cookie to be echoed to `address`; `Cookie::NONE` when it gave us none that is still good.
@@ -141,13 +148,14 @@ impl Addresses {
     }
 
     /// How many addresses are kept.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.known.len()
     }
 
     /// Forgets the addresses that have not been in use for [`PROOF_TTL`].
     pub fn sweep(&mut self, now: Instant) {
-        self.known.retain(|_, known| now.since(known.used_at()) < PROOF_TTL);
+        self.known
+            .retain(|_, known| now.since(known.used_at()) < PROOF_TTL);
     }
 
     fn may_reach_new(&mut self, now: Instant) -> bool {
@@ -176,8 +184,10 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const PEER: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 4160);
+    const PEER: SocketAddr = SocketAddr::new(
+        std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+        4160,
+    );
 
     fn at(secs: u64) -> Instant {
         Instant::ZERO + Duration::from_secs(secs)
@@ -189,7 +199,9 @@ mod tests {
         assert_eq!(addresses.permit(at(0), PEER), Permit::Now);
         assert_eq!(addresses.permit(at(1), PEER), Permit::Later);
         addresses.silent(at(5), PEER);
-        let sent = (6..=300).filter(|&s| addresses.permit(at(s), PEER) == Permit::Now).count();
+        let sent = (6..=300)
+            .filter(|&s| addresses.permit(at(s), PEER) == Permit::Now)
+            .count();
         assert_eq!(sent, 5);
     }
 
@@ -207,7 +219,9 @@ mod tests {
     fn rule_16_new_destinations_are_limited_and_the_rest_wait() {
         let mut addresses = Addresses::default();
         let peer = |n: u16| SocketAddr::from(([192, 0, 2, 1], 1 + n));
-        let now = (0..500).filter(|&n| addresses.permit(at(1), peer(n)) == Permit::Now).count();
+        let now = (0..500)
+            .filter(|&n| addresses.permit(at(1), peer(n)) == Permit::Now)
+            .count();
         assert_eq!(now, DESTINATIONS.burst as usize);
         let ready_at = addresses.waiting_until().unwrap();
         assert_eq!(addresses.permit(ready_at, peer(499)), Permit::Now);
@@ -217,9 +231,13 @@ mod tests {
     fn rule_16_the_table_of_addresses_is_bounded() {
         let mut addresses = Addresses::default();
         for n in 0..4_000u16 {
-            addresses.answered(at(u64::from(n)), SocketAddr::from(([192, 0, 2, 1], 1 + n)), Cookie(1));
+            addresses.answered(
+                at(u64::from(n)),
+                SocketAddr::from(([192, 0, 2, 1], 1 + n)),
+                Cookie(1),
+            );
         }
-        assert!(addresses.len() <= ADDRESSES_MAX);
+        assert!(addresses.count() <= ADDRESSES_MAX);
         assert!(addresses.has_answered(at(4_000), SocketAddr::from(([192, 0, 2, 1], 4_000))));
     }
 
@@ -228,7 +246,10 @@ mod tests {
         let mut addresses = Addresses::default();
         addresses.answered(at(0), PEER, Cookie(7));
         assert_eq!(addresses.cookie(at(1), PEER), Cookie(7));
-        assert_eq!(addresses.cookie(Instant::ZERO + SECRET_PERIOD, PEER), Cookie::NONE);
+        assert_eq!(
+            addresses.cookie(Instant::ZERO + SECRET_PERIOD, PEER),
+            Cookie::NONE
+        );
         addresses.answered(at(400), PEER, Cookie(8));
         addresses.silent(at(401), PEER);
         assert_eq!(addresses.cookie(at(401), PEER), Cookie::NONE);

@@ -75,7 +75,10 @@ pub struct Errand {
 impl Grant {
     /// A token that has just come.
     pub fn new(token: Token, now: Instant) -> Grant {
-        Grant { token, received_at: now }
+        Grant {
+            token,
+            received_at: now,
+        }
     }
 }
 
@@ -86,7 +89,13 @@ impl Kad {
         if self.provided.len() < PROVIDED_MAX && !self.provided.contains_key(&file) {
             // It is due at once, and again soon if there is nobody yet to tell.
             let announce_at = now + ANNOUNCE_RETRY;
-            self.provided.insert(file, Provided { announce_at, ..Provided::default() });
+            self.provided.insert(
+                file,
+                Provided {
+                    announce_at,
+                    ..Provided::default()
+                },
+            );
             self.due_announcements.push_back(file);
         }
         self.advance(now);
@@ -101,7 +110,12 @@ impl Kad {
             errand.file != file || !matches!(errand.deed, Deed::Announce | Deed::Extend)
         });
         for Holder { contact, grant } in provided.holders {
-            self.add_errand(Errand { file, contact, grant: Some(grant), deed: Deed::Withdraw });
+            self.add_errand(Errand {
+                file,
+                contact,
+                grant: Some(grant),
+                deed: Deed::Withdraw,
+            });
         }
         self.advance(now);
     }
@@ -144,7 +158,12 @@ impl Kad {
         }
         for candidate in closest.iter().take(k) {
             let grant = Some(Grant::new(candidate.token, now));
-            let errand = Errand { file, contact: candidate.contact, grant, deed: Deed::Announce };
+            let errand = Errand {
+                file,
+                contact: candidate.contact,
+                grant,
+                deed: Deed::Announce,
+            };
             self.add_errand(errand);
         }
     }
@@ -155,7 +174,11 @@ impl Kad {
             return;
         };
         let stored = provided.holders.len() as u32;
-        let period = if stored > 0 { self.config.params.announce_period } else { ANNOUNCE_RETRY };
+        let period = if stored > 0 {
+            self.config.params.announce_period
+        } else {
+            ANNOUNCE_RETRY
+        };
         provided.announce_at = now + jittered(period, &mut self.rng);
         self.tell(Event::Announced { file, stored });
     }
@@ -163,13 +186,21 @@ impl Kad {
     /// A node that the table has just taken in: whoever is near to a file that we provide is told.
     pub(super) fn extend_announcements(&mut self, contact: Contact) {
         let k = self.config.params.k;
-        let announced = self.provided.iter().filter(|(_, provided)| !provided.holders.is_empty());
+        let announced = self
+            .provided
+            .iter()
+            .filter(|(_, provided)| !provided.holders.is_empty());
         let files: Vec<FileId> = announced
             .map(|(&file, _)| file)
             .filter(|file| self.table.closest(file.0, k, None).contains(&contact))
             .collect();
         for file in files {
-            self.add_errand(Errand { file, contact, grant: None, deed: Deed::Extend });
+            self.add_errand(Errand {
+                file,
+                contact,
+                grant: None,
+                deed: Deed::Extend,
+            });
         }
     }
 
@@ -215,15 +246,31 @@ impl Kad {
         let (token, port) = (grant.token, self.config.port);
         let life = self.config.params.record_ttl.as_secs() as u32;
         let request = match &errand.deed {
-            Deed::Announce | Deed::Extend => Request::Store { file, token, port, ttl: life },
-            Deed::Withdraw => Request::Store { file, token, port, ttl: 0 },
+            Deed::Announce | Deed::Extend => Request::Store {
+                file,
+                token,
+                port,
+                ttl: life,
+            },
+            Deed::Withdraw => Request::Store {
+                file,
+                token,
+                port,
+                ttl: 0,
+            },
             Deed::HandOver => {
                 let providers = self.providers_to_hand_on(now, file, errand.contact);
-                (!providers.is_empty()).then_some(Request::Replicate { file, token, providers })?
+                (!providers.is_empty()).then_some(Request::Replicate {
+                    file,
+                    token,
+                    providers,
+                })?
             }
-            Deed::Cache(providers) => {
-                Request::Replicate { file, token, providers: providers.clone() }
-            }
+            Deed::Cache(providers) => Request::Replicate {
+                file,
+                token,
+                providers: providers.clone(),
+            },
         };
         Some((request, Task::Deliver(errand)))
     }
@@ -243,14 +290,22 @@ impl Kad {
         let Some(provided) = self.provided.get_mut(&errand.file) else {
             // Withdrawn meanwhile: what was stored must go again.
             if is_stored {
-                self.add_errand(Errand { deed: Deed::Withdraw, ..errand });
+                self.add_errand(Errand {
+                    deed: Deed::Withdraw,
+                    ..errand
+                });
             }
             return;
         };
         if let (true, Some(grant)) = (is_stored, errand.grant) {
-            provided.holders.retain(|holder| holder.contact != errand.contact);
+            provided
+                .holders
+                .retain(|holder| holder.contact != errand.contact);
             provided.holders.truncate(2 * self.config.params.k);
-            provided.holders.push(Holder { contact: errand.contact, grant });
+            provided.holders.push(Holder {
+                contact: errand.contact,
+                grant,
+            });
         }
         if is_announcement && provided.open > 0 {
             provided.open -= 1;

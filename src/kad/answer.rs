@@ -49,9 +49,16 @@ impl Kad {
         size: usize,
         datagram: &Datagram,
     ) {
-        let asker = Contact { id: datagram.sender, address: from };
+        let asker = Contact {
+            id: datagram.sender,
+            address: from,
+        };
         let has_proved = self.has_proved(now, from, &datagram.body);
-        let budget = if has_proved { &mut self.proved_sources } else { &mut self.sources };
+        let budget = if has_proved {
+            &mut self.proved_sources
+        } else {
+            &mut self.sources
+        };
         let is_welcome = budget.allow(now, from);
         self.counters.requests += 1;
         if !is_welcome {
@@ -98,7 +105,13 @@ impl Kad {
         match body {
             Body::FindNode { target, .. } => Answer::Contacts(*target),
             Body::FindValue { file, .. } => Answer::Providers(*file),
-            Body::Store { file, token, port, ttl, .. } => {
+            Body::Store {
+                file,
+                token,
+                port,
+                ttl,
+                ..
+            } => {
                 if !self.secrets.grants(*token, from.ip(), file.0) {
                     self.counters.bad_tokens += 1;
                     return Answer::Stored(Status::BadToken);
@@ -106,7 +119,12 @@ impl Kad {
                 let location = SocketAddr::new(from.ip(), *port);
                 Answer::Stored(self.keep(now, *file, location, *ttl))
             }
-            Body::Replicate { file, token, providers, .. } => {
+            Body::Replicate {
+                file,
+                token,
+                providers,
+                ..
+            } => {
                 if !self.secrets.grants(*token, from.ip(), file.0) {
                     self.counters.bad_tokens += 1;
                     return Answer::Replicated(Status::BadToken);
@@ -124,7 +142,10 @@ impl Kad {
         reply: &Reply,
     ) -> Option<(SocketAddr, Body, RpcId)> {
         let to = reply.asker.address;
-        let seen = Seen { address: to, cookie: self.secrets.cookie(to) };
+        let seen = Seen {
+            address: to,
+            cookie: self.secrets.cookie(to),
+        };
         let mut body = match reply.answer {
             Answer::Ping => Body::PingReply { seen },
             Answer::Contacts(target) => Body::FindNodeReply {
@@ -141,7 +162,10 @@ impl Kad {
             },
             Answer::Stored(status) => Body::StoreReply { seen, status },
             Answer::Replicated(status) => Body::ReplicateReply { seen, status },
-            Answer::Busy => Body::Error { seen, code: ErrorCode::Busy },
+            Answer::Busy => Body::Error {
+                seen,
+                code: ErrorCode::Busy,
+            },
         };
         let Some(room) = reply.allowance.checked_sub(body.size()) else {
             self.counters.too_short += 1;
@@ -163,7 +187,11 @@ impl Kad {
             }
             (
                 Answer::Providers(file),
-                Body::FindValueReply { providers, contacts, .. },
+                Body::FindValueReply {
+                    providers,
+                    contacts,
+                    ..
+                },
             ) => {
                 let sample = self.records.sample(now, file, &mut self.rng);
                 let others = sample.iter().map(|record| record.location);

@@ -17,7 +17,10 @@ impl Kad {
     /// Sends a request; whoever calls has the permit of `addresses` and room in `rpcs`.
     pub(super) fn ask(&mut self, pending: Pending) {
         let id = self.rpcs.add(pending, &mut self.rng);
-        self.send(Outgoing::Request { id, is_repeat: false });
+        self.send(Outgoing::Request {
+            id,
+            is_repeat: false,
+        });
     }
 
     /// Asks a contact, if that may be now.
@@ -51,14 +54,21 @@ impl Kad {
             false => self.addresses.cookie(now, pending.to),
         };
         pending.was_padded = cookie == Cookie::NONE;
-        Some((pending.to, pending.request.body(cookie, pending.was_padded), id))
+        Some((
+            pending.to,
+            pending.request.body(cookie, pending.was_padded),
+            id,
+        ))
     }
 
     pub(super) fn handle_reply(&mut self, now: Instant, from: SocketAddr, datagram: Datagram) {
         let Some(seen) = datagram.body.seen() else {
             return;
         };
-        let contact = Contact { id: datagram.sender, address: from };
+        let contact = Contact {
+            id: datagram.sender,
+            address: from,
+        };
         let pending = match self.rpcs.take(datagram.rpc_id, from, datagram.body.kind()) {
             Match::Unexpected => {
                 self.counters.unexpected += 1;
@@ -116,7 +126,10 @@ impl Kad {
             }
         }
         if pending.is_repeated() {
-            self.send(Outgoing::Request { id, is_repeat: true });
+            self.send(Outgoing::Request {
+                id,
+                is_repeat: true,
+            });
         }
     }
 

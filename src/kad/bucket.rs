@@ -28,7 +28,12 @@ pub struct Member {
 impl Member {
     /// The contact, which has answered us just now.
     pub fn new(contact: Contact, now: Instant) -> Member {
-        Member { contact, heard_at: now, failures: 0, ask_at: now }
+        Member {
+            contact,
+            heard_at: now,
+            failures: 0,
+            ask_at: now,
+        }
     }
 
     /// Whether it has left [`STALE_AFTER`] requests in a row unanswered (rule 6).
@@ -58,17 +63,27 @@ pub struct Bucket {
 impl Bucket {
     /// An empty bucket.
     pub fn new(refresh_at: Instant) -> Bucket {
-        Bucket { members: Vec::new(), cache: Vec::new(), refresh_at }
+        Bucket {
+            members: Vec::new(),
+            cache: Vec::new(),
+            refresh_at,
+        }
     }
 
     /// The member with this id.
     pub fn member(&mut self, id: NodeId) -> Option<&mut Member> {
-        self.members.iter_mut().find(|member| member.contact.id == id)
+        self.members
+            .iter_mut()
+            .find(|member| member.contact.id == id)
     }
 
     /// A message of a member came: it goes to the tail (rule 3).
     pub fn touch(&mut self, now: Instant, id: NodeId) {
-        if let Some(index) = self.members.iter().position(|member| member.contact.id == id) {
+        if let Some(index) = self
+            .members
+            .iter()
+            .position(|member| member.contact.id == id)
+        {
             let mut member = self.members.remove(index);
             member.heard_at = now;
             self.members.push(member);
@@ -78,7 +93,8 @@ impl Bucket {
     /// Puts a newcomer into the replacement cache as the most recent; beyond `cache_max` the oldest
     /// goes (rule 5).
     pub fn remember(&mut self, newcomer: Member, cache_max: usize) {
-        self.cache.retain(|member| member.contact.id != newcomer.contact.id);
+        self.cache
+            .retain(|member| member.contact.id != newcomer.contact.id);
         self.cache.push(newcomer);
         if self.cache.len() > cache_max {
             self.cache.remove(0);
@@ -118,9 +134,8 @@ impl Bucket {
     /// are exempt: a fleet stands in one /24.
     pub fn admits(&self, address: SocketAddr) -> bool {
         let ip = address.ip();
-        let same = |member: &&Member| {
-            subnet::subnet(member.contact.address.ip()) == subnet::subnet(ip)
-        };
+        let same =
+            |member: &&Member| subnet::subnet(member.contact.address.ip()) == subnet::subnet(ip);
         subnet::is_local(ip) || self.members.iter().filter(same).count() < PER_SUBNET_MAX
     }
 }

@@ -44,7 +44,10 @@ impl Rate {
 
     /// When the next event will be allowed, as seen from `now`.
     pub fn ready_at(&self, now: Instant, allowance: Allowance) -> Instant {
-        let wait = self.spread_until.since(now).saturating_sub(depth(allowance));
+        let wait = self
+            .spread_until
+            .since(now)
+            .saturating_sub(depth(allowance));
         now + wait
     }
 }
@@ -59,7 +62,11 @@ pub struct Sources {
 impl Sources {
     /// An empty table of at most `count_max` sources.
     pub fn new(allowance: Allowance, count_max: usize) -> Sources {
-        Sources { rates: BTreeMap::new(), allowance, count_max }
+        Sources {
+            rates: BTreeMap::new(),
+            allowance,
+            count_max,
+        }
     }
 
     /// Counts one message of `from`, if it is within its budget.
@@ -74,7 +81,10 @@ impl Sources {
         if self.rates.len() >= self.count_max {
             return false;
         }
-        self.rates.entry(source).or_default().allow(now, self.allowance)
+        self.rates
+            .entry(source)
+            .or_default()
+            .allow(now, self.allowance)
     }
 
     /// Forgets the sources whose account is whole again.
@@ -87,7 +97,10 @@ impl Sources {
 mod tests {
     use super::*;
 
-    const TEN: Allowance = Allowance { per_second: 10, burst: 10 };
+    const TEN: Allowance = Allowance {
+        per_second: 10,
+        burst: 10,
+    };
 
     fn at(millis: u64) -> Instant {
         Instant::from_micros(millis * 1_000)
@@ -122,7 +135,10 @@ mod tests {
         let loud = SocketAddr::from(([192, 0, 2, 1], 4160));
         let loud_too = SocketAddr::from(([192, 0, 2, 1], 9999));
         (0..50).for_each(|_| _ = sources.allow(at(0), loud));
-        assert!(!sources.allow(at(0), loud_too), "a global IP is one source whatever its port");
+        assert!(
+            !sources.allow(at(0), loud_too),
+            "a global IP is one source whatever its port"
+        );
         assert!(sources.allow(at(0), SocketAddr::from(([198, 51, 100, 1], 4160))));
     }
 }

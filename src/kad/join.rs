@@ -45,14 +45,21 @@ impl Kad {
         let address = address::canonical(address);
         let is_known = self.bootstraps.iter().any(|b| b.address == address);
         if !is_known && self.bootstraps.len() < BOOTSTRAPS_MAX && address::is_usable(address) {
-            self.bootstraps.push(Bootstrap { address, attempts: 0, ask_at: Some(now) });
+            self.bootstraps.push(Bootstrap {
+                address,
+                attempts: 0,
+                ask_at: Some(now),
+            });
         }
         self.advance(now);
     }
 
     /// Takes in a contact that was saved before a restart: a candidate, to be pinged.
     pub fn insert_saved(&mut self, now: Instant, contact: Contact) {
-        let contact = Contact { address: address::canonical(contact.address), ..contact };
+        let contact = Contact {
+            address: address::canonical(contact.address),
+            ..contact
+        };
         if address::is_usable(contact.address) {
             self.consider(now, contact, Effort::Usual);
         }
@@ -115,7 +122,10 @@ impl Kad {
 
     /// Puts somebody on the list of those to be pinged, if the table has use for it.
     pub(super) fn consider(&mut self, now: Instant, contact: Contact, effort: Effort) {
-        let moved = self.table.member(contact.id).filter(|m| m.contact.address != contact.address);
+        let moved = self
+            .table
+            .member(contact.id)
+            .filter(|m| m.contact.address != contact.address);
         if moved.is_some_and(|member| member.failures == 0) {
             self.consider_moved(now, contact);
         } else if self.table.wants(contact) {
@@ -131,17 +141,26 @@ impl Kad {
         };
         if member.contact != claimed && now.since(member.heard_at) >= PROBE_PERIOD {
             let contact = member.contact;
-            self.enqueue(Candidate { contact, effort: Effort::Usual });
+            self.enqueue(Candidate {
+                contact,
+                effort: Effort::Usual,
+            });
         }
     }
 
     /// The minute's look at who is silent: stale contacts whose back-off is over are pinged, and
     /// when nobody is alive we join anew (rule 6).
     pub(super) fn consider_silent(&mut self, now: Instant) {
-        let due = self.table.members().filter(|m| m.is_stale() && m.ask_at <= now);
+        let due = self
+            .table
+            .members()
+            .filter(|m| m.is_stale() && m.ask_at <= now);
         let due: Vec<Contact> = due.map(|m| m.contact).take(PINGS_ACTIVE_MAX).collect();
         for contact in due {
-            self.enqueue(Candidate { contact, effort: Effort::Usual });
+            self.enqueue(Candidate {
+                contact,
+                effort: Effort::Usual,
+            });
         }
         if self.table.is_cut_off() {
             let resting = self.bootstraps.iter_mut().filter(|b| b.attempts == 0);
@@ -168,7 +187,10 @@ impl Kad {
     }
 
     fn enqueue(&mut self, candidate: Candidate) {
-        let is_queued = self.candidates.iter().any(|other| other.contact == candidate.contact);
+        let is_queued = self
+            .candidates
+            .iter()
+            .any(|other| other.contact == candidate.contact);
         if !is_queued && self.candidates.len() < CANDIDATE_CONTACTS_MAX {
             self.candidates.push_back(candidate);
         }

@@ -187,7 +187,10 @@ impl Lookup {
         let Some((path, index)) = self.position(contact) else {
             return;
         };
-        let nearest = self.paths[path].candidates.first().map(|candidate| candidate.distance);
+        let nearest = self.paths[path]
+            .candidates
+            .first()
+            .map(|candidate| candidate.distance);
         let candidate = &mut self.paths[path].candidates[index];
         if !matches!(candidate.state, State::Asked | State::Slow) {
             return;
@@ -241,8 +244,10 @@ impl Lookup {
     /// Those who answered, closest first, each id once.
     pub fn closest_answered(&self) -> Vec<Candidate> {
         let all = self.paths.iter().flat_map(|path| &path.candidates);
-        let mut answered: Vec<Candidate> =
-            all.filter(|candidate| candidate.state == State::Answered).copied().collect();
+        let mut answered: Vec<Candidate> = all
+            .filter(|candidate| candidate.state == State::Answered)
+            .copied()
+            .collect();
         answered.sort_by_key(|candidate| candidate.distance);
         answered.dedup_by_key(|candidate| candidate.distance);
         answered
@@ -250,12 +255,21 @@ impl Lookup {
 
     /// The result: the k closest that answered.
     pub fn closest(&self) -> Contacts {
-        self.closest_answered().iter().take(self.k).map(|candidate| candidate.contact).collect()
+        self.closest_answered()
+            .iter()
+            .take(self.k)
+            .map(|candidate| candidate.contact)
+            .collect()
     }
 
     /// Hops to the farthest of the k closest that answered: how deep the lookup went.
     pub fn hops(&self) -> u32 {
-        self.closest_answered().iter().take(self.k).map(|c| c.hops).max().unwrap_or(0)
+        self.closest_answered()
+            .iter()
+            .take(self.k)
+            .map(|c| c.hops)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Takes in a contact that was named on a path. An id is taken at two addresses at most: one liar
@@ -265,7 +279,9 @@ impl Lookup {
             return;
         }
         let all = self.paths.iter().flat_map(|path| &path.candidates);
-        let mut namesakes = all.filter(|candidate| candidate.contact.id == contact.id).peekable();
+        let mut namesakes = all
+            .filter(|candidate| candidate.contact.id == contact.id)
+            .peekable();
         let is_settled = |c: &Candidate| c.contact == contact || c.state == State::Answered;
         if namesakes.peek().is_some() {
             let (count, settled) =
@@ -286,17 +302,22 @@ impl Lookup {
     }
 
     fn position(&self, contact: Contact) -> Option<(usize, usize)> {
-        self.paths.iter().enumerate().find_map(|(path_index, path)| {
-            let mut candidates = path.candidates.iter();
-            let index = candidates.position(|candidate| candidate.contact == contact)?;
-            Some((path_index, index))
-        })
+        self.paths
+            .iter()
+            .enumerate()
+            .find_map(|(path_index, path)| {
+                let mut candidates = path.candidates.iter();
+                let index = candidates.position(|candidate| candidate.contact == contact)?;
+                Some((path_index, index))
+            })
     }
 }
 
 impl Path {
     fn insert(&mut self, candidate: Candidate) {
-        let index = self.candidates.partition_point(|c| c.distance <= candidate.distance);
+        let index = self
+            .candidates
+            .partition_point(|c| c.distance <= candidate.distance);
         if index < CANDIDATES_MAX {
             self.candidates.insert(index, candidate);
             self.candidates.truncate(CANDIDATES_MAX);
@@ -304,7 +325,10 @@ impl Path {
     }
 
     fn count(&self, state: State) -> usize {
-        self.candidates.iter().filter(|candidate| candidate.state == state).count()
+        self.candidates
+            .iter()
+            .filter(|candidate| candidate.state == state)
+            .count()
     }
 
     fn is_over(&self, k: usize, spent: bool) -> bool {

@@ -71,7 +71,10 @@ impl Records {
         if !self.has_room(file, record.location) {
             return Err(Full);
         }
-        let fresh = Key { records: Vec::new(), replicate_at };
+        let fresh = Key {
+            records: Vec::new(),
+            replicate_at,
+        };
         let key = self.keys.entry(file).or_insert(fresh);
         key.records.push(record);
         key.replicate_at = replicate_at;
@@ -87,7 +90,10 @@ impl Records {
     /// The records of `file` that have not expired.
     pub fn of(&self, now: Instant, file: FileId) -> impl Iterator<Item = Record> {
         let records = self.keys.get(&file).map_or(&[][..], |key| &key.records);
-        records.iter().copied().filter(move |record| record.expires_at > now)
+        records
+            .iter()
+            .copied()
+            .filter(move |record| record.expires_at > now)
     }
 
     /// Up to [`PROVIDERS_PER_REPLY_MAX`] records of `file`, a random subset when there are more, so
@@ -126,7 +132,9 @@ impl Records {
             .filter(|(_, key)| key.records.iter().any(|record| record.expires_at <= now))
             .map(|(&file, _)| file)
             .collect();
-        expired.into_iter().for_each(|file| self.forget_expired(now, file));
+        expired
+            .into_iter()
+            .for_each(|file| self.forget_expired(now, file));
     }
 
     /// The files that there are records of, in the order of their ids.
@@ -164,7 +172,11 @@ impl Records {
     fn has_room(&self, file: FileId, location: SocketAddr) -> bool {
         let ip = location.ip();
         let of_ip = self.per_ip.get(&ip).copied().unwrap_or(0);
-        let of_subnet = self.per_subnet.get(&subnet::subnet(ip)).copied().unwrap_or(0);
+        let of_subnet = self
+            .per_subnet
+            .get(&subnet::subnet(ip))
+            .copied()
+            .unwrap_or(0);
         let key_has_room = match self.keys.get(&file) {
             Some(key) => key.records.len() < PROVIDERS_PER_KEY_MAX,
             None => self.keys.len() < KEYS_MAX,
@@ -214,7 +226,10 @@ mod tests {
     }
 
     fn store(records: &mut Records, file: FileId, location: impl Into<SocketAddr>) -> bool {
-        let record = Record { location: location.into(), expires_at: at(2) };
+        let record = Record {
+            location: location.into(),
+            expires_at: at(2),
+        };
         records.store(at(0), file, record, at(1)).is_ok()
     }
 
@@ -234,7 +249,10 @@ mod tests {
         let mut records = Records::default();
         let location = SocketAddr::from(([192, 0, 2, 1], 4160));
         store(&mut records, file(1), location);
-        let again = Record { location, expires_at: at(3) };
+        let again = Record {
+            location,
+            expires_at: at(3),
+        };
         assert_eq!(records.store(at(1), file(1), again, at(2)), Ok(()));
         assert_eq!(records.of(at(2), file(1)).collect::<Vec<_>>(), [again]);
         assert_eq!(records.len(), 1);
@@ -245,26 +263,42 @@ mod tests {
         let mut records = Records::default();
         let of_ip = |last: u8| SocketAddr::from(([192, 0, 2, last], 4160));
         assert!(store(&mut records, file(0), of_ip(200)));
-        let stored = (1..=100).filter(|&n| store(&mut records, file(n), of_ip(1))).count();
+        let stored = (1..=100)
+            .filter(|&n| store(&mut records, file(n), of_ip(1)))
+            .count();
         assert_eq!(stored, RECORDS_PER_IP_MAX);
-        let stored = (1..=100).filter(|&n| store(&mut records, file(n), of_ip(2))).count();
+        let stored = (1..=100)
+            .filter(|&n| store(&mut records, file(n), of_ip(2)))
+            .count();
         assert_eq!(stored, RECORDS_PER_SUBNET_MAX - RECORDS_PER_IP_MAX - 1);
         assert_eq!(records.of(at(1), file(0)).count(), 1);
         assert!(store(&mut records, file(1), ([198, 51, 100, 1], 4160)));
         records.withdraw(file(1), of_ip(1));
-        assert!(store(&mut records, file(101), of_ip(1)), "a place given up is free");
+        assert!(
+            store(&mut records, file(101), of_ip(1)),
+            "a place given up is free"
+        );
     }
 
     #[test]
     fn rule_16_providers_of_a_key_and_keys_are_bounded() {
         let mut records = Records::default();
         let local = |n: u16| SocketAddr::from(([10, 0, 0, 1], 1 + n));
-        let stored = (0..100).filter(|&n| store(&mut records, file(0), local(n))).count();
+        let stored = (0..100)
+            .filter(|&n| store(&mut records, file(0), local(n)))
+            .count();
         assert_eq!(stored, PROVIDERS_PER_KEY_MAX);
-        let stored = (1..=5_000).filter(|&n| store(&mut records, file(n), local(0))).count();
+        let stored = (1..=5_000)
+            .filter(|&n| store(&mut records, file(n), local(0)))
+            .count();
         assert_eq!(stored, KEYS_MAX - 1);
-        let more = (0..5_000).filter(|&n| store(&mut records, file(n), local(1))).count();
-        assert_eq!(records.len(), PROVIDERS_PER_KEY_MAX + KEYS_MAX - 1 + more - 1);
+        let more = (0..5_000)
+            .filter(|&n| store(&mut records, file(n), local(1)))
+            .count();
+        assert_eq!(
+            records.len(),
+            PROVIDERS_PER_KEY_MAX + KEYS_MAX - 1 + more - 1
+        );
         (2..60).for_each(|p| (1..5_000).for_each(|n| _ = store(&mut records, file(n), local(p))));
         assert_eq!(records.len(), RECORDS_MAX);
     }
@@ -280,9 +314,14 @@ mod tests {
         for _ in 0..400 {
             let sample = records.sample(at(1), file(1), &mut rng);
             assert_eq!(sample.len(), PROVIDERS_PER_REPLY_MAX);
-            sample.iter().for_each(|record| named[usize::from(record.location.port()) - 1] += 1);
+            sample
+                .iter()
+                .for_each(|record| named[usize::from(record.location.port()) - 1] += 1);
         }
-        assert!(named.iter().all(|&count| (140..260).contains(&count)), "{named:?}");
+        assert!(
+            named.iter().all(|&count| (140..260).contains(&count)),
+            "{named:?}"
+        );
     }
 
     #[test]
@@ -292,7 +331,10 @@ mod tests {
         let almost = Instant::from_micros(at(1).as_micros() - 1);
         assert_eq!(records.due_replications(almost, 9), []);
         assert_eq!(records.due_replications(at(1), 9), [file(1)]);
-        let again = Record { location: ([192, 0, 2, 1], 4160).into(), expires_at: at(3) };
+        let again = Record {
+            location: ([192, 0, 2, 1], 4160).into(),
+            expires_at: at(3),
+        };
         records.store(at(1), file(1), again, at(2)).unwrap();
         assert_eq!(records.due_replications(at(1), 9), []);
     }

@@ -43,7 +43,10 @@ impl Kad {
             return Status::Stored;
         }
         let ttl = Duration::from_secs(ttl.into()).min(self.config.params.record_ttl);
-        let record = Record { location, expires_at: now + ttl };
+        let record = Record {
+            location,
+            expires_at: now + ttl,
+        };
         let replicate_at = self.next_replication(now);
         match self.records.store(now, file, record, replicate_at) {
             Ok(()) => Status::Stored,
@@ -62,7 +65,10 @@ impl Kad {
         for provider in providers {
             let ttl = Duration::from_secs(provider.ttl.into()).min(self.config.params.record_ttl);
             let location = provider.location;
-            let is_held = self.records.of(now, file).any(|record| record.location == location);
+            let is_held = self
+                .records
+                .of(now, file)
+                .any(|record| record.location == location);
             let is_queued = self
                 .unconfirmed
                 .iter()
@@ -74,7 +80,12 @@ impl Kad {
                 status = Status::Full;
                 break;
             }
-            self.unconfirmed.push_back(Unconfirmed { file, location, ttl, received_at: now });
+            self.unconfirmed.push_back(Unconfirmed {
+                file,
+                location,
+                ttl,
+                received_at: now,
+            });
         }
         // Whoever hands the record on to us hands it on to the others as well (paper, 2.5).
         let replicate_at = self.next_replication(now);
@@ -110,7 +121,10 @@ impl Kad {
         location: SocketAddr,
         ttl: Duration,
     ) {
-        let record = Record { location, expires_at: now + ttl };
+        let record = Record {
+            location,
+            expires_at: now + ttl,
+        };
         let replicate_at = self.next_replication(now);
         // A full table refuses; nobody waits for the outcome.
         _ = self.records.store(now, file, record, replicate_at);
@@ -118,7 +132,8 @@ impl Kad {
 
     /// Forgets claims whose provider could not be asked in ten minutes' turns.
     pub(super) fn forget_unconfirmed(&mut self, now: Instant) {
-        self.unconfirmed.retain(|claim| now.since(claim.received_at) < PROBE_PERIOD * 10);
+        self.unconfirmed
+            .retain(|claim| now.since(claim.received_at) < PROBE_PERIOD * 10);
     }
 
     /// A node that the table has just taken in gets what it should hold (rule 13): of what we
@@ -134,7 +149,12 @@ impl Kad {
             .take(ERRANDS_MAX)
             .collect();
         for file in files {
-            self.add_errand(Errand { file, contact, grant: None, deed: Deed::HandOver });
+            self.add_errand(Errand {
+                file,
+                contact,
+                grant: None,
+                deed: Deed::HandOver,
+            });
         }
     }
 
@@ -142,7 +162,10 @@ impl Kad {
     /// table knows. A lookup is not needed: around us the table is complete (rule 4; paper, 2.5).
     pub(super) fn replicate(&mut self, now: Instant) {
         let k = self.config.params.k;
-        for file in self.records.due_replications(now, REPLICATIONS_PER_UPKEEP_MAX) {
+        for file in self
+            .records
+            .due_replications(now, REPLICATIONS_PER_UPKEEP_MAX)
+        {
             if self.errands.len() + k > ERRANDS_MAX {
                 return;
             }
@@ -151,7 +174,12 @@ impl Kad {
             // A copy made on the way (rule 10) is not ours to spread.
             if self.table.closer_than_self(file.0, k) < k {
                 for contact in self.table.closest(file.0, k, None) {
-                    self.add_errand(Errand { file, contact, grant: None, deed: Deed::HandOver });
+                    self.add_errand(Errand {
+                        file,
+                        contact,
+                        grant: None,
+                        deed: Deed::HandOver,
+                    });
                 }
             }
         }
@@ -171,10 +199,17 @@ impl Kad {
         }
         let ttl = ttl.as_secs() as u32;
         let locations = lookup.providers.iter().take(PROVIDERS_PER_REPLY_MAX);
-        let handed = locations.map(|&location| HandedProvider { location, ttl }).collect();
+        let handed = locations
+            .map(|&location| HandedProvider { location, ttl })
+            .collect();
         let grant = Some(Grant::new(answered[rank].token, lookup.started_at));
         let (file, contact) = (FileId(lookup.target), answered[rank].contact);
-        self.add_errand(Errand { file, contact, grant, deed: Deed::Cache(handed) });
+        self.add_errand(Errand {
+            file,
+            contact,
+            grant,
+            deed: Deed::Cache(handed),
+        });
     }
 
     /// The records of `file` that are worth handing to `contact`: not its own, and not about to expire.
@@ -198,7 +233,9 @@ impl Kad {
     fn is_closest_but(&self, file: &FileId, newcomer: Contact) -> bool {
         let ours = self.config.id.0.distance(&file.0);
         let nearest = self.table.closest(file.0, 1, Some(newcomer.id));
-        nearest.iter().all(|contact| contact.id.0.distance(&file.0) > ours)
+        nearest
+            .iter()
+            .all(|contact| contact.id.0.distance(&file.0) > ours)
     }
 
     fn next_replication(&mut self, now: Instant) -> Instant {

@@ -20,14 +20,16 @@
 
 use super::announce::Errand;
 use crate::id::{FileId, Id, NodeId};
-use crate::limits::{DATAGRAM_SIZE_MAX, LATE_RPCS_MAX, PROVIDERS_PER_REPLY_MAX, RPC_SLOW, RPC_TIMEOUT, RPCS_MAX};
+use crate::limits::{
+    DATAGRAM_SIZE_MAX, LATE_RPCS_MAX, PROVIDERS_PER_REPLY_MAX, RPC_SLOW, RPC_TIMEOUT, RPCS_MAX,
+};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::datagram::{Body, Contact, Cookie, HandedProvider, Kind, RpcId, Token};
 use crate::wire::datagram::ERROR_SIZE;
+use crate::wire::datagram::{Body, Contact, Cookie, HandedProvider, Kind, RpcId, Token};
 use arrayvec::ArrayVec;
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -85,18 +87,53 @@ impl Request {
         let padding = 0;
         let body = match *self {
             Request::Ping => Body::Ping { cookie, padding },
-            Request::FindNode(target) => Body::FindNode { target, cookie, padding },
-            Request::FindValue(file) => Body::FindValue { file, cookie, padding },
-            Request::Store { file, token, port, ttl } => {
-                return Body::Store { file, token, port, ttl, padding };
+            Request::FindNode(target) => Body::FindNode {
+                target,
+                cookie,
+                padding,
+            },
+            Request::FindValue(file) => Body::FindValue {
+                file,
+                cookie,
+                padding,
+            },
+            Request::Store {
+                file,
+                token,
+                port,
+                ttl,
+            } => {
+                return Body::Store {
+                    file,
+                    token,
+                    port,
+                    ttl,
+                    padding,
+                };
             }
-            Request::Replicate { file, token, ref providers } => {
-                let providers: ArrayVec<_, PROVIDERS_PER_REPLY_MAX> =
-                    providers.iter().copied().take(PROVIDERS_PER_REPLY_MAX).collect();
-                return Body::Replicate { file, token, providers, padding };
+            Request::Replicate {
+                file,
+                token,
+                ref providers,
+            } => {
+                let providers: ArrayVec<_, PROVIDERS_PER_REPLY_MAX> = providers
+                    .iter()
+                    .copied()
+                    .take(PROVIDERS_PER_REPLY_MAX)
+                    .collect();
+                return Body::Replicate {
+                    file,
+                    token,
+                    providers,
+                    padding,
+                };
             }
         };
-        let room = if matches!(self, Request::Ping) { 0 } else { PING_BACK_SIZE };
+        let room = if matches!(self, Request::Ping) {
+            0
+        } else {
+            PING_BACK_SIZE
+        };
         match body.kind().reply_size_max() {
             Some(size) if padded => body.padded_to((size + room).min(DATAGRAM_SIZE_MAX)),
             _ => body,
@@ -156,12 +193,24 @@ impl Pending {
         (to, expected): (SocketAddr, Option<NodeId>),
         (request, task, effort): (Request, Task, Effort),
     ) -> Pending {
-        Pending { to, expected, request, task, effort, was_padded: false, sent_at: now, is_slow: false }
+        Pending {
+            to,
+            expected,
+            request,
+            task,
+            effort,
+            was_padded: false,
+            sent_at: now,
+            is_slow: false,
+        }
     }
 
     /// The contact that was asked, when its id is known.
     pub fn contact(&self) -> Option<Contact> {
-        self.expected.map(|id| Contact { id, address: self.to })
+        self.expected.map(|id| Contact {
+            id,
+            address: self.to,
+        })
     }
 
     /// Whether it is worth sending once more when it is slow: it was short, or it always is.
@@ -177,6 +226,7 @@ impl Pending {
 
 /// What a reply is to us.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 pub enum Match {
     /// The answer to this request, which is done with.
     Answer(Pending),
@@ -188,6 +238,7 @@ pub enum Match {
 
 /// What a deadline has brought.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 pub enum Overdue {
     /// The request has become slow; it still waits.
     Slow(RpcId),
@@ -224,7 +275,10 @@ impl Rpcs {
 
     /// How many wait for the same kind of task.
     pub fn count(&self, is_it: impl Fn(&Task) -> bool) -> usize {
-        self.waiting.values().filter(|pending| is_it(&pending.task)).count()
+        self.waiting
+            .values()
+            .filter(|pending| is_it(&pending.task))
+            .count()
     }
 
     /// Whether nothing waits.

@@ -45,13 +45,15 @@ impl Kad {
 
     /// Whether such a lookup runs or waits.
     pub(super) fn is_looking(&self, target: Id, purpose: Purpose) -> bool {
-        self.lookups.values().any(|l| l.target == target && l.purpose == purpose)
+        self.lookups
+            .values()
+            .any(|l| l.target == target && l.purpose == purpose)
             || self.waiting_lookups.contains(&(target, purpose))
     }
 
     /// Whether there is somebody to ask, or there may be soon.
     fn is_hopeful(&self) -> bool {
-        self.table.len() > 0
+        !self.table.is_empty()
             || !self.bootstraps.is_empty()
             || !self.candidates.is_empty()
             || !self.rpcs.is_empty()
@@ -62,7 +64,9 @@ impl Kad {
         loop {
             self.start_lookups(now);
             let numbers: Vec<u64> = self.lookups.keys().copied().collect();
-            numbers.iter().for_each(|&number| self.step_lookup(now, number));
+            numbers
+                .iter()
+                .for_each(|&number| self.step_lookup(now, number));
             let over = self.lookups.iter().find(|(_, lookup)| {
                 lookup.is_over() || now.since(lookup.started_at) >= LOOKUP_TIMEOUT
             });
@@ -76,7 +80,7 @@ impl Kad {
     }
 
     fn start_lookups(&mut self, now: Instant) {
-        if self.table.len() == 0 {
+        if self.table.is_empty() {
             return;
         }
         while self.lookups.len() < LOOKUPS_MAX {
@@ -108,7 +112,9 @@ impl Kad {
         lookup.seed(&self.seeds(target));
         if purpose == Purpose::FindValue {
             let known: Vec<_> = self.records.of(now, FileId(target)).collect();
-            known.iter().for_each(|record| self.hear_provider(&mut lookup, record.location));
+            known
+                .iter()
+                .for_each(|record| self.hear_provider(&mut lookup, record.location));
         }
         self.lookups.insert(self.next_lookup, lookup);
         self.next_lookup += 1;
@@ -126,7 +132,12 @@ impl Kad {
 
     /// Asks whomever the lookup wants to ask now.
     fn step_lookup(&mut self, now: Instant, number: u64) {
-        let Kad { lookups, rpcs, addresses, .. } = self;
+        let Kad {
+            lookups,
+            rpcs,
+            addresses,
+            ..
+        } = self;
         let Some(lookup) = lookups.get_mut(&number) else {
             return;
         };
@@ -153,12 +164,34 @@ impl Kad {
             return;
         };
         match body {
-            Body::FindNodeReply { token, contacts, .. } => {
-                lookup.answered(contact, Answer { contacts, token: *token, has_value: false });
+            Body::FindNodeReply {
+                token, contacts, ..
+            } => {
+                lookup.answered(
+                    contact,
+                    Answer {
+                        contacts,
+                        token: *token,
+                        has_value: false,
+                    },
+                );
             }
-            Body::FindValueReply { token, provides, providers, contacts, .. } => {
+            Body::FindValueReply {
+                token,
+                provides,
+                providers,
+                contacts,
+                ..
+            } => {
                 let has_value = *provides || !providers.is_empty();
-                lookup.answered(contact, Answer { contacts, token: *token, has_value });
+                lookup.answered(
+                    contact,
+                    Answer {
+                        contacts,
+                        token: *token,
+                        has_value,
+                    },
+                );
                 let replier = provides.then_some(contact.address);
                 for location in replier.into_iter().chain(providers.iter().copied()) {
                     self.hear_provider(&mut lookup, location);
@@ -172,7 +205,10 @@ impl Kad {
     /// A provider was named: the owner is told at once, if it is news and not ourselves.
     fn hear_provider(&mut self, lookup: &mut Lookup, location: SocketAddr) {
         if !self.is_own(location) && lookup.provider(location) {
-            self.tell(Event::Provider { file: FileId(lookup.target), location });
+            self.tell(Event::Provider {
+                file: FileId(lookup.target),
+                location,
+            });
         }
     }
 

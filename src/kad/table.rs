@@ -103,7 +103,8 @@ impl Table {
 
     /// Whether this contact is a member, at this address.
     pub fn holds(&self, contact: Contact) -> bool {
-        self.member(contact.id).is_some_and(|member| member.contact == contact)
+        self.member(contact.id)
+            .is_some_and(|member| member.contact == contact)
     }
 
     /// The member with this id.
@@ -143,24 +144,39 @@ impl Table {
         wanted: impl Fn(&Member) -> bool,
     ) -> Contacts {
         let home = self.index_of(target);
-        let mut nearest = Nearest { target, count: count.min(K), found: ArrayVec::new() };
+        let mut nearest = Nearest {
+            target,
+            count: count.min(K),
+            found: ArrayVec::new(),
+        };
         let groups = [home..home + 1, home + 1..self.buckets.len()];
         let outwards = (0..home).rev().map(|index| index..index + 1);
         for group in groups.into_iter().chain(outwards) {
-            let members = self.buckets[group].iter().flat_map(|bucket| &bucket.members);
-            members.filter(|member| wanted(member)).for_each(|member| nearest.offer(member.contact));
+            let members = self.buckets[group]
+                .iter()
+                .flat_map(|bucket| &bucket.members);
+            members
+                .filter(|member| wanted(member))
+                .for_each(|member| nearest.offer(member.contact));
             if nearest.found.len() == nearest.count {
                 break;
             }
         }
-        nearest.found.into_iter().map(|(_, contact)| contact).collect()
+        nearest
+            .found
+            .into_iter()
+            .map(|(_, contact)| contact)
+            .collect()
     }
 
     /// How many members are closer to `target` than we are, counting no further than `enough`.
     pub fn closer_than_self(&self, target: Id, enough: usize) -> usize {
         let ours = self.own.distance(&target);
         let nearest = self.closest(target, enough, None);
-        nearest.iter().filter(|contact| contact.id.0.distance(&target) < ours).count()
+        nearest
+            .iter()
+            .filter(|contact| contact.id.0.distance(&target) < ours)
+            .count()
     }
 
     /// A lookup for `target` was started: its bucket's refresh moves to `refresh_at` (rule 11).
@@ -171,13 +187,19 @@ impl Table {
 
     /// A random id in the range of a bucket that is due to be refreshed (rule 11).
     pub fn due_refresh(&self, now: Instant, rng: &mut Rng) -> Option<Id> {
-        let index = self.buckets.iter().position(|bucket| bucket.refresh_at <= now)?;
+        let index = self
+            .buckets
+            .iter()
+            .position(|bucket| bucket.refresh_at <= now)?;
         Some(self.random_id_in(index, rng))
     }
 
     /// Makes every bucket farther than our closest neighbour due at `now` (rule 12).
     pub fn refresh_far(&mut self, now: Instant) {
-        let nearest = self.buckets.iter().rposition(|bucket| !bucket.members.is_empty());
+        let nearest = self
+            .buckets
+            .iter()
+            .rposition(|bucket| !bucket.members.is_empty());
         for bucket in &mut self.buckets[..nearest.unwrap_or(0)] {
             bucket.refresh_at = now;
         }
@@ -198,6 +220,11 @@ impl Table {
         self.buckets.iter().map(|bucket| bucket.members.len()).sum()
     }
 
+    /// Whether there is no contact.
+    pub fn is_empty(&self) -> bool {
+        self.members().next().is_none()
+    }
+
     /// Whether no member is known to be alive: all are stale, or there is none.
     pub fn is_cut_off(&self) -> bool {
         self.members().all(Member::is_stale)
@@ -206,9 +233,16 @@ impl Table {
     /// How many contacts a bucket may hold: k, and more while the subtree nearer to us than it has
     /// fewer than k (rule 4).
     fn capacity(&self, index: usize) -> usize {
-        let nearer: usize = self.buckets[index + 1..].iter().map(|b| b.members.len()).sum();
+        let nearer: usize = self.buckets[index + 1..]
+            .iter()
+            .map(|b| b.members.len())
+            .sum();
         let is_last = index + 1 == self.buckets.len();
-        if is_last || nearer >= self.k { self.k } else { self.k * NEAR_FACTOR }
+        if is_last || nearer >= self.k {
+            self.k
+        } else {
+            self.k * NEAR_FACTOR
+        }
     }
 
     fn insert(&mut self, newcomer: Member) -> Admission {
@@ -220,7 +254,9 @@ impl Table {
                 return Admission::Refused;
             }
             if bucket.members.len() < capacity {
-                bucket.cache.retain(|member| member.contact.id != newcomer.contact.id);
+                bucket
+                    .cache
+                    .retain(|member| member.contact.id != newcomer.contact.id);
                 bucket.members.push(newcomer);
                 return Admission::Added;
             }
@@ -252,7 +288,10 @@ impl Table {
     fn split(&mut self) {
         let depth = self.buckets.len();
         let own = self.own;
-        let last = self.buckets.last_mut().expect("a table has at least one bucket");
+        let last = self
+            .buckets
+            .last_mut()
+            .expect("a table has at least one bucket");
         let nearer = |member: &Member| member.contact.id.0.distance(&own).shared_prefix() >= depth;
         let mut next = Bucket::new(last.refresh_at);
         (next.members, last.members) = last.members.drain(..).partition(nearer);
@@ -272,7 +311,9 @@ impl Table {
     }
 
     fn index_of(&self, id: Id) -> usize {
-        id.distance(&self.own).shared_prefix().min(self.buckets.len() - 1)
+        id.distance(&self.own)
+            .shared_prefix()
+            .min(self.buckets.len() - 1)
     }
 
     fn random_id_in(&self, index: usize, rng: &mut Rng) -> Id {

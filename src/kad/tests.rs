@@ -2,6 +2,7 @@
 //!
 //! It drives [`Kad`] by its public contract alone, and checks in passing what must hold of every datagram.
 
+mod lookup_rules;
 mod network;
 mod rules;
 mod table_rules;
@@ -43,7 +44,13 @@ pub fn secs(count: u64) -> Duration {
 
 pub fn config(id: Id, params: Params) -> Config {
     let network = Network::named("test");
-    Config { id: NodeId(id), network, port: 4160, read_only: false, params }
+    Config {
+        id: NodeId(id),
+        network,
+        port: 4160,
+        read_only: false,
+        params,
+    }
 }
 
 impl World {
@@ -74,7 +81,8 @@ impl World {
 
     pub fn add_with(&mut self, config: Config) -> usize {
         let index = self.nodes.len();
-        self.nodes.push(Kad::new(config, self.rng.split(), self.now));
+        self.nodes
+            .push(Kad::new(config, self.rng.split(), self.now));
         self.events.push(Vec::new());
         self.is_down.push(false);
         self.is_cut.push(false);
@@ -146,7 +154,9 @@ impl World {
     fn step(&mut self, end: Instant) -> bool {
         let flight_at = self.flights.keys().next().map(|key| key.0);
         let up = (0..self.nodes.len()).filter(|&index| !self.is_down[index]);
-        let timer = up.filter_map(|i| Some((self.nodes[i].poll_timeout()?, i))).min();
+        let timer = up
+            .filter_map(|i| Some((self.nodes[i].poll_timeout()?, i)))
+            .min();
         let timer_at = timer.map(|timer| timer.0.max(self.now));
         let Some(at) = earliest(flight_at, timer_at).filter(|&at| at <= end) else {
             return false;
@@ -157,7 +167,10 @@ impl World {
                 self.nodes[index].handle_timeout(at);
                 let next = self.nodes[index].poll_timeout();
                 self.drain(index);
-                assert!(next > Some(at), "a timer that has fired does not fire again at once");
+                assert!(
+                    next > Some(at),
+                    "a timer that has fired does not fire again at once"
+                );
             }
             None => {
                 let (_, flight) = self.flights.pop_first().expect("there is one");
@@ -187,22 +200,40 @@ impl World {
             self.flight_count += 1;
             if !self.is_down[index] {
                 let bytes = buffer[..size].to_vec();
-                self.flights.insert(key, Flight { from: index, to, bytes });
+                self.flights.insert(
+                    key,
+                    Flight {
+                        from: index,
+                        to,
+                        bytes,
+                    },
+                );
             }
         }
         while let Some(event) = self.nodes[index].poll_event() {
             self.events[index].push(event);
         }
-        assert!(self.nodes[index].counters().dropped == 0, "what is drained is never dropped");
+        assert!(
+            self.nodes[index].counters().dropped == 0,
+            "what is drained is never dropped"
+        );
     }
 }
 
 /// A small space in which every case can be reached: k = 2.
 pub fn small(id_bits: usize) -> Params {
-    Params { k: 2, cache: 2, id_bits, ..Params::default() }
+    Params {
+        k: 2,
+        cache: 2,
+        id_bits,
+        ..Params::default()
+    }
 }
 
 /// A budget that no test reaches, for tests of something else.
 pub fn unlimited() -> Allowance {
-    Allowance { per_second: 100_000, burst: 100_000 }
+    Allowance {
+        per_second: 100_000,
+        burst: 100_000,
+    }
 }

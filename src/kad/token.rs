@@ -47,7 +47,11 @@ impl Secrets {
         }
         let overslept = now >= self.rotate_at + self.period;
         *self = Secrets {
-            previous: if overslept { [rng.number(), rng.number()] } else { self.current },
+            previous: if overslept {
+                [rng.number(), rng.number()]
+            } else {
+                self.current
+            },
             ..Secrets::new(now, self.period, rng)
         };
     }
@@ -59,7 +63,9 @@ impl Secrets {
 
     /// Whether `cookie` is one that we gave to `address` lately.
     pub fn proves(&self, cookie: Cookie, address: SocketAddr) -> bool {
-        [self.current, self.previous].iter().any(|&key| cookie.0 == cookie_under(key, address))
+        [self.current, self.previous]
+            .iter()
+            .any(|&key| cookie.0 == cookie_under(key, address))
     }
 
     /// The write token for `ip` and the key `target` (rule 16 of the record table rests on it).
@@ -69,7 +75,9 @@ impl Secrets {
 
     /// Whether `token` is one that we gave to `ip` for `target` lately.
     pub fn grants(&self, token: Token, ip: IpAddr, target: Id) -> bool {
-        [self.current, self.previous].iter().any(|&key| token.0 == token_under(key, ip, target))
+        [self.current, self.previous]
+            .iter()
+            .any(|&key| token.0 == token_under(key, ip, target))
     }
 }
 

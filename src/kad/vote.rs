@@ -27,7 +27,10 @@ impl Votes {
     /// The address with the most votes, of several the one that was named last.
     pub fn winner(&self) -> Option<SocketAddr> {
         let votes = |address| self.0.iter().filter(|(_, other)| *other == address).count();
-        self.0.iter().map(|&(_, address)| address).max_by_key(|&address| votes(address))
+        self.0
+            .iter()
+            .map(|&(_, address)| address)
+            .max_by_key(|&address| votes(address))
     }
 }
 

@@ -52,7 +52,7 @@ impl Default for Params {
     }
 }
 
-/// How a [`Kad`] is set up.
+/// How a node is set up.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Our node id.

@@ -56,7 +56,6 @@ use crate::id::{FileId, Id, NodeId};
 use crate::limits::{self, DATAGRAM_SIZE_MAX, EVENTS_MAX, OUTBOX_MAX, SOURCES_MAX};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
-use crate::wire::Network;
 use crate::wire::address;
 use crate::wire::datagram::{Contact, Datagram, RpcId};
 use addresses::Addresses;
@@ -224,7 +223,10 @@ impl Kad {
 
     /// When to call [`Kad::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let bootstrap = self.bootstraps.iter().filter_map(|b| b.ask_at).min();
+        // Without room for another request, the end of one is what to wait for.
+        let may_ask = self.rpcs.has_room(1);
+        let due = self.bootstraps.iter().filter(|_| may_ask);
+        let bootstrap = due.filter_map(|bootstrap| bootstrap.ask_at).min();
         let lookup = self
             .lookups
             .values()

@@ -237,7 +237,11 @@ fn rule_13_a_node_that_comes_later_is_handed_the_records_it_should_hold() {
 #[test]
 fn rule_14_a_withdrawn_file_is_forgotten_and_a_dead_provider_expires() {
     let mut world = World::of(12, 10, Params::default());
-    (0..2).for_each(|n| world.with(usize::from(n), |kad, now| kad.provide(now, file(n))));
+    for number in 0..2u8 {
+        world.with(usize::from(number), |kad, now| {
+            kad.provide(now, file(number))
+        });
+    }
     world.run(secs(10));
     let held = |world: &World, number: u8| {
         let nodes = world.nodes.iter();

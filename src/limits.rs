@@ -15,6 +15,8 @@ pub const PROVIDERS_PER_REPLY_MAX: usize = 16;
 pub const K: usize = 20;
 /// Queries of a lookup in flight (α).
 pub const ALPHA: usize = 3;
+/// Disjoint paths of a lookup: one, the paper's; more cost traffic and resist liars (S/Kademlia).
+pub const PATHS: usize = 1;
 
 // -- streams
 
@@ -63,7 +65,7 @@ pub const ENTRIES_MAX: usize = 32_768;
 pub const PATH_DEPTH_MAX: usize = 16;
 /// Bytes of a component of a path: what ext4 stores.
 pub const NAME_SIZE_MAX: usize = 255;
-/// Bytes of the smallest shard that is chosen for a new manifest: an SD card's erase block is no smaller.
+/// Bytes of the smallest shard chosen for a new manifest: an SD card writes no less at once.
 pub const SHARD_SIZE_CHOSEN_MIN: u32 = 64 * 1024;
 /// Shards that a new manifest aims at: 40 KiB of hashes, and a map of 256 bytes.
 pub const SHARD_COUNT_CHOSEN_MAX: u64 = 2_048;
@@ -71,8 +73,8 @@ pub const SHARD_COUNT_CHOSEN_MAX: u64 = 2_048;
 pub const FILE_SIZE_MAX: u64 = 1 << 50;
 /// Bytes of the largest metainfo file: a manifest, and the trackers and other hashes around it.
 pub const METAINFO_SIZE_MAX: usize = 4 * MANIFEST_SIZE_MAX;
-/// Lists and dictionaries within each other in bencode: a path in a `file tree` (BEP 52) takes most,
-/// one for each component.
+/// Lists and dictionaries within each other in bencode: a path in a `file tree` (BEP 52) takes the
+/// most, one for each component.
 pub const BENCODE_DEPTH_MAX: u32 = 32;
 
 // -- links
@@ -117,3 +119,185 @@ pub const LOOKUPS_BEFORE_GIVING_UP: u32 = 2;
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a fetch that has some shards waits for a provider of the rest.
 pub const PATIENCE_PARTIAL: Duration = Duration::from_secs(60);
+
+// -- Kademlia's tables (rule 16)
+
+/// Contacts that wait for a place, for each bucket: a few hours of newcomers.
+pub const CACHE: usize = 10;
+/// How many times k a bucket of the subtree around us may hold: one side of a lopsided id space.
+pub const NEAR_FACTOR: usize = 8;
+/// Contacts of one /24 (IPv6: /64) in a bucket: one owner must not fill it.
+pub const PER_SUBNET_MAX: usize = 2;
+/// Unanswered requests in a row after which a contact is stale (paper, 4.1).
+pub const STALE_AFTER: u32 = 5;
+/// Addresses that are remembered: the lookups of ten minutes.
+pub const ADDRESSES_MAX: usize = 1_024;
+/// Unanswered requests in a row after which an address has to prove itself again.
+pub const SILENCES_MAX: u32 = 3;
+/// Requests that wait for their reply: 8 lookups of 20 each, and as much again for upkeep.
+pub const RPCS_MAX: usize = 256;
+/// Requests that were given up and whose late reply still counts as a sign of life.
+pub const LATE_RPCS_MAX: usize = 64;
+/// Lookups at once: beyond it they only take one another's places.
+pub const LOOKUPS_MAX: usize = 8;
+/// Lookups at once that nobody waits for (refreshes, announcements), so that users' find a place.
+pub const BACKGROUND_LOOKUPS_MAX: usize = 4;
+/// Lookups that wait for a place or for the first contact.
+pub const LOOKUPS_WAITING_MAX: usize = 64;
+/// Contacts that a lookup keeps in view: k and enough of the next to replace the dead.
+pub const CANDIDATES_MAX: usize = 128;
+/// Nodes that one lookup asks: four times what a million nodes need, so that liars cannot keep it going.
+pub const LOOKUP_ASKED_MAX: u32 = 256;
+/// Providers that one lookup reports: more than anybody connects to.
+pub const LOOKUP_PROVIDERS_MAX: usize = 256;
+/// Files that there are records of.
+pub const KEYS_MAX: usize = 4_096;
+/// Providers kept for one file: two replies' worth.
+pub const PROVIDERS_PER_KEY_MAX: usize = 32;
+/// Records in all: about half a MiB.
+pub const RECORDS_MAX: usize = 8_192;
+/// Records of one global IP.
+pub const RECORDS_PER_IP_MAX: usize = 32;
+/// Records of one global /24 (IPv6: /64).
+pub const RECORDS_PER_SUBNET_MAX: usize = 64;
+/// Records handed to us that wait until their provider is asked.
+pub const UNCONFIRMED_MAX: usize = 64;
+/// Files that a node announces.
+pub const PROVIDED_MAX: usize = 4_096;
+/// Stores and replications that wait to be sent.
+pub const ERRANDS_MAX: usize = 512;
+/// Stores and replications in flight, so that lookups find a place.
+pub const ERRANDS_ACTIVE_MAX: usize = 64;
+/// Contacts that wait to be pinged.
+pub const CANDIDATE_CONTACTS_MAX: usize = 256;
+/// Pings of candidates and stale contacts in flight.
+pub const PINGS_ACTIVE_MAX: usize = 16;
+/// Nodes to join through.
+pub const BOOTSTRAPS_MAX: usize = 32;
+/// Datagrams that wait to be sent: the driver drains them after each input.
+pub const OUTBOX_MAX: usize = 512;
+/// Events that wait for the owner.
+pub const EVENTS_MAX: usize = 1_024;
+/// Sources of unproved messages with an account of their own.
+pub const SOURCES_MAX: usize = 512;
+/// Nodes whose word on our own address counts: the last that gave it.
+pub const VOTES_MAX: usize = 16;
+
+// -- Kademlia's budgets (rule 16)
+
+/// How often something may happen: `per_second` in the long run, `burst` at once; each at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Events a second.
+    pub per_second: u32,
+    /// Events at once.
+    pub burst: u32,
+}
+
+/// Messages of a source that has not proved its address.
+pub const UNPROVED_SOURCE: Allowance = Allowance {
+    per_second: 10,
+    burst: 20,
+};
+/// Messages of a source that has: more than ten lookups a second of all its users.
+pub const PROVED_SOURCE: Allowance = Allowance {
+    per_second: 200,
+    burst: 400,
+};
+/// Destinations that were not in use before: home routers die of about 100 a second.
+pub const DESTINATIONS: Allowance = Allowance {
+    per_second: 50,
+    burst: 50,
+};
+
+// -- Kademlia's times
+
+/// After it, a node asked in a lookup steps aside and the next is asked (rule 8).
+pub const RPC_SLOW: Duration = Duration::from_secs(1);
+/// After it, a request counts as unanswered.
+pub const RPC_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a lookup may take in all.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(60);
+/// From one secret for cookies and tokens to the next; a proof is good for one to two of them.
+pub const SECRET_PERIOD: Duration = Duration::from_secs(300);
+/// How long an answer proves its address.
+pub const PROOF_TTL: Duration = Duration::from_secs(600);
+/// At most one request in it goes to an address that has not answered.
+pub const PROBE_PERIOD: Duration = Duration::from_secs(60);
+/// First and longest time until a silent contact is asked again on our own account (rule 6).
+pub const BACK_OFF_MIN: Duration = Duration::from_secs(4);
+/// See [`BACK_OFF_MIN`].
+pub const BACK_OFF_MAX: Duration = Duration::from_secs(3_600);
+/// First and longest time between two attempts to join through a node.
+pub const BOOTSTRAP_RETRY_MIN: Duration = Duration::from_secs(1);
+/// See [`BOOTSTRAP_RETRY_MIN`].
+pub const BOOTSTRAP_RETRY_MAX: Duration = Duration::from_secs(60);
+/// A bucket without a lookup for so long is refreshed (rule 11).
+pub const REFRESH_PERIOD: Duration = Duration::from_secs(3_600);
+/// Holders of a record hand it on so often, unless it was stored meanwhile (rule 13).
+pub const REPLICATE_PERIOD: Duration = Duration::from_secs(3_600);
+/// A provider announces its files so often (rule 13).
+pub const ANNOUNCE_PERIOD: Duration = Duration::from_secs(3_600);
+/// How soon an announcement that nobody stored is tried again.
+pub const ANNOUNCE_RETRY: Duration = Duration::from_secs(30);
+/// A record's life without a new announcement: one may fail (rule 13).
+pub const RECORD_TTL: Duration = Duration::from_secs(7_200);
+/// The shortest life that a record is handed on with.
+pub const RECORD_TTL_MIN: Duration = Duration::from_secs(60);
+/// How often the hourly works are looked through, and the expired swept out.
+pub const UPKEEP_PERIOD: Duration = Duration::from_secs(60);
+/// Keys that are replicated in one upkeep: all keys of a full table in an hour.
+pub const REPLICATIONS_PER_UPKEEP_MAX: usize = 68;
+
+// -- reactor
+
+/// Datagrams received in one turn: a flood of them must not starve the streams.
+pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Connections accepted in one turn, for the same reason.
+pub const ACCEPTS_PER_TURN: usize = 8;
+/// Operations (receives, and sends, each) on one stream in one turn: with the bytes below, what one
+/// stream may hold the others up.
+pub const STREAM_OPERATIONS_PER_TURN: usize = 16;
+/// Bytes received, and sent, on one stream in one turn: 4 ms of a gigabit link.
+pub const STREAM_BYTES_PER_TURN: usize = 512 * 1024;
+/// Background reads in one turn: 1 MiB, 25 ms of a slow SD card.
+pub const READS_PER_TURN: usize = 4;
+/// Files made, or files synced, in one turn of a fetch's beginning or end: each can take
+/// milliseconds on an SD card, and the network waits meanwhile.
+pub const FILES_MADE_PER_TURN: usize = 64;
+/// As above, for `fsync`, which is far slower.
+pub const FILES_SYNCED_PER_TURN: usize = 1;
+/// Addresses that a node listens on.
+pub const LISTEN_ADDRESSES_MAX: usize = 16;
+/// Tries to find a port that is free for UDP and TCP alike: one is nearly always enough.
+pub const FREE_PORT_TRIES: usize = 64;
+/// Connections that the kernel queues for us: more than are accepted in 30 turns.
+pub const ACCEPT_BACKLOG: i32 = 256;
+/// Readiness events taken from the kernel at once: every socket of a node, so that one `poll`
+/// suffices.
+pub const POLL_EVENTS_MAX: usize = 128;
+/// Descriptors of shared and fetched files that are kept open: one a stream would be the most of
+/// use, but the ordinary limit of a process is 1,024 and small hosts set it lower.
+pub const OPEN_FILES_MAX: usize = 32;
+/// The block of a fetched file whose write-back is started as soon as its end has been written: the
+/// closing `fdatasync` is then short, and the disk still sees long writes.
+pub const WRITE_BACK_SIZE: u64 = 256 * 1024;
+/// After running out of descriptors, when to try to accept again. Other processes free them unseen.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+/// The longest sleep. A node's own deadline is nearly always earlier; this one bounds what a
+/// lost wake-up could cost, at a price of one wake-up a minute.
+pub const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// A class of warning that others can cause is logged once in this time.
+pub const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// From `stop` to the end of the process, at most.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// The share of a file system that a fetch leaves free, as a divisor: 5 %.
+pub const RESERVE_DIVISOR: u64 = 20;
+
+// Each turn's budgets fit the buffers and tables that they are spent on.
+const _: () = assert!(STREAM_BYTES_PER_TURN >= RECEIVE_BUFFER_SIZE);
+const _: () = assert!(STREAMS_MAX <= 256, "a token keeps the slot in eight bits");
+const _: () = assert!(
+    LISTEN_ADDRESSES_MAX <= 256,
+    "a token keeps the socket in eight bits"
+);

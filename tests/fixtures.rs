@@ -1,10 +1,10 @@
 //! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
 //! files made by other programs.
 //!
-//! A fixture in `fixtures/datagram` or `fixtures/frame` is annotated hex text, written from the byte
-//! rulers and not by the encoder. It begins with `kind:` and the value it must parse to (`value:`, the
-//! `Debug` text, which may take several lines), or with `error:` and the error it must be refused with.
-//! Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
+//! A fixture in `fixtures/datagram` or `fixtures/frame` is annotated hex text, written from the
+//! byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
+//! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
+//! must be refused with. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
 
 #[macro_use]
 mod every;
@@ -89,7 +89,8 @@ impl Fixture {
     }
 }
 
-/// Runs each fixture of a folder. `parse` gives the kind, the `Debug` text and the bytes emitted again.
+/// Runs each fixture of a folder. `parse` gives the kind, the `Debug` text and the bytes emitted
+/// again.
 fn check<E: Debug>(
     name: &str,
     kinds: BTreeSet<String>,
@@ -132,11 +133,11 @@ fn emitted(capacity: usize, emit: impl Fn(&mut [u8]) -> usize) -> Vec<u8> {
 
 #[test]
 fn datagrams_are_what_their_fixtures_say() {
-    let kinds = every!(datagram::Kind: Ping PingReply FindNode FindNodeReply FindValue FindValueReply
-        Store StoreReply Replicate ReplicateReply Error);
-    let errors = every!(DatagramError: TooShort TooLong Magic Version Kind Crc Flags Cookie Seen Target
-        File Token Provides ProviderCount ContactCount Provider Contact Port Ttl Status Code Padding
-        Trailing);
+    let kinds = every!(datagram::Kind: Ping PingReply FindNode FindNodeReply FindValue
+        FindValueReply Store StoreReply Replicate ReplicateReply Error);
+    let errors = every!(DatagramError: TooShort TooLong Magic Version Kind Crc Flags Cookie Seen
+        Target File Token Provides ProviderCount ContactCount Provider Contact Port Ttl Status
+        Code Padding Trailing);
     let network = Network::named(Network::DEFAULT_NAME);
     check("datagram", kinds, errors, |bytes| {
         let datagram = Datagram::parse(bytes, network)?;
@@ -149,10 +150,11 @@ fn datagrams_are_what_their_fixtures_say() {
 
 #[test]
 fn frames_are_what_their_fixtures_say() {
-    let kinds = every!(frame::Kind: Open Map Have ManifestRequest ManifestPart Request Data Cancel Refuse
-        Providers KeepAlive Close);
-    let errors = every!(FrameError: Magic Kind Reserved Length Crc Version Flags Holds ManifestSize
-        ShardCount First PartLength PartOffset RangeLength RangeOffset Reason Location);
+    let kinds = every!(frame::Kind: Open Map Have ManifestRequest ManifestPart Request Data Cancel
+        Refuse Providers KeepAlive Close);
+    let errors = every!(FrameError: Magic Kind Reserved Length Crc Version Flags Holds
+        ManifestSize ShardCount First PartLength PartOffset RangeLength RangeOffset Reason
+        Location);
     let network = Network::named(Network::DEFAULT_NAME);
     check("frame", kinds, errors, |bytes| {
         let (head, body) = bytes.split_first_chunk().expect("a whole header");
@@ -348,7 +350,8 @@ fn every_cut_and_every_changed_byte_of_a_metainfo_file_is_read_without_panic() {
                 0xff,
             ] {
                 bytes[at] = byte;
-                // Any answer is right: that one comes is the point, and that what is read is consistent.
+                // Any answer is right: that one comes is the point, and that what is read is
+                // consistent.
                 if let Ok(manifest) = Manifest::from_metainfo(&bytes) {
                     assert!(Decoder::new(manifest.bytes()).skip().is_ok());
                     (0..manifest.shard_count()).for_each(|shard| {

@@ -277,7 +277,11 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_datagram_is_refused(datagram in datagram(), at: prop::sample::Index, byte in 1u8..) {
+    fn a_changed_datagram_is_refused(
+        datagram in datagram(),
+        at: prop::sample::Index,
+        byte in 1u8..,
+    ) {
         let network = Network::named("");
         let mut buffer = [0; DATAGRAM_SIZE_MAX];
         let size = datagram.emit(network, &mut buffer);
@@ -365,12 +369,16 @@ proptest! {
     }
 
     #[test]
-    fn random_bencode_is_refused_without_panic(text in "[dl]([dlei0-9:a-]{0,3}|4:info|5:files){0,40}") {
+    fn random_bencode_is_refused_without_panic(
+        text in "[dl]([dlei0-9:a-]{0,3}|4:info|5:files){0,40}",
+    ) {
         prop_assert!(Manifest::from_metainfo(text.as_bytes()).is_err());
     }
 
     #[test]
-    fn a_random_link_is_read_without_panic(text in "magnet:\\?(xt=urn:btih:|&|x.pe=|dn=|%|[0-9a-f:]|.){0,40}") {
+    fn a_random_link_is_read_without_panic(
+        text in "magnet:\\?(xt=urn:btih:|&|x.pe=|dn=|%|[0-9a-f:]|.){0,40}",
+    ) {
         if let Ok(link) = Link::parse(&text) {
             prop_assert_eq!(Link::parse(&link.to_string()), Ok(link));
         }

@@ -505,8 +505,12 @@ impl Swarms {
         if !swarm.providers.are_tried() {
             return;
         }
+        let alone = !self
+            .streams
+            .iter()
+            .any(|(_, stream)| stream.swarm == Some(key));
         let patient = now < patience_ends(swarm) || swarm.lookups < LOOKUPS_BEFORE_GIVING_UP;
-        if patient && !(nobody_to_ask && swarm.providers.next_at().is_none()) {
+        if patient && !(nobody_to_ask && alone && swarm.providers.next_at().is_none()) {
             return;
         }
         let cause = if let Some(manifest) = &swarm.manifest {

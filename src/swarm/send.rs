@@ -85,11 +85,22 @@ impl Swarms {
             upload.sent <= upload.range.length,
             "more of a range sent than was asked for"
         );
-        if upload.sent == upload.range.length {
+        let Upload { range, sent, .. } = *upload;
+        stream.sending.count(now, u64::from(count));
+        if sent == range.length {
             stream.upload = None;
         }
-        if let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) {
-            swarm.sent += u64::from(count);
+        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
+            return;
+        };
+        swarm.sent += u64::from(count);
+        let shard_length = swarm
+            .manifest
+            .as_ref()
+            .map(|of| of.shard_length(range.shard));
+        if sent == range.length && shard_length == Some(range.offset + range.length) {
+            stream.unsent.remove(range.shard);
+            self.offer(key);
         }
     }
 

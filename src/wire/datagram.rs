@@ -11,9 +11,9 @@
 //! +-----------------------------------+----------------- - -
 //! ```
 //!
-//! The CRC covers the whole datagram, its own four bytes taken as zero. Flags: bit 0 *read-only* (the
-//! sender asks but must not be put into tables, as BEP 43); the rest is zero. A reply's kind is the
-//! request's with the top bit set.
+//! The CRC covers the whole datagram, its own four bytes taken as zero. Flags: bit 0 *read-only*
+//! (the sender asks but must not be put into tables, as BEP 43); the rest is zero. A reply's kind
+//! is the request's with the top bit set.
 //!
 //! | kind | body |
 //! |---|---|
@@ -29,23 +29,15 @@
 //! | 0x85 `ReplicateReply` | seen 26, status 1 |
 //! | 0xFF `Error` | seen 26, code 1 |
 //!
-//! *seen* = the address that the request came from (18), then a cookie for that address (8). *padding* =
-//! length 2, then that many zero bytes: a request is padded up to its reply's greatest size when its
-//! sender has no cookie of the receiver, because a reply to an unproved address is never longer than
-//! the request. *location*, address = 16 bytes (IPv4 as IPv4-mapped IPv6), port 2 (not 0).
-//! *contact* = node id 20, address 18.
+//! *seen* = the address that the request came from (18), then a cookie for that address (8).
+//! *padding* = length 2, then that many zero bytes: a request is padded up to its reply's greatest
+//! size when its sender has no cookie of the receiver, because a reply to an unproved address is
+//! never longer than the request. *location*, address = 16 bytes (IPv4 as IPv4-mapped IPv6), port 2
+//! (not 0). *contact* = node id 20, address 18.
 //!
-//! `Replicate` is how a holder hands records on (rules 10 and 13). Its locations are hearsay, because
-//! they come from a payload: the receiver asks each provider itself (`FindValue`, whose reply says
-//! *provides*) before it stores anything.
-
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+//! `Replicate` is how a holder hands records on (rules 10 and 13). Its locations are hearsay,
+//! because they come from a payload: the receiver asks each provider itself (`FindValue`, whose
+//! reply says *provides*) before it stores anything.
 
 mod codec;
 mod error;
@@ -185,7 +177,8 @@ pub struct Datagram {
     pub body: Body,
 }
 
-/// What a datagram says. Requests carry their padding, because a datagram is read back as it was sent.
+/// What a datagram says. Requests carry their padding, because a datagram is read back as it was
+/// sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the table above says it")]
 #[allow(
@@ -291,8 +284,8 @@ impl Kind {
         self as u8 & 0x80 != 0
     }
 
-    /// The greatest size in bytes of a reply to this request, an `Error` included; `None` for replies,
-    /// which are never answered.
+    /// The greatest size in bytes of a reply to this request, an `Error` included; `None` for
+    /// replies, which are never answered.
     pub fn reply_size_max(self) -> Option<usize> {
         let size = match self {
             Kind::Ping => PING_REPLY_SIZE,
@@ -390,8 +383,8 @@ impl Body {
         }
     }
 
-    /// The same request with as much padding as makes its datagram at least `total` bytes, and none when
-    /// it is that large without. Replies have no padding and stay as they are.
+    /// The same request with as much padding as makes its datagram at least `total` bytes, and none
+    /// when it is that large without. Replies have no padding and stay as they are.
     ///
     /// # Panics
     /// When `total` is greater than [`DATAGRAM_SIZE_MAX`].

@@ -7,10 +7,10 @@
 //! +--------+--------+-----------------+-----------------+-----------------+------- - -
 //! ```
 //!
-//! The CRC covers the first eight bytes and the body, except a `Data` frame's payload: that follows the
-//! body as raw bytes, is not counted in *body length*, and is covered by the shard's SHA-1, so that it
-//! can be sent with `sendfile`. Each kind has a fixed least and greatest body length, which is checked
-//! before anything is stored.
+//! The CRC covers the first eight bytes and the body, except a `Data` frame's payload: that follows
+//! the body as raw bytes, is not counted in *body length*, and is covered by the shard's SHA-1, so
+//! that it can be sent with `sendfile`. Each kind has a fixed least and greatest body length, which
+//! is checked before anything is stored.
 //!
 //! | kind | body |
 //! |---|---|
@@ -27,18 +27,11 @@
 //! | 0x0B `KeepAlive` | nothing |
 //! | 0x0C `Close` | reason 1 |
 //!
-//! *range* = shard 4, offset in the shard 4, length 4 (1 – 1 MiB), which ends within the largest shard.
-//! *location* = 16 bytes (IPv4 as IPv4-mapped IPv6), port 2 (not 0). `Open` is the first frame in each
-//! direction and comes once; holds = some is followed by `Map` frames that cover every shard. Each
-//! `Request` gets exactly one answer, `Data` or `Refuse`, also when it is cancelled.
-
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+//! *range* = shard 4, offset in the shard 4, length 4 (1 – 1 MiB), which ends within the largest
+//! shard. *location* = 16 bytes (IPv4 as IPv4-mapped IPv6), port 2 (not 0). `Open` is the first
+//! frame in each direction and comes once; holds = some is followed by `Map` frames that cover
+//! every shard. Each `Request` gets exactly one answer, `Data` or `Refuse`, also when it is
+//! cancelled.
 
 mod codec;
 mod error;
@@ -69,8 +62,8 @@ const OPEN_SIZE: usize = 2 + 2 + ID_SIZE + ID_SIZE + 2 + 1 + 1 + 4 + 4;
 const RANGE_SIZE: usize = 4 + 4 + 4;
 /// Bytes of bits in the largest `Map`.
 pub const MAP_BITS_SIZE_MAX: usize = FRAME_BODY_MAX - 4;
-/// Bytes of the manifest that the largest `ManifestPart` carries. A multiple of 16, so that parts are
-/// aligned.
+/// Bytes of the manifest that the largest `ManifestPart` carries. A multiple of 16, so that parts
+/// are aligned.
 pub const MANIFEST_PART_SIZE_MAX: usize = FRAME_BODY_MAX - 16;
 /// Shards of the largest `Have`.
 pub const HAVE_COUNT_MAX: usize = 1_024;
@@ -225,7 +218,8 @@ pub struct Header {
     crc: u32,
 }
 
-/// What lengths the body of one kind can have: `least`, and so many times `step` more up to `greatest`.
+/// What lengths the body of one kind can have: `least`, and so many times `step` more up to
+/// `greatest`.
 struct BodySizes {
     least: usize,
     greatest: usize,

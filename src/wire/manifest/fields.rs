@@ -1,14 +1,6 @@
 //! The info dictionary's known keys, read as they stand; what they mean together is the manifest's
 //! business.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
 use super::{Entry, Key, ManifestError};
 use crate::limits::{ENTRIES_MAX, FILE_SIZE_MAX};
 use crate::wire::bencode::Decoder;

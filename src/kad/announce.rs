@@ -1,0 +1,317 @@
+//! Announces the files that this node provides, and runs the errands of all who hand something to
+//! nodes (rule 13).
+//!
+//! ```text
+//!   provide ─► due ─► Announce lookup ─► one errand for each of the k closest ─► Announced
+//!               ▲                                                                  │ about an hour,
+//!               └──────────────────────────────────────────────────────────────────┘ or soon if nobody
+//!                                                                                    stored it
+//!   errand:  (token?) ─no─► FindNode ─► token ─► Store or Replicate ─► done
+//!                └─yes────────────────────────────►
+//! ```
+//!
+//! Invariant: an errand ends exactly once, in `errand_done`.
+
+use super::addresses::Permit;
+use super::lookup::Lookup;
+use super::rpc::{Effort, Request, Task};
+use super::{Event, Kad, jittered};
+use crate::id::FileId;
+use crate::limits::{ANNOUNCE_RETRY, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, PROVIDED_MAX, SECRET_PERIOD};
+use crate::time::Instant;
+use crate::wire::datagram::{Contact, HandedProvider, Token};
+
+/// A file that this node provides.
+#[derive(Default)]
+pub(super) struct Provided {
+    announce_at: Instant,
+    /// Who holds the record, with what it takes to withdraw it.
+    holders: Vec<Holder>,
+    /// Errands of the announcement under way.
+    open: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Holder {
+    contact: Contact,
+    grant: Grant,
+}
+
+/// A token and when we got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    token: Token,
+    received_at: Instant,
+}
+
+/// What is to be brought to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Our announcement.
+    Announce,
+    /// Our announcement, to a node that came near after it (rule 13).
+    Extend,
+    /// Our withdrawal.
+    Withdraw,
+    /// The records that we hold of the file.
+    HandOver,
+    /// What a lookup has found (rule 10).
+    Cache(Vec<HandedProvider>),
+}
+
+/// Something to be brought to a node, for which it must have given us a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errand {
+    /// Which file.
+    pub file: FileId,
+    /// To whom.
+    pub contact: Contact,
+    /// The node's leave, if we have it.
+    pub grant: Option<Grant>,
+    /// What.
+    pub deed: Deed,
+}
+
+impl Grant {
+    /// A token that has just come.
+    pub fn new(token: Token, now: Instant) -> Grant {
+        Grant {
+            token,
+            received_at: now,
+        }
+    }
+}
+
+impl Kad {
+    /// Announces now, and about every hour, that we provide `file`, until [`Kad::withdraw`]. The end
+    /// of each announcement is told by [`Event::Announced`].
+    pub fn provide(&mut self, now: Instant, file: FileId) {
+        if self.provided.len() < PROVIDED_MAX && !self.provided.contains_key(&file) {
+            // It is due at once, and again soon if there is nobody yet to tell.
+            let announce_at = now + ANNOUNCE_RETRY;
+            self.provided.insert(
+                file,
+                Provided {
+                    announce_at,
+                    ..Provided::default()
+                },
+            );
+            self.due_announcements.push_back(file);
+        }
+        self.advance(now);
+    }
+
+    /// Ends [`Kad::provide`]: those who hold the record are told to forget it.
+    pub fn withdraw(&mut self, now: Instant, file: FileId) {
+        let Some(provided) = self.provided.remove(&file) else {
+            return;
+        };
+        self.errands.retain(|errand| {
+            errand.file != file || !matches!(errand.deed, Deed::Announce | Deed::Extend)
+        });
+        for Holder { contact, grant } in provided.holders {
+            self.add_errand(Errand {
+                file,
+                contact,
+                grant: Some(grant),
+                deed: Deed::Withdraw,
+            });
+        }
+        self.advance(now);
+    }
+
+    /// The minute's look at which announcements are due.
+    pub(super) fn collect_announcements(&mut self, now: Instant) {
+        for (&file, provided) in &mut self.provided {
+            if provided.announce_at <= now && !self.due_announcements.contains(&file) {
+                provided.announce_at = now + ANNOUNCE_RETRY;
+                self.due_announcements.push_back(file);
+            }
+        }
+    }
+
+    /// The next file to be announced, if the errands that will bring leave room.
+    pub(super) fn next_announcement(&mut self) -> Option<FileId> {
+        if self.errands.len() + self.config.params.k > ERRANDS_MAX {
+            return None;
+        }
+        while let Some(file) = self.due_announcements.pop_front() {
+            if self.provided.contains_key(&file) {
+                return Some(file);
+            }
+        }
+        None
+    }
+
+    /// The lookup of an announcement has ended: to the k closest.
+    pub(super) fn deliver_announcement(&mut self, now: Instant, lookup: &Lookup) {
+        let file = FileId(lookup.target);
+        let k = self.config.params.k;
+        let Some(provided) = self.provided.get_mut(&file) else {
+            return;
+        };
+        let closest = lookup.closest_answered();
+        provided.open = closest.len().min(k);
+        provided.holders.clear();
+        if provided.open == 0 {
+            self.announced(now, file);
+        }
+        for candidate in closest.iter().take(k) {
+            let grant = Some(Grant::new(candidate.token, now));
+            let errand = Errand {
+                file,
+                contact: candidate.contact,
+                grant,
+                deed: Deed::Announce,
+            };
+            self.add_errand(errand);
+        }
+    }
+
+    /// All errands of an announcement have ended.
+    fn announced(&mut self, now: Instant, file: FileId) {
+        let Some(provided) = self.provided.get_mut(&file) else {
+            return;
+        };
+        let stored = provided.holders.len() as u32;
+        let period = if stored > 0 {
+            self.config.params.announce_period
+        } else {
+            ANNOUNCE_RETRY
+        };
+        provided.announce_at = now + jittered(period, &mut self.rng);
+        self.tell(Event::Announced { file, stored });
+    }
+
+    /// A node that the table has just taken in: whoever is near to a file that we provide is told.
+    pub(super) fn extend_announcements(&mut self, contact: Contact) {
+        let k = self.config.params.k;
+        let announced = self
+            .provided
+            .iter()
+            .filter(|(_, provided)| !provided.holders.is_empty());
+        let files: Vec<FileId> = announced
+            .map(|(&file, _)| file)
+            .filter(|file| self.table.closest(file.0, k, None).contains(&contact))
+            .collect();
+        for file in files {
+            self.add_errand(Errand {
+                file,
+                contact,
+                grant: None,
+                deed: Deed::Extend,
+            });
+        }
+    }
+
+    /// Takes on an errand; beyond [`ERRANDS_MAX`] it is dropped, for the next round to make good.
+    pub(super) fn add_errand(&mut self, errand: Errand) {
+        if self.errands.len() < ERRANDS_MAX {
+            self.errands.push_back(errand);
+        } else {
+            self.counters.dropped += 1;
+        }
+    }
+
+    pub(super) fn run_errands(&mut self, now: Instant) {
+        let is_errand = |task: &Task| matches!(task, Task::Prepare(_) | Task::Deliver(_));
+        let mut active = self.rpcs.count(is_errand);
+        for _ in 0..self.errands.len() {
+            if active >= ERRANDS_ACTIVE_MAX {
+                return;
+            }
+            let Some(errand) = self.errands.pop_front() else {
+                return;
+            };
+            let contact = errand.contact;
+            let Some((request, task)) = self.request_for(now, errand.clone()) else {
+                self.errand_done(now, errand, false);
+                continue;
+            };
+            match self.try_ask(now, contact, (request, task, Effort::Usual)) {
+                Permit::Now => active += 1,
+                Permit::Later => self.errands.push_back(errand),
+                Permit::Never => self.errand_done(now, errand, false),
+            }
+        }
+    }
+
+    /// The next request of an errand: for the token, or with it. `None` when it has lost its purpose.
+    fn request_for(&self, now: Instant, errand: Errand) -> Option<(Request, Task)> {
+        let file = errand.file;
+        let is_fresh = |grant: &Grant| now.since(grant.received_at) < SECRET_PERIOD;
+        let Some(grant) = errand.grant.filter(is_fresh) else {
+            return Some((Request::FindNode(file.0), Task::Prepare(errand)));
+        };
+        let (token, port) = (grant.token, self.config.port);
+        let life = self.config.params.record_ttl.as_secs() as u32;
+        let request = match &errand.deed {
+            Deed::Announce | Deed::Extend => Request::Store {
+                file,
+                token,
+                port,
+                ttl: life,
+            },
+            Deed::Withdraw => Request::Store {
+                file,
+                token,
+                port,
+                ttl: 0,
+            },
+            Deed::HandOver => {
+                let providers = self.providers_to_hand_on(now, file, errand.contact);
+                (!providers.is_empty()).then_some(Request::Replicate {
+                    file,
+                    token,
+                    providers,
+                })?
+            }
+            Deed::Cache(providers) => Request::Replicate {
+                file,
+                token,
+                providers: providers.clone(),
+            },
+        };
+        Some((request, Task::Deliver(errand)))
+    }
+
+    /// The token for an errand has come.
+    pub(super) fn errand_prepared(&mut self, now: Instant, mut errand: Errand, token: Token) {
+        errand.grant = Some(Grant::new(token, now));
+        self.errands.push_front(errand);
+    }
+
+    /// An errand has ended, well or not.
+    pub(super) fn errand_done(&mut self, now: Instant, errand: Errand, is_stored: bool) {
+        let is_announcement = errand.deed == Deed::Announce;
+        if !is_announcement && errand.deed != Deed::Extend {
+            return;
+        }
+        let Some(provided) = self.provided.get_mut(&errand.file) else {
+            // Withdrawn meanwhile: what was stored must go again.
+            if is_stored {
+                self.add_errand(Errand {
+                    deed: Deed::Withdraw,
+                    ..errand
+                });
+            }
+            return;
+        };
+        if let (true, Some(grant)) = (is_stored, errand.grant) {
+            provided
+                .holders
+                .retain(|holder| holder.contact != errand.contact);
+            provided.holders.truncate(2 * self.config.params.k);
+            provided.holders.push(Holder {
+                contact: errand.contact,
+                grant,
+            });
+        }
+        if is_announcement && provided.open > 0 {
+            provided.open -= 1;
+            if provided.open == 0 {
+                self.announced(now, errand.file);
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The server: answers requests.
+//!
+//! A request is judged when it comes (budget, proof, token) and its reply is written when it is sent, so that
+//! what waits to be sent is small. A sender has *proved* its address when the request carries a cookie of
+//! ours, a token of ours, or when a reply from that very address has answered us lately. To one that has
+//! not, the reply and a ping back together are no longer than the request: contacts are left out.
+//!
+//! Invariant: answering changes nothing but a record that a token grants (rules 3 and 7).
+
+use super::rpc::{Effort, PING_BACK_SIZE};
+use super::{Kad, Outgoing};
+use crate::id::{FileId, Id};
+use crate::limits::DATAGRAM_SIZE_MAX;
+use crate::time::Instant;
+use crate::wire::address::ADDRESS_SIZE;
+use crate::wire::datagram::CONTACT_SIZE;
+use crate::wire::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Seen, Status};
+use arrayvec::ArrayVec;
+use std::net::SocketAddr;
+
+/// What a request is answered with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer {
+    Ping,
+    Contacts(Id),
+    Providers(FileId),
+    Stored(Status),
+    Replicated(Status),
+    Busy,
+}
+
+/// A reply that waits to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reply {
+    asker: Contact,
+    rpc_id: RpcId,
+    answer: Answer,
+    /// Bytes that it may have at most.
+    pub(super) allowance: usize,
+    /// The asker may come into the table, if the allowance leaves room for a ping (rule 3).
+    is_candidate: bool,
+}
+
+impl Kad {
+    pub(super) fn handle_request(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        size: usize,
+        datagram: &Datagram,
+    ) {
+        let asker = Contact {
+            id: datagram.sender,
+            address: from,
+        };
+        let has_proved = self.has_proved(now, from, &datagram.body);
+        let budget = if has_proved {
+            &mut self.proved_sources
+        } else {
+            &mut self.sources
+        };
+        let is_welcome = budget.allow(now, from);
+        self.counters.requests += 1;
+        if !is_welcome {
+            self.counters.over_budget += 1;
+        }
+        if !is_welcome && !has_proved {
+            return;
+        }
+        self.table.heard(now, asker);
+        let answer = match is_welcome {
+            true => self.carry_out(now, from, &datagram.body),
+            false => Answer::Busy,
+        };
+        let is_candidate = !datagram.read_only;
+        if has_proved && is_candidate {
+            self.consider(now, asker, Effort::Usual);
+        }
+        self.send(Outgoing::Reply(Reply {
+            asker,
+            rpc_id: datagram.rpc_id,
+            answer,
+            allowance: if has_proved { DATAGRAM_SIZE_MAX } else { size },
+            is_candidate: is_candidate && !has_proved,
+        }));
+    }
+
+    /// Whether what is sent to `from` arrives at who sent this request.
+    fn has_proved(&self, now: Instant, from: SocketAddr, body: &Body) -> bool {
+        let by_request = match *body {
+            Body::Ping { cookie, .. }
+            | Body::FindNode { cookie, .. }
+            | Body::FindValue { cookie, .. } => {
+                cookie != Cookie::NONE && self.secrets.proves(cookie, from)
+            }
+            Body::Store { file, token, .. } | Body::Replicate { file, token, .. } => {
+                self.secrets.grants(token, from.ip(), file.0)
+            }
+            _ => false,
+        };
+        by_request || self.addresses.has_answered(now, from)
+    }
+
+    fn carry_out(&mut self, now: Instant, from: SocketAddr, body: &Body) -> Answer {
+        match body {
+            Body::FindNode { target, .. } => Answer::Contacts(*target),
+            Body::FindValue { file, .. } => Answer::Providers(*file),
+            Body::Store {
+                file,
+                token,
+                port,
+                ttl,
+                ..
+            } => {
+                if !self.secrets.grants(*token, from.ip(), file.0) {
+                    self.counters.bad_tokens += 1;
+                    return Answer::Stored(Status::BadToken);
+                }
+                let location = SocketAddr::new(from.ip(), *port);
+                Answer::Stored(self.keep(now, *file, location, *ttl))
+            }
+            Body::Replicate {
+                file,
+                token,
+                providers,
+                ..
+            } => {
+                if !self.secrets.grants(*token, from.ip(), file.0) {
+                    self.counters.bad_tokens += 1;
+                    return Answer::Replicated(Status::BadToken);
+                }
+                Answer::Replicated(self.take_hearsay(now, *file, providers))
+            }
+            _ => Answer::Ping,
+        }
+    }
+
+    /// The body of a reply; `None` when not even an empty one is allowed.
+    pub(super) fn reply(
+        &mut self,
+        now: Instant,
+        reply: &Reply,
+    ) -> Option<(SocketAddr, Body, RpcId)> {
+        let to = reply.asker.address;
+        let seen = Seen {
+            address: to,
+            cookie: self.secrets.cookie(to),
+        };
+        let mut body = match reply.answer {
+            Answer::Ping => Body::PingReply { seen },
+            Answer::Contacts(target) => Body::FindNodeReply {
+                seen,
+                token: self.secrets.token(to.ip(), target),
+                contacts: ArrayVec::new(),
+            },
+            Answer::Providers(file) => Body::FindValueReply {
+                seen,
+                token: self.secrets.token(to.ip(), file.0),
+                provides: self.provided.contains_key(&file),
+                providers: ArrayVec::new(),
+                contacts: ArrayVec::new(),
+            },
+            Answer::Stored(status) => Body::StoreReply { seen, status },
+            Answer::Replicated(status) => Body::ReplicateReply { seen, status },
+            Answer::Busy => Body::Error {
+                seen,
+                code: ErrorCode::Busy,
+            },
+        };
+        let Some(room) = reply.allowance.checked_sub(body.size()) else {
+            self.counters.too_short += 1;
+            return None;
+        };
+        self.fill(now, reply, &mut body, room);
+        Some((to, body, reply.rpc_id))
+    }
+
+    /// Puts as many providers and then contacts into a reply as fit into `room` bytes; k contacts, and
+    /// the asker is never one (rule 9).
+    fn fill(&mut self, now: Instant, reply: &Reply, body: &mut Body, room: usize) {
+        let k = self.config.params.k;
+        let asker = reply.asker;
+        match (reply.answer, body) {
+            (Answer::Contacts(target), Body::FindNodeReply { contacts, .. }) => {
+                let count = k.min(room / CONTACT_SIZE);
+                *contacts = self.table.closest(target, count, Some(asker.id));
+            }
+            (
+                Answer::Providers(file),
+                Body::FindValueReply {
+                    providers,
+                    contacts,
+                    ..
+                },
+            ) => {
+                let sample = self.records.sample(now, file, &mut self.rng);
+                let others = sample.iter().map(|record| record.location);
+                providers.extend(others.take(room / ADDRESS_SIZE));
+                let room = room - providers.len() * ADDRESS_SIZE;
+                let count = k.min(room / CONTACT_SIZE);
+                *contacts = self.table.closest(file.0, count, Some(asker.id));
+            }
+            _ => {}
+        }
+    }
+
+    /// A reply of `size` bytes was sent: if its allowance leaves room, the asker is pinged, and what it
+    /// answers puts it into the table (rule 3).
+    pub(super) fn admit_asker(&mut self, now: Instant, reply: &Reply, size: usize) {
+        if reply.is_candidate && size + PING_BACK_SIZE <= reply.allowance {
+            self.consider(now, reply.asker, Effort::Once);
+            self.ping_candidates(now);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The client: sends requests, takes replies, and notices silence.
+//!
+//! What a reply teaches about its sender (it lives, at this address, and gave a cookie) is taken in here,
+//! for all requests alike; what it brings is passed on by the request's [`Task`].
+//!
+//! Invariant: nothing is learnt from a reply that does not answer a request of ours (rule 3).
+
+use super::addresses::Permit;
+use super::rpc::{Effort, Match, Overdue, Pending, Request, Task};
+use super::table::Admission;
+use super::{Kad, Outgoing};
+use crate::time::Instant;
+use crate::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Status};
+use std::net::SocketAddr;
+
+impl Kad {
+    /// Sends a request; whoever calls has the permit of `addresses` and room in `rpcs`.
+    pub(super) fn ask(&mut self, pending: Pending) {
+        let id = self.rpcs.add(pending, &mut self.rng);
+        self.send(Outgoing::Request {
+            id,
+            is_repeat: false,
+        });
+    }
+
+    /// Asks a contact, if that may be now.
+    pub(super) fn try_ask(
+        &mut self,
+        now: Instant,
+        contact: Contact,
+        what: (Request, Task, Effort),
+    ) -> Permit {
+        if !self.rpcs.has_room(1) {
+            return Permit::Later;
+        }
+        let permit = self.addresses.permit(now, contact.address);
+        if permit == Permit::Now {
+            self.ask(Pending::new(now, (contact.address, Some(contact.id)), what));
+        }
+        permit
+    }
+
+    /// The datagram of a request that still waits.
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        id: RpcId,
+        is_repeat: bool,
+    ) -> Option<(SocketAddr, Body, RpcId)> {
+        let pending = self.rpcs.pending(id)?;
+        let cookie = match is_repeat {
+            // The cookie may be the reason for the silence.
+            true => Cookie::NONE,
+            false => self.addresses.cookie(now, pending.to),
+        };
+        pending.was_padded = cookie == Cookie::NONE;
+        Some((
+            pending.to,
+            pending.request.body(cookie, pending.was_padded),
+            id,
+        ))
+    }
+
+    pub(super) fn handle_reply(&mut self, now: Instant, from: SocketAddr, datagram: Datagram) {
+        let Some(seen) = datagram.body.seen() else {
+            return;
+        };
+        let contact = Contact {
+            id: datagram.sender,
+            address: from,
+        };
+        let pending = match self.rpcs.take(datagram.rpc_id, from, datagram.body.kind()) {
+            Match::Unexpected => {
+                self.counters.unexpected += 1;
+                return;
+            }
+            Match::Late => None,
+            Match::Answer(pending) => Some(pending),
+        };
+        self.addresses.answered(now, from, seen.cookie);
+        self.votes.count(from, seen.address);
+        let expected = pending.as_ref().and_then(Pending::contact);
+        let is_another = expected.is_some_and(|expected| expected.id != contact.id);
+        if let Some(expected) = expected.filter(|_| is_another) {
+            self.table.failed(now, expected);
+        }
+        if !datagram.read_only {
+            self.admit(now, contact);
+        }
+        let Some(pending) = pending else {
+            self.counters.late_replies += 1;
+            return;
+        };
+        self.counters.replies += 1;
+        if is_another || matches!(datagram.body, Body::Error { .. }) {
+            self.fail(now, pending);
+        } else {
+            self.complete(now, pending, contact, datagram.body);
+        }
+    }
+
+    /// Requests that have become slow, or are given up.
+    pub(super) fn handle_overdue(&mut self, now: Instant) {
+        while let Some(overdue) = self.rpcs.overdue(now) {
+            match overdue {
+                Overdue::Slow(id) => self.slow(id),
+                Overdue::Silent(pending) => {
+                    self.counters.timeouts += 1;
+                    self.addresses.silent(now, pending.to);
+                    if let Some(contact) = pending.contact() {
+                        self.table.failed(now, contact);
+                    }
+                    self.fail(now, pending);
+                }
+            }
+        }
+    }
+
+    fn slow(&mut self, id: RpcId) {
+        let Some(pending) = self.rpcs.pending(id) else {
+            return;
+        };
+        if let (Task::Lookup(lookup), Some(contact)) = (&pending.task, pending.contact()) {
+            if let Some(lookup) = self.lookups.get_mut(lookup) {
+                lookup.slow(contact);
+            }
+        }
+        if pending.is_repeated() {
+            self.send(Outgoing::Request {
+                id,
+                is_repeat: true,
+            });
+        }
+    }
+
+    /// A node has answered us: the table may take it in (rule 3), and with it come duties.
+    fn admit(&mut self, now: Instant, contact: Contact) {
+        let was_cut_off = self.table.is_cut_off();
+        match self.table.answered(now, contact) {
+            Admission::Added => self.hand_over(contact),
+            Admission::Refused => self.consider_moved(now, contact),
+            Admission::Known | Admission::Cached => {}
+        }
+        if was_cut_off && !self.table.is_cut_off() {
+            self.join();
+        }
+    }
+
+    /// The request was answered in its own kind.
+    fn complete(&mut self, now: Instant, pending: Pending, contact: Contact, body: Body) {
+        match (pending.task, body) {
+            (Task::Bootstrap, _) => self.bootstrapped(contact),
+            (Task::Lookup(lookup), body) => self.lookup_answered(lookup, contact, &body),
+            (Task::Prepare(errand), Body::FindNodeReply { token, .. }) => {
+                self.errand_prepared(now, errand, token);
+            }
+            (Task::Deliver(errand), Body::StoreReply { status, .. })
+            | (Task::Deliver(errand), Body::ReplicateReply { status, .. }) => {
+                self.errand_done(now, errand, status == Status::Stored);
+            }
+            (Task::Confirm(file, ttl), Body::FindValueReply { provides: true, .. }) => {
+                self.provider_confirmed(now, file, contact.address, ttl);
+            }
+            _ => {}
+        }
+    }
+
+    /// The request will not be answered, not in its own kind, or not by whom it was meant for.
+    fn fail(&mut self, now: Instant, pending: Pending) {
+        let contact = pending.contact();
+        match pending.task {
+            Task::Lookup(lookup) => {
+                if let (Some(lookup), Some(contact)) = (self.lookups.get_mut(&lookup), contact) {
+                    lookup.failed(contact);
+                }
+            }
+            Task::Bootstrap => self.bootstrap_silent(now, pending.to),
+            Task::Prepare(errand) | Task::Deliver(errand) => self.errand_done(now, errand, false),
+            Task::Liveness | Task::Confirm(..) => {}
+        }
+    }
+}

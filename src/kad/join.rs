@@ -1,0 +1,198 @@
+//! Finds the network, and keeps contact with it (rules 6, 11 and 12, and 15's candidates).
+//!
+//! ```text
+//!   bootstrap ─► ping ─► answered ─► (in the table) ─► Join: look up our own id ─► refresh far buckets
+//!                  │ silent: again after 1, 2, 4 … 60 s, give or take
+//!                  └──────◄──────┘
+//! ```
+//!
+//! A *candidate* is somebody who may be a node: it was saved before a restart, or has sent us a request. It
+//! is pinged, and only its answer lets it into the table (rule 3).
+//!
+//! Invariant: a node to join through is forgotten never; while the table knows anybody alive, it rests.
+
+use super::addresses::Permit;
+use super::lookup::Purpose;
+use super::rpc::{Effort, Pending, Request, Task};
+use super::{Event, Kad, jittered};
+use crate::limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, BOOTSTRAPS_MAX};
+use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD};
+use crate::time::Instant;
+use crate::wire::address;
+use crate::wire::datagram::Contact;
+use std::net::SocketAddr;
+
+/// A node to join through.
+pub(super) struct Bootstrap {
+    address: SocketAddr,
+    /// Attempts in a row without an answer.
+    attempts: u32,
+    /// When to ask it; `None` while an answer is awaited, or none is needed.
+    pub(super) ask_at: Option<Instant>,
+}
+
+/// Somebody to be pinged.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate {
+    contact: Contact,
+    effort: Effort,
+}
+
+impl Kad {
+    /// Joins through the node at `address`: asks it, again and again with growing pauses until it
+    /// answers, and once more when all contacts are lost. At most [`BOOTSTRAPS_MAX`] are kept.
+    pub fn bootstrap(&mut self, now: Instant, address: SocketAddr) {
+        let address = address::canonical(address);
+        let is_known = self.bootstraps.iter().any(|b| b.address == address);
+        if !is_known && self.bootstraps.len() < BOOTSTRAPS_MAX && address::is_usable(address) {
+            self.bootstraps.push(Bootstrap {
+                address,
+                attempts: 0,
+                ask_at: Some(now),
+            });
+        }
+        self.advance(now);
+    }
+
+    /// Takes in a contact that was saved before a restart: a candidate, to be pinged.
+    pub fn insert_saved(&mut self, now: Instant, contact: Contact) {
+        let contact = Contact {
+            address: address::canonical(contact.address),
+            ..contact
+        };
+        if address::is_usable(contact.address) {
+            self.consider(now, contact, Effort::Usual);
+        }
+        self.advance(now);
+    }
+
+    pub(super) fn ask_bootstraps(&mut self, now: Instant) {
+        for index in 0..self.bootstraps.len() {
+            let bootstrap = &mut self.bootstraps[index];
+            let is_due = bootstrap.ask_at.is_some_and(|at| at <= now);
+            if is_due && self.rpcs.has_room(1) {
+                bootstrap.ask_at = None;
+                let what = (Request::Ping, Task::Bootstrap, Effort::Usual);
+                let pending = Pending::new(now, (bootstrap.address, None), what);
+                self.ask(pending);
+            }
+        }
+    }
+
+    /// A node to join through has answered: look up our own id, from it too.
+    pub(super) fn bootstrapped(&mut self, contact: Contact) {
+        for bootstrap in &mut self.bootstraps {
+            if bootstrap.address == contact.address {
+                bootstrap.attempts = 0;
+            }
+        }
+        let mut joins = self.lookups.values_mut();
+        match joins.find(|lookup| lookup.purpose == Purpose::Join) {
+            Some(lookup) => lookup.seed(&[contact]),
+            None => self.join(),
+        }
+    }
+
+    pub(super) fn bootstrap_silent(&mut self, now: Instant, address: SocketAddr) {
+        let Some(bootstrap) = self.bootstraps.iter_mut().find(|b| b.address == address) else {
+            return;
+        };
+        let doublings = bootstrap.attempts.min(16);
+        bootstrap.attempts = bootstrap.attempts.saturating_add(1);
+        let pause = (BOOTSTRAP_RETRY_MIN * (1 << doublings)).min(BOOTSTRAP_RETRY_MAX);
+        bootstrap.ask_at = Some(now + jittered(pause, &mut self.rng));
+        let attempts = bootstrap.attempts;
+        self.tell(Event::BootstrapSilent { address, attempts });
+    }
+
+    /// Looks up our own id, unless that is under way (rule 12). It goes before all that wait.
+    pub(super) fn join(&mut self) {
+        let own = self.config.id.0;
+        if !self.is_looking(own, Purpose::Join) {
+            self.waiting_lookups.push_front((own, Purpose::Join));
+        }
+    }
+
+    /// Our own id was looked up: every bucket farther than the closest neighbour is next (rule 12).
+    pub(super) fn joined(&mut self, now: Instant) {
+        self.table.refresh_far(now);
+        let contacts = self.table.len() as u32;
+        self.tell(Event::Joined { contacts });
+    }
+
+    /// Puts somebody on the list of those to be pinged, if the table has use for it.
+    pub(super) fn consider(&mut self, now: Instant, contact: Contact, effort: Effort) {
+        let moved = self
+            .table
+            .member(contact.id)
+            .filter(|m| m.contact.address != contact.address);
+        if moved.is_some_and(|member| member.failures == 0) {
+            self.consider_moved(now, contact);
+        } else if self.table.wants(contact) {
+            self.enqueue(Candidate { contact, effort });
+        }
+    }
+
+    /// Somebody claims the id of a member from another address: the member itself is asked first,
+    /// and keeps its place if it answers (rule 7).
+    pub(super) fn consider_moved(&mut self, now: Instant, claimed: Contact) {
+        let Some(member) = self.table.member(claimed.id) else {
+            return;
+        };
+        if member.contact != claimed && now.since(member.heard_at) >= PROBE_PERIOD {
+            let contact = member.contact;
+            self.enqueue(Candidate {
+                contact,
+                effort: Effort::Usual,
+            });
+        }
+    }
+
+    /// The minute's look at who is silent: stale contacts whose back-off is over are pinged, and
+    /// when nobody is alive we join anew (rule 6).
+    pub(super) fn consider_silent(&mut self, now: Instant) {
+        let due = self
+            .table
+            .members()
+            .filter(|m| m.is_stale() && m.ask_at <= now);
+        let due: Vec<Contact> = due.map(|m| m.contact).take(PINGS_ACTIVE_MAX).collect();
+        for contact in due {
+            self.enqueue(Candidate {
+                contact,
+                effort: Effort::Usual,
+            });
+        }
+        if self.table.is_cut_off() {
+            let resting = self.bootstraps.iter_mut().filter(|b| b.attempts == 0);
+            resting.for_each(|bootstrap| bootstrap.ask_at = Some(now));
+        }
+    }
+
+    pub(super) fn ping_candidates(&mut self, now: Instant) {
+        let mut active = self.rpcs.count(|task| *task == Task::Liveness);
+        for _ in 0..self.candidates.len() {
+            if active >= PINGS_ACTIVE_MAX {
+                return;
+            }
+            let Some(candidate) = self.candidates.pop_front() else {
+                return;
+            };
+            let what = (Request::Ping, Task::Liveness, candidate.effort);
+            match self.try_ask(now, candidate.contact, what) {
+                Permit::Now => active += 1,
+                Permit::Later => self.candidates.push_back(candidate),
+                Permit::Never => {}
+            }
+        }
+    }
+
+    fn enqueue(&mut self, candidate: Candidate) {
+        let is_queued = self
+            .candidates
+            .iter()
+            .any(|other| other.contact == candidate.contact);
+        if !is_queued && self.candidates.len() < CANDIDATE_CONTACTS_MAX {
+            self.candidates.push_back(candidate);
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! One iterative lookup: whom to ask next, and when it is over (paper, 2.3; rules 8, 9 and 17).
+//!
+//! ```text
+//!   every candidate:
+//!                  ask_next            answered
+//!      Unasked ───────────────► Asked ──────────► Answered
+//!         │                       │ slow              ▲
+//!         │ ask_next              ▼        answered   │
+//!         │ (may not be asked)   Slow ────────────────┤
+//!         ▼                       │ failed            │ answered (late, but in time)
+//!       Failed ◄──────────────────┘───────────────────┘
+//!
+//!   the lookup:  hear seeds ─► ask_next … answered / slow / failed … ─► is_over
+//! ```
+//!
+//! *In view* are the k closest candidates that have not failed and are not slow. At most α of them are
+//! asked at once. When α answers in a row named nobody closer, all of those in view that were not asked
+//! yet are asked at once. A node that is slow steps aside: another comes into view for it, until it
+//! answers. The lookup is over when all in view have answered; while fewer than k have, it also waits
+//! for the slow ones, so that it never ends before everyone who exists has answered (rule 17).
+//!
+//! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, what a node
+//! names stays on its path, and no node is asked on two, so that a liar spoils one path only.
+//!
+//! What is not here: datagrams, time-outs, the table. Invariant: each candidate is asked at most once, and
+//! at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.
+
+use super::addresses::Permit;
+use super::table::Contacts;
+use crate::id::{Distance, Id, NodeId};
+use crate::limits::{CANDIDATES_MAX, LOOKUP_ASKED_MAX, LOOKUP_PROVIDERS_MAX};
+use crate::time::Instant;
+use crate::wire::datagram::{Contact, Token};
+use std::net::SocketAddr;
+
+/// What a lookup is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// The nodes closest to an id.
+    FindNode,
+    /// The providers of a file.
+    FindValue,
+    /// The nodes that a provider announces a file to.
+    Announce,
+    /// Fresh contacts for a bucket (rule 11).
+    Refresh,
+    /// Our own neighbours (rule 12).
+    Join,
+}
+
+impl Purpose {
+    /// Whether somebody waits for it.
+    pub fn is_users(self) -> bool {
+        matches!(self, Purpose::FindNode | Purpose::FindValue | Purpose::Join)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Unasked,
+    Asked,
+    Slow,
+    Answered,
+    Failed,
+}
+
+/// A node that a lookup has heard of.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Who and where, as named.
+    pub contact: Contact,
+    /// Hops: 1 for those from our own table, one more than who named it for others.
+    pub hops: u32,
+    /// Leave to store at it, once it has answered.
+    pub token: Token,
+    /// Whether it named a provider, or is one.
+    pub has_value: bool,
+    distance: Distance,
+    state: State,
+}
+
+/// Candidates of one path, closest first.
+#[derive(Default)]
+struct Path {
+    candidates: Vec<Candidate>,
+    /// Answers in a row that named nobody closer than was known.
+    idle_answers: usize,
+}
+
+/// What the answer of a node brought.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The contacts that it named.
+    pub contacts: &'a [Contact],
+    /// Leave to store at it.
+    pub token: Token,
+    /// Whether it named a provider, or is one.
+    pub has_value: bool,
+}
+
+/// One lookup.
+pub struct Lookup {
+    /// What is looked for.
+    pub target: Id,
+    /// Why.
+    pub purpose: Purpose,
+    /// When it was begun.
+    pub started_at: Instant,
+    /// Requests sent.
+    pub asked: u32,
+    /// Replies that came while it ran.
+    pub answered: u32,
+    /// Providers heard of, each once.
+    pub providers: Vec<SocketAddr>,
+    own: NodeId,
+    k: usize,
+    alpha: usize,
+    paths: Vec<Path>,
+}
+
+impl Lookup {
+    /// A lookup of `own` for `target` with the parameters `k` and α over `paths` disjoint paths.
+    pub fn new(
+        now: Instant,
+        own: NodeId,
+        (target, purpose): (Id, Purpose),
+        (k, alpha, paths): (usize, usize, usize),
+    ) -> Lookup {
+        Lookup {
+            target,
+            purpose,
+            started_at: now,
+            asked: 0,
+            answered: 0,
+            providers: Vec::new(),
+            own,
+            k,
+            alpha: alpha.div_ceil(paths),
+            paths: (0..paths).map(|_| Path::default()).collect(),
+        }
+    }
+
+    /// Takes in the contacts to begin with, dealt out to the paths.
+    pub fn seed(&mut self, contacts: &[Contact]) {
+        let count = self.paths.len();
+        for (index, &contact) in contacts.iter().enumerate() {
+            self.hear(index % count, contact, 1);
+        }
+    }
+
+    /// The next contact to be asked, if one can be asked now. `permit` says whether a contact may be;
+    /// one that may *never* has failed.
+    pub fn ask_next(&mut self, mut permit: impl FnMut(Contact) -> Permit) -> Option<Contact> {
+        let (k, alpha) = (self.k, self.alpha);
+        if self.asked >= LOOKUP_ASKED_MAX {
+            return None;
+        }
+        for path in &mut self.paths {
+            let limit = if path.idle_answers >= alpha { k } else { alpha };
+            if path.count(State::Asked) >= limit {
+                continue;
+            }
+            let mut in_view = 0;
+            for candidate in &mut path.candidates {
+                if candidate.state == State::Unasked {
+                    match permit(candidate.contact) {
+                        Permit::Now => {
+                            candidate.state = State::Asked;
+                            self.asked += 1;
+                            return Some(candidate.contact);
+                        }
+                        Permit::Later => {}
+                        Permit::Never => candidate.state = State::Failed,
+                    }
+                }
+                in_view += usize::from(!matches!(candidate.state, State::Failed | State::Slow));
+                if in_view == k {
+                    break;
+                }
+            }
+        }
+        None
+    }
+
+    /// A node that was asked has answered.
+    pub fn answered(&mut self, contact: Contact, answer: Answer<'_>) {
+        let Some((path, index)) = self.position(contact) else {
+            return;
+        };
+        let nearest = self.paths[path]
+            .candidates
+            .first()
+            .map(|candidate| candidate.distance);
+        let candidate = &mut self.paths[path].candidates[index];
+        if !matches!(candidate.state, State::Asked | State::Slow) {
+            return;
+        }
+        candidate.state = State::Answered;
+        candidate.token = answer.token;
+        candidate.has_value = answer.has_value;
+        let hops = candidate.hops + 1;
+        self.answered += 1;
+        for &contact in answer.contacts.iter().take(self.k) {
+            self.hear(path, contact, hops);
+        }
+        let path = &mut self.paths[path];
+        let is_news = path.candidates.first().map(|candidate| candidate.distance) < nearest;
+        path.idle_answers = if is_news { 0 } else { path.idle_answers + 1 };
+    }
+
+    /// A node that was asked takes its time: it steps aside (rule 8).
+    pub fn slow(&mut self, contact: Contact) {
+        if let Some((path, index)) = self.position(contact) {
+            let state = &mut self.paths[path].candidates[index].state;
+            if *state == State::Asked {
+                *state = State::Slow;
+            }
+        }
+    }
+
+    /// A node that was asked will not answer, or is another than was named.
+    pub fn failed(&mut self, contact: Contact) {
+        if let Some((path, index)) = self.position(contact) {
+            self.paths[path].candidates[index].state = State::Failed;
+        }
+    }
+
+    /// Takes note of a provider; whether it is news.
+    pub fn provider(&mut self, location: SocketAddr) -> bool {
+        let is_news =
+            self.providers.len() < LOOKUP_PROVIDERS_MAX && !self.providers.contains(&location);
+        if is_news {
+            self.providers.push(location);
+        }
+        is_news
+    }
+
+    /// Whether all that can be asked has been asked, and answered (rules 8 and 17).
+    pub fn is_over(&self) -> bool {
+        let spent = self.asked >= LOOKUP_ASKED_MAX;
+        self.paths.iter().all(|path| path.is_over(self.k, spent))
+    }
+
+    /// Those who answered, closest first, each id once.
+    pub fn closest_answered(&self) -> Vec<Candidate> {
+        let all = self.paths.iter().flat_map(|path| &path.candidates);
+        let mut answered: Vec<Candidate> = all
+            .filter(|candidate| candidate.state == State::Answered)
+            .copied()
+            .collect();
+        answered.sort_by_key(|candidate| candidate.distance);
+        answered.dedup_by_key(|candidate| candidate.distance);
+        answered
+    }
+
+    /// The result: the k closest that answered.
+    pub fn closest(&self) -> Contacts {
+        self.closest_answered()
+            .iter()
+            .take(self.k)
+            .map(|candidate| candidate.contact)
+            .collect()
+    }
+
+    /// Hops to the farthest of the k closest that answered: how deep the lookup went.
+    pub fn hops(&self) -> u32 {
+        self.closest_answered()
+            .iter()
+            .take(self.k)
+            .map(|c| c.hops)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Takes in a contact that was named on a path. An id is taken at two addresses at most: one liar
+    /// must not hide a node behind a wrong one, nor fill the view with many.
+    fn hear(&mut self, path: usize, contact: Contact, hops: u32) {
+        if contact.id == self.own {
+            return;
+        }
+        let all = self.paths.iter().flat_map(|path| &path.candidates);
+        let mut namesakes = all
+            .filter(|candidate| candidate.contact.id == contact.id)
+            .peekable();
+        let is_settled = |c: &Candidate| c.contact == contact || c.state == State::Answered;
+        if namesakes.peek().is_some() {
+            let (count, settled) =
+                namesakes.fold((0, false), |(n, s), c| (n + 1, s || is_settled(c)));
+            if settled || count >= 2 {
+                return;
+            }
+        }
+        let candidate = Candidate {
+            contact,
+            hops,
+            token: Token::default(),
+            has_value: false,
+            distance: contact.id.0.distance(&self.target),
+            state: State::Unasked,
+        };
+        self.paths[path].insert(candidate);
+    }
+
+    fn position(&self, contact: Contact) -> Option<(usize, usize)> {
+        self.paths
+            .iter()
+            .enumerate()
+            .find_map(|(path_index, path)| {
+                let mut candidates = path.candidates.iter();
+                let index = candidates.position(|candidate| candidate.contact == contact)?;
+                Some((path_index, index))
+            })
+    }
+}
+
+impl Path {
+    fn insert(&mut self, candidate: Candidate) {
+        let index = self
+            .candidates
+            .partition_point(|c| c.distance <= candidate.distance);
+        if index < CANDIDATES_MAX {
+            self.candidates.insert(index, candidate);
+            self.candidates.truncate(CANDIDATES_MAX);
+        }
+    }
+
+    fn count(&self, state: State) -> usize {
+        self.candidates
+            .iter()
+            .filter(|candidate| candidate.state == state)
+            .count()
+    }
+
+    fn is_over(&self, k: usize, spent: bool) -> bool {
+        let in_view = |c: &&Candidate| !matches!(c.state, State::Failed | State::Slow);
+        let mut answered = 0;
+        for candidate in self.candidates.iter().filter(in_view).take(k) {
+            match candidate.state {
+                State::Answered => answered += 1,
+                State::Unasked if spent => {}
+                _ => return false,
+            }
+        }
+        answered >= k || self.count(State::Slow) == 0
+    }
+}

@@ -1,0 +1,465 @@
+//! Kademlia over UDP, without I/O: routing table, lookups, records, join (Maymounkov and Mazières,
+//! long version; the rules by number are listed below).
+//!
+//! Read [`Kad`] first, then `table`, `lookup`, `rpc`. The other modules are parts of `Kad`, each with one
+//! concern: `ask` sends requests and takes replies, `answer` is the server, `search` runs lookups, `join` finds
+//! the network, `announce` and `replicate` move records.
+//!
+//! ```text
+//!   handle_datagram ─► reply?   ask ──► table, lookup, errand … ┐
+//!                   └► request? answer ─► records, candidates   ├─► advance ─► outbox ─► poll_datagram
+//!   handle_timeout ──► slow, silent, upkeep                     │
+//!   commands ────────► lookups, announcements                   ┘           └► poll_event
+//! ```
+//!
+//! | rule | where |
+//! |---|---|
+//! | 1, 2 metric and parameters | `id`, [`Params`] |
+//! | 3 – 7 contacts | `table`, `bucket`; candidates in `join` |
+//! | 8, 9, 17 lookups, closest k | `lookup`, `table` |
+//! | 10, 13, 14 records | `replicate`, `announce`, `records` |
+//! | 11, 12 refresh, join | `join` |
+//! | 15 persistence | [`Kad::contacts`] and [`Kad::insert_saved`]; the driver writes |
+//! | 16 bounds | `limits`, `addresses`, `budget`, `records` |
+//!
+//! **What this is not**: it knows no sockets, no streams and no files, and does not say when a transfer may
+//! begin. Invariants: nothing a datagram says is believed but by rule; to an address that has not
+//! proved itself a reply is never longer than its request (asserted in [`Kad::poll_datagram`], the one place that
+//! sends); every table is bounded by `limits`.
+
+pub mod addresses;
+mod announce;
+mod answer;
+mod ask;
+pub mod bucket;
+pub mod budget;
+mod join;
+pub mod lookup;
+pub mod records;
+mod replicate;
+pub mod rpc;
+mod search;
+pub mod subnet;
+pub mod table;
+#[cfg(test)]
+mod tests;
+pub mod token;
+mod vote;
+
+pub use lookup::Purpose;
+
+use crate::id::{FileId, Id, NodeId};
+use crate::limits::{self, DATAGRAM_SIZE_MAX, EVENTS_MAX, OUTBOX_MAX, SOURCES_MAX};
+use crate::rng::Rng;
+use crate::time::{Instant, earliest};
+use crate::wire::Network;
+use crate::wire::address;
+use crate::wire::datagram::{Contact, Datagram, RpcId};
+use addresses::Addresses;
+use announce::{Errand, Provided};
+use answer::Reply;
+use budget::Sources;
+use join::{Bootstrap, Candidate};
+use lookup::Lookup;
+use records::Records;
+use replicate::Unconfirmed;
+use rpc::Rpcs;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+use table::{Contacts, Table};
+use token::Secrets;
+use vote::Votes;
+
+/// Kademlia's parameters (rule 2). The defaults are those of `limits`; tests take small id spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// Contacts of a bucket, nodes that hold a record: 1 – 20.
+    pub k: usize,
+    /// Requests of a lookup in flight, at least 1.
+    pub alpha: usize,
+    /// Disjoint paths of a lookup, at least 1.
+    pub paths: usize,
+    /// Contacts that wait for a place in each bucket.
+    pub cache: usize,
+    /// Leading bits of ids that are used, 1 – 160; the rest is zero.
+    pub id_bits: usize,
+    /// A bucket without a lookup for so long is refreshed (rule 11).
+    pub refresh_period: Duration,
+    /// Holders hand their records on so often (rule 13).
+    pub replicate_period: Duration,
+    /// Providers announce their files so often (rule 13).
+    pub announce_period: Duration,
+    /// Life of a record (rule 14).
+    pub record_ttl: Duration,
+    /// Messages of a source that has not proved its address (rule 16).
+    pub unproved_source: limits::Allowance,
+    /// Messages of a source that has.
+    pub proved_source: limits::Allowance,
+}
+
+impl Default for Params {
+    fn default() -> Params {
+        Params {
+            k: limits::K,
+            alpha: limits::ALPHA,
+            paths: limits::PATHS,
+            cache: limits::CACHE,
+            id_bits: crate::id::ID_BITS,
+            refresh_period: limits::REFRESH_PERIOD,
+            replicate_period: limits::REPLICATE_PERIOD,
+            announce_period: limits::ANNOUNCE_PERIOD,
+            record_ttl: limits::RECORD_TTL,
+            unproved_source: limits::UNPROVED_SOURCE,
+            proved_source: limits::PROVED_SOURCE,
+        }
+    }
+}
+
+/// How a [`Kad`] is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our node id.
+    pub id: NodeId,
+    /// Our network.
+    pub network: Network,
+    /// Our port, UDP and TCP alike; not 0 if anything is provided.
+    pub port: u16,
+    /// We ask, but must not be put into tables.
+    pub read_only: bool,
+    /// The parameters.
+    pub params: Params,
+}
+
+/// What the owner is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The lookup of our own id has ended: we are in the network.
+    Joined {
+        /// Contacts in the table.
+        contacts: u32,
+    },
+    /// A node to join through did not answer; it will be asked again.
+    BootstrapSilent {
+        /// Where it should be.
+        address: SocketAddr,
+        /// How often it was asked in vain.
+        attempts: u32,
+    },
+    /// A lookup has heard of a provider, once for each location; never of ourselves.
+    Provider {
+        /// Which file.
+        file: FileId,
+        /// Where it is said to be served.
+        location: SocketAddr,
+    },
+    /// A lookup has ended.
+    LookupDone {
+        /// What was looked for.
+        target: Id,
+        /// Why.
+        purpose: Purpose,
+        /// Hops to the farthest of the k closest.
+        hops: u32,
+        /// Requests sent.
+        asked: u32,
+        /// Nodes that answered.
+        answered: u32,
+        /// Providers heard of.
+        providers: u32,
+        /// From its first request to its end.
+        took: Duration,
+    },
+    /// An announcement has ended.
+    Announced {
+        /// Which file.
+        file: FileId,
+        /// How many nodes hold the record.
+        stored: u32,
+    },
+}
+
+/// What has happened, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams that were none: damaged, foreign, or of another network.
+    pub damaged: u64,
+    /// Datagrams that claim our own id.
+    pub from_self: u64,
+    /// Requests that were well-formed.
+    pub requests: u64,
+    /// Requests that were dropped because their source is over its budget.
+    pub over_budget: u64,
+    /// Requests too short to be answered before their source has proved its address.
+    pub too_short: u64,
+    /// Stores and replications without a good token.
+    pub bad_tokens: u64,
+    /// Replies that answered a request.
+    pub replies: u64,
+    /// Replies that came after their request was given up.
+    pub late_replies: u64,
+    /// Replies that nobody asked for.
+    pub unexpected: u64,
+    /// Requests that were given up.
+    pub timeouts: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Bytes of datagrams sent.
+    pub sent_bytes: u64,
+    /// Datagrams or events that were dropped because nobody drained them.
+    pub dropped: u64,
+}
+
+/// What waits to be sent.
+#[derive(Clone, Copy, Debug)]
+enum Outgoing {
+    Request { id: RpcId, is_repeat: bool },
+    Reply(Reply),
+}
+
+/// A Kademlia node. Facts go in through `handle_*`, work comes out through `poll_*`: after each input
+/// drain [`Kad::poll_datagram`] and [`Kad::poll_event`], then sleep until [`Kad::poll_timeout`].
+pub struct Kad {
+    config: Config,
+    rng: Rng,
+    table: Table,
+    addresses: Addresses,
+    sources: Sources,
+    proved_sources: Sources,
+    secrets: Secrets,
+    rpcs: Rpcs,
+    lookups: BTreeMap<u64, Lookup>,
+    next_lookup: u64,
+    found: (Id, Contacts),
+    waiting_lookups: VecDeque<(Id, Purpose)>,
+    bootstraps: Vec<Bootstrap>,
+    candidates: VecDeque<Candidate>,
+    provided: BTreeMap<FileId, Provided>,
+    due_announcements: VecDeque<FileId>,
+    errands: VecDeque<Errand>,
+    records: Records,
+    unconfirmed: VecDeque<Unconfirmed>,
+    votes: Votes,
+    upkeep_at: Instant,
+    outbox: VecDeque<Outgoing>,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
+
+impl Kad {
+    /// A node that knows nobody.
+    pub fn new(config: Config, mut rng: Rng, now: Instant) -> Kad {
+        let params = config.params;
+        assert!((1..=limits::K).contains(&params.k) && params.alpha > 0 && params.paths > 0);
+        assert!((1..=crate::id::ID_BITS).contains(&params.id_bits));
+        let refresh_at = now + jittered(params.refresh_period, &mut rng);
+        Kad {
+            table: Table::new(config.id, &params, refresh_at),
+            addresses: Addresses::default(),
+            sources: Sources::new(params.unproved_source, SOURCES_MAX),
+            proved_sources: Sources::new(params.proved_source, SOURCES_MAX),
+            secrets: Secrets::new(now, limits::SECRET_PERIOD, &mut rng),
+            rpcs: Rpcs::default(),
+            lookups: BTreeMap::new(),
+            next_lookup: 0,
+            found: (Id::default(), Contacts::new()),
+            waiting_lookups: VecDeque::new(),
+            bootstraps: Vec::new(),
+            candidates: VecDeque::new(),
+            provided: BTreeMap::new(),
+            due_announcements: VecDeque::new(),
+            errands: VecDeque::new(),
+            records: Records::default(),
+            unconfirmed: VecDeque::new(),
+            votes: Votes::default(),
+            upkeep_at: now + jittered(limits::UPKEEP_PERIOD, &mut rng),
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            config,
+            rng,
+        }
+    }
+
+    /// A datagram came from `from`.
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.secrets.rotate(now, &mut self.rng);
+        let from = address::canonical(from);
+        let Ok(datagram) = Datagram::parse(bytes, self.config.network) else {
+            self.counters.damaged += 1;
+            return;
+        };
+        if datagram.sender == self.config.id || !address::is_usable(from) {
+            self.counters.from_self += 1;
+        } else if datagram.body.is_reply() {
+            self.handle_reply(now, from, datagram);
+        } else {
+            self.handle_request(now, from, bytes.len(), &datagram);
+        }
+        self.advance(now);
+    }
+
+    /// The time that [`Kad::poll_timeout`] named has come; earlier or later does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.secrets.rotate(now, &mut self.rng);
+        self.handle_overdue(now);
+        if now >= self.upkeep_at {
+            self.upkeep_at = now + jittered(limits::UPKEEP_PERIOD, &mut self.rng);
+            self.keep_up(now);
+        }
+        self.advance(now);
+    }
+
+    /// Writes the next datagram to be sent into `buffer` (at least `DATAGRAM_SIZE_MAX` bytes): where it
+    /// goes, and its size. **The one place that sends**, and therefore where the two rules on sizes
+    /// are asserted.
+    pub fn poll_datagram(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+    ) -> Option<(SocketAddr, usize)> {
+        while let Some(outgoing) = self.outbox.pop_front() {
+            let written = match outgoing {
+                Outgoing::Request { id, is_repeat } => self.request(now, id, is_repeat),
+                Outgoing::Reply(reply) => self.reply(now, &reply),
+            };
+            let Some((to, body, rpc_id)) = written else {
+                continue;
+            };
+            let (sender, read_only) = (self.config.id, self.config.read_only);
+            let size = Datagram {
+                read_only,
+                rpc_id,
+                sender,
+                body,
+            }
+            .emit(self.config.network, buffer);
+            assert!(
+                size <= DATAGRAM_SIZE_MAX,
+                "no datagram is larger than every path takes"
+            );
+            if let Outgoing::Reply(reply) = outgoing {
+                assert!(
+                    size <= reply.allowance,
+                    "no amplification to who has proved nothing"
+                );
+                self.admit_asker(now, &reply, size);
+            }
+            self.counters.sent += 1;
+            self.counters.sent_bytes += size as u64;
+            return Some((to, size));
+        }
+        None
+    }
+
+    /// The next thing that the owner should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Kad::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let bootstrap = self.bootstraps.iter().filter_map(|b| b.ask_at).min();
+        let lookup = self
+            .lookups
+            .values()
+            .map(|l| l.started_at + limits::LOOKUP_TIMEOUT)
+            .min();
+        let deadlines = [
+            self.rpcs.next_deadline(),
+            bootstrap,
+            lookup,
+            self.addresses.waiting_until(),
+        ];
+        deadlines.into_iter().fold(Some(self.upkeep_at), earliest)
+    }
+
+    /// Our node id.
+    pub fn id(&self) -> NodeId {
+        self.config.id
+    }
+
+    /// The contacts that are alive as far as we know, to be saved across restarts (rule 15).
+    pub fn contacts(&self) -> impl Iterator<Item = Contact> {
+        self.table
+            .members()
+            .filter(|member| !member.is_stale())
+            .map(|member| member.contact)
+    }
+
+    /// How many contacts are alive as far as we know.
+    pub fn contact_count(&self) -> usize {
+        self.contacts().count()
+    }
+
+    /// What has happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What the lookup for `target` has found, if no other has ended since: the k closest nodes that
+    /// answered, closest first.
+    pub fn found(&self, target: Id) -> Option<&[Contact]> {
+        (self.found.0 == target).then_some(&self.found.1)
+    }
+
+    /// Our own address, by the vote of those who answered us.
+    pub fn seen_address(&self) -> Option<SocketAddr> {
+        self.votes.winner()
+    }
+
+    /// The routing table, to look at.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The records kept for others, to look at.
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Does whatever can be done now: the end of every input.
+    fn advance(&mut self, now: Instant) {
+        self.addresses.forget_waiting();
+        self.ask_bootstraps(now);
+        self.run_lookups(now);
+        self.run_errands(now);
+        self.ping_candidates(now);
+        self.confirm_providers(now);
+    }
+
+    /// The works of every minute.
+    fn keep_up(&mut self, now: Instant) {
+        self.addresses.sweep(now);
+        self.sources.sweep(now);
+        self.proved_sources.sweep(now);
+        self.records.sweep(now);
+        self.forget_unconfirmed(now);
+        self.consider_silent(now);
+        self.collect_announcements(now);
+        self.replicate(now);
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        if self.outbox.len() < OUTBOX_MAX {
+            self.outbox.push_back(outgoing);
+        } else {
+            self.counters.dropped += 1;
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if self.events.len() < EVENTS_MAX {
+            self.events.push_back(event);
+        } else {
+            self.counters.dropped += 1;
+        }
+    }
+}
+
+/// A period, give or take an eighth, so that nodes that started together do not stay together (rule 11).
+fn jittered(period: Duration, rng: &mut Rng) -> Duration {
+    let eighth = period / 8;
+    let micros = u64::try_from(eighth.as_micros()).unwrap_or(u64::MAX / 4);
+    period - eighth + Duration::from_micros(rng.below(micros * 2 + 1))
+}

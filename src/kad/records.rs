@@ -1,0 +1,341 @@
+//! Records: which providers serve which file, as far as this node keeps them for others (rules 13 – 16).
+//!
+//! A record is a location and an expiry, counted from its arrival by our own clock. It got here because
+//! the provider itself said so from its own address, or because we asked it. Nobody's word
+//! removes it but the provider's own; else it expires.
+//!
+//! What is not here: tokens, probes and traffic. The caps are a *refusal*, never a displacement: a heavy
+//! source finds the door closed, an honest one keeps its place.
+//!
+//! Invariant: what is returned has not expired, and no table here outgrows its limit.
+
+use super::subnet::{self, Subnet};
+use crate::id::FileId;
+use crate::limits::{KEYS_MAX, PROVIDERS_PER_KEY_MAX, PROVIDERS_PER_REPLY_MAX, RECORDS_MAX};
+use crate::limits::{RECORDS_PER_IP_MAX, RECORDS_PER_SUBNET_MAX};
+use crate::rng::Rng;
+use crate::time::Instant;
+use arrayvec::ArrayVec;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// One provider of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it serves.
+    pub location: SocketAddr,
+    /// When it is to be forgotten.
+    pub expires_at: Instant,
+}
+
+struct Key {
+    records: Vec<Record>,
+    replicate_at: Instant,
+}
+
+/// All records of this node.
+#[derive(Default)]
+pub struct Records {
+    keys: BTreeMap<FileId, Key>,
+    count: usize,
+    per_ip: BTreeMap<IpAddr, usize>,
+    per_subnet: BTreeMap<Subnet, usize>,
+}
+
+/// The table of records, or this source's share of it, is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl Records {
+    /// Keeps that `location` provides `file` until `expires_at`; a record that is there already gets
+    /// the new expiry. The key will be replicated at `replicate_at` and not before (rule 13).
+    ///
+    /// # Errors
+    /// [`Full`] when a limit is reached; what was kept stays.
+    pub fn store(
+        &mut self,
+        now: Instant,
+        file: FileId,
+        record: Record,
+        replicate_at: Instant,
+    ) -> Result<(), Full> {
+        self.forget_expired(now, file);
+        if let Some(key) = self.keys.get_mut(&file) {
+            let mut known = key.records.iter_mut();
+            if let Some(known) = known.find(|known| known.location == record.location) {
+                known.expires_at = record.expires_at;
+                key.replicate_at = replicate_at;
+                return Ok(());
+            }
+        }
+        if !self.has_room(file, record.location) {
+            return Err(Full);
+        }
+        let fresh = Key {
+            records: Vec::new(),
+            replicate_at,
+        };
+        let key = self.keys.entry(file).or_insert(fresh);
+        key.records.push(record);
+        key.replicate_at = replicate_at;
+        self.count(record.location, true);
+        Ok(())
+    }
+
+    /// Forgets that `location` provides `file`: on the provider's own word.
+    pub fn withdraw(&mut self, file: FileId, location: SocketAddr) {
+        self.retain(file, |record| record.location != location);
+    }
+
+    /// The records of `file` that have not expired.
+    pub fn of(&self, now: Instant, file: FileId) -> impl Iterator<Item = Record> {
+        let records = self.keys.get(&file).map_or(&[][..], |key| &key.records);
+        records
+            .iter()
+            .copied()
+            .filter(move |record| record.expires_at > now)
+    }
+
+    /// Up to [`PROVIDERS_PER_REPLY_MAX`] records of `file`, a random subset when there are more, so
+    /// that no provider is always named and none never.
+    pub fn sample(&self, now: Instant, file: FileId, rng: &mut Rng) -> Sample {
+        let mut sample = Sample::new();
+        for (seen, record) in self.of(now, file).enumerate() {
+            if sample.try_push(record).is_err() {
+                let slot = rng.below(seen as u64 + 1) as usize;
+                if let Some(place) = sample.get_mut(slot) {
+                    *place = record;
+                }
+            }
+        }
+        sample
+    }
+
+    /// Up to `count` keys that are due to be replicated.
+    pub fn due_replications(&self, now: Instant, count: usize) -> Vec<FileId> {
+        let due = self.keys.iter().filter(|(_, key)| key.replicate_at <= now);
+        due.map(|(&file, _)| file).take(count).collect()
+    }
+
+    /// Puts the replication of `file` off to `replicate_at`.
+    pub fn postpone_replication(&mut self, file: FileId, replicate_at: Instant) {
+        if let Some(key) = self.keys.get_mut(&file) {
+            key.replicate_at = replicate_at;
+        }
+    }
+
+    /// Forgets what has expired.
+    pub fn sweep(&mut self, now: Instant) {
+        let expired: Vec<FileId> = self
+            .keys
+            .iter()
+            .filter(|(_, key)| key.records.iter().any(|record| record.expires_at <= now))
+            .map(|(&file, _)| file)
+            .collect();
+        expired
+            .into_iter()
+            .for_each(|file| self.forget_expired(now, file));
+    }
+
+    /// The files that there are records of, in the order of their ids.
+    pub fn files(&self) -> impl Iterator<Item = FileId> {
+        self.keys.keys().copied()
+    }
+
+    /// How many records are kept.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn forget_expired(&mut self, now: Instant, file: FileId) {
+        self.retain(file, |record| record.expires_at > now);
+    }
+
+    fn retain(&mut self, file: FileId, stays: impl Fn(&Record) -> bool) {
+        let Some(mut key) = self.keys.remove(&file) else {
+            return;
+        };
+        for gone in key.records.iter().filter(|record| !stays(record)) {
+            self.count(gone.location, false);
+        }
+        key.records.retain(stays);
+        if !key.records.is_empty() {
+            self.keys.insert(file, key);
+        }
+    }
+
+    fn has_room(&self, file: FileId, location: SocketAddr) -> bool {
+        let ip = location.ip();
+        let of_ip = self.per_ip.get(&ip).copied().unwrap_or(0);
+        let of_subnet = self
+            .per_subnet
+            .get(&subnet::subnet(ip))
+            .copied()
+            .unwrap_or(0);
+        let key_has_room = match self.keys.get(&file) {
+            Some(key) => key.records.len() < PROVIDERS_PER_KEY_MAX,
+            None => self.keys.len() < KEYS_MAX,
+        };
+        // In a local network one source may well be the whole fleet's only provider.
+        let source_has_room = subnet::is_local(ip)
+            || (of_ip < RECORDS_PER_IP_MAX && of_subnet < RECORDS_PER_SUBNET_MAX);
+        self.count < RECORDS_MAX && key_has_room && source_has_room
+    }
+
+    /// Counts a record in or out.
+    fn count(&mut self, location: SocketAddr, is_new: bool) {
+        let step = |count: usize| if is_new { count + 1 } else { count - 1 };
+        let ip = location.ip();
+        self.count = step(self.count);
+        let of_ip = step(self.per_ip.remove(&ip).unwrap_or(0));
+        if of_ip > 0 {
+            self.per_ip.insert(ip, of_ip);
+        }
+        let group = subnet::subnet(ip);
+        let of_subnet = step(self.per_subnet.remove(&group).unwrap_or(0));
+        if of_subnet > 0 {
+            self.per_subnet.insert(group, of_subnet);
+        }
+    }
+}
+
+/// As many records as a reply names.
+pub type Sample = ArrayVec<Record, PROVIDERS_PER_REPLY_MAX>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Id;
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn at(hours: u32) -> Instant {
+        Instant::ZERO + HOUR * hours
+    }
+
+    fn file(number: u16) -> FileId {
+        let mut bytes = [0; 20];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        FileId(Id(bytes))
+    }
+
+    fn store(records: &mut Records, file: FileId, location: impl Into<SocketAddr>) -> bool {
+        let record = Record {
+            location: location.into(),
+            expires_at: at(2),
+        };
+        records.store(at(0), file, record, at(1)).is_ok()
+    }
+
+    #[test]
+    fn rule_14_a_record_is_not_returned_after_its_time() {
+        let mut records = Records::default();
+        assert!(store(&mut records, file(1), ([192, 0, 2, 1], 4160)));
+        let almost = Instant::from_micros(at(2).as_micros() - 1);
+        assert_eq!(records.of(almost, file(1)).count(), 1);
+        assert_eq!(records.of(at(2), file(1)).count(), 0);
+        records.sweep(at(2));
+        assert!(records.is_empty() && records.per_ip.is_empty() && records.per_subnet.is_empty());
+    }
+
+    #[test]
+    fn rule_14_a_record_announced_again_lives_on() {
+        let mut records = Records::default();
+        let location = SocketAddr::from(([192, 0, 2, 1], 4160));
+        store(&mut records, file(1), location);
+        let again = Record {
+            location,
+            expires_at: at(3),
+        };
+        assert_eq!(records.store(at(1), file(1), again, at(2)), Ok(()));
+        assert_eq!(records.of(at(2), file(1)).collect::<Vec<_>>(), [again]);
+        assert_eq!(records.len(), 1);
+    }
+
+    #[test]
+    fn rule_16_a_heavy_source_is_refused_and_an_honest_one_keeps_its_place() {
+        let mut records = Records::default();
+        let of_ip = |last: u8| SocketAddr::from(([192, 0, 2, last], 4160));
+        assert!(store(&mut records, file(0), of_ip(200)));
+        let stored = (1..=100)
+            .filter(|&n| store(&mut records, file(n), of_ip(1)))
+            .count();
+        assert_eq!(stored, RECORDS_PER_IP_MAX);
+        let stored = (1..=100)
+            .filter(|&n| store(&mut records, file(n), of_ip(2)))
+            .count();
+        assert_eq!(stored, RECORDS_PER_SUBNET_MAX - RECORDS_PER_IP_MAX - 1);
+        assert_eq!(records.of(at(1), file(0)).count(), 1);
+        assert!(store(&mut records, file(1), ([198, 51, 100, 1], 4160)));
+        records.withdraw(file(1), of_ip(1));
+        assert!(
+            store(&mut records, file(101), of_ip(1)),
+            "a place given up is free"
+        );
+    }
+
+    #[test]
+    fn rule_16_providers_of_a_key_and_keys_are_bounded() {
+        let mut records = Records::default();
+        let local = |n: u16| SocketAddr::from(([10, 0, 0, 1], 1 + n));
+        let stored = (0..100)
+            .filter(|&n| store(&mut records, file(0), local(n)))
+            .count();
+        assert_eq!(stored, PROVIDERS_PER_KEY_MAX);
+        let stored = (1..=5_000)
+            .filter(|&n| store(&mut records, file(n), local(0)))
+            .count();
+        assert_eq!(stored, KEYS_MAX - 1);
+        let more = (0..5_000)
+            .filter(|&n| store(&mut records, file(n), local(1)))
+            .count();
+        assert_eq!(
+            records.len(),
+            PROVIDERS_PER_KEY_MAX + KEYS_MAX - 1 + more - 1
+        );
+        (2..60).for_each(|p| (1..5_000).for_each(|n| _ = store(&mut records, file(n), local(p))));
+        assert_eq!(records.len(), RECORDS_MAX);
+    }
+
+    #[test]
+    fn a_sample_of_many_providers_names_each_of_them_sometimes() {
+        let mut records = Records::default();
+        let mut rng = Rng::from_number(1);
+        for n in 0..32 {
+            store(&mut records, file(1), ([10, 0, 0, 1], 1 + n));
+        }
+        let mut named = [0; 32];
+        for _ in 0..400 {
+            let sample = records.sample(at(1), file(1), &mut rng);
+            assert_eq!(sample.len(), PROVIDERS_PER_REPLY_MAX);
+            sample
+                .iter()
+                .for_each(|record| named[usize::from(record.location.port()) - 1] += 1);
+        }
+        assert!(
+            named.iter().all(|&count| (140..260).contains(&count)),
+            "{named:?}"
+        );
+    }
+
+    #[test]
+    fn rule_13_a_store_puts_replication_off() {
+        let mut records = Records::default();
+        store(&mut records, file(1), ([192, 0, 2, 1], 4160));
+        let almost = Instant::from_micros(at(1).as_micros() - 1);
+        assert_eq!(records.due_replications(almost, 9), []);
+        assert_eq!(records.due_replications(at(1), 9), [file(1)]);
+        let again = Record {
+            location: ([192, 0, 2, 1], 4160).into(),
+            expires_at: at(3),
+        };
+        records.store(at(1), file(1), again, at(2)).unwrap();
+        assert_eq!(records.due_replications(at(1), 9), []);
+    }
+}

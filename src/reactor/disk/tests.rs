@@ -1,0 +1,265 @@
+//! The disk work of a swarm, against real files in a temporary folder.
+
+use super::*;
+use crate::node::Prepared;
+use std::fs;
+
+const KEY: SwarmKey = SwarmKey {
+    slot: 0,
+    generation: 0,
+};
+const OTHER: SwarmKey = SwarmKey {
+    slot: 1,
+    generation: 0,
+};
+
+fn range(entry: u32, offset: u64, length: u32) -> FileRange {
+    FileRange {
+        swarm: KEY,
+        entry,
+        offset,
+        length,
+    }
+}
+
+/// Begins to prepare a fetch of `entries`, as `prepare` does with a manifest.
+fn begin(disk: &mut Disk, swarm: SwarmKey, path: &Path, entries: &[(&str, u64)], is_folder: bool) {
+    disk.fetch(swarm, OutputPath::Named(path.to_path_buf()));
+    let entries = entries.iter().map(|&(path, size)| (path, size));
+    disk.begin_prepare(swarm, "name", is_folder, entries);
+}
+
+fn run(disk: &mut Disk) -> Done {
+    while disk.has_jobs() {
+        if let Some((_, done)) = disk.step() {
+            return done;
+        }
+    }
+    panic!("a job ends with a result");
+}
+
+fn prepared(disk: &mut Disk) -> Result<Prepared, DiskError> {
+    match run(disk) {
+        Done::Prepared(result) => result,
+        done => panic!("{done:?}"),
+    }
+}
+
+#[test]
+fn a_file_is_made_written_and_gets_its_name_at_the_end() {
+    let base = tempfile::tempdir().unwrap();
+    let (path, part) = (base.path().join("file"), base.path().join("file.part"));
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, &[("", 10)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
+    assert_eq!(fs::metadata(&part).unwrap().len(), 10);
+    disk.write(range(0, 5, 5), b"world").unwrap();
+    disk.write(range(0, 0, 5), b"hello").unwrap();
+    let mut bytes = [0; 10];
+    disk.read(range(0, 0, 10), &mut bytes).unwrap();
+    assert_eq!(&bytes, b"helloworld");
+    assert!(!path.exists());
+    disk.finish(KEY);
+    assert_eq!(run(&mut disk), Done::Finished(Ok(())));
+    assert_eq!(fs::read(&path).unwrap(), b"helloworld");
+    assert!(!part.exists());
+    disk.read(range(0, 5, 5), &mut bytes[..5]).unwrap();
+    assert_eq!(disk.path(KEY), Some(path.as_path()));
+    // The next fetch of it finds it.
+    begin(&mut disk, OTHER, &path, &[("", 10)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
+}
+
+#[test]
+fn a_folder_is_made_with_its_empty_files_and_moved_as_a_whole() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("tree");
+    let many: Vec<_> = (0..150).map(|index| format!("many/{index:03}")).collect();
+    let mut entries = vec![("a/b/c", 3), ("a/empty", 0), ("ü", 1)];
+    entries.extend(many.iter().map(|path| (path.as_str(), 2)));
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, &entries, true);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
+    assert_eq!(
+        fs::metadata(base.path().join("tree.part/a/empty"))
+            .unwrap()
+            .len(),
+        0
+    );
+    disk.write(range(0, 0, 3), b"abc").unwrap();
+    // More files than descriptors.
+    (0..150).for_each(|index| disk.write(range(3 + index, 0, 2), b"xy").unwrap());
+    disk.write(range(0, 1, 1), b"B").unwrap();
+    disk.finish(KEY);
+    assert_eq!(run(&mut disk), Done::Finished(Ok(())));
+    assert!(!base.path().join("tree.part").exists());
+    assert_eq!(fs::read(path.join("a/b/c")).unwrap(), b"aBc");
+    assert_eq!(fs::read(path.join("many/149")).unwrap(), b"xy");
+    assert_eq!(fs::read(path.join("a/empty")).unwrap(), b"");
+    begin(&mut disk, OTHER, &path, &entries, true);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
+    // Another folder was named: the fetched one goes beneath it. There, it must not replace
+    // anything.
+    fs::remove_file(path.join("many/149")).unwrap();
+    begin(&mut disk, OTHER, &path, &entries, true);
+    assert_eq!(disk.path(OTHER), Some(path.join("name").as_path()));
+    fs::create_dir(path.join("name")).unwrap();
+    assert_eq!(prepared(&mut disk), Err(DiskError::Exists));
+    assert!(
+        disk.message(OTHER)
+            .unwrap()
+            .ends_with("another folder has that name")
+    );
+}
+
+#[test]
+fn an_unfinished_part_is_taken_over_and_gets_its_size() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("file");
+    fs::write(
+        base.path().join("file.part"),
+        "abc, and more than it should",
+    )
+    .unwrap();
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, &[("", 5)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Partial));
+    assert_eq!(fs::read(base.path().join("file.part")).unwrap(), b"abc, ");
+    // Nobody else writes it meanwhile, in this process or another.
+    begin(&mut disk, OTHER, &path, &[("", 5)], false);
+    assert_eq!(prepared(&mut disk), Err(DiskError::Exists));
+    assert!(disk.message(OTHER).unwrap().contains("another fetch"));
+    disk.release(KEY);
+    begin(&mut disk, OTHER, &path, &[("", 5)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Partial));
+}
+
+#[test]
+fn what_has_the_final_name_is_never_touched() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("file");
+    let mut disk = Disk::new();
+    let try_file = |disk: &mut Disk| {
+        begin(disk, KEY, &path, &[("", 5)], false);
+        prepared(disk)
+    };
+    fs::write(&path, "other").unwrap();
+    assert_eq!(try_file(&mut disk), Ok(Prepared::Final));
+    fs::write(&path, "longer").unwrap();
+    assert_eq!(try_file(&mut disk), Err(DiskError::Exists));
+    assert!(
+        disk.message(KEY)
+            .unwrap()
+            .ends_with("file: another file has that name")
+    );
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+    assert_eq!(try_file(&mut disk), Err(DiskError::Exists));
+    fs::remove_file(&path).unwrap();
+    // One that appears during the fetch.
+    assert_eq!(try_file(&mut disk), Ok(Prepared::Fresh));
+    fs::write(&path, "new").unwrap();
+    disk.finish(KEY);
+    assert_eq!(run(&mut disk), Done::Finished(Err(DiskError::Exists)));
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    // A folder of that name is one to put the file into, so a fetch of a folder meets the file.
+    begin(&mut disk, KEY, &path, &[("a", 1)], true);
+    assert_eq!(prepared(&mut disk), Err(DiskError::Exists));
+}
+
+#[test]
+fn a_missing_folder_and_a_full_disk_are_told_in_words() {
+    let base = tempfile::tempdir().unwrap();
+    let mut disk = Disk::new();
+    begin(
+        &mut disk,
+        KEY,
+        &base.path().join("missing/file"),
+        &[("", 5)],
+        false,
+    );
+    assert_eq!(prepared(&mut disk), Err(DiskError::NotFound));
+    let words = disk.message(KEY).unwrap();
+    assert!(
+        words.starts_with("cannot open ") && words.ends_with("missing: no such file or directory")
+    );
+    begin(
+        &mut disk,
+        KEY,
+        &base.path().join("file"),
+        &[("", 1 << 60)],
+        false,
+    );
+    assert_eq!(prepared(&mut disk), Err(DiskError::NoSpace));
+    assert!(disk.message(KEY).unwrap().contains("MiB needed"));
+    assert!(!base.path().join("file.part").exists());
+}
+
+#[test]
+fn a_shared_file_is_read_only_while_it_is_the_one_that_was_shared() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("file");
+    let share = |disk: &mut Disk| {
+        fs::write(&path, "0123456789").unwrap();
+        disk.share(KEY, walk(&path).unwrap().0);
+    };
+    let mut disk = Disk::new();
+    let mut bytes = [0; 4];
+    share(&mut disk);
+    disk.read(range(0, 6, 4), &mut bytes).unwrap();
+    assert_eq!(&bytes, b"6789");
+    // Replaced: the open file is the old one, and goes on to be served.
+    fs::write(base.path().join("new"), "abcdefghij").unwrap();
+    fs::rename(base.path().join("new"), &path).unwrap();
+    disk.read(range(0, 0, 4), &mut bytes).unwrap();
+    assert_eq!(&bytes, b"0123");
+    // Opened anew, it is another.
+    disk.files.close(KEY);
+    assert_eq!(
+        disk.read(range(0, 0, 4), &mut bytes),
+        Err(DiskError::Changed)
+    );
+    assert!(disk.message(KEY).unwrap().contains("replaced"));
+    share(&mut disk);
+    fs::write(&path, "012345678").unwrap();
+    let unasked = |_: &File| panic!("a changed file is not sent");
+    assert_eq!(
+        disk.send(range(0, 0, 4), unasked),
+        Err(DiskError::Truncated)
+    );
+    share(&mut disk);
+    disk.read(range(0, 0, 4), &mut bytes).unwrap();
+    assert_eq!(
+        disk.send(range(0, 0, 4), |_| Err(Errno::AGAIN)),
+        Ok(Err(Errno::AGAIN))
+    );
+    // The end of the file before the end of the range.
+    assert_eq!(
+        disk.send(range(0, 0, 4), |_| Ok(0)),
+        Err(DiskError::Truncated)
+    );
+    assert_eq!(
+        disk.send(range(0, 0, 4), |_| Err(Errno::IO)),
+        Err(DiskError::Failed)
+    );
+}
+
+#[test]
+fn a_swarm_that_is_gone_has_no_place() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("file");
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, &[("", 5)], false);
+    disk.release(KEY);
+    assert!(!disk.has_jobs());
+    assert_eq!(
+        disk.read(range(0, 0, 5), &mut [0; 5]),
+        Err(DiskError::NotFound)
+    );
+    assert_eq!(disk.path(KEY), Some(path.as_path()));
+    let stale = SwarmKey {
+        generation: 1,
+        ..KEY
+    };
+    assert!(disk.path(stale).is_none() && disk.message(stale).is_none());
+}

@@ -1,0 +1,244 @@
+//! Where a node listens: UDP and TCP on one port number, and which socket reaches whom.
+//!
+//! A node has one port, because it announces one: every address it listens on has the same. A
+//! wildcard IPv6 socket serves IPv4 too (mapped addresses) unless an IPv4 address is listened on as
+//! well. Invariant: addresses are canonical everywhere outside the system calls: IPv4 is never
+//! shown as mapped.
+
+use super::error::Error;
+use crate::limits::{ACCEPT_BACKLOG, FREE_PORT_TRIES, LISTEN_ADDRESSES_MAX};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::cmp::Reverse;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+
+/// The port that nodes listen on unless told otherwise.
+pub const DEFAULT_PORT: u16 = 4160;
+
+/// Two sockets on one address and port.
+pub struct Bound {
+    /// The address, with the port that was taken.
+    pub address: SocketAddr,
+    /// For datagrams; non-blocking.
+    pub udp: UdpSocket,
+    /// For streams; non-blocking, listening.
+    pub tcp: TcpListener,
+}
+
+/// Binds every address, all on one port; without addresses, every address of this host.
+pub fn bind(listen: &[SocketAddr]) -> Result<Vec<Bound>, Error> {
+    let every = [SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT))];
+    let listen = if listen.is_empty() { &every } else { listen };
+    if listen.len() > LISTEN_ADDRESSES_MAX {
+        return Err(Error::because(
+            format!("listen on {} addresses", listen.len()),
+            &format!("at most {LISTEN_ADDRESSES_MAX} are possible"),
+        ));
+    }
+    let dual_stack = !listen.iter().any(SocketAddr::is_ipv4);
+    let mut bound: Vec<Bound> = Vec::with_capacity(listen.len());
+    for &address in listen {
+        let port = bound
+            .first()
+            .map_or(address.port(), |first| first.address.port());
+        if address.port() != 0 && address.port() != port {
+            let why = format!("a node has one port, and it is {port} already");
+            return Err(Error::because(format!("listen on {address}"), &why));
+        }
+        let address = SocketAddr::new(address.ip(), port);
+        bound.push(bind_one(address, dual_stack).map_err(|error| failure(address, error))?);
+    }
+    Ok(bound)
+}
+
+fn failure(address: SocketAddr, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => "another sprat? try -l :0",
+        io::ErrorKind::AddrNotAvailable => "not an address of this machine",
+        io::ErrorKind::PermissionDenied if address.port() < 1024 => "ports below 1024 need rights",
+        _ => "",
+    };
+    Error::new(format!("listen on {address}"), error).with_hint(hint)
+}
+
+/// Binds one address; on a host without IPv6 its wildcard means that of IPv4.
+fn bind_one(address: SocketAddr, dual_stack: bool) -> io::Result<Bound> {
+    match bind_both(address, dual_stack) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && no_ipv6(&error) => bind_both(
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())),
+            dual_stack,
+        ),
+        result => result,
+    }
+}
+
+fn no_ipv6(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Binds UDP and TCP. A free port (0) is taken by TCP, and may be another's for UDP: then the next
+/// one.
+fn bind_both(address: SocketAddr, dual_stack: bool) -> io::Result<Bound> {
+    let tries = if address.port() == 0 {
+        FREE_PORT_TRIES
+    } else {
+        1
+    };
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..tries {
+        let tcp = socket(address, Type::STREAM, Protocol::TCP, dual_stack)?;
+        let port = local(&tcp)?.port();
+        let address = SocketAddr::new(address.ip(), port);
+        match socket(address, Type::DGRAM, Protocol::UDP, dual_stack) {
+            Ok(udp) => {
+                tcp.listen(ACCEPT_BACKLOG)?;
+                return Ok(Bound {
+                    address,
+                    udp: udp.into(),
+                    tcp: tcp.into(),
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol, dual: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!(dual && address.ip().is_unspecified()))?;
+    }
+    if kind == Type::STREAM {
+        // A restart must not wait for the old connections' TIME_WAIT.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn local(socket: &Socket) -> io::Result<SocketAddr> {
+    let address = socket.local_addr()?.as_socket();
+    address.ok_or_else(|| io::Error::other("the socket has no IP address"))
+}
+
+/// The address as nodes know it: IPv4 is IPv4, however the socket shows it.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+        // Kept whole: a link-local address means nothing without its interface.
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// `to` in the form that a socket bound to `local` takes.
+pub fn for_socket(local: SocketAddr, to: SocketAddr) -> SocketAddr {
+    match (local, to) {
+        (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
+            SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port()))
+        }
+        _ => to,
+    }
+}
+
+/// Which of the addresses listened on to send from.
+///
+/// It must be of the other's family (a wildcard IPv6 address is of both), and one bound to loopback
+/// reaches loopback only. Among the rest the one wins that shares most leading bits with `to` (as
+/// in RFC 6724, rule 9), because that is the network where a reply is expected; then the first.
+pub fn route(locals: &[SocketAddr], to: SocketAddr) -> Option<usize> {
+    let reach = |local: &SocketAddr| -> Option<u32> {
+        match (local.ip(), to.ip()) {
+            (local, to) if local.is_unspecified() => (local.is_ipv6() || to.is_ipv4()).then_some(0),
+            (local, to) if local.is_loopback() && !to.is_loopback() => None,
+            (IpAddr::V4(local), IpAddr::V4(to)) => {
+                Some((local.to_bits() ^ to.to_bits()).leading_zeros())
+            }
+            (IpAddr::V6(local), IpAddr::V6(to)) => {
+                Some((local.to_bits() ^ to.to_bits()).leading_zeros())
+            }
+            _ => None,
+        }
+    };
+    let reaching = locals.iter().enumerate();
+    let reaching = reaching.filter_map(|(index, local)| Some((reach(local)?, Reverse(index))));
+    reaching.max().map(|(_, Reverse(index))| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_free_port_is_the_same_for_udp_and_tcp_and_for_every_address() {
+        let bound = bind(&[address("127.0.0.1:0"), address("127.0.0.2:0")]).unwrap();
+        let port = bound[0].address.port();
+        assert_ne!(port, 0);
+        for (bound, ip) in bound.iter().zip(["127.0.0.1", "127.0.0.2"]) {
+            assert_eq!(bound.address, address(&format!("{ip}:{port}")));
+            assert_eq!(bound.udp.local_addr().unwrap(), bound.address);
+            assert_eq!(bound.tcp.local_addr().unwrap(), bound.address);
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_an_error_that_says_what_to_do() {
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(&[address]).err().unwrap().to_string();
+        let expected =
+            format!("cannot listen on {address}: address in use (another sprat? try -l :0)");
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn two_ports_for_one_node_are_refused() {
+        let error = bind(&[address("127.0.0.1:0"), address("127.0.0.2:1")])
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("a node has one port"), "{error}");
+    }
+
+    #[test]
+    fn a_dual_stack_socket_takes_and_shows_ipv4() {
+        let bound = bind(&[address("[::]:0")]).unwrap().remove(0);
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = address(&format!("127.0.0.1:{}", bound.address.port()));
+        other.send_to(b"hello", to).unwrap();
+        bound.udp.set_nonblocking(false).unwrap();
+        let (_, from) = bound.udp.recv_from(&mut [0; 8]).unwrap();
+        assert_eq!(canonical(from), other.local_addr().unwrap());
+        let back = for_socket(bound.address, canonical(from));
+        assert_eq!(bound.udp.send_to(b"back", back).unwrap(), 4);
+    }
+
+    #[test]
+    fn the_socket_that_reaches_the_other_is_chosen() {
+        let locals = [
+            "127.0.0.2:4160",
+            "192.168.1.5:4160",
+            "10.0.0.5:4160",
+            "[fd00::5]:4160",
+        ]
+        .map(address);
+        assert_eq!(route(&locals, address("127.0.0.1:9")), Some(0));
+        assert_eq!(route(&locals, address("192.168.1.77:9")), Some(1));
+        assert_eq!(route(&locals, address("10.9.9.9:9")), Some(2));
+        assert_eq!(route(&locals, address("[fd00::77]:9")), Some(3));
+        assert_eq!(route(&locals[..1], address("192.168.1.77:9")), None);
+        assert_eq!(route(&locals[..3], address("[fd00::77]:9")), None);
+        let wildcards = ["0.0.0.0:4160", "[::]:4160"].map(address);
+        assert_eq!(route(&wildcards, address("192.168.1.77:9")), Some(0));
+        assert_eq!(route(&wildcards, address("[fd00::77]:9")), Some(1));
+        assert_eq!(route(&wildcards[1..], address("192.168.1.77:9")), Some(0));
+    }
+}

@@ -1,0 +1,285 @@
+//! The driver: sockets, timers, signals and files for one [`Node`], on one thread.
+//!
+//! Read `turn` next (the loop), then `transfer` (one stream), then whichever source is of interest:
+//! `datagrams`, `accept`, `streams`, `disk`, `signals`. The reactor decides nothing about the
+//! network: it gives the node one fact, does what the node then asks for, and sleeps until an event
+//! or the node's deadline.
+//!
+//! Invariants: nothing here waits but the poll, and disk work in short pieces; every fact is
+//! followed by the node's outputs before the next fact (so a write's bytes still stand in the
+//! receive buffer); a readiness that was reported is used up to `WouldBlock` or remembered for the
+//! next turn.
+
+mod accept;
+mod clock;
+mod datagrams;
+mod disk;
+mod error;
+mod listen;
+mod signals;
+mod state;
+mod streams;
+mod throttle;
+mod token;
+mod transfer;
+mod turn;
+
+pub use disk::OutputPath;
+pub use error::Error;
+pub use listen::DEFAULT_PORT;
+pub use state::StateDir;
+
+use crate::id::{FileId, NodeId};
+use crate::limits::{DATAGRAM_SIZE_MAX, POLL_EVENTS_MAX, RECEIVE_BUFFER_SIZE, STOP_TIMEOUT};
+use crate::node::{Config, Event, Node, SwarmKey};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::{Manifest, Network};
+use accept::Acceptor;
+use clock::Clock;
+use datagrams::Datagrams;
+use disk::Disk;
+use mio::{Events, Poll};
+use signals::Signals;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use streams::Streams;
+use throttle::Throttle;
+
+/// How a reactor and its node are set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Where to listen, UDP and TCP alike, all on one port (0: a free one). Empty: every address,
+    /// port 4160.
+    pub listen: Vec<SocketAddr>,
+    /// The node's network.
+    pub network: Network,
+    /// The node's id.
+    pub id: NodeId,
+    /// The node asks, but must not be put into tables.
+    pub read_only: bool,
+}
+
+/// What ended a call of [`Reactor::next`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// The node has news.
+    Event(Event),
+    /// The time given has come.
+    Deadline,
+    /// SIGINT or SIGTERM, by its number.
+    Signal(i32),
+}
+
+/// What the loop has done since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Turns of the loop, each with one `poll`.
+    pub turns: u64,
+    /// Turns whose `poll` was allowed to sleep.
+    pub sleeps: u64,
+    /// Events for a stream that had ended already.
+    pub stale_tokens: u64,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Datagrams dropped: too long to be ours, or refused by the system.
+    pub datagrams_dropped: u64,
+    /// Connections accepted.
+    pub accepts: u64,
+    /// Connections closed at once, for want of a descriptor or of a place.
+    pub sheds: u64,
+    /// Calls of `recv` on streams.
+    pub receives: u64,
+    /// Calls of `send` on streams.
+    pub sends: u64,
+    /// Calls of `sendfile`.
+    pub file_sends: u64,
+    /// Calls of `pread`.
+    pub reads: u64,
+    /// Calls of `pwrite`.
+    pub writes: u64,
+}
+
+/// A node and everything that it runs on.
+pub struct Reactor {
+    node: Node,
+    clock: Clock,
+    poll: Poll,
+    events: Events,
+    datagrams: Datagrams,
+    acceptor: Acceptor,
+    streams: Streams,
+    disk: Disk,
+    /// The last turn's budget of background reads ended before the node's wish for them.
+    reading: bool,
+    signals: Signals,
+    signal: Option<i32>,
+    throttle: Throttle,
+    counters: Counters,
+    listening: Vec<SocketAddr>,
+    /// Everything received on streams, and everything read from files, passes through here.
+    buffer: Box<[u8]>,
+    /// A datagram, and the byte that shows one to be too long.
+    datagram: Box<[u8; DATAGRAM_SIZE_MAX + 1]>,
+}
+
+impl Reactor {
+    /// Binds the sockets, catches SIGINT and SIGTERM, and makes the node.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or the process has no descriptors left.
+    pub fn new(setup: Setup) -> Result<Reactor, Error> {
+        let failed = |error: io::Error| Error::new("start the event loop", error);
+        let poll = Poll::new().map_err(failed)?;
+        let bound = listen::bind(&setup.listen)?;
+        let listening: Vec<_> = bound.iter().map(|bound| bound.address).collect();
+        let (udp, tcp) = bound
+            .into_iter()
+            .map(|bound| (bound.udp, bound.tcp))
+            .unzip();
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| failed(io::Error::other(error)))?;
+        let clock = Clock::start();
+        let config = Config {
+            id: setup.id,
+            network: setup.network,
+            port: listening[0].port(),
+            read_only: setup.read_only,
+        };
+        let registry = poll.registry();
+        Ok(Reactor {
+            node: Node::new(config, Rng::from_seed(seed), clock.now()),
+            datagrams: Datagrams::new(registry, udp, listening.clone()).map_err(failed)?,
+            acceptor: Acceptor::new(registry, tcp).map_err(failed)?,
+            signals: Signals::catch(registry)?,
+            clock,
+            events: Events::with_capacity(POLL_EVENTS_MAX),
+            poll,
+            streams: Streams::new(),
+            disk: Disk::new(),
+            reading: true,
+            signal: None,
+            throttle: Throttle::default(),
+            counters: Counters::default(),
+            listening,
+            buffer: vec![0; RECEIVE_BUFFER_SIZE].into_boxed_slice(),
+            datagram: Box::new([0; DATAGRAM_SIZE_MAX + 1]),
+        })
+    }
+
+    /// The addresses listened on, with the port that was taken.
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The reactor's time, which is the node's.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Joins through the node at `address`.
+    pub fn bootstrap(&mut self, address: SocketAddr) {
+        self.node.bootstrap(self.clock.now(), address);
+        self.settle();
+    }
+
+    /// Shares a file or folder from where it lies: walks it, and begins to hash it.
+    ///
+    /// # Errors
+    /// When something in it cannot be read, or is neither a file nor a folder; when there are too
+    /// many swarms.
+    pub fn share(&mut self, path: &Path) -> Result<SwarmKey, Error> {
+        let (walked, spec) = disk::walk(path)?;
+        let swarm = self.node.share(self.clock.now(), spec);
+        let swarm = swarm.ok_or_else(|| too_many(format!("share {}", path.display())))?;
+        self.disk.share(swarm, walked);
+        self.settle();
+        Ok(swarm)
+    }
+
+    /// Fetches a file, whose manifest and first providers may be known. When it is complete, it
+    /// stands under its final name; until then its bytes are beside it, in `NAME.part`.
+    ///
+    /// # Errors
+    /// When there are too many swarms.
+    pub fn fetch(
+        &mut self,
+        file: FileId,
+        manifest: Option<Manifest>,
+        providers: &[SocketAddr],
+        output: &OutputPath,
+    ) -> Result<SwarmKey, Error> {
+        let now = self.clock.now();
+        let swarm = self.node.fetch(now, file, manifest, providers);
+        let swarm = swarm.ok_or_else(|| too_many(format!("fetch {file}")))?;
+        self.disk.fetch(swarm, output.clone());
+        self.settle();
+        Ok(swarm)
+    }
+
+    /// Turns the loop until the node has news, `until` has come, or a signal arrives. It turns at
+    /// least once unless news are at hand, so a time that has passed is a way to look without
+    /// waiting.
+    ///
+    /// # Errors
+    /// When the system's `poll` fails, after which nothing can go on.
+    pub fn next(&mut self, until: Option<Instant>) -> Result<Happening, Error> {
+        let mut turned = false;
+        loop {
+            if let Some(event) = self.node.poll_event() {
+                if let Event::Failed { swarm, .. } = event {
+                    self.disk.release(swarm);
+                }
+                return Ok(Happening::Event(event));
+            }
+            if let Some(signal) = self.signal.take() {
+                return Ok(Happening::Signal(signal));
+            }
+            if turned && until.is_some_and(|until| until <= self.clock.now()) {
+                return Ok(Happening::Deadline);
+            }
+            self.turn(until)?;
+            turned = true;
+        }
+    }
+
+    /// The final path of a fetch, once its manifest is known; the path of what is shared.
+    pub fn output_path(&self, swarm: SwarmKey) -> Option<&Path> {
+        self.disk.path(swarm)
+    }
+
+    /// The last failure of a swarm's disk work in words: operation, path, the system's error.
+    pub fn disk_message(&self, swarm: SwarmKey) -> Option<&str> {
+        self.disk.message(swarm)
+    }
+
+    /// What the loop has done.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Says goodbye to every stream, and sends what the sockets take within two seconds.
+    pub fn stop(mut self) {
+        self.node.stop(self.clock.now());
+        self.settle();
+        let deadline = self.clock.now() + STOP_TIMEOUT;
+        while self.datagrams.is_waiting() && self.clock.now() < deadline {
+            if let Err(error) = self.turn(Some(deadline)) {
+                log::warn!("{error}");
+                return;
+            }
+        }
+    }
+}
+
+fn too_many(doing: String) -> Error {
+    Error::because(doing, "this node has as many files as it can")
+}

@@ -1,0 +1,315 @@
+//! The state folder: what a node keeps across restarts, and the lock that keeps a second node off
+//! it.
+//!
+//! ```text
+//!  DIR/lock                        flock held while a process uses DIR; holds its process id as text
+//!  DIR/node-id                     magic "sprat-id" 8, version 1, node id 20, CRC-32 of these 4
+//!  DIR/manifests/<40 hex>.torrent  a fetch's manifest as a metainfo file (BEP 3)
+//! ```
+//!
+//! Every file is written beside its place, synced, renamed, and the folder synced, so a power cut
+//! leaves the old or the new one. A damaged file is replaced; one of a newer version is refused and
+//! left alone. Invariant: no two processes hold one [`StateDir`] at a time.
+
+use super::error::Error;
+use crate::id::{FileId, ID_SIZE, Id, NodeId};
+use crate::wire::Manifest;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 8] = b"sprat-id";
+const VERSION: u8 = 1;
+const ID_AT: usize = MAGIC.len() + 1;
+const CRC_AT: usize = ID_AT + ID_SIZE;
+const NODE_ID_SIZE: usize = CRC_AT + 4;
+/// A metainfo file is the manifest and a few bytes around it.
+const METAINFO_SIZE_MAX: u64 = crate::limits::MANIFEST_SIZE_MAX as u64 + 1024;
+
+/// A state folder that this process has for itself.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Opens the folder, made with rights for its owner only if it is not there, and locks it.
+    ///
+    /// # Errors
+    /// When another process has it (`kind()` is `WouldBlock`): `another sprat (pid N) uses DIR`.
+    pub fn open(path: &Path) -> Result<StateDir, Error> {
+        let failed = |error| Error::new(format!("use the state folder {}", path.display()), error);
+        let mut builder = fs::DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(failed)?;
+        let mut options = File::options();
+        let options = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
+        let mut lock = options.open(path.join("lock")).map_err(failed)?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(failed(held_by_another(lock, path))),
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        // For people only: the lock itself is what counts, so nothing is synced.
+        lock.set_len(0).map_err(failed)?;
+        writeln!(lock, "{}", std::process::id()).map_err(failed)?;
+        Ok(StateDir {
+            path: path.to_path_buf(),
+            _lock: lock,
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The id that this node keeps: `fresh` if it has none yet, or it was damaged.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or was written by a newer version.
+    pub fn node_id(&self, fresh: NodeId) -> Result<NodeId, Error> {
+        let path = self.path.join("node-id");
+        let failed = |error| Error::new(format!("read {}", path.display()), error);
+        let bytes = match read(&path, NODE_ID_SIZE as u64) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.keep_node_id(fresh);
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        match parse_node_id(&bytes) {
+            Ok(id) => Ok(id),
+            Err(Unread::Newer) => Err(failed(io::Error::other(
+                "it was written by a newer version of sprat",
+            ))),
+            Err(Unread::Damaged) => {
+                log::warn!("{} is damaged: this node takes a new id", path.display());
+                self.keep_node_id(fresh)
+            }
+        }
+    }
+
+    fn keep_node_id(&self, id: NodeId) -> Result<NodeId, Error> {
+        self.replace(&self.path, "node-id", &emit_node_id(id))?;
+        Ok(id)
+    }
+
+    /// Keeps the manifest of a fetch.
+    pub fn save_manifest(&self, manifest: &Manifest) -> Result<(), Error> {
+        let folder = self.path.join("manifests");
+        let failed = |error| Error::new(format!("make {}", folder.display()), error);
+        let mut builder = fs::DirBuilder::new();
+        match builder.mode(0o700).create(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+            Ok(()) => sync_folder(&self.path).map_err(failed)?,
+        }
+        self.replace(
+            &folder,
+            &manifest_name(manifest.file_id()),
+            &manifest.metainfo(),
+        )
+    }
+
+    /// The manifest of a file that was fetched before; none when it is not there, or damaged.
+    pub fn load_manifest(&self, file: FileId) -> Option<Manifest> {
+        let path = self.path.join("manifests").join(manifest_name(file));
+        let bytes = match read(&path, METAINFO_SIZE_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                log::warn!("{}", Error::new(format!("read {}", path.display()), error));
+                return None;
+            }
+        };
+        let manifest = Manifest::from_metainfo(&bytes).ok();
+        let manifest = manifest.filter(|manifest| manifest.file_id() == file);
+        if manifest.is_none() {
+            log::warn!(
+                "{} is damaged: the manifest is fetched again",
+                path.display()
+            );
+        }
+        manifest
+    }
+
+    /// Puts a file in place: write, sync, rename, sync the folder.
+    fn replace(&self, folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let new = folder.join(format!("{name}.new"));
+        let write = || -> io::Result<()> {
+            let mut options = File::options();
+            let options = options.write(true).create(true).truncate(true).mode(0o600);
+            let mut file = options.open(&new)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, folder.join(name))?;
+            sync_folder(folder)
+        };
+        write().map_err(|error| Error::new(format!("write {}", folder.join(name).display()), error))
+    }
+}
+
+fn held_by_another(mut lock: File, path: &Path) -> io::Error {
+    let mut holder = String::new();
+    // Its id may not be written yet, or not be there any more.
+    let _ = (&mut lock).take(20).read_to_string(&mut holder);
+    let holder = match holder.trim() {
+        "" => String::new(),
+        pid => format!(" (pid {pid})"),
+    };
+    let words = format!("another sprat{holder} uses {}", path.display());
+    io::Error::new(io::ErrorKind::WouldBlock, words)
+}
+
+/// The file's first bytes: one more than `most` shows that it is too long.
+fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn manifest_name(file: FileId) -> String {
+    format!("{file}.torrent")
+}
+
+/// Why a node id cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+enum Unread {
+    Damaged,
+    Newer,
+}
+
+fn emit_node_id(id: NodeId) -> [u8; NODE_ID_SIZE] {
+    let mut bytes = [0; NODE_ID_SIZE];
+    bytes[..MAGIC.len()].copy_from_slice(MAGIC);
+    bytes[MAGIC.len()] = VERSION;
+    bytes[ID_AT..CRC_AT].copy_from_slice(&id.0.0);
+    let crc = crc32fast::hash(&bytes[..CRC_AT]);
+    bytes[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+fn parse_node_id(bytes: &[u8]) -> Result<NodeId, Unread> {
+    // A newer version keeps the magic, the version's place and the CRC at the end; nothing else is
+    // known.
+    let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Unread::Damaged)?;
+    if body.len() < ID_AT
+        || !body.starts_with(MAGIC)
+        || crc32fast::hash(body) != u32::from_be_bytes(*crc)
+    {
+        return Err(Unread::Damaged);
+    }
+    match (body[MAGIC.len()], <[u8; ID_SIZE]>::try_from(&body[ID_AT..])) {
+        (VERSION, Ok(id)) => Ok(NodeId(Id(id))),
+        (version, _) if version > VERSION => Err(Unread::Newer),
+        _ => Err(Unread::Damaged),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn id(seed: u64) -> NodeId {
+        NodeId(Rng::from_number(seed).id())
+    }
+
+    #[test]
+    fn the_node_id_survives_and_any_damage_replaces_it() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("deep/state");
+        let state = StateDir::open(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        assert_eq!(state.node_id(id(1)).unwrap(), id(1));
+        assert_eq!(state.node_id(id(2)).unwrap(), id(1));
+        let good = fs::read(path.join("node-id")).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(path.join("node-id"), &bad).unwrap();
+            assert_eq!(state.node_id(id(3)).unwrap(), id(3), "byte {at}");
+            fs::write(path.join("node-id"), &good[..at]).unwrap();
+            assert_eq!(state.node_id(id(4)).unwrap(), id(4), "cut at {at}");
+        }
+        fs::write(path.join("node-id"), [&good[..], &[0]].concat()).unwrap();
+        assert_eq!(state.node_id(id(5)).unwrap(), id(5));
+        assert!(!path.join("node-id.new").exists());
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_and_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let state = StateDir::open(base.path()).unwrap();
+        // The magic, version 2, four bytes of something.
+        let mut newer = b"sprat-id\x02abcd".to_vec();
+        newer.extend(crc32fast::hash(&newer).to_be_bytes());
+        fs::write(base.path().join("node-id"), &newer).unwrap();
+        let error = state.node_id(id(1)).unwrap_err().to_string();
+        assert!(error.contains("newer version"), "{error}");
+        assert_eq!(fs::read(base.path().join("node-id")).unwrap(), newer);
+    }
+
+    #[test]
+    fn a_manifest_is_kept_and_a_damaged_one_is_not_believed() {
+        let base = tempfile::tempdir().unwrap();
+        let state = StateDir::open(base.path()).unwrap();
+        // One byte named `a` in one shard; the hash is 20 times `x`.
+        let info = format!(
+            "d6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:{}e",
+            "x".repeat(20)
+        );
+        let manifest = Manifest::from_metainfo(format!("d4:info{info}e").as_bytes()).unwrap();
+        let file = manifest.file_id();
+        assert!(state.load_manifest(file).is_none());
+        state.save_manifest(&manifest).unwrap();
+        let loaded = state.load_manifest(file).unwrap();
+        assert_eq!(loaded.bytes(), info.as_bytes());
+        let path = base.path().join("manifests").join(manifest_name(file));
+        let good = fs::read_to_string(&path).unwrap();
+        for bad in [
+            "",
+            "d",
+            &good.replace("xxx", "xyx"),
+            &good.replace("1:a", "1:b"),
+        ] {
+            fs::write(&path, bad).unwrap();
+            assert!(state.load_manifest(file).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_second_user_learns_who_the_first_is() {
+        let base = tempfile::tempdir().unwrap();
+        let first = StateDir::open(base.path()).unwrap();
+        let error = StateDir::open(base.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        let pid = std::process::id();
+        let words = format!("another sprat (pid {pid}) uses {}", base.path().display());
+        assert!(error.to_string().ends_with(&words), "{error}");
+        drop(first);
+        assert!(StateDir::open(base.path()).is_ok());
+    }
+}

@@ -1,0 +1,279 @@
+//! One stream's share of a turn: receive, then send, each until `WouldBlock` or the end of its
+//! budget.
+//!
+//! Payload never passes through memory of its own: received bytes are handed to the node from the
+//! one receive buffer, and shards go out from the file with `sendfile`. Invariant: a stream whose
+//! budget ended before `WouldBlock` is on the ready list again.
+
+use super::Reactor;
+use crate::limits::{STREAM_BYTES_PER_TURN, STREAM_OPERATIONS_PER_TURN};
+use crate::node::{Chunk, FileRange, StreamKey};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use std::io::{ErrorKind, Read};
+
+/// How one half of a stream's share ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    /// The socket said `WouldBlock`, or there is nothing to send: an event or the node calls again.
+    Resting,
+    /// The budget ended first.
+    More,
+    /// The stream has ended.
+    Ended,
+}
+
+/// What one send did.
+enum Step {
+    Sent(usize),
+    Again,
+    Rest(Half),
+}
+
+impl Reactor {
+    /// Serves one stream of the ready list.
+    pub(super) fn serve(&mut self, key: StreamKey) {
+        if !self.establish(key) {
+            return;
+        }
+        let received = self.receive(key);
+        if received == Half::Ended {
+            return;
+        }
+        let sent = self.send(key);
+        if sent != Half::Ended && (received == Half::More || sent == Half::More) {
+            self.streams.queue(key);
+        }
+    }
+
+    /// Whether the stream is connected; tells the node when it has just become so, or failed.
+    fn establish(&mut self, key: StreamKey) -> bool {
+        let Some(stream) = self.streams.find(key) else {
+            return false;
+        };
+        if stream.connected {
+            return true;
+        }
+        match stream.is_established() {
+            Ok(true) => {
+                stream.connected = true;
+                self.node.handle_connected(self.clock.now(), key);
+                self.settle();
+                true
+            }
+            Ok(false) => false,
+            Err(_) => {
+                // A provider that is gone is everyday; the node counts it.
+                self.lose(key);
+                false
+            }
+        }
+    }
+
+    fn receive(&mut self, key: StreamKey) -> Half {
+        let mut bytes = 0;
+        for _ in 0..STREAM_OPERATIONS_PER_TURN {
+            let Some(stream) = self.streams.find(key) else {
+                return Half::Ended;
+            };
+            if !stream.readable {
+                return Half::Resting;
+            }
+            if bytes >= STREAM_BYTES_PER_TURN {
+                return Half::More;
+            }
+            self.counters.receives += 1;
+            match stream.socket.read(&mut self.buffer) {
+                Ok(0) => {
+                    self.lose(key);
+                    return Half::Ended;
+                }
+                Ok(count) => {
+                    bytes += count;
+                    let now = self.clock.now();
+                    self.node.handle_received(now, key, &self.buffer[..count]);
+                    // Before the buffer is used again: writes refer to it.
+                    self.settle();
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => stream.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.lose(key);
+                    return Half::Ended;
+                }
+            }
+        }
+        Half::More
+    }
+
+    fn send(&mut self, key: StreamKey) -> Half {
+        let mut bytes = 0;
+        for _ in 0..STREAM_OPERATIONS_PER_TURN {
+            match self.streams.find(key) {
+                None => return Half::Ended,
+                Some(stream) if !stream.writable => return Half::Resting,
+                Some(_) if bytes >= STREAM_BYTES_PER_TURN => return Half::More,
+                Some(_) => {}
+            }
+            let step = match self.node.poll_send(self.clock.now(), key) {
+                None => return Half::Resting,
+                Some(Chunk::Bytes { more }) => self.send_bytes(key, more),
+                Some(Chunk::File(range)) => self.send_file(key, range),
+            };
+            match step {
+                Step::Sent(count) => {
+                    bytes += count;
+                    let count = u32::try_from(count).expect("a chunk is at most 4 GiB");
+                    self.node.handle_sent(self.clock.now(), key, count);
+                    self.settle();
+                }
+                Step::Again => {}
+                Step::Rest(half) => return half,
+            }
+        }
+        Half::More
+    }
+
+    fn send_bytes(&mut self, key: StreamKey, more: bool) -> Step {
+        let Some(stream) = self.streams.find(key) else {
+            return Step::Rest(Half::Ended);
+        };
+        // With MORE, a header waits for the payload and shares its first packet.
+        let more = if more {
+            SendFlags::MORE
+        } else {
+            SendFlags::empty()
+        };
+        let bytes = self.node.bytes(key);
+        assert!(!bytes.is_empty(), "the node sends no empty chunk");
+        self.counters.sends += 1;
+        let result = rustix::net::send(&stream.socket, bytes, SendFlags::NOSIGNAL | more);
+        self.conclude(key, result)
+    }
+
+    fn send_file(&mut self, key: StreamKey, range: FileRange) -> Step {
+        let Some(stream) = self.streams.find(key) else {
+            return Step::Rest(Half::Ended);
+        };
+        if !stream.sending.is_some_and(|begun| continues(begun, range)) {
+            stream.sending = Some(range);
+            self.disk.read_ahead(range);
+        }
+        self.counters.file_sends += 1;
+        let result = self.disk.send(range, |file| {
+            let mut offset = range.offset;
+            let length = (range.length as usize).min(STREAM_BYTES_PER_TURN);
+            rustix::fs::sendfile(&stream.socket, file, Some(&mut offset), length)
+        });
+        match result {
+            Ok(result) => self.conclude(key, result),
+            Err(error) => {
+                self.warn_of_disk(range.swarm);
+                // The stream's next bytes cannot be what was promised: the node ends it.
+                self.node.handle_unsendable(self.clock.now(), key, error);
+                self.settle();
+                Step::Rest(Half::Ended)
+            }
+        }
+    }
+
+    /// What the socket's answer to a send means.
+    fn conclude(&mut self, key: StreamKey, result: Result<usize, Errno>) -> Step {
+        match result {
+            Ok(count) => Step::Sent(count),
+            Err(Errno::INTR) => Step::Again,
+            Err(Errno::AGAIN) => {
+                if let Some(stream) = self.streams.find(key) {
+                    stream.writable = false;
+                }
+                Step::Rest(Half::Resting)
+            }
+            Err(_) => {
+                self.lose(key);
+                Step::Rest(Half::Ended)
+            }
+        }
+    }
+
+    /// The connection broke: frees it, then tells the node.
+    fn lose(&mut self, key: StreamKey) {
+        self.streams.close(self.poll.registry(), key);
+        self.acceptor.handle_freed();
+        self.node.handle_closed(self.clock.now(), key);
+        self.settle();
+    }
+
+    /// The node has ended the stream: sends its last words if the socket takes them at once, and
+    /// frees it.
+    pub(super) fn close(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.find(key) else {
+            return;
+        };
+        let words = self.node.last_words();
+        if stream.connected && !words.is_empty() {
+            self.counters.sends += 1;
+            if let Err(errno) = rustix::net::send(&stream.socket, words, SendFlags::NOSIGNAL) {
+                log::debug!("a stream's last words were not sent: {errno}");
+            }
+        }
+        self.streams.close(self.poll.registry(), key);
+        self.acceptor.handle_freed();
+    }
+}
+
+/// Whether `range` is the rest of `begun`.
+fn continues(begun: FileRange, range: FileRange) -> bool {
+    (begun.swarm, begun.entry) == (range.swarm, range.entry)
+        && range.offset > begun.offset
+        && end(range) == end(begun)
+}
+
+fn end(range: FileRange) -> u64 {
+    range.offset + u64::from(range.length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::SwarmKey;
+
+    #[test]
+    fn the_rest_of_a_range_continues_it_and_nothing_else_does() {
+        let swarm = SwarmKey {
+            slot: 0,
+            generation: 0,
+        };
+        let begun = FileRange {
+            swarm,
+            entry: 0,
+            offset: 100,
+            length: 50,
+        };
+        assert!(continues(
+            begun,
+            FileRange {
+                offset: 120,
+                length: 30,
+                ..begun
+            }
+        ));
+        assert!(!continues(begun, begun));
+        assert!(!continues(
+            begun,
+            FileRange {
+                offset: 150,
+                length: 50,
+                ..begun
+            }
+        ));
+        assert!(!continues(
+            begun,
+            FileRange {
+                entry: 1,
+                offset: 120,
+                length: 30,
+                ..begun
+            }
+        ));
+    }
+}

@@ -1,0 +1,298 @@
+//! One turn of the loop, and the work that the node asks for.
+//!
+//! ```text
+//!  poll ─► note what is ready ─► datagrams ─► accepts ─► ready streams ─► timers ─► disk ─┐
+//!   ▲                                                                                     │
+//!   └──────────── zero timeout if a budget ended first, else until the deadline ◄─────────┘
+//! ```
+//!
+//! mio is edge-triggered: an event says once that a source became ready. So events only set marks
+//! here, and a mark is cleared by `WouldBlock` alone; what a budget leaves over is taken up in the
+//! next turn without sleeping. Everything but readable and writable (closed halves, errors) is a
+//! hint that the next operation finds out by itself.
+
+use super::accept::Accepted;
+use super::clock::sleep;
+use super::datagrams::{Received, Sent};
+use super::disk::Done;
+use super::throttle::Class;
+use super::token::Source;
+use super::{Error, Reactor, streams};
+use crate::limits::{ACCEPTS_PER_TURN, DATAGRAMS_PER_TURN, READS_PER_TURN};
+use crate::node::{FileRange, Output, StreamKey, SwarmKey};
+use crate::time::{Instant, earliest};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+impl Reactor {
+    /// One turn. It sleeps at most until `until`.
+    pub(super) fn turn(&mut self, until: Option<Instant>) -> Result<(), Error> {
+        self.wait(until)?;
+        self.note_events();
+        self.receive_datagrams();
+        self.accept_streams();
+        // Those that become ready meanwhile wait for the next turn: the datagrams come first again.
+        for _ in 0..self.streams.ready_count() {
+            let Some(key) = self.streams.next_ready() else {
+                break;
+            };
+            self.serve(key);
+        }
+        self.handle_timers();
+        self.work_on_disk();
+        Ok(())
+    }
+
+    /// Polls: without sleeping while there is work left, else until the first deadline.
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), Error> {
+        let timeout = if self.has_work() {
+            Duration::ZERO
+        } else {
+            let deadline = earliest(self.node.poll_timeout(), self.acceptor.poll_timeout());
+            sleep(self.clock.now(), earliest(deadline, until))
+        };
+        self.counters.turns += 1;
+        self.counters.sleeps += u64::from(!timeout.is_zero());
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Ok(()) => Ok(()),
+            // A signal's handler has run; its pipe is readable in the next turn.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            Err(error) => Err(Error::new("wait for events", error)),
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.datagrams.is_readable()
+            || self.acceptor.is_ready()
+            || self.streams.ready_count() > 0
+            || self.disk.has_jobs()
+            || self.reading
+    }
+
+    /// Marks what the events name as ready. An event may be spurious, and one source may have
+    /// several.
+    fn note_events(&mut self) {
+        let mut writable_datagrams = false;
+        for event in &self.events {
+            match Source::of(event.token()) {
+                Source::Udp(index) => {
+                    if event.is_readable() || event.is_error() {
+                        self.datagrams.handle_readable(index);
+                    }
+                    writable_datagrams |= event.is_writable();
+                }
+                Source::Listener(index) => self.acceptor.handle_readable(index),
+                Source::Signal(index) => {
+                    self.signal = self.signals.take(index).or(self.signal);
+                }
+                source @ Source::Stream { .. } => match self.streams.key_of(source) {
+                    Some(key) => {
+                        let (readable, writable) = (event.is_readable(), event.is_writable());
+                        self.streams.handle_ready(key, readable, writable);
+                    }
+                    None => self.counters.stale_tokens += 1,
+                },
+            }
+        }
+        if writable_datagrams && self.datagrams.is_waiting() {
+            let sent = self.datagrams.resend(self.poll.registry());
+            self.count_datagram(sent);
+            self.settle();
+        }
+    }
+
+    /// Receives datagrams until there are none or the budget ends. One that fails does not end it.
+    fn receive_datagrams(&mut self) {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            if !self.datagrams.is_readable() {
+                return;
+            }
+            match self.datagrams.receive(&mut self.datagram) {
+                Received::Datagram { from, size } => {
+                    self.counters.datagrams_received += 1;
+                    let now = self.clock.now();
+                    self.node.handle_datagram(now, from, &self.datagram[..size]);
+                    self.settle();
+                }
+                Received::Oversize => self.counters.datagrams_dropped += 1,
+                Received::Failed(error) => {
+                    self.counters.datagrams_dropped += 1;
+                    self.warn(Class::Datagram, || format!("receiving a datagram: {error}"));
+                }
+                Received::Nothing => return,
+            }
+        }
+    }
+
+    /// Accepts connections until there are none or the budget ends.
+    fn accept_streams(&mut self) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let now = self.clock.now();
+            match self.acceptor.accept(now) {
+                Accepted::Stream(socket, from) => {
+                    self.counters.accepts += 1;
+                    let Some(key) = self.node.handle_accept(now, from) else {
+                        self.counters.sheds += 1;
+                        continue;
+                    };
+                    if let Err(error) = self.streams.insert(self.poll.registry(), key, socket, true)
+                    {
+                        self.warn(Class::Accept, || format!("accepting {from}: {error}"));
+                        self.node.handle_closed(now, key);
+                    }
+                    self.settle();
+                }
+                Accepted::Shed => {
+                    self.counters.sheds += 1;
+                    self.warn(Class::Accept, || {
+                        "no descriptor left: a connection was closed (raise `ulimit -n`)".into()
+                    });
+                }
+                Accepted::Failed(error) => {
+                    self.warn(Class::Accept, || format!("accepting a connection: {error}"));
+                }
+                Accepted::Nothing => return,
+            }
+        }
+    }
+
+    fn handle_timers(&mut self) {
+        let now = self.clock.now();
+        self.acceptor.handle_timeout(now);
+        if self.node.poll_timeout().is_some_and(|at| at <= now) {
+            self.node.handle_timeout(now);
+            self.settle();
+        }
+    }
+
+    /// One step of a job, and a few background reads. Whatever is left waits until the network was
+    /// served.
+    fn work_on_disk(&mut self) {
+        if let Some((swarm, done)) = self.disk.step() {
+            let now = self.clock.now();
+            let failed = matches!(done, Done::Prepared(Err(_)) | Done::Finished(Err(_)));
+            match done {
+                Done::Prepared(result) => self.node.handle_prepared(now, swarm, result),
+                Done::Finished(result) => self.node.handle_finished(now, swarm, result),
+            }
+            if failed {
+                self.warn_of_disk(swarm);
+            }
+            self.settle();
+        }
+        self.reading = false;
+        for _ in 0..READS_PER_TURN {
+            let now = self.clock.now();
+            let Some(range) = self.node.poll_read(now) else {
+                return;
+            };
+            let bytes = &mut self.buffer[..range.length as usize];
+            self.counters.reads += 1;
+            let result = self.disk.read(range, bytes);
+            self.node
+                .handle_read(now, range.swarm, result.map(|()| &*bytes));
+            if result.is_err() {
+                self.warn_of_disk(range.swarm);
+            }
+            self.settle();
+        }
+        self.reading = true;
+    }
+
+    /// Does what the node asks for after a fact, until it asks for nothing more.
+    pub(super) fn settle(&mut self) {
+        while let Some(output) = self.node.poll_output(self.clock.now()) {
+            match output {
+                Output::Connect { stream, to } => self.connect(stream, to),
+                Output::Send(stream) => self.streams.queue(stream),
+                Output::Close(stream) => self.close(stream),
+                Output::Prepare(swarm) => match self.node.manifest(swarm) {
+                    Some(manifest) => self.disk.prepare(swarm, manifest),
+                    None => unreachable!("a fetch is prepared when its manifest is known"),
+                },
+                Output::Write {
+                    range,
+                    start,
+                    shard,
+                } => self.write(range, start, shard),
+                Output::Finish(swarm) => self.disk.finish(swarm),
+            }
+        }
+        while !self.datagrams.is_waiting() {
+            let Some(transmit) = self
+                .node
+                .poll_datagram(self.clock.now(), &mut *self.datagram)
+            else {
+                return;
+            };
+            let bytes = &self.datagram[..transmit.size];
+            let sent = self
+                .datagrams
+                .send(self.poll.registry(), transmit.to, bytes);
+            self.count_datagram(sent);
+        }
+    }
+
+    fn count_datagram(&mut self, sent: Sent) {
+        match sent {
+            Sent::Gone => self.counters.datagrams_sent += 1,
+            Sent::Waits => {}
+            Sent::Dropped(error) => {
+                self.counters.datagrams_dropped += 1;
+                self.warn(Class::Datagram, || format!("sending a datagram: {error}"));
+            }
+        }
+    }
+
+    fn connect(&mut self, key: StreamKey, to: SocketAddr) {
+        let socket = streams::connect(to, self.source_for(to));
+        let registry = self.poll.registry();
+        let made = socket.and_then(|socket| self.streams.insert(registry, key, socket, false));
+        if let Err(error) = made {
+            self.warn(Class::Stream, || format!("connecting to {to}: {error}"));
+            self.node.handle_closed(self.clock.now(), key);
+        }
+    }
+
+    /// The address to connect from, if the node listens on certain ones only.
+    fn source_for(&self, to: SocketAddr) -> Option<IpAddr> {
+        let local = super::listen::route(&self.listening, to)?;
+        let ip = self.listening[local].ip();
+        (!ip.is_unspecified()).then_some(ip)
+    }
+
+    fn write(&mut self, range: FileRange, start: u32, shard: u32) {
+        let bytes = &self.buffer[start as usize..][..range.length as usize];
+        self.counters.writes += 1;
+        let result = self.disk.write(range, bytes);
+        let now = self.clock.now();
+        self.node
+            .handle_written(now, range.swarm, shard, range.length, result);
+        if result.is_err() {
+            self.warn_of_disk(range.swarm);
+        }
+    }
+
+    /// Logs the last failure of a swarm's disk work.
+    pub(super) fn warn_of_disk(&mut self, swarm: SwarmKey) {
+        if self.throttle.allows(Class::Disk, self.clock.now()) {
+            log::warn!(
+                "{}",
+                self.disk
+                    .message(swarm)
+                    .unwrap_or("a swarm's place is gone")
+            );
+        }
+    }
+
+    /// Logs a line of a class that others can cause, but not at their rate.
+    pub(super) fn warn(&mut self, class: Class, line: impl FnOnce() -> String) {
+        if self.throttle.allows(class, self.clock.now()) {
+            log::warn!("{}", line());
+        }
+    }
+}

@@ -187,8 +187,17 @@ fn tree(tokens: &[&str], mut index: usize, prefix: &str, found: &mut Vec<String>
 
 /// The part of a text that ships: what stands before its tests.
 fn shipped(text: &str) -> &str {
-    text.find("\n#[cfg(test)]\nmod ")
-        .map_or(text, |end| &text[..end])
+    let is_tests = |at: &usize| is_module(&text[at + 1..]);
+    let mut marks = text.match_indices("\n#[cfg(test)]\n").map(|(at, _)| at);
+    marks.find(is_tests).map_or(text, |end| &text[..end])
+}
+
+/// Whether the item that a text begins with is a module, whatever its attributes.
+fn is_module(text: &str) -> bool {
+    let item = text
+        .lines()
+        .find(|line| !line.trim_start().starts_with("#["));
+    item.is_some_and(|line| line.trim_start().starts_with("mod "))
 }
 
 // -- the rules
@@ -260,8 +269,8 @@ fn malformations(text: &str) -> Vec<String> {
             "{lines} lines before its tests (at most {LINES_MAX})"
         ));
     }
-    let forks = text.matches("#[cfg(test)]").count();
-    if forks != text.matches("#[cfg(test)]\nmod ").count() {
+    let mut forks = text.match_indices("#[cfg(test)]\n");
+    if forks.any(|(at, _)| !is_module(&text[at..])) {
         found.push("cfg(test) on something else than a module of tests".to_owned());
     }
     found
@@ -394,14 +403,13 @@ fn the_top_level_holds_only_what_must_stand_there() {
 #[test]
 fn the_readme_speaks_of_commands_and_options_that_exist() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let calls: Vec<&str> = readme
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("sprat "))
-        .chain(
-            readme
-                .lines()
-                .filter_map(|line| line.strip_prefix("cargo run --release -- ")),
-        )
+    // Every other part between fences is a block of code.
+    let code = readme.split("```").skip(1).step_by(2).flat_map(str::lines);
+    let calls: Vec<&str> = code
+        .filter_map(|line| {
+            let own = line.strip_prefix("sprat ");
+            own.or_else(|| line.strip_prefix("cargo run --release -- "))
+        })
         .collect();
     assert!(calls.len() >= 4, "the README shows how to use sprat");
     for call in calls {
@@ -507,6 +515,10 @@ fn a_file_of_another_form_is_found() {
     assert_eq!(
         malformations("//! Forked.\n#[cfg(test)]\nfn f() {}\n").len(),
         1
+    );
+    assert_eq!(
+        malformations("//! Tidy.\n#[cfg(test)]\n#[allow(x)]\nmod tests {}\n"),
+        [""; 0]
     );
     let tested = format!(
         "//! Tested.\n\n#[cfg(test)]\nmod tests {{\n{}}}\n",

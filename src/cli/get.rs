@@ -298,10 +298,12 @@ impl<'a> Getting<'a> {
             Event::Disconnected {
                 address, reason, ..
             } if self.lost(address, reason) => {
-                let others = figures::count(self.connected.len() as u64, "other");
                 let why = news::ended(reason);
-                self.screen
-                    .say(format!("lost {address} ({why}); going on with {others}"));
+                let then = match self.connected.len() {
+                    0 => "looking for others".to_owned(),
+                    left => format!("going on with {}", figures::count(left as u64, "other")),
+                };
+                self.screen.say(format!("lost {address} ({why}); {then}"));
                 return Ok(());
             }
             _ => {}
@@ -326,7 +328,7 @@ impl<'a> Getting<'a> {
         self.meter.clear();
         let progress = reactor.node().progress(self.swarm).unwrap_or(self.last);
         let took = reactor.now().since(self.started_at);
-        let path = reactor.output_path(self.swarm).unwrap_or(Path::new(""));
+        let path = shown(reactor.output_path(self.swarm).unwrap_or(Path::new("")));
         let size = figures::size(progress.size);
         if already {
             self.screen
@@ -353,13 +355,18 @@ impl<'a> Getting<'a> {
 
     fn failed(&mut self, reactor: &Reactor, cause: Failure) -> Result<Ending, Ending> {
         self.meter.clear();
-        let path = reactor.output_path(self.swarm);
+        let path = reactor.output_path(self.swarm).map(shown);
         let message = failure(self.file, cause, path, reactor.disk_message(self.swarm));
         if self.json {
             print(Object::event("failed").text("message", &message).finish())?;
         }
         Ok(Ending::Failed(message))
     }
+}
+
+/// A path of the current folder by its name alone.
+fn shown(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
 }
 
 fn shards(count: u32) -> String {
@@ -383,8 +390,8 @@ fn failure(file: FileId, cause: Failure, path: Option<&Path>, disk: Option<&str>
             figures::count(asked.into(), "node")
         ),
         Failure::Incomplete { missing } => format!(
-            "{} of {file} missing: nobody who is left sends them right (what has arrived is kept; \
-             try again when others have them)",
+            "incomplete: nobody who is left sends {} of {file} right (what has arrived is kept; \
+             try again when others have it)",
             shards(missing)
         ),
         Failure::NoContacts => format!(

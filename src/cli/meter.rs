@@ -45,8 +45,8 @@ impl<'a> Meter<'a> {
         if self.screen.is_terminal() {
             let bar = self.bar.get_or_insert_with(|| self.screen.bar());
             bar.set_prefix(name);
-            bar.set_position(permille(progress));
             bar.set_message(figures);
+            bar.set_position(permille(progress));
         } else if now >= self.line_at {
             self.line_at = now + LINE_PERIOD;
             self.screen.say(format!("{name} {figures}"));

@@ -1,10 +1,10 @@
 //! The command line: what a person or a script has to do with sprat.
 //!
-//! Read [`args`] for the words, then a command ([`share`], [`get`], [`node`], [`demo`]). Standard
+//! Read `args` for the words, then a command (`share`, `get`, `node`, `demo`). Standard
 //! output carries results (links, paths, JSON), standard error carries progress and news. A command
 //! is not a node: it starts a [`Reactor`](crate::reactor::Reactor) and tells the news of it.
 //!
-//! Invariant: every ending has one exit code ([`Ending`]), and every failure one line that says what,
+//! Invariant: every ending has one exit code (`Ending`), and every failure one line that says what,
 //! where and what to do.
 
 mod args;

@@ -188,6 +188,8 @@ pub const BACK_OFF_MAX: Duration = Duration::from_secs(3_600);
 pub const BOOTSTRAP_RETRY_MIN: Duration = Duration::from_secs(1);
 /// See [`BOOTSTRAP_RETRY_MIN`].
 pub const BOOTSTRAP_RETRY_MAX: Duration = Duration::from_secs(60);
+/// From the first lookup of our own id to the second; each pause after it is four times as long.
+pub const SETTLE_PERIOD: Duration = Duration::from_secs(15);
 /// A bucket without a lookup for so long is refreshed (rule 11).
 pub const REFRESH_PERIOD: Duration = Duration::from_secs(3_600);
 /// Holders of a record hand it on so often, unless it was stored meanwhile (rule 13).

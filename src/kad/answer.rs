@@ -207,8 +207,15 @@ impl Kad {
     /// A reply of `size` bytes was sent: if its allowance leaves room, the asker is pinged, and what it
     /// answers puts it into the table (rule 3).
     pub(super) fn admit_asker(&mut self, now: Instant, reply: &Reply, size: usize) {
-        if reply.is_candidate && size + PING_BACK_SIZE <= reply.allowance {
-            self.consider(now, reply.asker, Effort::Once);
+        let room = reply.allowance - size;
+        if reply.is_candidate && room >= PING_BACK_SIZE {
+            let is_for_two = room >= 2 * PING_BACK_SIZE;
+            let effort = if is_for_two {
+                Effort::Usual
+            } else {
+                Effort::Once
+            };
+            self.consider(now, reply.asker, effort);
             self.ping_candidates(now);
         }
     }

@@ -142,7 +142,7 @@ impl Kad {
             Admission::Known | Admission::Cached => {}
         }
         if was_cut_off && !self.table.is_cut_off() {
-            self.join();
+            self.join_anew();
         }
     }
 

@@ -97,6 +97,9 @@ pub struct Kad {
     found: (Id, Contacts),
     waiting_lookups: VecDeque<(Id, Purpose)>,
     bootstraps: Vec<Bootstrap>,
+    joins: u32,
+    joins_failed: u32,
+    join_at: Option<Instant>,
     candidates: VecDeque<Candidate>,
     provided: BTreeMap<FileId, Provided>,
     due_announcements: VecDeque<FileId>,
@@ -129,6 +132,9 @@ impl Kad {
             found: (Id::default(), Contacts::new()),
             waiting_lookups: VecDeque::new(),
             bootstraps: Vec::new(),
+            joins: 0,
+            joins_failed: 0,
+            join_at: None,
             candidates: VecDeque::new(),
             provided: BTreeMap::new(),
             due_announcements: VecDeque::new(),
@@ -234,6 +240,7 @@ impl Kad {
             .min();
         let deadlines = [
             self.rpcs.next_deadline(),
+            self.join_at,
             bootstrap,
             lookup,
             self.addresses.waiting_until(),

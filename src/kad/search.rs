@@ -256,7 +256,7 @@ impl Kad {
         match lookup.purpose {
             Purpose::FindValue => self.cache_providers(lookup),
             Purpose::Announce => self.deliver_announcement(now, lookup),
-            Purpose::Join => self.joined(now),
+            Purpose::Join => self.joined(now, lookup.answered),
             Purpose::FindNode | Purpose::Refresh => {}
         }
     }

@@ -82,6 +82,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const CACHE: usize = 10;
 /// How many times k a bucket of the subtree around us may hold: one side of a lopsided id space.
 pub const NEAR_FACTOR: usize = 8;
+/// Far buckets that a node refreshes when it joins: enough for 2^24 nodes, whoever claims to be near us.
+pub const FAR_DEPTH_MAX: usize = 24;
 /// Contacts of one /24 (IPv6: /64) in a bucket: one owner must not fill it.
 pub const PER_SUBNET_MAX: usize = 2;
 /// Unanswered requests in a row after which a contact is stale (paper, 4.1).

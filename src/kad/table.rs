@@ -23,7 +23,7 @@
 use super::Params;
 use super::bucket::{Bucket, Member};
 use crate::id::{Distance, Id, NodeId};
-use crate::limits::{K, NEAR_FACTOR};
+use crate::limits::{FAR_DEPTH_MAX, K, NEAR_FACTOR};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::datagram::Contact;
@@ -194,13 +194,19 @@ impl Table {
         Some(self.random_id_in(index, rng))
     }
 
-    /// Makes every bucket farther than our closest neighbour due at `now` (rule 12).
+    /// Makes every bucket farther than our closest neighbour due at `now` (rule 12). Those that are
+    /// not split off yet are, down to [`FAR_DEPTH_MAX`]: else a node that knows only the k nodes around
+    /// it would have one bucket, and learn of nobody far away.
     pub fn refresh_far(&mut self, now: Instant) {
-        let nearest = self
-            .buckets
-            .iter()
-            .rposition(|bucket| !bucket.members.is_empty());
-        for bucket in &mut self.buckets[..nearest.unwrap_or(0)] {
+        let own = self.own;
+        let prefixes = self
+            .members()
+            .map(|m| m.contact.id.0.distance(&own).shared_prefix());
+        let depth = prefixes.max().unwrap_or(0).min(FAR_DEPTH_MAX);
+        while self.buckets.len() <= depth {
+            self.split();
+        }
+        for bucket in &mut self.buckets[..depth] {
             bucket.refresh_at = now;
         }
     }

@@ -124,6 +124,32 @@ fn rule_09_tables_of_a_hundred_nodes_hold_their_whole_neighbourhood() {
 }
 
 #[test]
+fn rule_12_who_joins_looks_up_its_own_id_and_then_the_far_buckets() {
+    let mut world = World::of(100, 17, Params::default());
+    let newcomer = world.add();
+    world.with(newcomer, |kad, now| kad.bootstrap(now, address_of(50)));
+    world.run(secs(10));
+    let own = world.id(newcomer);
+    let lookups: Vec<(Id, Purpose)> = world.events[newcomer]
+        .iter()
+        .filter_map(|event| match *event {
+            Event::LookupDone {
+                target, purpose, ..
+            } => Some((target, purpose)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lookups[0], (own, Purpose::Join));
+    let last = world.nodes[newcomer].table().buckets().len() - 1;
+    assert!(last >= 1);
+    for depth in 0..last {
+        let is_in = |id: Id| id.distance(&own).shared_prefix() == depth;
+        let refreshed = |&(id, purpose): &(Id, Purpose)| purpose == Purpose::Refresh && is_in(id);
+        assert!(lookups.iter().any(refreshed), "bucket {depth}");
+    }
+}
+
+#[test]
 fn rule_17_two_nodes_are_a_network() {
     let mut world = World::new(5, Params::default());
     world.add();

@@ -183,13 +183,7 @@ mod tests {
         assert_eq!(parsed.to_string(), text);
         assert_eq!(text.to_uppercase().parse(), Ok(parsed));
         assert_eq!("0011".parse::<Id>(), Err(NotAnId));
-        assert_eq!(
-            "g0112233445566778899aabbccddeeff01020304".parse::<Id>(),
-            Err(NotAnId)
-        );
-        assert_eq!(
-            "+0112233445566778899aabbccddeeff01020304".parse::<Id>(),
-            Err(NotAnId)
-        );
+        assert_eq!("g0112233445566778899aabbccddeeff01020304".parse::<Id>(), Err(NotAnId));
+        assert_eq!("+0112233445566778899aabbccddeeff01020304".parse::<Id>(), Err(NotAnId));
     }
 }

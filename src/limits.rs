@@ -43,7 +43,7 @@ pub const ENTRIES_MAX: usize = 32_768;
 pub const PATH_DEPTH_MAX: usize = 16;
 /// Bytes of a component of a path: what ext4 stores.
 pub const NAME_SIZE_MAX: usize = 255;
-/// Bytes of the smallest shard that is chosen for a new manifest: an SD card's erase block is no smaller.
+/// Bytes of the smallest shard chosen for a new manifest: an SD card writes no less at once.
 pub const SHARD_SIZE_CHOSEN_MIN: u32 = 64 * 1024;
 /// Shards that a new manifest aims at: 40 KiB of hashes, and a map of 256 bytes.
 pub const SHARD_COUNT_CHOSEN_MAX: u64 = 2_048;
@@ -51,8 +51,8 @@ pub const SHARD_COUNT_CHOSEN_MAX: u64 = 2_048;
 pub const FILE_SIZE_MAX: u64 = 1 << 50;
 /// Bytes of the largest metainfo file: a manifest, and the trackers and other hashes around it.
 pub const METAINFO_SIZE_MAX: usize = 4 * MANIFEST_SIZE_MAX;
-/// Lists and dictionaries within each other in bencode: a path in a `file tree` (BEP 52) takes most,
-/// one for each component.
+/// Lists and dictionaries within each other in bencode: a path in a `file tree` (BEP 52) takes the
+/// most, one for each component.
 pub const BENCODE_DEPTH_MAX: u32 = 32;
 
 // -- links

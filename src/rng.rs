@@ -83,10 +83,7 @@ mod tests {
         for _ in 0..5_000 {
             seen[rng.below(5) as usize] += 1;
         }
-        assert!(
-            seen.iter().all(|&count| (800..1200).contains(&count)),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|&count| (800..1200).contains(&count)), "{seen:?}");
     }
 
     #[test]

@@ -68,10 +68,7 @@ mod tests {
     #[test]
     fn arithmetic_saturates() {
         let late = Instant::from_micros(u64::MAX - 1);
-        assert_eq!(
-            late + Duration::from_secs(1),
-            Instant::from_micros(u64::MAX)
-        );
+        assert_eq!(late + Duration::from_secs(1), Instant::from_micros(u64::MAX));
         assert_eq!(Instant::ZERO - late, Duration::ZERO);
     }
 

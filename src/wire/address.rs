@@ -7,18 +7,11 @@
 //! +-----------------------------------------------------------------+--------+
 //! ```
 //!
-//! Flow information and scope do not travel. Whether a node answers at an address is for others to find
-//! out; here stands only what can never be one: port 0, and unspecified, broadcast and multicast IPs.
+//! Flow information and scope do not travel. Whether a node answers at an address is for others to
+//! find out; here stands only what can never be one: port 0, and unspecified, broadcast and
+//! multicast IPs.
 //!
 //! Invariant: an address that was parsed is canonical and usable, and emits the bytes it came from.
-
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
 use super::reader::{Reader, Writer};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -32,8 +25,8 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Whether one node can be at `address`, and be sent to: false for port 0 and for unspecified, multicast
-/// and broadcast IPs, also when they are IPv4-mapped.
+/// Whether one node can be at `address`, and be sent to: false for port 0 and for unspecified,
+/// multicast and broadcast IPs, also when they are IPv4-mapped.
 pub fn is_usable(address: SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());

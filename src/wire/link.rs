@@ -4,20 +4,13 @@
 //! magnet:?xt=urn:btih:<file id, 40 hex or 32 base32>&dn=<name>&x.pe=<host:port>&x.pe=...
 //! ```
 //!
-//! A magnet URI of the BitTorrent world (BEP 9) is a link, and so are the bare 40 digits of a file id.
-//! Parameters that are not listed (trackers, web seeds) are ignored. A link proves nothing: the
-//! manifest is verified by the file id, the name is only a hint, and providers are only places to try.
+//! A magnet URI of the BitTorrent world (BEP 9) is a link, and so are the bare 40 digits of a file
+//! id. Parameters that are not listed (trackers, web seeds) are ignored. A link proves nothing: the
+//! manifest is verified by the file id, the name is only a hint, and providers are only places to
+//! try.
 //!
-//! Invariant: a link that was parsed is bounded, its name keeps the rules of [`name`], and each provider
-//! has a host and a port.
-
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+//! Invariant: a link that was parsed is bounded, its name keeps the rules of [`name`], and each
+//! provider has a host and a port.
 
 use super::name;
 use crate::id::{FileId, ID_SIZE, Id};
@@ -213,8 +206,8 @@ fn parse_base32(text: &str) -> Option<FileId> {
     Some(FileId(Id(id)))
 }
 
-/// Whether it has the form of `host:port`: a name or IPv4 address, or an IPv6 address in brackets, and a
-/// port from 1 to 65535. Whether the host exists is for the resolver.
+/// Whether it has the form of `host:port`: a name or IPv4 address, or an IPv6 address in brackets,
+/// and a port from 1 to 65535. Whether the host exists is for the resolver.
 fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;

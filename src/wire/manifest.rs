@@ -1,7 +1,7 @@
 //! The manifest: the list of a file's names, sizes and shard hashes.
 //!
-//! It is the bencoded `info` dictionary of a metainfo file (BEP 3, version 1), so that a `.torrent` made
-//! by anyone is a manifest, and its file id, the SHA-1 of the exact bytes, is the infohash:
+//! It is the bencoded `info` dictionary of a metainfo file (BEP 3, version 1), so that a `.torrent`
+//! made by anyone is a manifest, and its file id, the SHA-1 of the exact bytes, is the infohash:
 //!
 //! ```text
 //! d
@@ -13,28 +13,26 @@
 //! e
 //! ```
 //!
-//! The bytes of all files, one after the other, are cut into shards; only the last is shorter. Unknown
-//! keys are kept, because the id covers them, and not understood: padding files (BEP 47) are files like
-//! any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
+//! The bytes of all files, one after the other, are cut into shards; only the last is shorter.
+//! Unknown keys are kept, because the id covers them, and not understood: padding files (BEP 47)
+//! are files like any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
 //!
-//! Invariant: a `Manifest` keeps every limit of `limits.rs` and every rule of [`name`], and its sizes
-//! and hashes fit together. The bytes are held once; the hashes are slices of them.
+//! Invariant: a `Manifest` keeps every limit of `limits.rs` and every rule of [`name`], and its
+//! sizes and hashes fit together. The bytes are held once; the hashes are slices of them.
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+mod error;
+mod fields;
 
-use super::bencode::{BencodeError, Decoder, Encoder};
-use super::name::{self, Conflict, NameError};
+pub use error::{Key, ManifestError};
+
+use super::bencode::{Decoder, Encoder};
+use super::name;
 use crate::id::{FileId, Id};
 use crate::limits::{
-    ENTRIES_MAX, FILE_SIZE_MAX, MANIFEST_SIZE_MAX, METAINFO_SIZE_MAX, SHARD_COUNT_CHOSEN_MAX,
+    FILE_SIZE_MAX, MANIFEST_SIZE_MAX, METAINFO_SIZE_MAX, SHARD_COUNT_CHOSEN_MAX,
     SHARD_SIZE_CHOSEN_MIN, SHARD_SIZE_MAX, SHARD_SIZE_MIN,
 };
+use fields::Fields;
 use sha1::{Digest, Sha1};
 use std::fmt;
 
@@ -78,54 +76,6 @@ pub struct Segment {
     pub length: u32,
 }
 
-/// A key whose value is understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the key that Display writes")]
-pub enum Key {
-    Info,
-    Files,
-    Length,
-    Path,
-    Name,
-    PieceLength,
-    Pieces,
-}
-
-/// Why bytes are not a manifest, or why files cannot be put into one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ManifestError {
-    /// More than [`MANIFEST_SIZE_MAX`] bytes, or a metainfo file of more than [`METAINFO_SIZE_MAX`].
-    TooLarge,
-    /// Not bencoded as it must be.
-    Syntax(BencodeError),
-    /// The value of this key is not what it must be.
-    Value(Key, BencodeError),
-    /// A key that must be there is not.
-    Missing(Key),
-    /// Version 2 only (BEP 52), which has no hashes of shards.
-    VersionTwo,
-    /// Both a single file and a folder.
-    LengthAndFiles,
-    /// A folder without files.
-    NoEntries,
-    /// More than [`ENTRIES_MAX`] files.
-    TooManyEntries,
-    /// The shard size is no power of two, or not within [`SHARD_SIZE_MIN`] – [`SHARD_SIZE_MAX`].
-    ShardSize,
-    /// The sizes add up to more than [`FILE_SIZE_MAX`].
-    TotalSize,
-    /// Not one hash of 20 bytes for each shard.
-    Hashes,
-    /// The name breaks a rule.
-    Name(NameError),
-    /// The path of the file at this index breaks a rule.
-    Path(u32, NameError),
-    /// The file at this index has an earlier one's path, or has it where case does not count.
-    Repeated(u32),
-    /// The file at this index lies beneath another file, or another beneath it.
-    FileAsFolder(u32),
-}
-
 impl Manifest {
     /// Reads a manifest.
     ///
@@ -163,7 +113,7 @@ impl Manifest {
                     offset: 0,
                 }],
             ),
-            (None, Some(files)) => (true, read_files(files)?),
+            (None, Some(files)) => (true, fields::read_files(files)?),
             (Some(_), Some(_)) => return Err(ManifestError::LengthAndFiles),
             (None, None) => return Err(ManifestError::Missing(Key::Length)),
         };
@@ -190,8 +140,8 @@ impl Manifest {
         })
     }
 
-    /// Reads the manifest in a metainfo file, a `.torrent`. Trackers, comments and all else around it
-    /// are skipped.
+    /// Reads the manifest in a metainfo file, a `.torrent`. Trackers, comments and all else around
+    /// it are skipped.
     ///
     /// # Errors
     /// The first thing that is wrong; offsets within the manifest count from its start.
@@ -214,9 +164,9 @@ impl Manifest {
 
     /// Makes the manifest of files whose shards have been hashed.
     ///
-    /// `entries` are paths (components joined with `/`; empty for a single file) and sizes, in the order
-    /// in which their bytes were hashed. Without `folder` there is exactly one. `shard_hashes` has 20
-    /// bytes for each shard of `shard_size` bytes.
+    /// `entries` are paths (components joined with `/`; empty for a single file) and sizes, in the
+    /// order in which their bytes were hashed. Without `folder` there is exactly one.
+    /// `shard_hashes` has 20 bytes for each shard of `shard_size` bytes.
     ///
     /// # Errors
     /// The first name, size or limit that a reader of the manifest would refuse.
@@ -270,8 +220,8 @@ impl Manifest {
     }
 
     /// The shard size in bytes for a new manifest of `total` bytes: the smallest that makes at most
-    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Smaller shards are passed on sooner, larger ones take fewer
-    /// hashes and requests.
+    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Smaller shards are passed on sooner, larger ones take
+    /// fewer hashes and requests.
     pub fn shard_size_for(total: u64) -> u32 {
         let mut size = SHARD_SIZE_CHOSEN_MIN;
         while size < SHARD_SIZE_MAX && total.div_ceil(u64::from(size)) > SHARD_COUNT_CHOSEN_MAX {
@@ -349,8 +299,8 @@ impl Manifest {
             .expect("a hash for each shard")
     }
 
-    /// The bytes of files that `length` bytes at `offset` of a shard are, in order. What lies outside of
-    /// the shard is left out, and so are empty files.
+    /// The bytes of files that `length` bytes at `offset` of a shard are, in order. What lies
+    /// outside of the shard is left out, and so are empty files.
     pub fn segments(&self, shard: u32, offset: u32, length: u32) -> Segments<'_> {
         let last = offset.saturating_add(length).min(self.shard_length(shard));
         let start = self.shard_offset(shard).saturating_add(u64::from(offset));
@@ -418,173 +368,3 @@ impl Iterator for Segments<'_> {
         None
     }
 }
-
-/// The known values of an info dictionary, as they stand there.
-#[derive(Default)]
-struct Fields<'a> {
-    files: Option<&'a [u8]>,
-    length: Option<u64>,
-    name: Option<&'a [u8]>,
-    piece_length: Option<u64>,
-    pieces: Option<&'a [u8]>,
-    /// Where the bytes of `pieces` begin.
-    pieces_at: usize,
-    version_two: bool,
-}
-
-impl<'a> Fields<'a> {
-    fn read(info: &'a [u8]) -> Result<Fields<'a>, ManifestError> {
-        let mut decoder = Decoder::new(info);
-        let mut fields = Fields::default();
-        let mut keys = decoder.dictionary().map_err(ManifestError::Syntax)?;
-        while let Some(key) = decoder.key(&mut keys).map_err(ManifestError::Syntax)? {
-            let of = |key| move |error| ManifestError::Value(key, error);
-            match key {
-                b"files" => fields.files = Some(decoder.skip().map_err(of(Key::Files))?),
-                b"length" => fields.length = Some(decoder.unsigned().map_err(of(Key::Length))?),
-                b"name" => fields.name = Some(decoder.string().map_err(of(Key::Name))?),
-                b"piece length" => {
-                    fields.piece_length = Some(decoder.unsigned().map_err(of(Key::PieceLength))?);
-                }
-                b"pieces" => {
-                    let pieces = decoder.string().map_err(of(Key::Pieces))?;
-                    fields.pieces_at = decoder.offset().saturating_sub(pieces.len());
-                    fields.pieces = Some(pieces);
-                }
-                _ => {
-                    fields.version_two |= key == b"file tree";
-                    decoder.skip().map_err(ManifestError::Syntax)?;
-                }
-            }
-        }
-        decoder.end().map_err(ManifestError::Syntax)?;
-        Ok(fields)
-    }
-}
-
-/// Reads the `files` list. Offsets of its errors count from its start.
-fn read_files(files: &[u8]) -> Result<Vec<Entry>, ManifestError> {
-    let of_files = |error| ManifestError::Value(Key::Files, error);
-    let mut decoder = Decoder::new(files);
-    let mut entries = Vec::<Entry>::new();
-    decoder.list().map_err(of_files)?;
-    while decoder.item().map_err(of_files)? {
-        if entries.len() >= ENTRIES_MAX {
-            return Err(ManifestError::TooManyEntries);
-        }
-        let offset = entries.last().map_or(0, Entry::end);
-        let entry = read_file(&mut decoder, entries.len() as u32, offset)?;
-        // Here too, so that no later offset can saturate.
-        if entry.end() > FILE_SIZE_MAX {
-            return Err(ManifestError::TotalSize);
-        }
-        entries.push(entry);
-    }
-    if entries.is_empty() {
-        return Err(ManifestError::NoEntries);
-    }
-    match name::check_paths(entries.iter().map(|entry| entry.path.as_str())) {
-        Ok(()) => Ok(entries),
-        Err(Conflict::Repeated(index)) => Err(ManifestError::Repeated(index as u32)),
-        Err(Conflict::FileAsFolder(index)) => Err(ManifestError::FileAsFolder(index as u32)),
-    }
-}
-
-/// Reads one dictionary of the `files` list.
-fn read_file(decoder: &mut Decoder<'_>, index: u32, offset: u64) -> Result<Entry, ManifestError> {
-    let of_files = |error| ManifestError::Value(Key::Files, error);
-    let (mut path, mut size) = (None, None);
-    let mut keys = decoder.dictionary().map_err(of_files)?;
-    while let Some(key) = decoder.key(&mut keys).map_err(of_files)? {
-        match key {
-            b"length" => {
-                let value = decoder.unsigned();
-                size = Some(value.map_err(|error| ManifestError::Value(Key::Length, error))?);
-            }
-            b"path" => path = Some(read_path(decoder, index)?),
-            _ => {
-                decoder.skip().map_err(of_files)?;
-            }
-        }
-    }
-    let path = path.ok_or(ManifestError::Missing(Key::Path))?;
-    let size = size.ok_or(ManifestError::Missing(Key::Length))?;
-    Ok(Entry { path, size, offset })
-}
-
-fn read_path(decoder: &mut Decoder<'_>, index: u32) -> Result<String, ManifestError> {
-    let of_path = |error| ManifestError::Value(Key::Path, error);
-    let mut path = String::new();
-    let mut depth = 0usize;
-    decoder.list().map_err(of_path)?;
-    while decoder.item().map_err(of_path)? {
-        let component = decoder.string().map_err(of_path)?;
-        name::join(&mut path, depth, component)
-            .map_err(|error| ManifestError::Path(index, error))?;
-        depth = depth.saturating_add(1);
-    }
-    if depth == 0 {
-        return Err(ManifestError::Path(index, NameError::NoComponent));
-    }
-    Ok(path)
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Key::Info => "info",
-            Key::Files => "files",
-            Key::Length => "length",
-            Key::Path => "path",
-            Key::Name => "name",
-            Key::PieceLength => "piece length",
-            Key::Pieces => "pieces",
-        })
-    }
-}
-
-impl fmt::Display for ManifestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ManifestError::TooLarge => {
-                write!(
-                    f,
-                    "the manifest is larger than {} MiB",
-                    MANIFEST_SIZE_MAX >> 20
-                )
-            }
-            ManifestError::Syntax(error) => write!(f, "not a manifest: {error}"),
-            ManifestError::Value(key, error) => write!(f, "wrong \"{key}\": {error}"),
-            ManifestError::Missing(key) => write!(f, "not a manifest: it has no \"{key}\""),
-            ManifestError::VersionTwo => f.write_str(
-                "a BitTorrent version 2 manifest, which has no hashes that sprat can use; \
-                 make it again as version 1 or hybrid",
-            ),
-            ManifestError::LengthAndFiles => f.write_str("both a single file and a folder"),
-            ManifestError::NoEntries => f.write_str("a folder without files"),
-            ManifestError::TooManyEntries => write!(f, "more than {ENTRIES_MAX} files"),
-            ManifestError::ShardSize => write!(
-                f,
-                "the shard size is not a power of two of {} KiB to {} MiB",
-                SHARD_SIZE_MIN >> 10,
-                SHARD_SIZE_MAX >> 20
-            ),
-            ManifestError::TotalSize => write!(f, "more than {} TiB", FILE_SIZE_MAX >> 40),
-            ManifestError::Hashes => f.write_str("not one hash for each shard"),
-            ManifestError::Name(error) => write!(f, "wrong name: {error}"),
-            ManifestError::Path(index, error) => write!(f, "wrong path of file {index}: {error}"),
-            ManifestError::Repeated(index) => write!(
-                f,
-                "file {index} has the path of another (upper and lower case count as the same)"
-            ),
-            ManifestError::FileAsFolder(index) => {
-                write!(
-                    f,
-                    "file {index} and another are file and folder of the same name"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for ManifestError {}

@@ -1,19 +1,11 @@
 //! Names: what a file, a folder, and the components of a path within it may be called.
 //!
-//! Names come from strangers and become names on disk. What passes here stays below the folder it is
-//! joined to, is shown on a terminal without harm, and can be stored by the file systems that small
-//! computers mount: ext4, and the FAT and exFAT of cards and sticks. This is about text only; that no
-//! link leads elsewhere on the way is for whoever opens the file.
+//! Names come from strangers and become names on disk. What passes here stays below the folder it
+//! is joined to, is shown on a terminal without harm, and can be stored by the file systems that
+//! small computers mount: ext4, and the FAT and exFAT of cards and sticks. This is about text only;
+//! that no link leads elsewhere on the way is for whoever opens the file.
 //!
 //! Invariant: the paths of one folder name different files, also where case does not count.
-
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
 use crate::limits::{NAME_SIZE_MAX, PATH_DEPTH_MAX};
 use std::fmt;
@@ -33,7 +25,8 @@ pub enum NameError {
     Separator,
     /// It has a control character: a newline, an escape, NUL.
     Control,
-    /// It ends with a dot or a space. FAT, exFAT and SMB drop these, so that two names become one file.
+    /// It ends with a dot or a space. FAT, exFAT and SMB drop these, so that two names become one
+    /// file.
     DroppedEnd,
     /// It is what Windows calls a device, as `CON` or `com1.txt`.
     Device,
@@ -100,9 +93,9 @@ pub fn join(path: &mut String, depth: usize, bytes: &[u8]) -> Result<(), NameErr
 
 /// Checks that the paths (of names joined with `/`) can all be files of one folder.
 ///
-/// Case is folded character by character as `char::to_lowercase` does. That is no full case folding and no
-/// normalisation: `ß` and `ss`, or the two spellings of `é`, count as different. It takes memory of
-/// about twice the paths'.
+/// Case is folded character by character as `char::to_lowercase` does. That is no full case folding
+/// and no normalisation: `ß` and `ss`, or the two spellings of `é`, count as different. It takes
+/// memory of about twice the paths'.
 ///
 /// # Errors
 /// The first conflict in the order of the folded paths.

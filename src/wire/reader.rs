@@ -4,15 +4,8 @@
 //! wholly there; so the cursor knows no message, and no message can be read past its end. What the
 //! bytes mean is the caller's business.
 //!
-//! Invariant: the reader never yields a byte twice, and [`Reader::end`] holds only when all were read.
-
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+//! Invariant: the reader never yields a byte twice, and [`Reader::end`] holds only when all were
+//! read.
 
 use byteorder::{BigEndian, ByteOrder};
 

@@ -1,17 +1,17 @@
 //! Finds the network, and keeps contact with it (rules 6, 11 and 12, and 15's candidates).
 //!
 //! ```text
-//!   bootstrap ─► ping ─► answered ─► (in the table) ─► Join: look up our own id ─► refresh far buckets
-//!                  │ silent: again after 1, 2, 4 … 60 s, give or take
-//!                  └──────◄──────┘                                    │ nobody answered:
-//!                                                                    └─ the same, after such a pause
-//!   then, to be known to all our neighbours and they to us: our own id again after 15 s, 1, 4 and 16 min
+//!   bootstrap ─► ping ─► answered ─► Join: look up our own id ─► refresh the far buckets
+//!                 │ silent               │ nobody answered      └► our own id again after
+//!                 └► again after 1, 2,   └► again, likewise        15 s, 1, 4 and 16 min, so
+//!                    4 … 60 s                                      that all neighbours meet
 //! ```
 //!
-//! A *candidate* is somebody who may be a node: it was saved before a restart, or has sent us a request. It
-//! is pinged, and only its answer lets it into the table (rule 3).
+//! A *candidate* is somebody who may be a node: it was saved before a restart, or has sent us a
+//! request. It is pinged, and only its answer lets it into the table (rule 3).
 //!
-//! Invariant: a node to join through is forgotten never; while the table knows anybody alive, it rests.
+//! Invariant: a node to join through is forgotten never; while the table knows anybody alive, it
+//! rests.
 
 use super::addresses::Permit;
 use super::lookup::Purpose;

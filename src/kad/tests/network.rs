@@ -6,9 +6,12 @@ fn file(number: u8) -> FileId {
     FileId(Rng::from_number(1_000 + u64::from(number)).id())
 }
 
-fn is_done(world: &World, index: usize, target: Id, wanted: Purpose) -> bool {
-    world.events[index].iter().any(|event| {
-        matches!(*event, Event::LookupDone { target: t, purpose, .. } if t == target && purpose == wanted)
+fn is_done(world: &World, index: usize, wanted: Id, reason: Purpose) -> bool {
+    world.events[index].iter().any(|event| match *event {
+        Event::LookupDone {
+            target, purpose, ..
+        } => (target, purpose) == (wanted, reason),
+        _ => false,
     })
 }
 

@@ -294,6 +294,11 @@ fn rule_13_a_provider_announces_to_a_newcomer_near_its_file() {
     }
 }
 
+/// Whether it is what an errand for the file begins with.
+fn asks_for_token(body: &Body) -> bool {
+    matches!(*body, Body::FindNode { target, .. } if target == file(1).0)
+}
+
 #[test]
 fn rule_13_holders_replicate_hourly_unless_the_record_was_stored_meanwhile() {
     let mut alone = Alone::new();
@@ -311,12 +316,14 @@ fn rule_13_holders_replicate_hourly_unless_the_record_was_stored_meanwhile() {
             },
         );
     };
-    let is_token_request = |(_, datagram): &&(SocketAddr, Datagram)| matches!(datagram.body, Body::FindNode { target, .. } if target == file(1).0);
     let run = |alone: &mut Alone, time: u64| {
         let mut count = 0;
         for _ in 0..time {
             let sent = alone.pass(secs(1));
-            count += sent.iter().filter(is_token_request).count();
+            count += sent
+                .iter()
+                .filter(|(_, datagram)| asks_for_token(&datagram.body))
+                .count();
             alone.answer_all(peer(2), &sent);
         }
         count

@@ -148,7 +148,7 @@ impl Addresses {
     }
 
     /// How many addresses are kept.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.known.len()
     }
 
@@ -237,7 +237,7 @@ mod tests {
                 Cookie(1),
             );
         }
-        assert!(addresses.len() <= ADDRESSES_MAX);
+        assert!(addresses.count() <= ADDRESSES_MAX);
         assert!(addresses.has_answered(at(4_000), SocketAddr::from(([192, 0, 2, 1], 4_000))));
     }
 

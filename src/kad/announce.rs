@@ -17,14 +17,18 @@ use super::lookup::Lookup;
 use super::rpc::{Effort, Request, Task};
 use super::{Event, Kad, jittered};
 use crate::id::FileId;
-use crate::limits::{ANNOUNCE_RETRY, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, PROVIDED_MAX, SECRET_PERIOD};
+use crate::limits::{
+    ANNOUNCE_RETRY, BACKGROUND_LOOKUPS_MAX, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, PROVIDED_MAX,
+    SECRET_PERIOD,
+};
 use crate::time::Instant;
 use crate::wire::datagram::{Contact, HandedProvider, Token};
 
 /// A file that this node provides.
 #[derive(Default)]
 pub(super) struct Provided {
-    announce_at: Instant,
+    /// When it is due again; `None` until the first is under way.
+    announce_at: Option<Instant>,
     /// Who holds the record, with what it takes to withdraw it.
     holders: Vec<Holder>,
     /// Errands of the announcement under way.
@@ -84,21 +88,17 @@ impl Grant {
 
 impl Kad {
     /// Announces now, and about every hour, that we provide `file`, until [`Kad::withdraw`]. The end
-    /// of each announcement is told by [`Event::Announced`].
-    pub fn provide(&mut self, now: Instant, file: FileId) {
-        if self.provided.len() < PROVIDED_MAX && !self.provided.contains_key(&file) {
-            // It is due at once, and again soon if there is nobody yet to tell.
-            let announce_at = now + ANNOUNCE_RETRY;
-            self.provided.insert(
-                file,
-                Provided {
-                    announce_at,
-                    ..Provided::default()
-                },
-            );
+    /// of each announcement is told by [`Event::Announced`]. While there is nobody to tell, it waits.
+    ///
+    /// False when [`PROVIDED_MAX`] files are announced already: then it is not.
+    pub fn provide(&mut self, now: Instant, file: FileId) -> bool {
+        let is_known = self.provided.contains_key(&file);
+        if !is_known && self.provided.len() < PROVIDED_MAX {
+            self.provided.insert(file, Provided::default());
             self.due_announcements.push_back(file);
+            self.advance(now);
         }
-        self.advance(now);
+        self.provided.contains_key(&file)
     }
 
     /// Ends [`Kad::provide`]: those who hold the record are told to forget it.
@@ -122,21 +122,25 @@ impl Kad {
 
     /// The minute's look at which announcements are due.
     pub(super) fn collect_announcements(&mut self, now: Instant) {
-        for (&file, provided) in &mut self.provided {
-            if provided.announce_at <= now && !self.due_announcements.contains(&file) {
-                provided.announce_at = now + ANNOUNCE_RETRY;
+        for (&file, provided) in &self.provided {
+            let is_due = provided.announce_at.is_some_and(|at| at <= now);
+            if is_due && !self.due_announcements.contains(&file) {
                 self.due_announcements.push_back(file);
             }
         }
     }
 
     /// The next file to be announced, if the errands that will bring leave room.
-    pub(super) fn next_announcement(&mut self) -> Option<FileId> {
-        if self.errands.len() + self.config.params.k > ERRANDS_MAX {
+    pub(super) fn next_announcement(&mut self, now: Instant) -> Option<FileId> {
+        let room = self.config.params.k * (BACKGROUND_LOOKUPS_MAX + 1);
+        if self.errands.len() + room > ERRANDS_MAX {
             return None;
         }
+        let period = self.config.params.announce_period;
         while let Some(file) = self.due_announcements.pop_front() {
-            if self.provided.contains_key(&file) {
+            if let Some(provided) = self.provided.get_mut(&file) {
+                // Until its end says better: should that be lost, the next is not.
+                provided.announce_at = Some(now + period);
                 return Some(file);
             }
         }
@@ -179,7 +183,7 @@ impl Kad {
         } else {
             ANNOUNCE_RETRY
         };
-        provided.announce_at = now + jittered(period, &mut self.rng);
+        provided.announce_at = Some(now + jittered(period, &mut self.rng));
         self.tell(Event::Announced { file, stored });
     }
 

@@ -14,7 +14,7 @@
 //!
 //! | rule | where |
 //! |---|---|
-//! | 1, 2 metric and parameters | `id`, [`Params`] |
+//! | 1, 2 metric and parameters | [`id`](crate::id), [`Params`] |
 //! | 3 – 7 contacts | `table`, `bucket`; candidates in `join` |
 //! | 8, 9, 17 lookups, closest k | `lookup`, `table` |
 //! | 10, 13, 14 records | `replicate`, `announce`, `records` |
@@ -33,6 +33,8 @@ mod answer;
 mod ask;
 pub mod bucket;
 pub mod budget;
+mod config;
+mod event;
 mod join;
 pub mod lookup;
 pub mod records;
@@ -46,13 +48,14 @@ mod tests;
 pub mod token;
 mod vote;
 
+pub use config::{Config, Params};
+pub use event::{Counters, Event};
 pub use lookup::Purpose;
 
 use crate::id::{FileId, Id, NodeId};
 use crate::limits::{self, DATAGRAM_SIZE_MAX, EVENTS_MAX, OUTBOX_MAX, SOURCES_MAX};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
-use crate::wire::Network;
 use crate::wire::address;
 use crate::wire::datagram::{Contact, Datagram, RpcId};
 use addresses::Addresses;
@@ -70,145 +73,6 @@ use std::time::Duration;
 use table::{Contacts, Table};
 use token::Secrets;
 use vote::Votes;
-
-/// Kademlia's parameters (rule 2). The defaults are those of `limits`; tests take small id spaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Params {
-    /// Contacts of a bucket, nodes that hold a record: 1 – 20.
-    pub k: usize,
-    /// Requests of a lookup in flight, at least 1.
-    pub alpha: usize,
-    /// Disjoint paths of a lookup, at least 1.
-    pub paths: usize,
-    /// Contacts that wait for a place in each bucket.
-    pub cache: usize,
-    /// Leading bits of ids that are used, 1 – 160; the rest is zero.
-    pub id_bits: usize,
-    /// A bucket without a lookup for so long is refreshed (rule 11).
-    pub refresh_period: Duration,
-    /// Holders hand their records on so often (rule 13).
-    pub replicate_period: Duration,
-    /// Providers announce their files so often (rule 13).
-    pub announce_period: Duration,
-    /// Life of a record (rule 14).
-    pub record_ttl: Duration,
-    /// Messages of a source that has not proved its address (rule 16).
-    pub unproved_source: limits::Allowance,
-    /// Messages of a source that has.
-    pub proved_source: limits::Allowance,
-}
-
-impl Default for Params {
-    fn default() -> Params {
-        Params {
-            k: limits::K,
-            alpha: limits::ALPHA,
-            paths: limits::PATHS,
-            cache: limits::CACHE,
-            id_bits: crate::id::ID_BITS,
-            refresh_period: limits::REFRESH_PERIOD,
-            replicate_period: limits::REPLICATE_PERIOD,
-            announce_period: limits::ANNOUNCE_PERIOD,
-            record_ttl: limits::RECORD_TTL,
-            unproved_source: limits::UNPROVED_SOURCE,
-            proved_source: limits::PROVED_SOURCE,
-        }
-    }
-}
-
-/// How a [`Kad`] is set up.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Our node id.
-    pub id: NodeId,
-    /// Our network.
-    pub network: Network,
-    /// Our port, UDP and TCP alike; not 0 if anything is provided.
-    pub port: u16,
-    /// We ask, but must not be put into tables.
-    pub read_only: bool,
-    /// The parameters.
-    pub params: Params,
-}
-
-/// What the owner is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The lookup of our own id has ended: we are in the network.
-    Joined {
-        /// Contacts in the table.
-        contacts: u32,
-    },
-    /// A node to join through did not answer; it will be asked again.
-    BootstrapSilent {
-        /// Where it should be.
-        address: SocketAddr,
-        /// How often it was asked in vain.
-        attempts: u32,
-    },
-    /// A lookup has heard of a provider, once for each location; never of ourselves.
-    Provider {
-        /// Which file.
-        file: FileId,
-        /// Where it is said to be served.
-        location: SocketAddr,
-    },
-    /// A lookup has ended.
-    LookupDone {
-        /// What was looked for.
-        target: Id,
-        /// Why.
-        purpose: Purpose,
-        /// Hops to the farthest of the k closest.
-        hops: u32,
-        /// Requests sent.
-        asked: u32,
-        /// Nodes that answered.
-        answered: u32,
-        /// Providers heard of.
-        providers: u32,
-        /// From its first request to its end.
-        took: Duration,
-    },
-    /// An announcement has ended.
-    Announced {
-        /// Which file.
-        file: FileId,
-        /// How many nodes hold the record.
-        stored: u32,
-    },
-}
-
-/// What has happened, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Datagrams that were none: damaged, foreign, or of another network.
-    pub damaged: u64,
-    /// Datagrams that claim our own id.
-    pub from_self: u64,
-    /// Requests that were well-formed.
-    pub requests: u64,
-    /// Requests that were dropped because their source is over its budget.
-    pub over_budget: u64,
-    /// Requests too short to be answered before their source has proved its address.
-    pub too_short: u64,
-    /// Stores and replications without a good token.
-    pub bad_tokens: u64,
-    /// Replies that answered a request.
-    pub replies: u64,
-    /// Replies that came after their request was given up.
-    pub late_replies: u64,
-    /// Replies that nobody asked for.
-    pub unexpected: u64,
-    /// Requests that were given up.
-    pub timeouts: u64,
-    /// Datagrams sent.
-    pub sent: u64,
-    /// Bytes of datagrams sent.
-    pub sent_bytes: u64,
-    /// Datagrams or events that were dropped because nobody drained them.
-    pub dropped: u64,
-}
 
 /// What waits to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -359,7 +223,10 @@ impl Kad {
 
     /// When to call [`Kad::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let bootstrap = self.bootstraps.iter().filter_map(|b| b.ask_at).min();
+        // Without room for another request, the end of one is what to wait for.
+        let may_ask = self.rpcs.has_room(1);
+        let due = self.bootstraps.iter().filter(|_| may_ask);
+        let bootstrap = due.filter_map(|bootstrap| bootstrap.ask_at).min();
         let lookup = self
             .lookups
             .values()

@@ -226,6 +226,7 @@ impl Pending {
 
 /// What a reply is to us.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 pub enum Match {
     /// The answer to this request, which is done with.
     Answer(Pending),
@@ -237,6 +238,7 @@ pub enum Match {
 
 /// What a deadline has brought.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 pub enum Overdue {
     /// The request has become slow; it still waits.
     Slow(RpcId),

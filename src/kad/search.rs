@@ -4,8 +4,8 @@
 //! A user's lookup that finds no place, or nobody to ask because we are still joining, waits in a bounded
 //! queue and starts when the first contact has answered (rule 17).
 //!
-//! Invariant: every lookup that was accepted ends with one [`Event::LookupDone`], unless nobody ever
-//! answers, which [`Event::BootstrapSilent`] tells.
+//! Invariant: every lookup that was accepted ends with one [`Event::LookupDone`]; one that waits for a node
+//! to join through waits for as long as that is silent, which [`Event::BootstrapSilent`] tells.
 
 use super::addresses::Permit;
 use super::lookup::{Answer, Lookup, Purpose};
@@ -17,6 +17,7 @@ use crate::limits::{BACKGROUND_LOOKUPS_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX, LOOKUPS
 use crate::time::Instant;
 use crate::wire::datagram::{Body, Contact};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 impl Kad {
     /// Looks for the providers of `file`: [`Event::Provider`] for each, as soon as it is heard of, then
@@ -53,7 +54,7 @@ impl Kad {
 
     /// Whether there is somebody to ask, or there may be soon.
     fn is_hopeful(&self) -> bool {
-        self.table.len() > 0
+        !self.table.is_empty()
             || !self.bootstraps.is_empty()
             || !self.candidates.is_empty()
             || !self.rpcs.is_empty()
@@ -80,7 +81,8 @@ impl Kad {
     }
 
     fn start_lookups(&mut self, now: Instant) {
-        if self.table.len() == 0 {
+        if self.table.is_empty() {
+            self.give_up_waiting();
             return;
         }
         while self.lookups.len() < LOOKUPS_MAX {
@@ -93,13 +95,34 @@ impl Kad {
         while self.lookups.len() < LOOKUPS_MAX
             && self.lookups.values().filter(in_background).count() < BACKGROUND_LOOKUPS_MAX
         {
-            if let Some(file) = self.next_announcement() {
+            if let Some(file) = self.next_announcement(now) {
                 self.begin(now, file.0, Purpose::Announce);
             } else if let Some(target) = self.table.due_refresh(now, &mut self.rng) {
                 self.begin(now, target, Purpose::Refresh);
             } else {
                 break;
             }
+        }
+    }
+
+    /// Ends the lookups that wait for a first contact when there will be none: whoever was saved is
+    /// silent, and there is nobody to join through.
+    fn give_up_waiting(&mut self) {
+        if self.is_hopeful() {
+            return;
+        }
+        while let Some((target, purpose)) = self.waiting_lookups.pop_front() {
+            let (hops, asked, answered, providers, took) = (0, 0, 0, 0, Duration::ZERO);
+            let done = Event::LookupDone {
+                target,
+                purpose,
+                hops,
+                asked,
+                answered,
+                providers,
+                took,
+            };
+            self.tell(done);
         }
     }
 

@@ -220,6 +220,11 @@ impl Table {
         self.buckets.iter().map(|bucket| bucket.members.len()).sum()
     }
 
+    /// Whether there is no contact.
+    pub fn is_empty(&self) -> bool {
+        self.members().next().is_none()
+    }
+
     /// Whether no member is known to be alive: all are stale, or there is none.
     pub fn is_cut_off(&self) -> bool {
         self.members().all(Member::is_stale)

@@ -2,12 +2,17 @@
 //!
 //! It drives [`Kad`] by its public contract alone, and checks in passing what must hold of every datagram.
 
+mod alone;
+mod bound_rules;
+mod contact_rules;
+mod lookup_rules;
 mod network;
-mod rules;
+mod record_rules;
 mod table_rules;
 
 use super::*;
 use crate::limits::Allowance;
+use crate::wire::Network;
 
 /// A datagram on its way.
 struct Flight {

@@ -125,7 +125,8 @@ fn rule_09_tables_of_a_hundred_nodes_hold_their_whole_neighbourhood() {
 #[test]
 fn rule_17_two_nodes_are_a_network() {
     let mut world = World::new(5, Params::default());
-    (world.add(), world.add());
+    world.add();
+    world.add();
     world.with(1, |kad, now| kad.bootstrap(now, address_of(0)));
     world.with(0, |kad, now| kad.provide(now, file(0)));
     world.run(secs(5));
@@ -141,7 +142,8 @@ fn rule_17_two_nodes_are_a_network() {
 #[test]
 fn rule_17_a_lookup_begun_while_joining_waits_for_the_first_contact() {
     let mut world = World::new(6, Params::default());
-    (world.add(), world.add());
+    world.add();
+    world.add();
     world.with(0, |kad, now| kad.provide(now, file(0)));
     world.is_down[0] = true;
     assert!(
@@ -171,7 +173,7 @@ fn rule_06_a_node_whose_link_was_down_for_an_hour_comes_back_by_itself() {
         world.with(3, |kad, now| kad.find_node(now, file(round).0));
     }
     assert_eq!(world.nodes[3].contact_count(), 0, "all are stale");
-    assert!(world.nodes[3].table().len() > 0, "and none is forgotten");
+    assert!(!world.nodes[3].table().is_empty(), "and none is forgotten");
     world.is_cut[3] = false;
     world.run(secs(180));
     assert_eq!(world.nodes[3].contact_count(), 11);
@@ -235,7 +237,11 @@ fn rule_13_a_node_that_comes_later_is_handed_the_records_it_should_hold() {
 #[test]
 fn rule_14_a_withdrawn_file_is_forgotten_and_a_dead_provider_expires() {
     let mut world = World::of(12, 10, Params::default());
-    (0..2).for_each(|n| world.with(usize::from(n), |kad, now| kad.provide(now, file(n))));
+    for number in 0..2u8 {
+        world.with(usize::from(number), |kad, now| {
+            kad.provide(now, file(number))
+        });
+    }
     world.run(secs(10));
     let held = |world: &World, number: u8| {
         let nodes = world.nodes.iter();

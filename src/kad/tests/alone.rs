@@ -1,0 +1,205 @@
+//! One node alone, spoken to datagram by datagram, also by nodes that lie.
+
+use super::*;
+use crate::wire::Network;
+use crate::wire::datagram::{Body, Cookie, Seen, Status, Token};
+use arrayvec::ArrayVec;
+
+/// The index of the address of the node under test.
+pub const NODE: usize = 0;
+
+/// A node alone, and whatever the test says to it.
+pub struct Alone {
+    pub kad: Kad,
+    pub now: Instant,
+    pub rpc_ids: Rng,
+}
+
+pub fn peer(number: u64) -> Contact {
+    let id = NodeId(Rng::from_number(500 + number).id());
+    Contact {
+        id,
+        address: address_of(number as usize),
+    }
+}
+
+pub fn network() -> Network {
+    Network::named("test")
+}
+
+impl Alone {
+    pub fn new() -> Alone {
+        Alone::with(Params::default())
+    }
+
+    pub fn with(params: Params) -> Alone {
+        let id = Rng::from_number(400).id();
+        let kad = Kad::new(config(id, params), Rng::from_number(401), Instant::ZERO);
+        Alone {
+            kad,
+            now: Instant::ZERO,
+            rpc_ids: Rng::from_number(402),
+        }
+    }
+
+    pub fn deliver(
+        &mut self,
+        from: Contact,
+        rpc_id: RpcId,
+        body: Body,
+    ) -> Vec<(SocketAddr, Datagram)> {
+        let datagram = Datagram {
+            read_only: false,
+            rpc_id,
+            sender: from.id,
+            body,
+        };
+        self.deliver_datagram(from.address, &datagram)
+    }
+
+    pub fn deliver_datagram(
+        &mut self,
+        from: SocketAddr,
+        datagram: &Datagram,
+    ) -> Vec<(SocketAddr, Datagram)> {
+        let mut buffer = [0xa5; DATAGRAM_SIZE_MAX];
+        let size = datagram.emit(network(), &mut buffer);
+        self.kad.handle_datagram(self.now, from, &buffer[..size]);
+        self.sent()
+    }
+
+    /// Says something to the node under a fresh id: what it sends.
+    pub fn say(&mut self, from: Contact, body: Body) -> Vec<(SocketAddr, Datagram)> {
+        let mut rpc_id = RpcId::default();
+        self.rpc_ids.fill(&mut rpc_id.0);
+        self.deliver(from, rpc_id, body)
+    }
+
+    pub fn sent(&mut self) -> Vec<(SocketAddr, Datagram)> {
+        let mut sent = Vec::new();
+        let mut buffer = [0xa5; DATAGRAM_SIZE_MAX];
+        while let Some((to, size)) = self.kad.poll_datagram(self.now, &mut buffer) {
+            sent.push((to, Datagram::parse(&buffer[..size], network()).unwrap()));
+        }
+        sent
+    }
+
+    pub fn pass(&mut self, time: Duration) -> Vec<(SocketAddr, Datagram)> {
+        let end = self.now + time;
+        let mut sent = Vec::new();
+        while let Some(at) = self.kad.poll_timeout().filter(|&at| at <= end) {
+            self.now = self.now.max(at);
+            self.kad.handle_timeout(self.now);
+            sent.extend(self.sent());
+        }
+        self.now = end;
+        sent
+    }
+
+    /// The peer asks, is pinged back, and answers: it is in the table.
+    pub fn befriend(&mut self, peer: Contact) {
+        let sent = self.say(peer, find_node(peer.id.0));
+        let (_, ping) = sent
+            .iter()
+            .find(|(_, d)| matches!(d.body, Body::Ping { .. }))
+            .unwrap();
+        let more = self.deliver(peer, ping.rpc_id, Body::PingReply { seen: seen() });
+        self.answer_all(peer, &more);
+        assert!(self.kad.table().holds(peer));
+    }
+
+    /// Answers what was sent to the peer, naming nobody.
+    pub fn answer_all(&mut self, peer: Contact, sent: &[(SocketAddr, Datagram)]) {
+        for (to, request) in sent.iter().filter(|(to, _)| *to == peer.address) {
+            assert_eq!(*to, peer.address);
+            if let Some(body) = reply_to(&request.body) {
+                let more = self.deliver(peer, request.rpc_id, body);
+                self.answer_all(peer, &more);
+            }
+        }
+    }
+
+    pub fn token_for(&mut self, peer: Contact, file: FileId) -> Token {
+        let sent = self.say(peer, find_node(file.0));
+        let tokens = sent.iter().find_map(|(_, datagram)| match datagram.body {
+            Body::FindNodeReply { token, .. } => Some(token),
+            _ => None,
+        });
+        tokens.unwrap()
+    }
+
+    pub fn holds(&self, file: FileId) -> Vec<SocketAddr> {
+        self.kad
+            .records()
+            .of(self.now, file)
+            .map(|record| record.location)
+            .collect()
+    }
+}
+
+pub fn seen() -> Seen {
+    Seen {
+        address: address_of(NODE),
+        cookie: Cookie(7),
+    }
+}
+
+pub fn reply_to(request: &Body) -> Option<Body> {
+    let (token, contacts) = (Token(9), ArrayVec::new());
+    Some(match request {
+        Body::Ping { .. } => Body::PingReply { seen: seen() },
+        Body::FindNode { .. } => Body::FindNodeReply {
+            seen: seen(),
+            token,
+            contacts,
+        },
+        Body::FindValue { .. } => {
+            let (provides, providers) = (false, ArrayVec::new());
+            Body::FindValueReply {
+                seen: seen(),
+                token,
+                provides,
+                providers,
+                contacts,
+            }
+        }
+        Body::Store { .. } => Body::StoreReply {
+            seen: seen(),
+            status: Status::Stored,
+        },
+        Body::Replicate { .. } => Body::ReplicateReply {
+            seen: seen(),
+            status: Status::Stored,
+        },
+        _ => return None,
+    })
+}
+
+pub fn find_node(target: Id) -> Body {
+    Body::FindNode {
+        target,
+        cookie: Cookie::NONE,
+        padding: 0,
+    }
+    .padded_to(1_000)
+}
+
+pub fn find_value(file: FileId) -> Body {
+    Body::FindValue {
+        file,
+        cookie: Cookie::NONE,
+        padding: 0,
+    }
+    .padded_to(DATAGRAM_SIZE_MAX)
+}
+
+pub fn file(number: u64) -> FileId {
+    FileId(Rng::from_number(900 + number).id())
+}
+
+pub fn pings(sent: &[(SocketAddr, Datagram)]) -> Vec<SocketAddr> {
+    let pings = sent
+        .iter()
+        .filter(|(_, datagram)| matches!(datagram.body, Body::Ping { .. }));
+    pings.map(|(to, _)| *to).collect()
+}

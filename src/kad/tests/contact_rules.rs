@@ -1,0 +1,237 @@
+//! Who becomes a contact, and which replies count (rules 3, 7, 9 and 15).
+
+use super::alone::*;
+use super::*;
+use crate::limits::{PROBE_PERIOD, RPC_TIMEOUT};
+use crate::wire::datagram::{Body, Status, Token};
+use arrayvec::ArrayVec;
+
+#[test]
+fn rule_03_only_who_answers_a_ping_enters_the_table() {
+    let mut alone = Alone::new();
+    let sent = alone.say(peer(1), find_node(peer(1).id.0));
+    assert_eq!(pings(&sent), [peer(1).address]);
+    assert_eq!(alone.kad.contact_count(), 0, "a request is hearsay");
+    alone.befriend(peer(2));
+    assert_eq!(alone.kad.contact_count(), 1);
+}
+
+#[test]
+fn rule_03_contacts_named_by_others_are_asked_and_do_not_enter() {
+    let mut alone = Alone::new();
+    alone.befriend(peer(1));
+    let now = alone.now;
+    alone.kad.find_node(now, file(0).0);
+    let sent = alone.sent();
+    let contacts = ArrayVec::from_iter([peer(2), peer(3)]);
+    let body = Body::FindNodeReply {
+        seen: seen(),
+        token: Token(1),
+        contacts,
+    };
+    let asked = alone.deliver(peer(1), sent[0].1.rpc_id, body);
+    assert_eq!(asked.len(), 2);
+    assert_eq!(alone.kad.table().len(), 1);
+}
+
+#[test]
+fn rule_03_a_read_only_node_is_answered_and_never_becomes_a_contact() {
+    let mut alone = Alone::new();
+    let datagram = Datagram {
+        read_only: true,
+        rpc_id: RpcId([3; 20]),
+        sender: peer(1).id,
+        body: find_node(file(0).0),
+    };
+    let sent = alone.deliver_datagram(peer(1).address, &datagram);
+    assert!(matches!(
+        sent[..],
+        [(
+            _,
+            Datagram {
+                body: Body::FindNodeReply { .. },
+                ..
+            }
+        )]
+    ));
+}
+
+#[test]
+fn rule_07_a_claimed_id_does_not_move_a_member() {
+    let mut alone = Alone::new();
+    alone.befriend(peer(1));
+    let thief = Contact {
+        address: address_of(66),
+        ..peer(1)
+    };
+    // Within a minute of the member's last message nothing is asked at all.
+    assert_eq!(pings(&alone.say(thief, find_node(file(0).0))), []);
+    alone.now += PROBE_PERIOD;
+    let sent = alone.say(thief, find_node(file(0).0));
+    assert_eq!(
+        pings(&sent),
+        [peer(1).address],
+        "the member is asked, not the thief"
+    );
+    alone.answer_all(peer(1), &sent);
+    assert!(alone.kad.table().holds(peer(1)));
+}
+
+#[test]
+fn rule_07_a_member_that_has_moved_is_followed_once_its_old_address_is_silent() {
+    let mut alone = Alone::new();
+    alone.befriend(peer(1));
+    let moved = Contact {
+        address: address_of(66),
+        ..peer(1)
+    };
+    alone.now += PROBE_PERIOD;
+    alone.say(moved, find_node(file(0).0));
+    alone.pass(RPC_TIMEOUT);
+    alone.befriend(moved);
+}
+
+#[test]
+fn a_reply_counts_once_and_only_from_whom_it_was_asked_and_as_asked() {
+    let mut alone = Alone::new();
+    let now = alone.now;
+    alone.kad.bootstrap(now, peer(1).address);
+    let ping = alone.sent()[0].1.clone();
+    let reply = Body::PingReply { seen: seen() };
+    alone.deliver(
+        Contact {
+            address: address_of(66),
+            ..peer(1)
+        },
+        ping.rpc_id,
+        reply.clone(),
+    );
+    alone.deliver(peer(1), RpcId([1; 20]), reply.clone());
+    let other = Body::StoreReply {
+        seen: seen(),
+        status: Status::Stored,
+    };
+    alone.deliver(peer(1), ping.rpc_id, other);
+    assert_eq!(
+        (alone.kad.counters().unexpected, alone.kad.contact_count()),
+        (3, 0)
+    );
+    alone.deliver(peer(1), ping.rpc_id, reply.clone());
+    assert_eq!(
+        alone.kad.contact_count(),
+        1,
+        "the wrong ones have not used the request up"
+    );
+    alone.deliver(peer(1), ping.rpc_id, reply);
+    assert_eq!(
+        (
+            alone.kad.counters().unexpected,
+            alone.kad.counters().replies
+        ),
+        (4, 1)
+    );
+}
+
+#[test]
+fn a_reply_after_the_timeout_is_a_sign_of_life_and_no_more() {
+    let mut alone = Alone::new();
+    alone.kad.insert_saved(Instant::ZERO, peer(1));
+    let ping = alone.sent()[0].1.clone();
+    alone.pass(RPC_TIMEOUT * 2);
+    assert_eq!(alone.kad.counters().timeouts, 1);
+    let reply = Body::PingReply { seen: seen() };
+    alone.deliver(peer(1), ping.rpc_id, reply.clone());
+    assert_eq!(
+        (alone.kad.counters().late_replies, alone.kad.contact_count()),
+        (1, 1)
+    );
+    alone.deliver(peer(1), ping.rpc_id, reply);
+    assert_eq!(
+        (
+            alone.kad.counters().late_replies,
+            alone.kad.counters().unexpected
+        ),
+        (1, 1)
+    );
+}
+
+#[test]
+fn rule_09_find_replies_name_k_contacts_sorted_never_the_asker_never_us() {
+    let mut alone = Alone::with(Params {
+        unproved_source: unlimited(),
+        ..Params::default()
+    });
+    (1..40).for_each(|n| alone.befriend(peer(n)));
+    for number in 1..40 {
+        let sent = alone.say(peer(number), find_node(file(number).0));
+        let Body::FindNodeReply { contacts, .. } = &sent[0].1.body else {
+            panic!()
+        };
+        let mut all: Vec<Contact> = (1..40).filter(|&n| n != number).map(peer).collect();
+        all.sort_by_key(|contact| contact.id.0.distance(&file(number).0));
+        assert_eq!(contacts[..], all[..20]);
+    }
+}
+
+#[test]
+fn rule_17_a_lookup_that_waits_for_saved_contacts_ends_when_all_of_them_are_silent() {
+    let mut alone = Alone::new();
+    let now = alone.now;
+    assert!(
+        !alone.kad.find_providers(now, file(1)),
+        "there is nobody at all"
+    );
+    alone.kad.insert_saved(now, peer(1));
+    assert!(alone.kad.find_providers(now, file(1)));
+    alone.sent();
+    alone.pass(RPC_TIMEOUT);
+    let (target, purpose) = (file(1).0, Purpose::FindValue);
+    let (hops, asked, answered, providers, took) = (0, 0, 0, 0, Duration::ZERO);
+    let done = Event::LookupDone {
+        target,
+        purpose,
+        hops,
+        asked,
+        answered,
+        providers,
+        took,
+    };
+    assert_eq!(alone.kad.poll_event(), Some(done));
+}
+
+#[test]
+fn rule_15_saved_contacts_are_pinged_and_enter_when_they_answer() {
+    let mut alone = Alone::new();
+    let now = alone.now;
+    (1..6).for_each(|n| alone.kad.insert_saved(now, peer(n)));
+    let sent = alone.sent();
+    assert_eq!(pings(&sent).len(), 5);
+    assert_eq!(alone.kad.contact_count(), 0);
+    alone.answer_all(peer(3), &sent);
+    assert_eq!(alone.kad.contacts().collect::<Vec<_>>(), [peer(3)]);
+}
+
+#[test]
+fn our_own_address_is_what_most_of_those_who_answered_say() {
+    let mut alone = Alone::new();
+    assert_eq!(alone.kad.seen_address(), None);
+    (1..4).for_each(|n| alone.befriend(peer(n)));
+    assert_eq!(alone.kad.seen_address(), Some(address_of(NODE)));
+}
+
+#[test]
+fn a_node_that_answers_with_another_id_takes_the_place_of_the_one_that_was_there() {
+    let mut alone = Alone::new();
+    alone.befriend(peer(1));
+    let now = alone.now;
+    alone.kad.find_node(now, file(1).0);
+    let sent = alone.sent();
+    let successor = Contact {
+        id: peer(2).id,
+        ..peer(1)
+    };
+    let reply = reply_to(&sent[0].1.body).unwrap();
+    let more = alone.deliver(successor, sent[0].1.rpc_id, reply);
+    alone.answer_all(successor, &more);
+    assert!(alone.kad.table().holds(successor) && !alone.kad.table().holds(peer(1)));
+}

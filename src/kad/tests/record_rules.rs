@@ -1,0 +1,188 @@
+//! Who may store what, and for how long (rules 10 and 14).
+
+use super::alone::*;
+use super::*;
+use crate::wire::datagram::{Body, HandedProvider, Status, Token};
+use arrayvec::ArrayVec;
+
+#[test]
+fn a_store_needs_a_token_of_its_own_address_and_key() {
+    let mut alone = Alone::new();
+    let token = alone.token_for(peer(1), file(1));
+    let store = |file, token, ttl| Body::Store {
+        file,
+        token,
+        port: 4161,
+        ttl,
+        padding: 0,
+    };
+    let status = |sent: Vec<(SocketAddr, Datagram)>| match sent[0].1.body {
+        Body::StoreReply { status, .. } => status,
+        _ => panic!(),
+    };
+    assert_eq!(
+        status(alone.say(peer(2), store(file(1), token, 60))),
+        Status::BadToken
+    );
+    assert_eq!(
+        status(alone.say(peer(1), store(file(2), token, 60))),
+        Status::BadToken
+    );
+    assert_eq!(
+        status(alone.say(peer(1), store(file(1), token, 60))),
+        Status::Stored
+    );
+    let location = SocketAddr::new(peer(1).address.ip(), 4161);
+    assert_eq!(
+        alone.holds(file(1)),
+        [location],
+        "the source's IP and the stated port"
+    );
+    assert_eq!(
+        status(alone.say(peer(1), store(file(1), token, 0))),
+        Status::Stored
+    );
+    assert_eq!(alone.holds(file(1)), []);
+    alone.now += secs(601);
+    assert_eq!(
+        status(alone.say(peer(1), store(file(1), token, 60))),
+        Status::BadToken
+    );
+}
+
+#[test]
+fn rule_14_a_record_lives_no_longer_than_we_allow_whatever_it_says() {
+    let mut alone = Alone::new();
+    let token = alone.token_for(peer(1), file(1));
+    alone.say(
+        peer(1),
+        Body::Store {
+            file: file(1),
+            token,
+            port: 1,
+            ttl: u32::MAX,
+            padding: 0,
+        },
+    );
+    alone.pass(secs(7_199));
+    assert_eq!(alone.holds(file(1)).len(), 1);
+    alone.pass(secs(1));
+    assert_eq!(alone.holds(file(1)).len(), 0);
+}
+
+#[test]
+fn rule_14_hearsay_is_stored_only_when_the_provider_itself_confirms_it() {
+    let mut alone = Alone::new();
+    let token = alone.token_for(peer(1), file(1));
+    let claims = [peer(20), peer(21)].map(|provider| HandedProvider {
+        location: provider.address,
+        ttl: 600,
+    });
+    let providers = ArrayVec::from_iter(claims);
+    let sent = alone.say(
+        peer(1),
+        Body::Replicate {
+            file: file(1),
+            token,
+            providers,
+            padding: 0,
+        },
+    );
+    let asked: Vec<_> = sent
+        .iter()
+        .filter(|(_, d)| matches!(d.body, Body::FindValue { .. }))
+        .collect();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(alone.holds(file(1)), []);
+    for (provides, (to, request)) in [(true, asked[0]), (false, asked[1])] {
+        let (providers, contacts) = (ArrayVec::new(), ArrayVec::new());
+        let body = Body::FindValueReply {
+            seen: seen(),
+            token: Token(1),
+            provides,
+            providers,
+            contacts,
+        };
+        let provider = [peer(20), peer(21)]
+            .into_iter()
+            .find(|p| p.address == *to)
+            .unwrap();
+        alone.deliver(provider, request.rpc_id, body);
+    }
+    assert_eq!(alone.holds(file(1)), [asked[0].0]);
+}
+
+#[test]
+fn rule_14_a_victim_named_as_provider_gets_one_datagram_a_minute() {
+    let mut alone = Alone::new();
+    let victim = address_of(88);
+    let mut probes = 0;
+    for number in 0..300 {
+        let token = alone.token_for(peer(1), file(number));
+        let providers = ArrayVec::from_iter([HandedProvider {
+            location: victim,
+            ttl: 600,
+        }]);
+        let body = Body::Replicate {
+            file: file(number),
+            token,
+            providers,
+            padding: 0,
+        };
+        let mut sent = alone.say(peer(1), body);
+        sent.extend(alone.pass(secs(1)));
+        probes += sent.iter().filter(|(to, _)| *to == victim).count();
+    }
+    assert!((1..=5).contains(&probes), "{probes} in five minutes");
+}
+
+#[test]
+fn rule_10_the_closest_node_without_the_record_is_told_of_it() {
+    for (between, ttl) in [(0, 7_200), (1, 3_600), (3, 900)] {
+        let mut alone = Alone::with(Params {
+            k: 2,
+            ..Params::default()
+        });
+        let wanted = file(1);
+        let mut peers: Vec<Contact> = (1..8).map(peer).collect();
+        peers.sort_by_key(|contact| contact.id.0.distance(&wanted.0));
+        let now = alone.now;
+        let mut lookup = Lookup::new(
+            now,
+            alone.kad.id(),
+            (wanted.0, Purpose::FindValue),
+            (7, 7, 1),
+        );
+        lookup.seed(&peers);
+        while lookup.ask_next(|_| addresses::Permit::Now).is_some() {}
+        for (rank, &contact) in peers.iter().enumerate() {
+            // All but the one that lies so far beyond the k closest have the record.
+            let has_value = rank != 2 + between;
+            let answer = lookup::Answer {
+                contacts: &[],
+                token: Token(4),
+                has_value,
+            };
+            lookup.answered(contact, answer);
+        }
+        assert!(lookup.provider(address_of(30)));
+        alone.kad.cache_providers(&lookup);
+        alone.kad.advance(now);
+        let sent = alone.sent();
+        assert_eq!(sent[0].0, peers[2 + between].address);
+        let Body::Replicate {
+            token, providers, ..
+        } = &sent[0].1.body
+        else {
+            panic!()
+        };
+        assert_eq!(*token, Token(4));
+        assert_eq!(
+            providers[..],
+            [HandedProvider {
+                location: address_of(30),
+                ttl
+            }]
+        );
+    }
+}

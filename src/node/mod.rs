@@ -23,7 +23,7 @@
 
 use crate::id::{FileId, NodeId};
 use crate::kad::{self, Kad};
-use crate::limits::DATAGRAM_SIZE_MAX;
+use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDED_MAX, SWARMS_MAX};
 pub use crate::output::*;
 use crate::rng::Rng;
 use crate::swarm::{self, Request, Swarms};
@@ -281,7 +281,10 @@ impl Node {
                         self.swarms.handle_looked_up(now, file, None);
                     }
                 }
-                Request::Provide(file) => self.kad.provide(now, file),
+                Request::Provide(file) => {
+                    const { assert!(SWARMS_MAX <= PROVIDED_MAX, "each swarm may be announced") };
+                    self.kad.provide(now, file);
+                }
                 Request::Withdraw(file) => self.kad.withdraw(now, file),
             }
         }

@@ -40,13 +40,17 @@ pub const FLIGHTS_MAX: usize = 4 * STREAMS_MAX;
 /// Shards in flight from one stream: few, so that they become whole, and can be passed on, early.
 pub const FLIGHTS_PER_STREAM_MAX: usize = REQUESTS_MAX;
 /// Bytes that are asked for in advance on any stream, at least.
-pub const ASK_AHEAD_MIN: u64 = 256 * 1024;
+pub const ASK_AHEAD_MIN: u64 = 64 * 1024;
 /// A stream asks for its rate of a second divided by this in advance.
 pub const ASK_AHEAD_DIVISOR: u64 = 4;
-/// Bytes that a node with the whole file offers on a stream in advance, at least.
-pub const OFFER_AHEAD_MIN: u64 = 256 * 1024;
-/// A node with the whole file offers the stream's rate of a second divided by this in advance.
+/// Shards that a node with the whole file offers on a stream in advance, at least: one that is being
+/// sent and one that is asked for meanwhile.
+pub const OFFERS_MIN: u64 = 2;
+/// Besides, it offers the stream's rate of a second divided by this.
 pub const OFFER_AHEAD_DIVISOR: u64 = 4;
+/// Streams that are sent payload at once: enough to fill an uplink although each waits for its window
+/// now and then, few enough that shards are whole, and can be passed on, early.
+pub const UPLOADS_MAX: usize = 4;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or two.
 pub const STRIKES_MAX: u8 = 3;
 
@@ -102,6 +106,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without a byte of what was asked for, before a stream is closed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without taking a byte of what is being sent to it, before a stream no longer counts among
+/// [`UPLOADS_MAX`].
+pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_millis(200);
 /// Without a frame, before a stream is closed.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Without sending, before a keep-alive: two of them fit the other end's idle time.

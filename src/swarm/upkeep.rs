@@ -25,6 +25,7 @@ impl Swarms {
             place = key.slot + 1;
             self.check_stream(now, key);
         }
+        self.check_turns(now);
         place = 0;
         while let Some(key) = self.swarms.key_from(place) {
             place = key.slot + 1;
@@ -68,7 +69,7 @@ impl Swarms {
 
     /// When [`Swarms::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = None;
+        let mut next = self.next_stall();
         for (_, stream) in self.streams.iter() {
             let mut at = deadline(stream);
             if stream.state == State::Open {

@@ -17,6 +17,7 @@ mod offer;
 mod opening;
 pub mod providers;
 mod receive;
+mod relief;
 mod requests;
 pub mod scan;
 mod send;

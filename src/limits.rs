@@ -11,7 +11,8 @@ pub const PROVIDERS_PER_REPLY_MAX: usize = 16;
 
 // -- Kademlia (paper, section 2)
 
-/// Contacts of a bucket, and nodes that hold a record (k). 20, so that an hour's departures never take all of them.
+/// Contacts of a bucket, and nodes that hold a record (k). 20, so that an hour's departures never
+/// take all of them.
 pub const K: usize = 20;
 /// Queries of a lookup in flight (α).
 pub const ALPHA: usize = 3;
@@ -126,6 +127,9 @@ pub const PATIENCE_PARTIAL: Duration = Duration::from_secs(60);
 pub const CACHE: usize = 10;
 /// How many times k a bucket of the subtree around us may hold: one side of a lopsided id space.
 pub const NEAR_FACTOR: usize = 8;
+/// Far buckets that a node refreshes when it joins: enough for 2^24 nodes, whoever claims to be
+/// near us.
+pub const FAR_DEPTH_MAX: usize = 24;
 /// Contacts of one /24 (IPv6: /64) in a bucket: one owner must not fill it.
 pub const PER_SUBNET_MAX: usize = 2;
 /// Unanswered requests in a row after which a contact is stale (paper, 4.1).
@@ -146,7 +150,8 @@ pub const BACKGROUND_LOOKUPS_MAX: usize = 4;
 pub const LOOKUPS_WAITING_MAX: usize = 64;
 /// Contacts that a lookup keeps in view: k and enough of the next to replace the dead.
 pub const CANDIDATES_MAX: usize = 128;
-/// Nodes that one lookup asks: four times what a million nodes need, so that liars cannot keep it going.
+/// Nodes that one lookup asks: four times what a million nodes need, so that liars cannot keep it
+/// going.
 pub const LOOKUP_ASKED_MAX: u32 = 256;
 /// Providers that one lookup reports: more than anybody connects to.
 pub const LOOKUP_PROVIDERS_MAX: usize = 256;
@@ -232,6 +237,8 @@ pub const BACK_OFF_MAX: Duration = Duration::from_secs(3_600);
 pub const BOOTSTRAP_RETRY_MIN: Duration = Duration::from_secs(1);
 /// See [`BOOTSTRAP_RETRY_MIN`].
 pub const BOOTSTRAP_RETRY_MAX: Duration = Duration::from_secs(60);
+/// From the first lookup of our own id to the second; each pause after it is four times as long.
+pub const SETTLE_PERIOD: Duration = Duration::from_secs(15);
 /// A bucket without a lookup for so long is refreshed (rule 11).
 pub const REFRESH_PERIOD: Duration = Duration::from_secs(3_600);
 /// Holders of a record hand it on so often, unless it was stored meanwhile (rule 13).

@@ -145,6 +145,15 @@ pub enum Ended {
     Stopped,
 }
 
+/// Why a node does not take on a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It has as many swarms as it can.
+    Full,
+    /// It has a swarm of this file.
+    Known(SwarmKey),
+}
+
 /// Why a swarm has failed. The file's data and journal are left for the next try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -164,6 +173,8 @@ pub enum Failure {
     Disk(DiskError),
     /// The final name holds a file of the right size with other content.
     OtherFile,
+    /// This node shares or fetches the same file already: equal name, equal content.
+    Known,
     /// The files to share cannot be put into a manifest (a name or a size breaks a limit).
     Manifest(crate::wire::ManifestError),
 }
@@ -270,6 +281,15 @@ pub enum Event {
         /// Why.
         cause: Failure,
     },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refused::Full => "this node has as many files as it can",
+            Refused::Known(_) => "this node shares or fetches the same file already",
+        })
+    }
 }
 
 impl fmt::Display for DiskError {

@@ -411,6 +411,7 @@ fn failure(file: FileId, cause: Failure, path: Option<&Path>, disk: Option<&str>
                 _ => format!("disk trouble: {what} (what has arrived is kept; try again)"),
             }
         }
+        Failure::Known => format!("{file} is shared or fetched by this node already"),
         Failure::Manifest(error) => format!("the manifest of {file} breaks a limit: {error}"),
     }
 }

@@ -156,6 +156,7 @@ impl Sharing<'_> {
                 None => format!("cannot share {path}: {error}"),
             },
             Failure::Manifest(error) => format!("cannot share {path}: {error}"),
+            Failure::Known => format!("cannot share {path}: the same file is named twice"),
             other => format!("cannot share {path}: {other:?}"),
         })
     }

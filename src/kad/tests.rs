@@ -1,6 +1,8 @@
-//! The tests' world: some nodes, a virtual clock, and datagrams in flight, with seeded delay and loss.
+//! The tests' world: some nodes, a virtual clock, and datagrams in flight, with seeded delay and
+//! loss.
 //!
-//! It drives [`Kad`] by its public contract alone, and checks in passing what must hold of every datagram.
+//! It drives [`Kad`] by its public contract alone, and checks in passing what must hold of every
+//! datagram.
 
 mod alone;
 mod bound_rules;

@@ -84,22 +84,30 @@ impl Node {
         self.kad.bootstrap(now, address);
     }
 
-    /// Shares what lies on disk: [`Event::Shared`] follows when it is hashed. `None`: too many swarms.
-    pub fn share(&mut self, now: Instant, share: ShareSpec) -> Option<SwarmKey> {
+    /// Shares what lies on disk: [`Event::Shared`] follows when it is hashed.
+    ///
+    /// # Errors
+    ///
+    /// There are too many swarms.
+    pub fn share(&mut self, now: Instant, share: ShareSpec) -> Result<SwarmKey, Refused> {
         let key = self.swarms.share(now, share);
         self.settle(now);
         key
     }
 
     /// Fetches a file, whose manifest may be known, from `providers` and those that the DHT knows:
-    /// [`Event::Complete`] or [`Event::Failed`] follows. `None`: too many swarms.
+    /// [`Event::Complete`] or [`Event::Failed`] follows.
+    ///
+    /// # Errors
+    ///
+    /// There are too many swarms, or one of this file.
     pub fn fetch(
         &mut self,
         now: Instant,
         file: FileId,
         manifest: Option<Manifest>,
         providers: &[SocketAddr],
-    ) -> Option<SwarmKey> {
+    ) -> Result<SwarmKey, Refused> {
         let key = self.swarms.fetch(now, file, manifest, providers);
         // What is due at once: the first dial and the first lookup.
         self.swarms.handle_timeout(now);

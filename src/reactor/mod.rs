@@ -31,7 +31,7 @@ pub use state::StateDir;
 
 use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, POLL_EVENTS_MAX, RECEIVE_BUFFER_SIZE, STOP_TIMEOUT};
-use crate::node::{Config, Event, Node, SwarmKey};
+use crate::node::{Config, Event, Node, Refused, SwarmKey};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::{Manifest, Network};
@@ -199,7 +199,7 @@ impl Reactor {
     pub fn share(&mut self, path: &Path) -> Result<SwarmKey, Error> {
         let (walked, spec) = disk::walk(path)?;
         let swarm = self.node.share(self.clock.now(), spec);
-        let swarm = swarm.ok_or_else(|| too_many(format!("share {}", path.display())))?;
+        let swarm = swarm.map_err(|why| refused(format!("share {}", path.display()), why))?;
         self.disk.share(swarm, walked);
         self.settle();
         Ok(swarm)
@@ -209,7 +209,7 @@ impl Reactor {
     /// stands under its final name; until then its bytes are beside it, in `NAME.part`.
     ///
     /// # Errors
-    /// When there are too many swarms.
+    /// When there are too many swarms, or one of this file.
     pub fn fetch(
         &mut self,
         file: FileId,
@@ -219,7 +219,7 @@ impl Reactor {
     ) -> Result<SwarmKey, Error> {
         let now = self.clock.now();
         let swarm = self.node.fetch(now, file, manifest, providers);
-        let swarm = swarm.ok_or_else(|| too_many(format!("fetch {file}")))?;
+        let swarm = swarm.map_err(|why| refused(format!("fetch {file}"), why))?;
         self.disk.fetch(swarm, output.clone());
         self.settle();
         Ok(swarm)
@@ -280,6 +280,6 @@ impl Reactor {
     }
 }
 
-fn too_many(doing: String) -> Error {
-    Error::because(doing, "this node has as many files as it can")
+fn refused(doing: String, why: Refused) -> Error {
+    Error::because(doing, &why.to_string())
 }

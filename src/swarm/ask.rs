@@ -58,15 +58,9 @@ impl Swarms {
     /// Asks on every stream of a swarm: something that all may send has become free.
     pub(super) fn ask_all(&mut self, now: Instant, swarm: SwarmKey) {
         let mut place = 0;
-        while let Some(key) = self.streams.key_from(place) {
+        while let Some(key) = self.stream_from(swarm, place) {
             place = key.slot + 1;
-            if self
-                .streams
-                .get(key)
-                .is_some_and(|stream| stream.swarm == Some(swarm))
-            {
-                self.ask(now, key);
-            }
+            self.ask(now, key);
         }
     }
 }

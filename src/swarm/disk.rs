@@ -133,7 +133,7 @@ impl Swarms {
         };
         let file = manifest.file_id();
         if self.swarms.iter().any(|(_, other)| other.is_of(file)) {
-            return self.fail(now, key, Failure::Disk(DiskError::Exists));
+            return self.fail(now, key, Failure::Known);
         }
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
@@ -146,49 +146,6 @@ impl Swarms {
         swarm.phase = Phase::Complete;
         self.events.push_back(Event::Shared { swarm: key, file });
         self.announce(key);
-    }
-
-    /// The manifest of a fetch is known: streams are held against it, and the disk is prepared.
-    pub(super) fn learn_manifest(&mut self, now: Instant, key: SwarmKey, manifest: Manifest) {
-        let Some(swarm) = self.swarms.get_mut(key) else {
-            return;
-        };
-        let shard_count = manifest.shard_count();
-        swarm.copies = vec![0; shard_count as usize];
-        swarm.held = super::shards::ShardSet::with_capacity(shard_count);
-        swarm.flying = super::shards::ShardSet::with_capacity(shard_count);
-        swarm.gained.reserve_exact(shard_count as usize);
-        swarm.manifest = Some(manifest);
-        self.outputs.push_back(Queued {
-            output: Output::Prepare(key),
-            goodbye: None,
-        });
-        let mut place = 0;
-        while let Some(stream_key) = self.streams.key_from(place) {
-            place = stream_key.slot + 1;
-            let Some(stream) = self.streams.get(stream_key) else {
-                continue;
-            };
-            if stream.swarm != Some(key) || stream.has_all {
-                continue;
-            }
-            if stream.has.end() > shard_count {
-                self.close(
-                    now,
-                    stream_key,
-                    Ended::Protocol,
-                    Some(CloseReason::Protocol),
-                );
-                continue;
-            }
-            let Some(swarm) = self.swarms.get_mut(key) else {
-                return;
-            };
-            stream
-                .has
-                .iter()
-                .for_each(|shard| swarm.copies[shard as usize] += 1);
-        }
     }
 
     /// The place of a fetched file is ready, or cannot be made.
@@ -326,15 +283,9 @@ impl Swarms {
         });
         self.announce(key);
         let mut place = 0;
-        while let Some(stream) = self.streams.key_from(place) {
+        while let Some(stream) = self.stream_from(key, place) {
             place = stream.slot + 1;
-            if self
-                .streams
-                .get(stream)
-                .is_some_and(|stream| stream.swarm == Some(key))
-            {
-                self.close_if_done(now, stream);
-            }
+            self.close_if_done(now, stream);
         }
     }
 

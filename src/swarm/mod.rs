@@ -12,26 +12,26 @@ mod ask;
 mod disk;
 pub mod flight;
 mod inbox;
+mod manifests;
 mod offer;
+mod opening;
 pub mod providers;
 mod receive;
+mod requests;
 pub mod scan;
 mod send;
 pub mod shards;
 pub mod stream;
 #[allow(clippy::module_inception)]
 pub mod swarm;
+mod upkeep;
 
 use crate::id::{FileId, NodeId};
-use crate::limits::{
-    CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_PERIOD, LOOKUP_PERIOD,
-    LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, REQUEST_TIMEOUT, STREAMS_MAX,
-    SWARM_DIALS_MAX, SWARMS_MAX,
-};
-use crate::output::{Ended, Event, Failure, Output, StreamKey, SwarmKey};
+use crate::limits::{LOOKUP_PERIOD, STREAMS_MAX, SWARMS_MAX};
+use crate::output::{Ended, Event, Output, Refused, StreamKey, SwarmKey};
 use crate::rng::Rng;
 use crate::slots::{SlotKey, Slots};
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
 use crate::wire::frame::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
 use std::collections::VecDeque;
@@ -116,27 +116,38 @@ impl Swarms {
 
     // -- the owner's commands
 
-    /// Shares what lies on disk: it is hashed first, then served. `None`: there are too many swarms.
-    pub fn share(&mut self, now: Instant, share: ShareSpec) -> Option<SwarmKey> {
+    /// Shares what lies on disk: it is hashed first, then served.
+    ///
+    /// # Errors
+    ///
+    /// There are [`SWARMS_MAX`] swarms.
+    pub fn share(&mut self, now: Instant, share: ShareSpec) -> Result<SwarmKey, Refused> {
         if self.swarms.len() >= SWARMS_MAX {
-            return None;
+            return Err(Refused::Full);
         }
         let key = self.swarms.insert(Swarm::to_share(share, now));
         self.hash_if_empty(now, key);
-        Some(key)
+        Ok(key)
     }
 
     /// Fetches a file, whose manifest may be known already, from these providers and those that the
-    /// DHT knows. `None`: there are too many swarms.
+    /// DHT knows.
+    ///
+    /// # Errors
+    ///
+    /// There are [`SWARMS_MAX`] swarms, or one of this file.
     pub fn fetch(
         &mut self,
         now: Instant,
         file: FileId,
         manifest: Option<Manifest>,
         providers: &[SocketAddr],
-    ) -> Option<SwarmKey> {
+    ) -> Result<SwarmKey, Refused> {
+        if let Some((key, _)) = self.swarms.iter().find(|(_, swarm)| swarm.is_of(file)) {
+            return Err(Refused::Known(key));
+        }
         if self.swarms.len() >= SWARMS_MAX {
-            return None;
+            return Err(Refused::Full);
         }
         let mut swarm = Swarm::to_fetch(file, now);
         for &location in providers {
@@ -146,7 +157,7 @@ impl Swarms {
         if let Some(manifest) = manifest {
             self.learn_manifest(now, key, manifest);
         }
-        Some(key)
+        Ok(key)
     }
 
     /// Says goodbye on every stream and withdraws every announcement.
@@ -183,103 +194,6 @@ impl Swarms {
     /// The connection has ended, or could not be made; the driver has freed its socket.
     pub fn handle_closed(&mut self, now: Instant, key: StreamKey) {
         self.forget(now, key, Ended::Lost);
-    }
-
-    /// A provider of `file` is known.
-    pub fn handle_provider(&mut self, now: Instant, file: FileId, location: SocketAddr) {
-        let found = self.swarms.iter_mut().find(|(_, swarm)| swarm.is_of(file));
-        let Some((key, swarm)) = found else { return };
-        if swarm.providers.hear(location, now) {
-            self.dial(now, key);
-        }
-    }
-
-    /// A lookup for providers of `file` has ended, after `answered` nodes. `None`: there was nobody
-    /// to ask.
-    pub fn handle_looked_up(&mut self, now: Instant, file: FileId, answered: Option<u32>) {
-        let found = self.swarms.iter_mut().find(|(_, swarm)| swarm.is_of(file));
-        let Some((key, swarm)) = found else { return };
-        swarm.looking = false;
-        swarm.lookups += 1;
-        swarm.asked_nodes = answered.unwrap_or(0);
-        swarm.lookup_at = now + LOOKUP_PERIOD * swarm.lookups.min(20);
-        self.give_up_if_hopeless(now, key, answered.is_none());
-    }
-
-    /// Time has passed: what was due is done.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let mut place = 0;
-        while let Some(key) = self.streams.key_from(place) {
-            place = key.slot + 1;
-            self.check_stream(now, key);
-        }
-        place = 0;
-        while let Some(key) = self.swarms.key_from(place) {
-            place = key.slot + 1;
-            self.check_swarm(now, key);
-        }
-    }
-
-    fn check_stream(&mut self, now: Instant, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else {
-            return;
-        };
-        if now < deadline(stream) {
-            if stream.state == State::Open && now >= stream.sent_at + KEEP_ALIVE_PERIOD {
-                stream.sent_at = now;
-                stream.push(&Frame::KeepAlive, self.config.network);
-                self.wake(key);
-            }
-            return;
-        }
-        let reason = (stream.state == State::Open).then_some(CloseReason::Timeout);
-        let ended = if stream.state == State::Dialling {
-            Ended::Lost
-        } else {
-            Ended::Timeout
-        };
-        self.close(now, key, ended, reason);
-    }
-
-    fn check_swarm(&mut self, now: Instant, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else {
-            return;
-        };
-        if swarm.news_at.is_some_and(|at| at <= now) {
-            swarm.news_at = None;
-            self.wake_swarm(key);
-        }
-        self.look_up(now, key);
-        self.dial(now, key);
-        self.give_up_if_hopeless(now, key, false);
-    }
-
-    /// When [`Swarms::handle_timeout`] is due.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = None;
-        for (_, stream) in self.streams.iter() {
-            let mut at = deadline(stream);
-            if stream.state == State::Open {
-                at = at.min(stream.sent_at + KEEP_ALIVE_PERIOD);
-            }
-            next = earliest(next, Some(at));
-        }
-        let room = self.streams.len() < STREAMS_MAX;
-        for (_, swarm) in self.swarms.iter() {
-            next = earliest(next, swarm.news_at);
-            if swarm.wants_providers() {
-                if room && self.dialling(swarm) < SWARM_DIALS_MAX {
-                    next = earliest(next, swarm.providers.next_at());
-                }
-                if !swarm.looking {
-                    next = earliest(next, Some(swarm.lookup_at));
-                }
-                if swarm.lookups >= LOOKUPS_BEFORE_GIVING_UP {
-                    next = earliest(next, Some(patience_ends(swarm)));
-                }
-            }
-        }
-        next
     }
 
     // -- work out
@@ -350,17 +264,18 @@ impl Swarms {
         }
     }
 
+    /// The first stream of a swarm at or after `place`, for walks that change what they walk over.
+    fn stream_from(&self, swarm: SwarmKey, place: u32) -> Option<StreamKey> {
+        let mut rest = self.streams.iter().filter(|(key, _)| key.slot >= place);
+        rest.find(|(_, stream)| stream.swarm == Some(swarm))
+            .map(|(key, _)| key)
+    }
+
     fn wake_swarm(&mut self, swarm: SwarmKey) {
         let mut place = 0;
-        while let Some(key) = self.streams.key_from(place) {
+        while let Some(key) = self.stream_from(swarm, place) {
             place = key.slot + 1;
-            if self
-                .streams
-                .get(key)
-                .is_some_and(|stream| stream.swarm == Some(swarm))
-            {
-                self.wake(key);
-            }
+            self.wake(key);
         }
     }
 
@@ -426,150 +341,5 @@ impl Swarms {
         self.give_up_if_hopeless(now, swarm_key, false);
     }
 
-    /// Connects to providers that may be dialled, as far as there is room.
-    fn dial(&mut self, now: Instant, key: SwarmKey) {
-        loop {
-            let Some(swarm) = self.swarms.get(key) else {
-                return;
-            };
-            let room = self.streams.len() < STREAMS_MAX && self.dialling(swarm) < SWARM_DIALS_MAX;
-            let Some(to) = swarm.providers.due(now) else {
-                return;
-            };
-            if !room || !swarm.wants_providers() {
-                return;
-            }
-            let mut stream = Stream::new(Dialler::Us, to, now);
-            stream.swarm = Some(key);
-            let stream = self.streams.insert(stream);
-            if let Some(swarm) = self.swarms.get_mut(key) {
-                swarm.providers.connect(to, stream);
-            }
-            let output = Output::Connect { stream, to };
-            self.outputs.push_back(Queued {
-                output,
-                goodbye: None,
-            });
-        }
-    }
-
-    /// Streams of a swarm that are not open yet.
-    fn dialling(&self, swarm: &Swarm) -> usize {
-        let ours = |stream: &Stream| {
-            stream.state != State::Open
-                && stream.dialler == Dialler::Us
-                && stream
-                    .swarm
-                    .and_then(|key| self.swarms.get(key))
-                    .map(|of| of.file)
-                    == Some(swarm.file)
-        };
-        self.streams
-            .iter()
-            .filter(|(_, stream)| ours(stream))
-            .count()
-    }
-
     // -- providers
-
-    fn look_up(&mut self, now: Instant, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else {
-            return;
-        };
-        let Some(file) = swarm.file else { return };
-        if swarm.wants_providers() && !swarm.looking && swarm.lookup_at <= now {
-            swarm.looking = true;
-            self.requests.push_back(Request::FindProviders(file));
-        }
-    }
-
-    /// Fails a fetch when lookups have ended, all known providers were tried, and none is left to wait
-    /// for.
-    fn give_up_if_hopeless(&mut self, now: Instant, key: SwarmKey, nobody_to_ask: bool) {
-        let Some(swarm) = self.swarms.get_mut(key) else {
-            return;
-        };
-        if !swarm.wants_providers() || swarm.phase == Phase::Verifying {
-            return;
-        }
-        let useful = |stream: &Stream| {
-            stream.swarm == Some(key)
-                && (stream.state != State::Open
-                    || !stream.asked.is_empty()
-                    || stream.manifest_asked)
-        };
-        if self.streams.iter().any(|(_, stream)| useful(stream)) {
-            swarm.idle_since = now;
-            return;
-        }
-        if !swarm.providers.are_tried() {
-            return;
-        }
-        let alone = !self
-            .streams
-            .iter()
-            .any(|(_, stream)| stream.swarm == Some(key));
-        let patient = now < patience_ends(swarm) || swarm.lookups < LOOKUPS_BEFORE_GIVING_UP;
-        if patient && !(nobody_to_ask && alone && swarm.providers.next_at().is_none()) {
-            return;
-        }
-        let cause = if let Some(manifest) = &swarm.manifest {
-            Failure::Incomplete {
-                missing: manifest.shard_count() - swarm.held.count(),
-            }
-        } else if nobody_to_ask {
-            Failure::NoContacts
-        } else {
-            Failure::Nobody {
-                asked: swarm.asked_nodes,
-            }
-        };
-        self.fail(now, key, cause);
-    }
-
-    /// Ends a swarm that cannot go on. What is on disk stays.
-    fn fail(&mut self, now: Instant, key: SwarmKey, cause: Failure) {
-        let Some(swarm) = self.swarms.remove(key) else {
-            return;
-        };
-        if let (true, Some(file)) = (swarm.announced, swarm.file) {
-            self.requests.push_back(Request::Withdraw(file));
-        }
-        let mut place = 0;
-        while let Some(stream) = self.streams.key_from(place) {
-            place = stream.slot + 1;
-            if self
-                .streams
-                .get(stream)
-                .is_some_and(|stream| stream.swarm == Some(key))
-            {
-                self.close(now, stream, Ended::Stopped, Some(CloseReason::Stopping));
-            }
-        }
-        self.events.push_back(Event::Failed { swarm: key, cause });
-    }
-}
-
-/// When a stream has waited too long for its other end.
-fn deadline(stream: &Stream) -> Instant {
-    match stream.state {
-        State::Dialling => stream.made_at + CONNECT_TIMEOUT,
-        State::Opening => stream.made_at + HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT,
-        State::Open => {
-            let waits = !stream.asked.is_empty() || stream.manifest_asked;
-            let answer = waits.then_some(stream.waiting_since + REQUEST_TIMEOUT);
-            let idle = stream.heard_at + IDLE_TIMEOUT;
-            answer.map_or(idle, |answer| answer.min(idle))
-        }
-    }
-}
-
-/// Until when a fetch waits for a provider to turn up.
-fn patience_ends(swarm: &Swarm) -> Instant {
-    let patience = if swarm.held.count() > 0 {
-        PATIENCE_PARTIAL
-    } else {
-        PATIENCE
-    };
-    swarm.idle_since + patience
 }

@@ -76,9 +76,14 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 }
 
 fn check(target: &str) {
-    let (_, body) = TARGETS.into_iter().find(|(name, _)| *name == target).expect("a target");
+    let (_, body) = TARGETS
+        .into_iter()
+        .find(|(name, _)| *name == target)
+        .expect("a target");
     let inputs = corpus(target);
-    inputs.iter().for_each(|input| try_input(target, body, input));
+    inputs
+        .iter()
+        .for_each(|input| try_input(target, body, input));
     let seed = number("SPRAT_FUZZ_SEED", 1);
     println!("seed {seed}");
     let mut rng = Rng::from_number(seed);
@@ -91,13 +96,17 @@ fn check(target: &str) {
 #[test]
 fn every_target_has_a_corpus_and_every_corpus_a_target() {
     let entries = fs::read_dir(corpora()).unwrap();
-    let mut folders: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut folders: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     folders.sort();
     assert_eq!(folders, TARGETS.map(|(name, _)| name));
     let manifest = include_str!("fuzz/Cargo.toml");
     for name in &folders {
-        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} is no target");
+        assert!(
+            manifest.contains(&format!("name = \"{name}\"")),
+            "{name} is no target"
+        );
     }
 }
 

@@ -11,7 +11,10 @@ pub fn run(bytes: &[u8]) {
     let depth = BENCODE_DEPTH_MAX as usize;
     assert_eq!(taken, naive(bytes, depth), "the two readers part");
     if let Err(error) = skipped {
-        assert!(error.at <= bytes.len(), "an error lies within what was read");
+        assert!(
+            error.at <= bytes.len(),
+            "an error lies within what was read"
+        );
         return;
     }
     let mut encoder = Encoder::default();

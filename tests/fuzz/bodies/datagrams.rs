@@ -21,7 +21,11 @@ fn check(bytes: &[u8]) {
     let mut buffer = [0xa5; DATAGRAM_SIZE_MAX];
     let size = datagram.emit(network(), &mut buffer);
     assert_eq!(size, datagram.size(), "the size is told beforehand");
-    assert_eq!(&buffer[..size], bytes, "there is one encoding of {datagram:?}");
+    assert_eq!(
+        &buffer[..size],
+        bytes,
+        "there is one encoding of {datagram:?}"
+    );
     assert!(
         buffer[size..].iter().all(|&byte| byte == 0xa5),
         "nothing is written behind the end"

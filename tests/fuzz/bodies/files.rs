@@ -18,7 +18,10 @@ pub struct File {
 pub static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
     [
         file(&[("", 2 * 16_384 + 100)], 0),
-        file(&[("a", 10_000), ("b/empty", 0), ("b/c", 20_000), ("d", 5)], 0),
+        file(
+            &[("a", 10_000), ("b/empty", 0), ("b/c", 20_000), ("d", 5)],
+            0,
+        ),
         file(&[("", 0)], 0),
         file(&[("", 16_384 + 1)], 20_000),
     ]
@@ -58,7 +61,8 @@ fn file(sizes: &[(&str, usize)], filler: usize) -> File {
             encoder.unsigned(*size as u64);
             encoder.string(b"path");
             encoder.list();
-            path.split('/').for_each(|name| encoder.string(name.as_bytes()));
+            path.split('/')
+                .for_each(|name| encoder.string(name.as_bytes()));
             encoder.end();
             encoder.end();
         }
@@ -78,5 +82,7 @@ fn file(sizes: &[(&str, usize)], filler: usize) -> File {
 }
 
 fn bytes(size: usize) -> Vec<u8> {
-    (0..size).map(|at| (at % 251) as u8 ^ (at / 251) as u8).collect()
+    (0..size)
+        .map(|at| (at % 251) as u8 ^ (at / 251) as u8)
+        .collect()
 }

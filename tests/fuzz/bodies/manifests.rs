@@ -42,7 +42,10 @@ fn build(input: &mut Input) -> Result<Manifest, sprat::wire::ManifestError> {
     let hashes = vec![7; total.div_ceil(u64::from(shard_size)) as usize * 20];
     let manifest = Manifest::build(&name, folder, &entries, shard_size, &hashes)?;
     assert_eq!((manifest.name(), manifest.is_folder()), (&*name, folder));
-    assert_eq!((manifest.size(), manifest.shard_size()), (total, shard_size));
+    assert_eq!(
+        (manifest.size(), manifest.shard_size()),
+        (total, shard_size)
+    );
     assert_eq!(manifest.entries().len(), entries.len());
     for (entry, (path, size)) in manifest.entries().iter().zip(&entries) {
         assert_eq!(entry.size, *size);
@@ -74,9 +77,14 @@ fn check_sizes(manifest: &Manifest) {
     assert!(offset <= FILE_SIZE_MAX);
     assert!(shard_size.is_power_of_two());
     assert!((SHARD_SIZE_MIN..=SHARD_SIZE_MAX).contains(&manifest.shard_size()));
-    assert_eq!(u64::from(manifest.shard_count()), offset.div_ceil(shard_size));
+    assert_eq!(
+        u64::from(manifest.shard_count()),
+        offset.div_ceil(shard_size)
+    );
     let shards = 0..manifest.shard_count();
-    let lengths = shards.clone().map(|shard| u64::from(manifest.shard_length(shard)));
+    let lengths = shards
+        .clone()
+        .map(|shard| u64::from(manifest.shard_length(shard)));
     assert_eq!(lengths.sum::<u64>(), offset, "shards cover every byte");
     shards.for_each(|shard| assert_eq!(manifest.shard_hash(shard).len(), 20));
     assert_eq!(manifest.shard_length(manifest.shard_count()), 0);
@@ -120,13 +128,20 @@ fn check_segments(manifest: &Manifest, start: u32, length: u32) {
     for segment in manifest.segments(shard, start, length) {
         at = place(manifest, segment, at);
     }
-    assert_eq!(at, from + last.min(shard_length).max(first.min(shard_length)));
+    assert_eq!(
+        at,
+        from + last.min(shard_length).max(first.min(shard_length))
+    );
 }
 
 /// Checks that a segment begins at byte `at` of the whole; where it ends.
 fn place(manifest: &Manifest, segment: Segment, at: u64) -> u64 {
     let entry = &manifest.entries()[segment.entry as usize];
-    assert_eq!(entry.offset + segment.offset, at, "bytes are left out or come twice");
+    assert_eq!(
+        entry.offset + segment.offset,
+        at,
+        "bytes are left out or come twice"
+    );
     assert!(segment.length > 0);
     assert!(segment.offset + u64::from(segment.length) <= entry.size);
     at + u64::from(segment.length)
@@ -135,8 +150,14 @@ fn place(manifest: &Manifest, segment: Segment, at: u64) -> u64 {
 /// Whether a name stays below the folder that it is joined to, and can be shown.
 pub fn assert_safe_name(name: &str) {
     assert!(!name.is_empty() && name.len() <= 255, "{name:?}");
-    assert!(!name.contains(['/', '\\']) && !name.contains(char::is_control), "{name:?}");
+    assert!(
+        !name.contains(['/', '\\']) && !name.contains(char::is_control),
+        "{name:?}"
+    );
     let mut components = Path::new(name).components();
-    assert!(matches!(components.next(), Some(Component::Normal(_))), "{name:?}");
+    assert!(
+        matches!(components.next(), Some(Component::Normal(_))),
+        "{name:?}"
+    );
     assert_eq!(components.next(), None, "{name:?}");
 }

@@ -43,7 +43,7 @@ fn operate(puppet: &mut Puppet, input: &mut Input) {
         5 | 6 => request(puppet, input),
         7 | 8 => reply(puppet, input),
         9 => {
-            let from = address(input);
+            let from = usable(input);
             puppet.accept(from);
         }
         10 => open(puppet, input),
@@ -68,7 +68,7 @@ fn operate(puppet: &mut Puppet, input: &mut Input) {
         22 => command(puppet, input),
         _ => {
             let file = file(input.below(4));
-            let providers = [address(input), address(input)];
+            let providers = [usable(input), usable(input)];
             let knows = input.bit();
             puppet.fetch(file, knows, &providers[..input.below(3)]);
         }
@@ -84,7 +84,10 @@ fn address(input: &mut Input) -> SocketAddr {
     match kind {
         0..=3 => SocketAddr::from(([10, kind, 0, low], 4160)),
         4 => SocketAddr::from(([10, 0, 0, 1], 4160 + u16::from(low))),
-        5 => SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, low.into()), 4160)),
+        5 => SocketAddr::from((
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, low.into()),
+            4160,
+        )),
         6 => SocketAddr::from(([127, 0, 0, 1], u16::from(low))),
         _ => SocketAddr::from(([224 + low % 32, 0, 0, 1], u16::from(low))),
     }
@@ -114,7 +117,11 @@ fn contacts(input: &mut Input) -> impl Iterator<Item = Contact> {
     let count = input.below(21);
     (0..count).map(|_| {
         let address = usable(input);
-        let id = if input.byte() == 1 { NodeId(id(input)) } else { id_at(address) };
+        let id = if input.byte() == 1 {
+            NodeId(id(input))
+        } else {
+            id_at(address)
+        };
         Contact { id, address }
     })
 }
@@ -122,7 +129,9 @@ fn contacts(input: &mut Input) -> impl Iterator<Item = Contact> {
 /// The id of the honest node at an address.
 fn id_at(address: SocketAddr) -> NodeId {
     let location = location_bytes(address);
-    NodeId(Id(std::array::from_fn(|place| location[17 - place % 18].wrapping_mul(37))))
+    NodeId(Id(std::array::from_fn(|place| {
+        location[17 - place % 18].wrapping_mul(37)
+    })))
 }
 
 /// An address that can be written into a packet.
@@ -169,8 +178,16 @@ fn request(puppet: &mut Puppet, input: &mut Input) {
     let file = FileId(key);
     let body = match input.below(5) {
         0 => Body::Ping { cookie, padding: 0 },
-        1 => Body::FindNode { target: id(input), cookie, padding: 0 },
-        2 => Body::FindValue { file: file_id(input), cookie, padding: 0 },
+        1 => Body::FindNode {
+            target: id(input),
+            cookie,
+            padding: 0,
+        },
+        2 => Body::FindValue {
+            file: file_id(input),
+            cookie,
+            padding: 0,
+        },
         3 => Body::Store {
             file,
             token,
@@ -184,7 +201,12 @@ fn request(puppet: &mut Puppet, input: &mut Input) {
                 location: usable(input),
                 ttl: input.choose(&[0, 60, 7_200, u32::MAX]),
             };
-            Body::Replicate { file, token, providers: (0..count).map(provider).collect(), padding: 0 }
+            Body::Replicate {
+                file,
+                token,
+                providers: (0..count).map(provider).collect(),
+                padding: 0,
+            }
         }
     };
     let size = input.choose(&[0, 100, 400, DATAGRAM_SIZE_MAX]);
@@ -204,24 +226,38 @@ fn reply(puppet: &mut Puppet, input: &mut Input) {
     }
     let place = input.below(puppet.asked.len());
     let (to, asked) = puppet.asked[place].clone();
-    let from = if input.byte() == 1 { address(input) } else { to };
+    let from = if input.byte() == 1 {
+        address(input)
+    } else {
+        to
+    };
     let port = input.choose(&[4160, 4161]);
     let seen = Seen {
         address: SocketAddr::from(([192, 0, 2, input.byte() & 3], port)),
         cookie: Cookie(u64::from(input.byte())),
     };
-    let status = input.choose(&[Status::Stored, Status::Full, Status::BadToken, Status::Refused]);
+    let status = input.choose(&[
+        Status::Stored,
+        Status::Full,
+        Status::BadToken,
+        Status::Refused,
+    ]);
     let token = Token(7);
     let sender = match input.below(8) {
         0 => NodeId(id(input)),
         _ => id_at(to),
     };
     let body = match asked.body {
-        _ if input.byte() == 1 => Body::Error { seen, code: ErrorCode::Busy },
+        _ if input.byte() == 1 => Body::Error {
+            seen,
+            code: ErrorCode::Busy,
+        },
         Body::Ping { .. } => Body::PingReply { seen },
-        Body::FindNode { .. } => {
-            Body::FindNodeReply { seen, token, contacts: contacts(input).collect() }
-        }
+        Body::FindNode { .. } => Body::FindNodeReply {
+            seen,
+            token,
+            contacts: contacts(input).collect(),
+        },
         Body::FindValue { .. } => {
             let count = input.below(PROVIDERS_PER_REPLY_MAX + 1);
             Body::FindValueReply {
@@ -235,10 +271,17 @@ fn reply(puppet: &mut Puppet, input: &mut Input) {
         Body::Store { .. } => Body::StoreReply { seen, status },
         _ => Body::ReplicateReply { seen, status },
     };
-    let datagram = Datagram { read_only: input.byte() == 1, rpc_id: asked.rpc_id, sender, body };
+    let datagram = Datagram {
+        read_only: input.byte() == 1,
+        rpc_id: asked.rpc_id,
+        sender,
+        body,
+    };
     send_datagram(puppet, from, &datagram);
     if input.byte() != 1 {
-        puppet.asked.retain(|(_, other)| other.rpc_id != asked.rpc_id);
+        puppet
+            .asked
+            .retain(|(_, other)| other.rpc_id != asked.rpc_id);
     }
 }
 
@@ -276,7 +319,7 @@ fn deliver(puppet: &mut Puppet, input: &mut Input, key: StreamKey, bytes: Vec<u8
 
 /// Accepts a stream and sends the `Open` of a node that has some of a file.
 fn open(puppet: &mut Puppet, input: &mut Input) {
-    let from = address(input);
+    let from = usable(input);
     let Some(key) = puppet.accept(from) else {
         return;
     };
@@ -287,9 +330,16 @@ fn open(puppet: &mut Puppet, input: &mut Input) {
 fn open_frame(input: &mut Input) -> Frame<'static> {
     let file = file(input.below(4));
     let has_manifest = input.byte() != 1;
-    let (size, count) = (file.manifest.bytes().len() as u32, file.manifest.shard_count());
+    let (size, count) = (
+        file.manifest.bytes().len() as u32,
+        file.manifest.shard_count(),
+    );
     Frame::Open(Open {
-        file: if input.byte() == 1 { file_id(input) } else { file.manifest.file_id() },
+        file: if input.byte() == 1 {
+            file_id(input)
+        } else {
+            file.manifest.file_id()
+        },
         node: NodeId(id(input)),
         port: input.choose(&[4160, 0, 4161]),
         holds: match has_manifest {
@@ -302,7 +352,10 @@ fn open_frame(input: &mut Input) -> Frame<'static> {
 }
 
 fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
-    let asked = puppet.streams.get(&key).and_then(|other| other.asked.first().copied());
+    let asked = puppet
+        .streams
+        .get(&key)
+        .and_then(|other| other.asked.first().copied());
     let any = sprat::wire::frame::Range {
         shard: input.choose(&[0, 1, 2, 3, u32::MAX]),
         offset: input.choose(&[0, 1, 16_000]),
@@ -311,13 +364,24 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
     let range = asked.filter(|_| input.byte() != 1).unwrap_or(any);
     let size = 1 + usize::from(input.short() % 4_000);
     let bits = [input.byte(), input.byte()];
-    let list = [shard_bytes(input.choose(&[0, 1, 2, u32::MAX])), shard_bytes(input.below(4) as u32)];
+    let list = [
+        shard_bytes(input.choose(&[0, 1, 2, u32::MAX])),
+        shard_bytes(input.below(4) as u32),
+    ];
     let locations = [location_bytes(usable(input)), location_bytes(usable(input))];
     let bytes = match input.below(16) {
         0 => frame_bytes(&open_frame(input)),
-        1 => frame_bytes(&Frame::Map { first: input.word() & !7, bits: &bits }),
-        2 | 3 => frame_bytes(&Frame::Map { first: 0, bits: &bits[..1] }),
-        4 => frame_bytes(&Frame::Have { shards: list[..1 + input.below(2)].as_flattened() }),
+        1 => frame_bytes(&Frame::Map {
+            first: input.word() & !7,
+            bits: &bits,
+        }),
+        2 | 3 => frame_bytes(&Frame::Map {
+            first: 0,
+            bits: &bits[..1],
+        }),
+        4 => frame_bytes(&Frame::Have {
+            shards: list[..1 + input.below(2)].as_flattened(),
+        }),
         5 => {
             let (offset, length) = (u32::from(input.short()), 1 + input.word() % 16_368);
             frame_bytes(&Frame::ManifestRequest { offset, length })
@@ -325,11 +389,18 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
         6 | 7 => frame_bytes(&Frame::Request(any)),
         8 => frame_bytes(&Frame::Cancel(any)),
         9 => {
-            let reasons = [Refusal::Busy, Refusal::Missing, Refusal::Cancelled, Refusal::Unreadable];
+            let reasons = [
+                Refusal::Busy,
+                Refusal::Missing,
+                Refusal::Cancelled,
+                Refusal::Unreadable,
+            ];
             let reason = input.choose(&reasons);
             frame_bytes(&Frame::Refuse { range, reason })
         }
-        10 => frame_bytes(&Frame::Providers { locations: locations.as_flattened() }),
+        10 => frame_bytes(&Frame::Providers {
+            locations: locations.as_flattened(),
+        }),
         11 => frame_bytes(&Frame::KeepAlive),
         12 => frame_bytes(&Frame::Close {
             reason: input.choose(&[CloseReason::Done, CloseReason::Duplicate, CloseReason::Full]),
@@ -349,11 +420,19 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
 fn answer_request(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
     let place = input.byte();
     let file = file(input.below(4));
-    let Some(other) = puppet.streams.get_mut(&key).filter(|other| !other.asked.is_empty()) else {
+    let Some(other) = puppet
+        .streams
+        .get_mut(&key)
+        .filter(|other| !other.asked.is_empty())
+    else {
         return;
     };
     let range = other.asked.remove(usize::from(place) % other.asked.len());
-    let mut shard = file.shard(range.shard.min(file.manifest.shard_count().saturating_sub(1)));
+    let mut shard = file.shard(
+        range
+            .shard
+            .min(file.manifest.shard_count().saturating_sub(1)),
+    );
     shard.resize(shard.len().max((range.offset + range.length) as usize), 0);
     let mut bytes = frame_bytes(&Frame::Data(range));
     bytes.extend(&shard[range.offset as usize..][..range.length as usize]);
@@ -379,7 +458,11 @@ fn answer_manifest(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
         part[0] ^= 1;
     }
     let total = manifest.len() as u32;
-    let frame = Frame::ManifestPart { total, offset: start as u32, bytes: &part };
+    let frame = Frame::ManifestPart {
+        total,
+        offset: start as u32,
+        bytes: &part,
+    };
     let bytes = frame_bytes(&frame);
     deliver(puppet, input, key, bytes);
 }
@@ -403,11 +486,19 @@ fn command(puppet: &mut Puppet, input: &mut Input) {
     match input.below(8) {
         0..=3 => puppet.bootstrap(usable(input)),
         4..=6 => {
-            let sizes: Vec<usize> = (0..input.below(4)).map(|_| usize::from(input.short())).collect();
+            let sizes: Vec<usize> = (0..input.below(4))
+                .map(|_| usize::from(input.short()))
+                .collect();
             let named = sizes.iter().enumerate();
-            let entries = named.map(|(place, &size)| (format!("f{place}"), size as u64)).collect();
+            let entries = named
+                .map(|(place, &size)| (format!("f{place}"), size as u64))
+                .collect();
             let name = input.choose(&["a", "..", "b"]).to_owned();
-            puppet.share(ShareSpec { name, folder: true, entries });
+            puppet.share(ShareSpec {
+                name,
+                folder: true,
+                entries,
+            });
         }
         _ => puppet.stop(),
     }

@@ -118,19 +118,31 @@ impl Puppet {
     pub fn fetch(&mut self, file: &'static File, knows: bool, providers: &[SocketAddr]) {
         let manifest: Option<Manifest> = knows.then(|| file.manifest.clone());
         let id: FileId = file.manifest.file_id();
-        if let Some(key) = self.node.fetch(self.now, id, manifest, providers) {
+        if let Ok(key) = self.node.fetch(self.now, id, manifest, providers) {
             let sizes = file.entries.iter().map(Vec::len);
             let entries = sizes.map(|size| vec![0; size]).collect();
-            self.disks.insert(key, Disk { file: Some(file), entries });
+            self.disks.insert(
+                key,
+                Disk {
+                    file: Some(file),
+                    entries,
+                },
+            );
         }
         self.drain(&[]);
     }
 
     /// Shares files of zeros.
     pub fn share(&mut self, share: ShareSpec) {
-        let entries = share.entries.iter().map(|(_, size)| vec![0; *size as usize]);
-        let disk = Disk { file: None, entries: entries.collect() };
-        if let Some(key) = self.node.share(self.now, share) {
+        let entries = share
+            .entries
+            .iter()
+            .map(|(_, size)| vec![0; *size as usize]);
+        let disk = Disk {
+            file: None,
+            entries: entries.collect(),
+        };
+        if let Ok(key) = self.node.share(self.now, share) {
             self.disks.insert(key, disk);
         }
         self.drain(&[]);
@@ -159,7 +171,11 @@ impl Puppet {
             }
             let from = address::canonical(from);
             let is_free = self.shows_receipt(from, &datagram);
-            let size = if is_free { DATAGRAM_SIZE_MAX } else { bytes.len() };
+            let size = if is_free {
+                DATAGRAM_SIZE_MAX
+            } else {
+                bytes.len()
+            };
             self.allowance = Some((from, size));
         }
         self.node.handle_datagram(self.now, from, bytes);
@@ -193,7 +209,11 @@ impl Puppet {
     /// A node connects; whether there was room.
     pub fn accept(&mut self, from: SocketAddr) -> Option<StreamKey> {
         let key = self.node.handle_accept(self.now, from);
-        assert_eq!(key.is_some(), self.streams.len() < STREAMS_MAX, "streams are bounded");
+        assert_eq!(
+            key.is_some(),
+            self.streams.len() < STREAMS_MAX,
+            "streams are bounded"
+        );
         if let Some(key) = key {
             self.streams.insert(key, Other::default());
         }
@@ -256,7 +276,8 @@ impl Puppet {
                     count
                 }
                 Chunk::File(_) if fails => {
-                    self.node.handle_unsendable(self.now, key, DiskError::Truncated);
+                    self.node
+                        .handle_unsendable(self.now, key, DiskError::Truncated);
                     break;
                 }
                 Chunk::File(range) => self.serve(key, range, budget),
@@ -296,7 +317,8 @@ impl Puppet {
                 self.node.handle_prepared(self.now, swarm, prepared);
             }
             Some(Job::Written(swarm, shard, length, result)) => {
-                self.node.handle_written(self.now, swarm, shard, length, result);
+                self.node
+                    .handle_written(self.now, swarm, shard, length, result);
             }
             Some(Job::Finish(swarm)) => self.node.handle_finished(self.now, swarm, done),
             Some(Job::Read(range)) => {
@@ -340,7 +362,10 @@ impl Puppet {
         match output {
             Output::Connect { stream, to } => {
                 assert!(address::is_usable(to), "{to} is no place to connect to");
-                let dialling = Other { dialling: true, ..Other::default() };
+                let dialling = Other {
+                    dialling: true,
+                    ..Other::default()
+                };
                 assert!(self.streams.insert(stream, dialling).is_none());
             }
             Output::Send(stream) => {
@@ -352,9 +377,15 @@ impl Puppet {
                 let words = self.node.last_words();
                 let goodbye = parse_frame(words);
                 assert!(words.is_empty() || matches!(goodbye, Some((Frame::Close { .. }, _))));
-                let other = self.streams.remove(&stream).expect("a stream that there is");
+                let other = self
+                    .streams
+                    .remove(&stream)
+                    .expect("a stream that there is");
                 let between = other.partial.is_empty() && other.payload_left == 0;
-                assert!(words.is_empty() || between, "a goodbye in the middle of a frame");
+                assert!(
+                    words.is_empty() || between,
+                    "a goodbye in the middle of a frame"
+                );
             }
             Output::Prepare(swarm) => self.jobs.push_back(Job::Prepare(swarm)),
             Output::Finish(swarm) => {
@@ -363,9 +394,16 @@ impl Puppet {
                 assert!(disk.entries == file.entries, "a finished file is right");
                 self.jobs.push_back(Job::Finish(swarm));
             }
-            Output::Write { range, start, shard } => {
+            Output::Write {
+                range,
+                start,
+                shard,
+            } => {
                 let bytes = &buffer[start as usize..][..range.length as usize];
-                let disk = self.disks.get_mut(&range.swarm).expect("a swarm that there is");
+                let disk = self
+                    .disks
+                    .get_mut(&range.swarm)
+                    .expect("a swarm that there is");
                 let entry = &mut disk.entries[range.entry as usize];
                 let at = range.offset as usize;
                 entry[at..at + bytes.len()].copy_from_slice(bytes);
@@ -380,7 +418,10 @@ impl Puppet {
         let mut count = 0;
         while let Some(Transmit { to, size }) = self.node.poll_datagram(self.now, &mut buffer) {
             count += 1;
-            assert!(count <= OUTBOX_MAX, "one input leads to datagrams without end");
+            assert!(
+                count <= OUTBOX_MAX,
+                "one input leads to datagrams without end"
+            );
             assert!(address::is_usable(to), "{to} is no place to send to");
             let datagram = Datagram::parse(&buffer[..size], network()).expect("a right datagram");
             assert_eq!(datagram.sender, OWN_ID);
@@ -409,8 +450,12 @@ impl Puppet {
             assert_eq!(seen.address, to, "the asker is told its own address");
             learnt.cookie = seen.cookie;
         }
-        if let Body::FindNodeReply { token, contacts, .. }
-        | Body::FindValueReply { token, contacts, .. } = &datagram.body
+        if let Body::FindNodeReply {
+            token, contacts, ..
+        }
+        | Body::FindValueReply {
+            token, contacts, ..
+        } = &datagram.body
         {
             if learnt.tokens.len() == 8 {
                 learnt.tokens.remove(0);
@@ -454,7 +499,10 @@ impl Other {
             match frame {
                 Frame::Request(range) => self.asked.push(range),
                 Frame::ManifestRequest { offset, length } => {
-                    assert!(self.manifest_asked.is_none(), "one part is asked for at a time");
+                    assert!(
+                        self.manifest_asked.is_none(),
+                        "one part is asked for at a time"
+                    );
                     self.manifest_asked = Some((offset, length));
                 }
                 Frame::Data(range) => self.payload_left = range.length,

@@ -35,7 +35,10 @@ pub fn run(bytes: &[u8]) {
     }
     feed(&mut cut, &pieces);
     assert_eq!(whole.events, cut.events);
-    assert!(whole.streams.keys().eq(cut.streams.keys()), "one closes and the other does not");
+    assert!(
+        whole.streams.keys().eq(cut.streams.keys()),
+        "one closes and the other does not"
+    );
     for (one, other) in whole.disks.values().zip(cut.disks.values()) {
         assert!(one.entries == other.entries, "other bytes are written");
     }

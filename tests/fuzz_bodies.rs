@@ -4,11 +4,15 @@
 //! `SPRAT_FUZZ_SEED` and `SPRAT_FUZZ_MUTATIONS` change the seed and how many mutations each target
 //! gets. A failure prints the input; put it into the target's corpus, and it is a regression test.
 
+#[macro_use]
+#[allow(unused_macros)]
+mod every;
 #[path = "fuzz/bodies/mod.rs"]
 mod bodies;
 
 use bodies::{Body, TARGETS};
 use sprat::rng::Rng;
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -106,6 +110,35 @@ fn every_target_has_a_corpus_and_every_corpus_a_target() {
         assert!(
             manifest.contains(&format!("name = \"{name}\"")),
             "{name} is no target"
+        );
+    }
+}
+
+/// Fuzzing that never gets past the door proves nothing.
+#[test]
+fn the_corpus_of_nodes_leads_through_a_nodes_life() {
+    let met: BTreeSet<String> = corpus("nodes")
+        .iter()
+        .flat_map(|input| bodies::nodes::play(input).events)
+        .map(every::variant)
+        .collect();
+    for event in [
+        "Announced",
+        "BootstrapSilent",
+        "Complete",
+        "Connected",
+        "Corrupt",
+        "Disconnected",
+        "Failed",
+        "Joined",
+        "Lookup",
+        "Manifest",
+        "Resumed",
+        "Shared",
+    ] {
+        assert!(
+            met.contains(event),
+            "no input leads to {event}, only to {met:?}"
         );
     }
 }

@@ -9,7 +9,7 @@ use super::input::Input;
 use super::packets::{self, frame_bytes, network, raw_frame};
 use super::puppet::{OWN_ID, Puppet, file};
 use sprat::id::{FileId, Id, NodeId};
-use sprat::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX};
+use sprat::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SHARD_COUNT_MAX};
 use sprat::node::{DiskError, Prepared, ShareSpec, StreamKey};
 use sprat::wire::datagram::{ErrorCode, HandedProvider, Seen, Status};
 use sprat::wire::frame::{CloseReason, Holds, Open, Refusal};
@@ -22,6 +22,11 @@ const OPERATIONS_MAX: usize = 1_000;
 
 /// The body of the target.
 pub fn run(bytes: &[u8]) {
+    play(bytes);
+}
+
+/// Carries out the operations; the node and all around it as they are then.
+pub fn play(bytes: &[u8]) -> Puppet {
     let input = &mut Input::new(bytes);
     let mut puppet = Puppet::new(u64::from(input.byte()));
     for _ in 0..OPERATIONS_MAX {
@@ -31,6 +36,7 @@ pub fn run(bytes: &[u8]) {
         operate(&mut puppet, input);
     }
     puppet.wait(1);
+    puppet
 }
 
 fn operate(puppet: &mut Puppet, input: &mut Input) {
@@ -371,10 +377,10 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
     let locations = [location_bytes(usable(input)), location_bytes(usable(input))];
     let bytes = match input.below(16) {
         0 => frame_bytes(&open_frame(input)),
-        1 => frame_bytes(&Frame::Map {
-            first: input.word() & !7,
-            bits: &bits,
-        }),
+        1 => {
+            let first = input.choose(&[0, 8, 64, SHARD_COUNT_MAX, u32::MAX]) & !7;
+            frame_bytes(&Frame::Map { first, bits: &bits })
+        }
         2 | 3 => frame_bytes(&Frame::Map {
             first: 0,
             bits: &bits[..1],
@@ -406,12 +412,17 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
             reason: input.choose(&[CloseReason::Done, CloseReason::Duplicate, CloseReason::Full]),
         }),
         13 => frame_bytes(&Frame::Data(range)),
-        14 => frame_bytes(&Frame::Request(any)).repeat(size),
         _ => {
             let kind = input.byte();
             let body = input.bytes(size);
             raw_frame(kind, body)
         }
+    };
+    // Who says one thing again and again, and never reads, must not fill the node's memory.
+    let bytes = if input.byte() == 1 {
+        bytes.repeat(size)
+    } else {
+        bytes
     };
     deliver(puppet, input, key, bytes);
 }

@@ -206,7 +206,11 @@ impl Swarm {
     /// Whether it could fail for want of providers: not while the disk may hold what they would send,
     /// nor before each was tried.
     pub fn may_give_up(&self) -> bool {
-        self.wants_providers() && self.phase != Phase::Verifying && self.providers.are_tried()
+        let asks_disk = match self.phase {
+            Phase::Finding => self.manifest.is_some(),
+            phase => phase == Phase::Verifying,
+        };
+        self.wants_providers() && !asks_disk && self.providers.are_tried()
     }
 
     /// Shards of the file; 0 while the manifest is unknown.

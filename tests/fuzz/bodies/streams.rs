@@ -8,7 +8,7 @@ use super::input::Input;
 use super::packets;
 use super::puppet::{Puppet, file};
 use sprat::limits::RECEIVE_BUFFER_SIZE;
-use sprat::node::Prepared;
+use sprat::node::{Event, Prepared};
 use std::net::SocketAddr;
 
 /// The body of the target.
@@ -53,9 +53,15 @@ fn node() -> Puppet {
         puppet.do_job(Ok(Prepared::Final), true);
         puppet.do_job(Ok(Prepared::Final), true);
     }
-    puppet.fetch(file(1), true, &[]);
+    let complete = |event: &Event| matches!(event, Event::Complete { .. });
+    assert!(
+        puppet.events.iter().any(complete),
+        "it is on disk, so nobody is needed"
+    );
+    let silent = [SocketAddr::from(([10, 0, 0, 9], 4160))];
+    puppet.fetch(file(1), true, &silent);
     puppet.do_job(Ok(Prepared::Fresh), false);
-    puppet.fetch(file(3), false, &[]);
+    puppet.fetch(file(3), false, &silent);
     puppet
 }
 

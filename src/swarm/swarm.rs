@@ -206,6 +206,16 @@ impl Swarm {
         )
     }
 
+    /// Whether it could fail for want of providers: not while the disk may hold what they would send,
+    /// nor before each was tried.
+    pub fn may_give_up(&self) -> bool {
+        let asks_disk = match self.phase {
+            Phase::Finding => self.manifest.is_some(),
+            phase => phase == Phase::Verifying,
+        };
+        self.wants_providers() && !asks_disk && self.providers.are_tried()
+    }
+
     /// Shards of the file; 0 while the manifest is unknown.
     pub fn shard_count(&self) -> u32 {
         self.manifest.as_ref().map_or(0, Manifest::shard_count)

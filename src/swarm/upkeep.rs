@@ -3,7 +3,7 @@
 //! Every wait has an end, and [`Swarms::poll_timeout`] names the first of them.
 
 use super::stream::{Dialler, State, Stream};
-use super::swarm::{Phase, Request, Swarm};
+use super::swarm::{Request, Swarm};
 use super::{Queued, Swarms};
 use crate::id::FileId;
 use crate::limits::{
@@ -101,7 +101,7 @@ impl Swarms {
                 if !swarm.looking {
                     next = earliest(next, Some(swarm.lookup_at));
                 }
-                if swarm.lookups >= LOOKUPS_BEFORE_GIVING_UP {
+                if swarm.lookups >= LOOKUPS_BEFORE_GIVING_UP && swarm.may_give_up() {
                     next = earliest(next, Some(patience_ends(swarm)));
                 }
             }
@@ -191,7 +191,7 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        if !swarm.wants_providers() || swarm.phase == Phase::Verifying {
+        if !swarm.wants_providers() {
             return;
         }
         let useful = |stream: &Stream| {
@@ -204,7 +204,7 @@ impl Swarms {
             swarm.idle_since = now;
             return;
         }
-        if !swarm.providers.are_tried() {
+        if !swarm.may_give_up() {
             return;
         }
         let alone = !self

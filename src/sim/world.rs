@@ -278,10 +278,10 @@ impl World {
     /// Ends the node of a host. Its disk stays.
     pub fn end(&mut self, host: usize, death: Death) {
         self.resume(host);
+        self.note_provided(host);
         if death == Death::Stopped {
             self.command(host, |node, now| node.stop(now));
         }
-        self.note_provided(host);
         let of = &mut self.hosts[host];
         of.node = None;
         of.epoch += 1;

@@ -1,7 +1,8 @@
 //! The life of one world: nodes come, publish, look up, share and fetch, while the world does to them what
 //! its seed says; then it heals, and everything must be found.
 
-use sprat::id::FileId;
+use sprat::id::{FileId, NodeId};
+use sprat::limits::K;
 use sprat::node::{Event, SwarmKey};
 use sprat::rng::Rng;
 use sprat::sim::disk::State;
@@ -46,6 +47,8 @@ pub struct Life {
     fetching: BTreeMap<(usize, SwarmKey), FileId>,
     /// What ends or begins at a second: restarts, resumptions, healed ways.
     later: BTreeMap<u64, Vec<Later>>,
+    /// The ids of nodes that are no more.
+    dead: BTreeSet<NodeId>,
     fetched: usize,
     lookups: usize,
 }
@@ -79,6 +82,7 @@ impl Life {
             wanted_by: vec![BTreeSet::new(); HOSTS],
             fetching: BTreeMap::new(),
             later: BTreeMap::new(),
+            dead: BTreeSet::new(),
             fetched: 0,
             lookups: 0,
         }
@@ -290,6 +294,7 @@ impl Life {
     }
 
     fn end(&mut self, host: usize, death: Death) {
+        self.dead.insert(self.world.id(host));
         self.world.end(host, death);
         self.fetching.retain(|&(of, _), _| of != host);
     }
@@ -297,6 +302,7 @@ impl Life {
     fn start(&mut self, host: usize) {
         if self.world.node(host).is_none() {
             self.world.start(host);
+            self.dead.remove(&self.world.id(host));
             self.begin(host);
         }
     }
@@ -354,17 +360,29 @@ impl Life {
         }
     }
 
-    /// The closest that a lookup has found are those that an all-knowing observer names.
-    fn compare(&self, host: usize, key: FileId, found: &[sprat::id::NodeId]) {
+    /// A lookup has found those of the k closest that live, and so all lookups for one key agree.
+    ///
+    /// Nodes that died stand among the k that others name until five requests to them went unanswered
+    /// (rule 6), and take the places of the last of those who live. So the k closest are taken among all
+    /// that ever lived.
+    fn compare(&self, host: usize, key: FileId, found: &[NodeId]) {
         let others = self.world.running().filter(|&other| other != host);
-        let mut right: Vec<_> = others.map(|other| self.world.id(other)).collect();
-        right.sort_by_key(|id| id.0.distance(&key.0));
-        right.truncate(sprat::limits::K);
-        let missed = right.iter().filter(|id| !found.contains(id)).count();
+        let others: BTreeSet<NodeId> = others.map(|other| self.world.id(other)).collect();
+        let mut closest: Vec<NodeId> = others.iter().chain(&self.dead).copied().collect();
+        closest.sort_by_key(|id| id.0.distance(&key.0));
+        closest.truncate(K);
+        let missed = closest
+            .iter()
+            .filter(|id| others.contains(id) && !found.contains(id));
+        let missed = missed.count();
         assert!(
-            missed == 0 && found.len() == right.len(),
-            "host {host} missed {missed} of the closest to {key:?}, and found {}",
-            found.len()
+            missed == 0,
+            "host {host} missed {missed} of the closest to {key:?}"
+        );
+        let is_alive = |id| others.contains(id);
+        assert!(
+            found.iter().all(is_alive),
+            "host {host} found one that does not live"
         );
     }
 

@@ -164,6 +164,20 @@ fn a_dead_provider_is_forgotten_when_its_record_expires_and_not_named_after_that
 }
 
 #[test]
+fn a_node_that_restarted_and_forgot_its_cookies_answers_lookups_at_once() {
+    let (_seeded, mut world) = world_of(8, 8, Faults::none());
+    world.restart(5, Death::Killed, false);
+    world.run(Duration::from_secs(1));
+    let key = FileId(Id([6; 20]));
+    world.found.clear();
+    world.command(1, |node, now| node.look_up(now, key));
+    world.run(Duration::from_secs(10));
+    let found = world.found.pop().unwrap();
+    assert!(found.took < Duration::from_millis(500), "{found:?}");
+    assert!(found.closest.unwrap().contains(&world.id(5)));
+}
+
+#[test]
 fn what_was_clogged_is_released_and_does_no_harm() {
     let (_seeded, mut world) = world_of(12, 7, Faults::none());
     for other in 1..12 {

@@ -34,7 +34,7 @@ impl Content {
             .flat_map(|entry| entry.1.iter().copied())
             .collect();
         let shards = bytes.chunks(shard_size as usize);
-        let hashes: Vec<u8> = shards.flat_map(|shard| Sha1::digest(shard)).collect();
+        let hashes: Vec<u8> = shards.flat_map(Sha1::digest).collect();
         let folder = listed.iter().any(|(path, _)| !path.is_empty());
         let manifest = Manifest::build(name, folder, &listed, shard_size, &hashes)
             .expect("the content fits a manifest");

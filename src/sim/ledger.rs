@@ -77,7 +77,7 @@ impl Ledger {
             self.order.pop_front();
             self.asked.remove(&old);
         }
-        let repeated = self.asked.get(&key).is_some();
+        let repeated = self.asked.contains_key(&key);
         if !repeated {
             self.order.push_back((now, key));
             let kind = kind as u8;

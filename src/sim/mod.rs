@@ -2,7 +2,7 @@
 //! and disk.
 //!
 //! Read [`world`] first (the event loop), then `drive` (what one host does with its node, the twin of
-//! `reactor`'s turn), then whichever part is of interest: [`net`] (datagrams and their fate), `sockets` and
+//! `reactor`'s turn), then whichever part is of interest: [`net`] and `datagrams` (ways and what passes), `sockets`, `streams` and
 //! [`pipes`] (streams as edge-triggered sockets), [`disk`], [`ledger`] and `check` (what must always hold).
 //!
 //! ```text
@@ -18,17 +18,21 @@
 
 mod check;
 pub mod content;
+mod datagrams;
 pub mod disk;
 mod drive;
 pub mod faults;
+mod host;
 pub mod ledger;
 pub mod net;
 pub mod pipes;
 pub mod queue;
 mod sockets;
+mod streams;
 pub mod world;
 
 pub use check::Checks;
 pub use content::Content;
 pub use faults::{Addressing, Faults};
-pub use world::{Death, Found, Setup, World};
+pub use host::{Death, Found};
+pub use world::{Setup, World};

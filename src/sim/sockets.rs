@@ -4,9 +4,10 @@
 //! after that comes an event. Invariant: a socket of the table has a connection, or had one until it was
 //! reset.
 
+use super::host::What;
 use super::net::Way;
 use super::pipes::{Connection, ConnectionKey, Hold, PIPE_SIZE, Readable, Side};
-use super::world::{What, World};
+use super::world::World;
 use crate::limits::STREAMS_MAX;
 use crate::output::StreamKey;
 use std::collections::VecDeque;

@@ -338,8 +338,8 @@ impl Life {
             let found = std::mem::take(&mut self.world.found);
             second += LOOKUP.as_secs();
             for &host in &running {
-                let mine = found.iter().filter(|of| of.host == host && of.file == key);
-                let Some(lookup) = mine.last() else {
+                let mut mine = found.iter().filter(|of| of.host == host && of.file == key);
+                let Some(lookup) = mine.next_back() else {
                     panic!("host {host} has not ended its lookup for {key:?} in {LOOKUP:?}");
                 };
                 let providers = lookup.providers.as_ref().expect("one lookup at a time");

@@ -240,6 +240,18 @@ impl Swarms {
         self.swarms.get(key)?.manifest.as_ref()
     }
 
+    /// Whether a swarm holds a shard.
+    pub fn holds(&self, key: SwarmKey, shard: u32) -> bool {
+        self.swarms
+            .get(key)
+            .is_some_and(|swarm| swarm.held.contains(shard))
+    }
+
+    /// How many streams there are.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
     /// How far a swarm is.
     pub fn progress(&self, key: SwarmKey) -> Option<Progress> {
         let swarm = self.swarms.get(key)?;

@@ -93,6 +93,9 @@ impl Swarms {
             return Ok(());
         };
         stream.wanted.remove(place);
+        if stream.wanted.is_empty() {
+            self.leave_line(key);
+        }
         self.refuse(key, range, Refusal::Cancelled);
         Ok(())
     }

@@ -115,6 +115,8 @@ pub struct Stream {
     pub wanted: ArrayVec<Range, REQUESTS_MAX>,
     /// The range that is being sent.
     pub upload: Option<Upload>,
+    /// The other end does not read what is being sent.
+    pub upload_stalled: bool,
     /// A part of the manifest that the other end has asked for.
     pub manifest_wanted: Option<(u32, u32)>,
     /// We have asked for a part of the manifest.
@@ -170,6 +172,7 @@ impl Stream {
             incoming: None,
             wanted: ArrayVec::new(),
             upload: None,
+            upload_stalled: false,
             manifest_wanted: None,
             manifest_asked: false,
             map_next: None,

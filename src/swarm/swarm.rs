@@ -127,6 +127,8 @@ pub struct Swarm {
     pub asked_nodes: u32,
     /// Since when no stream has brought anything.
     pub idle_since: Instant,
+    /// When idle streams look next for shards to take over.
+    pub relief_at: Instant,
     /// The disk has failed for a write: no more are asked for.
     pub failed: bool,
 
@@ -161,6 +163,7 @@ impl Swarm {
             lookup_at: now,
             asked_nodes: 0,
             idle_since: now,
+            relief_at: now,
             failed: false,
             received: 0,
             sent: 0,

@@ -1,6 +1,9 @@
 //! Whole networks of nodes, without loss and with it.
 
-use super::*;
+use super::world::*;
+use sprat::id::{FileId, Id, NodeId};
+use sprat::kad::{Event, Kad, Params, Purpose};
+use sprat::rng::Rng;
 
 fn file(number: u8) -> FileId {
     FileId(Rng::from_number(1_000 + u64::from(number)).id())
@@ -175,7 +178,7 @@ fn rule_17_a_lookup_begun_while_joining_waits_for_the_first_contact() {
     world.add();
     world.add();
     world.with(0, |kad, now| kad.provide(now, file(0)));
-    world.is_down[0] = true;
+    world.set_down(0, true);
     assert!(
         !world.with(1, |kad, now| kad.find_providers(now, file(0))),
         "nobody to ask"
@@ -189,7 +192,7 @@ fn rule_17_a_lookup_begun_while_joining_waits_for_the_first_contact() {
     };
     assert!(world.events[1].contains(&silent));
     assert!(!is_done(&world, 1, file(0).0, Purpose::FindValue));
-    world.is_down[0] = false;
+    world.set_down(0, false);
     world.run(secs(20));
     assert_eq!(world.providers_heard(1, file(0)), [address_of(0)]);
 }
@@ -256,7 +259,7 @@ fn rule_13_a_node_that_comes_later_is_handed_the_records_it_should_hold() {
     world.run(secs(10));
     // A newcomer right beside the key.
     let beside = file(0).0.with_bit(159, !file(0).0.bit(159));
-    let newcomer = world.add_with(config(beside, Params::default()));
+    let newcomer = world.add_with(config(beside, Params::default()), address_of(30));
     world.with(newcomer, |kad, now| kad.bootstrap(now, address_of(9)));
     // The provider itself may not know it yet: a holder hands over, and the provider is asked.
     world.run(secs(20));
@@ -288,7 +291,7 @@ fn rule_14_a_withdrawn_file_is_forgotten_and_a_dead_provider_expires() {
     world.with(0, |kad, now| kad.withdraw(now, file(0)));
     world.run(secs(5));
     assert_eq!((held(&world, 0), held(&world, 1)), (0, 11));
-    world.is_down[1] = true;
+    world.set_down(1, true);
     world.run(secs(3 * 3_600));
     assert_eq!(
         held(&world, 1),

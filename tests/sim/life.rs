@@ -331,6 +331,9 @@ impl Life {
         let running: Vec<usize> = self.world.running().collect();
         let mut second = FAULTS + QUIET;
         for key in keys {
+            // As it is before: lookups find the dead, and their places go to those who wait.
+            let ids = running.iter().map(|&host| self.world.id(host));
+            let crowded: BTreeSet<_> = ids.filter(|&id| self.is_crowded_out(id)).collect();
             for &host in &running {
                 self.world.command(host, |node, now| node.look_up(now, key));
                 self.lookups += 1;
@@ -354,7 +357,8 @@ impl Life {
                         live.any(|&other| providers.contains(&self.world.address(other)));
                     assert!(is_found, "host {host} has not found {key:?}: {lookup:?}");
                 }
-                self.compare(host, key, lookup.closest.as_ref().expect("one at a time"));
+                let closest = lookup.closest.as_ref().expect("one at a time");
+                self.compare(host, key, closest, &crowded);
             }
             // Fetches go on meanwhile.
             self.pass(second);
@@ -366,7 +370,7 @@ impl Life {
     /// Nodes that died stand among the k that others name until five requests to them went unanswered
     /// (rule 6), and take the places of the last of those who live. So the k closest are taken among all
     /// that ever lived.
-    fn compare(&self, host: usize, key: FileId, found: &[NodeId]) {
+    fn compare(&self, host: usize, key: FileId, found: &[NodeId], crowded: &BTreeSet<NodeId>) {
         let others = self.world.running().filter(|&other| other != host);
         let others: BTreeSet<NodeId> = others.map(|other| self.world.id(other)).collect();
         let mut closest: Vec<NodeId> = others.iter().chain(&self.dead).copied().collect();
@@ -374,7 +378,7 @@ impl Life {
         closest.truncate(K);
         for id in closest.iter().filter(|id| others.contains(id)) {
             assert!(
-                found.contains(id) || self.is_crowded_out(*id),
+                found.contains(id) || crowded.contains(id),
                 "host {host} missed {id:?}, one of the closest to {key:?}"
             );
         }

@@ -1,5 +1,5 @@
-//! What a node's Kademlia costs: the closest contacts of a full table, a table insert, a lookup step, and a
-//! whole request answered.
+//! What a node's Kademlia costs: the closest contacts of a full table, a table insert, a lookup
+//! step, and a whole request answered.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sprat::id::NodeId;

@@ -11,7 +11,8 @@ pub const PROVIDERS_PER_REPLY_MAX: usize = 16;
 
 // -- Kademlia (paper, section 2)
 
-/// Contacts of a bucket, and nodes that hold a record (k). 20, so that an hour's departures never take all of them.
+/// Contacts of a bucket, and nodes that hold a record (k). 20, so that an hour's departures never
+/// take all of them.
 pub const K: usize = 20;
 /// Queries of a lookup in flight (α).
 pub const ALPHA: usize = 3;
@@ -39,13 +40,19 @@ pub const FLIGHTS_MAX: usize = 4 * STREAMS_MAX;
 /// Shards in flight from one stream: few, so that they become whole, and can be passed on, early.
 pub const FLIGHTS_PER_STREAM_MAX: usize = REQUESTS_MAX;
 /// Bytes that are asked for in advance on any stream, at least.
-pub const ASK_AHEAD_MIN: u64 = 256 * 1024;
+pub const ASK_AHEAD_MIN: u64 = 64 * 1024;
 /// A stream asks for its rate of a second divided by this in advance.
 pub const ASK_AHEAD_DIVISOR: u64 = 4;
-/// Bytes that a node with the whole file offers on a stream in advance, at least.
-pub const OFFER_AHEAD_MIN: u64 = 256 * 1024;
-/// A node with the whole file offers the stream's rate of a second divided by this in advance.
+/// Shards that a node with the whole file offers on a stream in advance, at least: one that is being
+/// sent and one that is asked for meanwhile.
+pub const OFFERS_MIN: u64 = 2;
+/// Besides, it offers the stream's rate of a second divided by this.
 pub const OFFER_AHEAD_DIVISOR: u64 = 4;
+/// Streams that are sent payload at once: enough to fill an uplink although each waits for its window
+/// now and then, few enough that shards are whole, and can be passed on, early.
+pub const UPLOADS_MAX: usize = 4;
+/// Requests that a stream keeps when idle ones take shards over: what is asked for may be on its way.
+pub const RELIEVED_QUEUE_MIN: usize = 2;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or two.
 pub const STRIKES_MAX: u8 = 3;
 
@@ -66,7 +73,7 @@ pub const PATH_DEPTH_MAX: usize = 16;
 /// Bytes of a component of a path: what ext4 stores.
 pub const NAME_SIZE_MAX: usize = 255;
 /// Bytes of the smallest shard chosen for a new manifest: an SD card writes no less at once.
-pub const SHARD_SIZE_CHOSEN_MIN: u32 = 64 * 1024;
+pub const SHARD_SIZE_CHOSEN_MIN: u32 = 16 * 1024;
 /// Shards that a new manifest aims at: 40 KiB of hashes, and a map of 256 bytes.
 pub const SHARD_COUNT_CHOSEN_MAX: u64 = 2_048;
 /// Bytes of the largest file or folder: 1 PiB; sums of sizes then stay far from overflow.
@@ -101,12 +108,20 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without a byte of what was asked for, before a stream is closed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without taking a byte of what is being sent to it, before a stream no longer counts among
+/// [`UPLOADS_MAX`].
+pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_millis(200);
+/// Without a byte of what was asked for, before idle streams may take a shard over.
+pub const SLOW_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often idle streams look for shards to take over.
+pub const RELIEF_PERIOD: Duration = Duration::from_millis(250);
 /// Without a frame, before a stream is closed.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Without sending, before a keep-alive: two of them fit the other end's idle time.
 pub const KEEP_ALIVE_PERIOD: Duration = Duration::from_secs(25);
-/// How long news of gained shards wait for more, so that one frame and one packet carry them.
-pub const HAVE_DELAY: Duration = Duration::from_millis(20);
+/// How long news of gained shards wait for more, for each open stream of the swarm: one packet carries
+/// them, and with thirty streams the packets would else take a twentieth of a thin uplink.
+pub const HAVE_DELAY: Duration = Duration::from_millis(3);
 /// From the loss of a provider to the next try; doubled with each failure.
 pub const REDIAL_DELAY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait for the next try of a provider.
@@ -126,6 +141,9 @@ pub const PATIENCE_PARTIAL: Duration = Duration::from_secs(60);
 pub const CACHE: usize = 10;
 /// How many times k a bucket of the subtree around us may hold: one side of a lopsided id space.
 pub const NEAR_FACTOR: usize = 8;
+/// Far buckets that a node refreshes when it joins: enough for 2^24 nodes, whoever claims to be
+/// near us.
+pub const FAR_DEPTH_MAX: usize = 24;
 /// Contacts of one /24 (IPv6: /64) in a bucket: one owner must not fill it.
 pub const PER_SUBNET_MAX: usize = 2;
 /// Unanswered requests in a row after which a contact is stale (paper, 4.1).
@@ -146,7 +164,8 @@ pub const BACKGROUND_LOOKUPS_MAX: usize = 4;
 pub const LOOKUPS_WAITING_MAX: usize = 64;
 /// Contacts that a lookup keeps in view: k and enough of the next to replace the dead.
 pub const CANDIDATES_MAX: usize = 128;
-/// Nodes that one lookup asks: four times what a million nodes need, so that liars cannot keep it going.
+/// Nodes that one lookup asks: four times what a million nodes need, so that liars cannot keep it
+/// going.
 pub const LOOKUP_ASKED_MAX: u32 = 256;
 /// Providers that one lookup reports: more than anybody connects to.
 pub const LOOKUP_PROVIDERS_MAX: usize = 256;
@@ -232,6 +251,8 @@ pub const BACK_OFF_MAX: Duration = Duration::from_secs(3_600);
 pub const BOOTSTRAP_RETRY_MIN: Duration = Duration::from_secs(1);
 /// See [`BOOTSTRAP_RETRY_MIN`].
 pub const BOOTSTRAP_RETRY_MAX: Duration = Duration::from_secs(60);
+/// From the first lookup of our own id to the second; each pause after it is four times as long.
+pub const SETTLE_PERIOD: Duration = Duration::from_secs(15);
 /// A bucket without a lookup for so long is refreshed (rule 11).
 pub const REFRESH_PERIOD: Duration = Duration::from_secs(3_600);
 /// Holders of a record hand it on so often, unless it was stored meanwhile (rule 13).

@@ -4,20 +4,17 @@ use super::args::{Args, Misuse};
 use super::json::Object;
 use super::meter::{self, Meter, TICK};
 use super::news;
-use super::place::HostPort;
 use super::screen::Screen;
 use super::start::{self, Role, Started};
-use super::{Ending, figures, node, print};
+use super::wanted::{self, Wanted};
+use super::{Ending, failure, figures, node, print};
 use crate::id::FileId;
-use crate::limits::METAINFO_SIZE_MAX;
-use crate::node::{DiskError, Ended, Event, Failure, Progress, SwarmKey};
-use crate::reactor::{self, Happening, OutputPath, Reactor, StateDir};
+use crate::node::{Ended, Event, Failure, Progress, SwarmKey};
+use crate::reactor::{Happening, OutputPath, Reactor, StateDir};
 use crate::time::Instant;
-use crate::wire::{Link, Manifest};
-use std::fs::File;
-use std::io::Read as _;
+use crate::wire::Manifest;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Between two progress lines of JSON.
@@ -34,7 +31,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         return Err(Misuse(format!("{what} to get (see sprat help get)")).into());
     };
     let wanted = Wanted::read(text, screen)?;
-    let output = output_path(args.output.as_deref())?;
+    let output = wanted::output_path(args.output.as_deref())?;
     let role = if args.seed { Role::Seed } else { Role::Visitor };
     let Started {
         mut reactor, state, ..
@@ -48,116 +45,6 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     reactor.stop();
     ending
 }
-
-// -- what is wanted, and where it goes
-
-struct Wanted {
-    file: FileId,
-    manifest: Option<Manifest>,
-    providers: Vec<SocketAddr>,
-}
-
-impl Wanted {
-    /// Understands a magnet URI, an id, or the path of a metainfo file.
-    fn read(text: &str, screen: &Screen) -> Result<Wanted, Ending> {
-        if text.starts_with("magnet:") {
-            let link = Link::parse(text)
-                .map_err(|error| Misuse(format!("malformed link: {error}: {text}")))?;
-            let providers = link
-                .providers
-                .iter()
-                .flat_map(|place| resolve(place, screen));
-            return Ok(Wanted {
-                file: link.file,
-                manifest: None,
-                providers: providers.collect(),
-            });
-        }
-        if let Ok(file) = text.parse() {
-            return Ok(Wanted {
-                file,
-                manifest: None,
-                providers: Vec::new(),
-            });
-        }
-        let path = Path::new(text);
-        if !path.exists() {
-            return Err(Misuse(format!(
-                "not a link: {text} (a magnet URI, 40 hexadecimal digits, or a .torrent file's path)"
-            ))
-            .into());
-        }
-        let manifest = read_metainfo(path)?;
-        Ok(Wanted {
-            file: manifest.file_id(),
-            manifest: Some(manifest),
-            providers: Vec::new(),
-        })
-    }
-}
-
-fn read_metainfo(path: &Path) -> Result<Manifest, Ending> {
-    let reading = format!("read {}", path.display());
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| {
-            file.take(METAINFO_SIZE_MAX as u64 + 1)
-                .read_to_end(&mut bytes)
-        })
-        .map_err(|error| reactor::Error::new(reading.as_str(), error))?;
-    if bytes.len() > METAINFO_SIZE_MAX {
-        let limit = figures::size(METAINFO_SIZE_MAX as u64);
-        let why = format!("larger than a .torrent file can be ({limit})");
-        return Err(reactor::Error::because(reading, &why).into());
-    }
-    let manifest = Manifest::from_metainfo(&bytes);
-    Ok(manifest.map_err(|error| {
-        reactor::Error::because(reading, &format!("not a .torrent file: {error}"))
-    })?)
-}
-
-/// A provider that cannot be resolved is no reason to fail: the network may know others.
-fn resolve(place: &str, screen: &Screen) -> Vec<SocketAddr> {
-    let place = match place.parse::<HostPort>() {
-        Ok(place) => place,
-        Err(error) => {
-            screen.say(format!("skipping a provider of the link: {error}"));
-            return Vec::new();
-        }
-    };
-    start::resolve(&place).unwrap_or_else(|error| {
-        screen.say(format!("skipping the link's provider {place}: {error}"));
-        Vec::new()
-    })
-}
-
-fn output_path(given: Option<&Path>) -> Result<OutputPath, Ending> {
-    let Some(path) = given else {
-        return Ok(OutputPath::In(PathBuf::from(".")));
-    };
-    if path.is_dir() {
-        return Ok(OutputPath::In(path.to_owned()));
-    }
-    let text = path.as_os_str().as_encoded_bytes();
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let missing = match parent {
-        _ if text.ends_with(b"/") => Some(path),
-        Some(parent) if !parent.is_dir() => Some(parent),
-        _ => None,
-    };
-    match missing {
-        Some(folder) => Err(Ending::Failed(format!(
-            "cannot write {}: no such folder: {} (make it first)",
-            path.display(),
-            folder.display()
-        ))),
-        None => Ok(OutputPath::Named(path.to_owned())),
-    }
-}
-
-// -- fetching
 
 struct Getting<'a> {
     screen: &'a Screen,
@@ -291,7 +178,7 @@ impl<'a> Getting<'a> {
             Event::Resumed { held, .. } if held > 0 => {
                 self.screen.say(format!(
                     "{} of an earlier try are right; going on",
-                    shards(held)
+                    figures::count(held.into(), "shard")
                 ));
             }
             Event::Connected { address, .. } => self.connected.push(address),
@@ -356,7 +243,7 @@ impl<'a> Getting<'a> {
     fn failed(&mut self, reactor: &Reactor, cause: Failure) -> Result<Ending, Ending> {
         self.meter.clear();
         let path = reactor.output_path(self.swarm).map(shown);
-        let message = failure(self.file, cause, path, reactor.disk_message(self.swarm));
+        let message = failure::of_fetch(self.file, cause, path, reactor.disk_message(self.swarm));
         if self.json {
             print(Object::event("failed").text("message", &message).finish())?;
         }
@@ -369,102 +256,9 @@ fn shown(path: &Path) -> &Path {
     path.strip_prefix(".").unwrap_or(path)
 }
 
-fn shards(count: u32) -> String {
-    figures::count(count.into(), "shard")
-}
-
 fn keep(state: Option<&StateDir>, manifest: &Manifest, screen: &Screen) {
     if let Some(Err(error)) = state.map(|state| state.save_manifest(manifest)) {
         // The next try asks the network for it.
         screen.detail(error.to_string());
-    }
-}
-
-/// Why a fetch failed, where, and what to do.
-fn failure(file: FileId, cause: Failure, path: Option<&Path>, disk: Option<&str>) -> String {
-    let path = path.map_or_else(|| file.to_string(), |path| path.display().to_string());
-    match cause {
-        Failure::Nobody { asked } => format!(
-            "nobody in the network has {file} (asked {}; is the sharer running and joined to the \
-             same network?)",
-            figures::count(asked.into(), "node")
-        ),
-        Failure::Incomplete { missing } => format!(
-            "incomplete: nobody who is left sends {} of {file} right (what has arrived is kept; \
-             try again when others have it)",
-            shards(missing)
-        ),
-        Failure::NoContacts => format!(
-            "no node to ask for {file} (name one with -b HOST:PORT, or use a link with an x.pe)"
-        ),
-        Failure::OtherFile | Failure::Disk(DiskError::Exists) => format!(
-            "output exists and is another file: {path} (move it away, or name another with -o)"
-        ),
-        Failure::Disk(error) => {
-            let what = disk.map_or_else(|| format!("{path}: {error}"), str::to_owned);
-            match error {
-                DiskError::NoSpace => format!(
-                    "no space: {what} (free some, or name another place with -o; what has arrived \
-                     is kept)"
-                ),
-                DiskError::Denied => format!("cannot write: {what} (name another place with -o)"),
-                _ => format!("disk trouble: {what} (what has arrived is kept; try again)"),
-            }
-        }
-        Failure::Known => format!("{file} is shared or fetched by this node already"),
-        Failure::Manifest(error) => format!("the manifest of {file} breaks a limit: {error}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_says_what_where_and_what_to_do() {
-        let file = FileId::default();
-        let text = failure(file, Failure::Nobody { asked: 1 }, None, None);
-        let zeros = "0".repeat(40);
-        assert!(text.starts_with(&format!(
-            "nobody in the network has {zeros} (asked 1 node; "
-        )));
-        let path = Some(Path::new("/out"));
-        let text = failure(file, Failure::OtherFile, path, None);
-        assert!(text.starts_with("output exists and is another file: /out (move it away"));
-        let text = failure(
-            file,
-            Failure::Disk(DiskError::NoSpace),
-            path,
-            Some("/out.part: full"),
-        );
-        assert!(
-            text.starts_with("no space: /out.part: full (free some"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn an_output_is_a_folder_that_exists_or_a_name_in_one() {
-        assert!(matches!(output_path(None), Ok(OutputPath::In(_))));
-        assert!(matches!(
-            output_path(Some(Path::new("src"))),
-            Ok(OutputPath::In(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("name"))),
-            Ok(OutputPath::Named(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("src/name"))),
-            Ok(OutputPath::Named(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("no/name"))),
-            Err(Ending::Failed(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("folder/"))),
-            Err(Ending::Failed(_))
-        ));
     }
 }

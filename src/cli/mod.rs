@@ -9,6 +9,7 @@
 
 mod args;
 mod demo;
+mod failure;
 mod figures;
 mod get;
 mod help;
@@ -22,6 +23,7 @@ mod place;
 mod screen;
 mod share;
 mod start;
+mod wanted;
 
 use crate::reactor;
 use args::{Args, Misuse};

@@ -1,10 +1,12 @@
-//! What we know of addresses: which have answered us, the cookies they gave us, and which stay silent.
+//! What we know of addresses: which have answered us, the cookies they gave us, and which stay
+//! silent.
 //!
-//! Contacts can lie about addresses, and a datagram can lie about its source. Here is kept what can be
-//! relied on: an address has *answered* when a reply to a random RPC id of ours came from it. To one
-//! that has not, at most one request a minute goes out, whoever names it and however often, so that a
-//! node which hands out a victim's address cannot make us a nuisance to it. New destinations have a
-//! budget as well (rule 16): home routers die of about a hundred new UDP destinations a second.
+//! Contacts can lie about addresses, and a datagram can lie about its source. Here is kept what can
+//! be relied on: an address has *answered* when a reply to a random RPC id of ours came from it. To
+//! one that has not, at most one request a minute goes out, whoever names it and however often, so
+//! that a node which hands out a victim's address cannot make us a nuisance to it. New destinations
+//! have a budget as well (rule 16): home routers die of about a hundred new UDP destinations a
+//! second.
 //!
 //! Invariant: at most [`ADDRESSES_MAX`] addresses are kept, the longest unused go first.
 
@@ -57,7 +59,8 @@ impl Known {
 pub struct Addresses {
     known: BTreeMap<SocketAddr, Known>,
     destinations: Rate,
-    /// Since the last [`Addresses::forget_waiting`], somebody was told to wait for the budget until then.
+    /// Since the last [`Addresses::forget_waiting`], somebody was told to wait for the budget until
+    /// then.
     waiting_until: Option<Instant>,
 }
 
@@ -83,8 +86,8 @@ impl Addresses {
         Permit::Now
     }
 
-    /// Leave to ask `address` whether it is a provider: at most once a minute, whatever else is known
-    /// of it (rule 14: what a third node claims must cost its victim next to nothing).
+    /// Leave to ask `address` whether it is a provider: at most once a minute, whatever else is
+    /// known of it (rule 14: what a third node claims must cost its victim next to nothing).
     pub fn permit_confirmation(&mut self, now: Instant, address: SocketAddr) -> Permit {
         let known = self.known.get(&address).copied().unwrap_or_default();
         if known
@@ -129,7 +132,8 @@ impl Addresses {
             .is_some_and(|known| known.has_answered(now))
     }
 
-    /// The cookie to be echoed to `address`; `Cookie::NONE` when it gave us none that is still good.
+    /// The cookie to be echoed to `address`; `Cookie::NONE` when it gave us none that is still
+    /// good.
     pub fn cookie(&self, now: Instant, address: SocketAddr) -> Cookie {
         match self.known.get(&address) {
             Some(known) if now.since(known.cookie_at) < SECRET_PERIOD => known.cookie,

@@ -2,10 +2,9 @@
 //! nodes (rule 13).
 //!
 //! ```text
-//!   provide ─► due ─► Announce lookup ─► one errand for each of the k closest ─► Announced
-//!               ▲                                                                  │ about an hour,
-//!               └──────────────────────────────────────────────────────────────────┘ or soon if nobody
-//!                                                                                    stored it
+//!   provide ─► due ─► Announce lookup ─► an errand to each of the k closest ─► Announced
+//!               ▲                                                                │
+//!               └───────── about an hour later; soon, if nobody stored it ───────┘
 //!   errand:  (token?) ─no─► FindNode ─► token ─► Store or Replicate ─► done
 //!                └─yes────────────────────────────►
 //! ```
@@ -87,8 +86,9 @@ impl Grant {
 }
 
 impl Kad {
-    /// Announces now, and about every hour, that we provide `file`, until [`Kad::withdraw`]. The end
-    /// of each announcement is told by [`Event::Announced`]. While there is nobody to tell, it waits.
+    /// Announces now, and about every hour, that we provide `file`, until [`Kad::withdraw`]. The
+    /// end of each announcement is told by [`Event::Announced`]. While there is nobody to tell, it
+    /// waits.
     ///
     /// False when [`PROVIDED_MAX`] files are announced already: then it is not.
     pub fn provide(&mut self, now: Instant, file: FileId) -> bool {
@@ -240,7 +240,8 @@ impl Kad {
         }
     }
 
-    /// The next request of an errand: for the token, or with it. `None` when it has lost its purpose.
+    /// The next request of an errand: for the token, or with it. `None` when it has lost its
+    /// purpose.
     fn request_for(&self, now: Instant, errand: Errand) -> Option<(Request, Task)> {
         let file = errand.file;
         let is_fresh = |grant: &Grant| now.since(grant.received_at) < SECRET_PERIOD;

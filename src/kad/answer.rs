@@ -1,9 +1,10 @@
 //! The server: answers requests.
 //!
-//! A request is judged when it comes (budget, proof, token) and its reply is written when it is sent, so that
-//! what waits to be sent is small. A sender has *proved* its address when the request carries a cookie of
-//! ours, a token of ours, or when a reply from that very address has answered us lately. To one that has
-//! not, the reply and a ping back together are no longer than the request: contacts are left out.
+//! A request is judged when it comes (budget, proof, token) and its reply is written when it is
+//! sent, so that what waits to be sent is small. A sender has *proved* its address when the request
+//! carries a cookie of ours, a token of ours, or when a reply from that very address has answered
+//! us lately. To one that has not, the reply and a ping back together are no longer than the
+//! request: contacts are left out.
 //!
 //! Invariant: answering changes nothing but a record that a token grants (rules 3 and 7).
 
@@ -179,8 +180,8 @@ impl Kad {
         Some((to, body, reply.rpc_id))
     }
 
-    /// Puts as many providers and then contacts into a reply as fit into `room` bytes; k contacts, and
-    /// the asker is never one (rule 9).
+    /// Puts as many providers and then contacts into a reply as fit into `room` bytes; k contacts,
+    /// and the asker is never one (rule 9).
     fn fill(&mut self, now: Instant, reply: &Reply, body: &mut Body, room: usize) {
         let k = self.config.params.k;
         let asker = reply.asker;
@@ -208,11 +209,18 @@ impl Kad {
         }
     }
 
-    /// A reply of `size` bytes was sent: if its allowance leaves room, the asker is pinged, and what it
-    /// answers puts it into the table (rule 3).
+    /// A reply of `size` bytes was sent: if its allowance leaves room, the asker is pinged, and
+    /// what it answers puts it into the table (rule 3).
     pub(super) fn admit_asker(&mut self, now: Instant, reply: &Reply, size: usize) {
-        if reply.is_candidate && size + PING_BACK_SIZE <= reply.allowance {
-            self.consider(now, reply.asker, Effort::Once);
+        let room = reply.allowance - size;
+        if reply.is_candidate && room >= PING_BACK_SIZE {
+            let is_for_two = room >= 2 * PING_BACK_SIZE;
+            let effort = if is_for_two {
+                Effort::Usual
+            } else {
+                Effort::Once
+            };
+            self.consider(now, reply.asker, effort);
             self.ping_candidates(now);
         }
     }

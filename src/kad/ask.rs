@@ -1,7 +1,7 @@
 //! The client: sends requests, takes replies, and notices silence.
 //!
-//! What a reply teaches about its sender (it lives, at this address, and gave a cookie) is taken in here,
-//! for all requests alike; what it brings is passed on by the request's [`Task`].
+//! What a reply teaches about its sender (it lives, at this address, and gave a cookie) is taken in
+//! here, for all requests alike; what it brings is passed on by the request's [`Task`].
 //!
 //! Invariant: nothing is learnt from a reply that does not answer a request of ours (rule 3).
 
@@ -154,7 +154,7 @@ impl Kad {
             Admission::Known | Admission::Cached => {}
         }
         if was_cut_off && !self.table.is_cut_off() {
-            self.join();
+            self.join_anew();
         }
     }
 

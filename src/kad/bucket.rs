@@ -1,7 +1,8 @@
-//! One k-bucket: its contacts, least recently heard first, and its replacement cache (paper, 2.2, 4.1).
+//! One k-bucket: its contacts, least recently heard first, and its replacement cache (paper, 2.2,
+//! 4.1).
 //!
-//! A bucket knows nothing of ranges or of its own node; the [table](super::table) decides what belongs in
-//! it and how many it may hold.
+//! A bucket knows nothing of ranges or of its own node; the [table](super::table) decides what
+//! belongs in it and how many it may hold.
 //!
 //! Invariant: a contact leaves only when it is stale *and* another is there to take its place.
 
@@ -130,8 +131,8 @@ impl Bucket {
         }
     }
 
-    /// Whether `address` leaves its subnet within [`PER_SUBNET_MAX`] members (rule 16). Local networks
-    /// are exempt: a fleet stands in one /24.
+    /// Whether `address` leaves its subnet within [`PER_SUBNET_MAX`] members (rule 16). Local
+    /// networks are exempt: a fleet stands in one /24.
     pub fn admits(&self, address: SocketAddr) -> bool {
         let ip = address.ip();
         let same =

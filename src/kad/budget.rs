@@ -1,9 +1,9 @@
 //! Budgets: how often something may happen, and who it is that asks (rule 16).
 //!
 //! A [`Rate`] is one token bucket in the form of one instant (the generic cell rate algorithm): no
-//! timer refills it, and no number is ever fractional. [`Sources`] keeps one for each sender that has
-//! not proved its address, in a table that cannot grow: when it is full, strangers that it does not
-//! know wait until one of those inside has been silent.
+//! timer refills it, and no number is ever fractional. [`Sources`] keeps one for each sender that
+//! has not proved its address, in a table that cannot grow: when it is full, strangers that it does
+//! not know wait until one of those inside has been silent.
 //!
 //! Invariant: over any span, at most `burst + span × rate` events are allowed.
 

@@ -1,26 +1,29 @@
 //! Finds the network, and keeps contact with it (rules 6, 11 and 12, and 15's candidates).
 //!
 //! ```text
-//!   bootstrap ─► ping ─► answered ─► (in the table) ─► Join: look up our own id ─► refresh far buckets
-//!                  │ silent: again after 1, 2, 4 … 60 s, give or take
-//!                  └──────◄──────┘
+//!   bootstrap ─► ping ─► answered ─► Join: look up our own id ─► refresh the far buckets
+//!                 │ silent               │ nobody answered      └► our own id again after
+//!                 └► again after 1, 2,   └► again, likewise        15 s, 1, 4 and 16 min, so
+//!                    4 … 60 s                                      that all neighbours meet
 //! ```
 //!
-//! A *candidate* is somebody who may be a node: it was saved before a restart, or has sent us a request. It
-//! is pinged, and only its answer lets it into the table (rule 3).
+//! A *candidate* is somebody who may be a node: it was saved before a restart, or has sent us a
+//! request. It is pinged, and only its answer lets it into the table (rule 3).
 //!
-//! Invariant: a node to join through is forgotten never; while the table knows anybody alive, it rests.
+//! Invariant: a node to join through is forgotten never; while the table knows anybody alive, it
+//! rests.
 
 use super::addresses::Permit;
 use super::lookup::Purpose;
 use super::rpc::{Effort, Pending, Request, Task};
 use super::{Event, Kad, jittered};
 use crate::limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, BOOTSTRAPS_MAX};
-use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD};
+use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD, SETTLE_PERIOD};
 use crate::time::Instant;
 use crate::wire::address;
 use crate::wire::datagram::Contact;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A node to join through.
 pub(super) struct Bootstrap {
@@ -67,6 +70,10 @@ impl Kad {
     }
 
     pub(super) fn ask_bootstraps(&mut self, now: Instant) {
+        if self.join_at.is_some_and(|at| at <= now) {
+            self.join_at = None;
+            self.join();
+        }
         for index in 0..self.bootstraps.len() {
             let bootstrap = &mut self.bootstraps[index];
             let is_due = bootstrap.ask_at.is_some_and(|at| at <= now);
@@ -89,7 +96,7 @@ impl Kad {
         let mut joins = self.lookups.values_mut();
         match joins.find(|lookup| lookup.purpose == Purpose::Join) {
             Some(lookup) => lookup.seed(&[contact]),
-            None => self.join(),
+            None => self.join_anew(),
         }
     }
 
@@ -97,12 +104,17 @@ impl Kad {
         let Some(bootstrap) = self.bootstraps.iter_mut().find(|b| b.address == address) else {
             return;
         };
-        let doublings = bootstrap.attempts.min(16);
+        let pause = pause_after(bootstrap.attempts);
         bootstrap.attempts = bootstrap.attempts.saturating_add(1);
-        let pause = (BOOTSTRAP_RETRY_MIN * (1 << doublings)).min(BOOTSTRAP_RETRY_MAX);
         bootstrap.ask_at = Some(now + jittered(pause, &mut self.rng));
         let attempts = bootstrap.attempts;
         self.tell(Event::BootstrapSilent { address, attempts });
+    }
+
+    /// We know nobody alive, or did until now: looks up our own id as if for the first time.
+    pub(super) fn join_anew(&mut self) {
+        self.joins = 0;
+        self.join();
     }
 
     /// Looks up our own id, unless that is under way (rule 12). It goes before all that wait.
@@ -114,10 +126,25 @@ impl Kad {
     }
 
     /// Our own id was looked up: every bucket farther than the closest neighbour is next (rule 12).
-    pub(super) fn joined(&mut self, now: Instant) {
-        self.table.refresh_far(now);
-        let contacts = self.table.len() as u32;
-        self.tell(Event::Joined { contacts });
+    /// When nobody answered, which may be bad luck, the lookup is made again after a pause.
+    pub(super) fn joined(&mut self, now: Instant, answered: u32) {
+        if answered == 0 {
+            let pause = pause_after(self.joins_failed);
+            self.joins_failed = self.joins_failed.saturating_add(1);
+            self.join_at = Some(now + jittered(pause, &mut self.rng));
+            return;
+        }
+        self.joins_failed = 0;
+        if self.joins == 0 {
+            self.table.refresh_far(now);
+            let contacts = self.table.len() as u32;
+            self.tell(Event::Joined { contacts });
+        }
+        // Nodes that join together see little of one another at first, and datagrams get lost.
+        let pause = SETTLE_PERIOD * (1 << (2 * self.joins.min(8)));
+        self.joins += 1;
+        let is_settled = pause >= self.config.params.refresh_period;
+        self.join_at = (!is_settled).then(|| now + jittered(pause, &mut self.rng));
     }
 
     /// Puts somebody on the list of those to be pinged, if the table has use for it.
@@ -195,4 +222,9 @@ impl Kad {
             self.candidates.push_back(candidate);
         }
     }
+}
+
+/// The pause after so many attempts in vain, and one more: 1, 2, 4 … 60 s.
+fn pause_after(attempts: u32) -> Duration {
+    (BOOTSTRAP_RETRY_MIN * (1 << attempts.min(16))).min(BOOTSTRAP_RETRY_MAX)
 }

@@ -13,17 +13,18 @@
 //!   the lookup:  hear seeds ─► ask_next … answered / slow / failed … ─► is_over
 //! ```
 //!
-//! *In view* are the k closest candidates that have not failed and are not slow. At most α of them are
-//! asked at once. When α answers in a row named nobody closer, all of those in view that were not asked
-//! yet are asked at once. A node that is slow steps aside: another comes into view for it, until it
-//! answers. The lookup is over when all in view have answered; while fewer than k have, it also waits
-//! for the slow ones, so that it never ends before everyone who exists has answered (rule 17).
+//! *In view* are the k closest candidates that have not failed and are not slow. At most α of them
+//! are asked at once. When α answers in a row named nobody closer, all of those in view that were
+//! not asked yet are asked at once. A node that is slow steps aside: another comes into view for
+//! it, until it answers. The lookup is over when all in view have answered; while fewer than k
+//! have, it also waits for the slow ones, so that it never ends before everyone who exists has
+//! answered (rule 17).
 //!
-//! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, what a node
-//! names stays on its path, and no node is asked on two, so that a liar spoils one path only.
+//! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, what a
+//! node names stays on its path, and no node is asked on two, so that a liar spoils one path only.
 //!
-//! What is not here: datagrams, time-outs, the table. Invariant: each candidate is asked at most once, and
-//! at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.
+//! What is not here: datagrams, time-outs, the table. Invariant: each candidate is asked at most
+//! once, and at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.
 
 use super::addresses::Permit;
 use super::table::Contacts;
@@ -148,8 +149,8 @@ impl Lookup {
         }
     }
 
-    /// The next contact to be asked, if one can be asked now. `permit` says whether a contact may be;
-    /// one that may *never* has failed.
+    /// The next contact to be asked, if one can be asked now. `permit` says whether a contact may
+    /// be; one that may *never* has failed.
     pub fn ask_next(&mut self, mut permit: impl FnMut(Contact) -> Permit) -> Option<Contact> {
         let (k, alpha) = (self.k, self.alpha);
         if self.asked >= LOOKUP_ASKED_MAX {
@@ -272,8 +273,8 @@ impl Lookup {
             .unwrap_or(0)
     }
 
-    /// Takes in a contact that was named on a path. An id is taken at two addresses at most: one liar
-    /// must not hide a node behind a wrong one, nor fill the view with many.
+    /// Takes in a contact that was named on a path. An id is taken at two addresses at most: one
+    /// liar must not hide a node behind a wrong one, nor fill the view with many.
     fn hear(&mut self, path: usize, contact: Contact, hops: u32) {
         if contact.id == self.own {
             return;

@@ -1,15 +1,15 @@
 //! Kademlia over UDP, without I/O: routing table, lookups, records, join (Maymounkov and Mazières,
 //! long version; the rules by number are listed below).
 //!
-//! Read [`Kad`] first, then `table`, `lookup`, `rpc`. The other modules are parts of `Kad`, each with one
-//! concern: `ask` sends requests and takes replies, `answer` is the server, `search` runs lookups, `join` finds
-//! the network, `announce` and `replicate` move records.
+//! Read [`Kad`] first, then `table`, `lookup`, `rpc`. The other modules are parts of `Kad`, each
+//! with one concern: `ask` sends requests and takes replies, `answer` is the server, `search` runs
+//! lookups, `join` finds the network, `announce` and `replicate` move records.
 //!
 //! ```text
-//!   handle_datagram ─► reply?   ask ──► table, lookup, errand … ┐
-//!                   └► request? answer ─► records, candidates   ├─► advance ─► outbox ─► poll_datagram
-//!   handle_timeout ──► slow, silent, upkeep                     │
-//!   commands ────────► lookups, announcements                   ┘           └► poll_event
+//!   handle_datagram ─► reply?   ask ──► table, lookup, errand …┐
+//!                   └► request? answer ─► records, candidates  ├─► advance ─► poll_datagram
+//!   handle_timeout ──► slow, silent, upkeep                    │          └► poll_event
+//!   commands ────────► lookups, announcements                  ┘
 //! ```
 //!
 //! | rule | where |
@@ -22,10 +22,10 @@
 //! | 15 persistence | [`Kad::contacts`] and [`Kad::insert_saved`]; the driver writes |
 //! | 16 bounds | `limits`, `addresses`, `budget`, `records` |
 //!
-//! **What this is not**: it knows no sockets, no streams and no files, and does not say when a transfer may
-//! begin. Invariants: nothing a datagram says is believed but by rule; to an address that has not
-//! proved itself a reply is never longer than its request (asserted in [`Kad::poll_datagram`], the one place that
-//! sends); every table is bounded by `limits`.
+//! **What this is not**: it knows no sockets, no streams and no files, and does not say when a
+//! transfer may begin. Invariants: nothing a datagram says is believed but by rule; to an address
+//! that has not proved itself a reply is never longer than its request (asserted in
+//! [`Kad::poll_datagram`], the one place that sends); every table is bounded by `limits`.
 
 pub mod addresses;
 mod announce;
@@ -81,8 +81,9 @@ enum Outgoing {
     Reply(Reply),
 }
 
-/// A Kademlia node. Facts go in through `handle_*`, work comes out through `poll_*`: after each input
-/// drain [`Kad::poll_datagram`] and [`Kad::poll_event`], then sleep until [`Kad::poll_timeout`].
+/// A Kademlia node. Facts go in through `handle_*`, work comes out through `poll_*`: after each
+/// input drain [`Kad::poll_datagram`] and [`Kad::poll_event`], then sleep until
+/// [`Kad::poll_timeout`].
 pub struct Kad {
     config: Config,
     rng: Rng,
@@ -98,6 +99,9 @@ pub struct Kad {
     found_providers: Vec<SocketAddr>,
     waiting_lookups: VecDeque<(Id, Purpose)>,
     bootstraps: Vec<Bootstrap>,
+    joins: u32,
+    joins_failed: u32,
+    join_at: Option<Instant>,
     candidates: VecDeque<Candidate>,
     provided: BTreeMap<FileId, Provided>,
     due_announcements: VecDeque<FileId>,
@@ -131,6 +135,9 @@ impl Kad {
             found_providers: Vec::new(),
             waiting_lookups: VecDeque::new(),
             bootstraps: Vec::new(),
+            joins: 0,
+            joins_failed: 0,
+            join_at: None,
             candidates: VecDeque::new(),
             provided: BTreeMap::new(),
             due_announcements: VecDeque::new(),
@@ -176,9 +183,9 @@ impl Kad {
         self.advance(now);
     }
 
-    /// Writes the next datagram to be sent into `buffer` (at least `DATAGRAM_SIZE_MAX` bytes): where it
-    /// goes, and its size. **The one place that sends**, and therefore where the two rules on sizes
-    /// are asserted.
+    /// Writes the next datagram to be sent into `buffer` (at least `DATAGRAM_SIZE_MAX` bytes):
+    /// where it goes, and its size. **The one place that sends**, and therefore where the two rules
+    /// on sizes are asserted.
     pub fn poll_datagram(
         &mut self,
         now: Instant,
@@ -236,6 +243,7 @@ impl Kad {
             .min();
         let deadlines = [
             self.rpcs.next_deadline(),
+            self.join_at,
             bootstrap,
             lookup,
             self.addresses.waiting_until(),
@@ -266,8 +274,8 @@ impl Kad {
         &self.counters
     }
 
-    /// What the lookup for `target` has found, if no other has ended since: the k closest nodes that
-    /// answered, closest first.
+    /// What the lookup for `target` has found, if no other has ended since: the k closest nodes
+    /// that answered, closest first.
     pub fn found(&self, target: Id) -> Option<&[Contact]> {
         (self.found.0 == target).then_some(&self.found.1)
     }
@@ -341,7 +349,8 @@ impl Kad {
     }
 }
 
-/// A period, give or take an eighth, so that nodes that started together do not stay together (rule 11).
+/// A period, give or take an eighth, so that nodes that started together do not stay together (rule
+/// 11).
 fn jittered(period: Duration, rng: &mut Rng) -> Duration {
     let eighth = period / 8;
     let micros = u64::try_from(eighth.as_micros()).unwrap_or(u64::MAX / 4);

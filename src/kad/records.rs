@@ -1,11 +1,12 @@
-//! Records: which providers serve which file, as far as this node keeps them for others (rules 13 – 16).
+//! Records: which providers serve which file, as far as this node keeps them for others (rules 13 –
+//! 16).
 //!
-//! A record is a location and an expiry, counted from its arrival by our own clock. It got here because
-//! the provider itself said so from its own address, or because we asked it. Nobody's word
+//! A record is a location and an expiry, counted from its arrival by our own clock. It got here
+//! because the provider itself said so from its own address, or because we asked it. Nobody's word
 //! removes it but the provider's own; else it expires.
 //!
-//! What is not here: tokens, probes and traffic. The caps are a *refusal*, never a displacement: a heavy
-//! source finds the door closed, an honest one keeps its place.
+//! What is not here: tokens, probes and traffic. The caps are a *refusal*, never a displacement: a
+//! heavy source finds the door closed, an honest one keeps its place.
 //!
 //! Invariant: what is returned has not expired, and no table here outgrows its limit.
 
@@ -47,8 +48,8 @@ pub struct Records {
 pub struct Full;
 
 impl Records {
-    /// Keeps that `location` provides `file` until `expires_at`; a record that is there already gets
-    /// the new expiry. The key will be replicated at `replicate_at` and not before (rule 13).
+    /// Keeps that `location` provides `file` until `expires_at`; a record that is there already
+    /// gets the new expiry. The key will be replicated at `replicate_at` and not before (rule 13).
     ///
     /// # Errors
     /// [`Full`] when a limit is reached; what was kept stays.

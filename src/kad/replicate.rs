@@ -1,9 +1,11 @@
-//! Keeps records where they belong: stores, hand-overs, hourly replication, caching (rules 10, 13, 14).
+//! Keeps records where they belong: stores, hand-overs, hourly replication, caching (rules 10, 13,
+//! 14).
 //!
-//! Only a provider's own `Store`, from its own address, makes a record at once. Whatever another node says
-//! of it is hearsay: it waits in a bounded queue until the provider itself, asked at the location, says
-//! that it provides the file. So a false location costs its victim at most one datagram a minute and never
-//! gets a record, and a provider that is gone is not kept alive by those who pass its record on.
+//! Only a provider's own `Store`, from its own address, makes a record at once. Whatever another
+//! node says of it is hearsay: it waits in a bounded queue until the provider itself, asked at the
+//! location, says that it provides the file. So a false location costs its victim at most one
+//! datagram a minute and never gets a record, and a provider that is gone is not kept alive by
+//! those who pass its record on.
 //!
 //! Invariant: a record exists only by the word of the provider at that very location.
 
@@ -137,7 +139,8 @@ impl Kad {
     }
 
     /// A node that the table has just taken in gets what it should hold (rule 13): of what we
-    /// provide, and of the records that no contact is closer to than we are, so that one holder hands on, not all.
+    /// provide, and of the records that no contact is closer to than we are, so that one holder
+    /// hands on, not all.
     pub(super) fn hand_over(&mut self, contact: Contact) {
         self.extend_announcements(contact);
         let k = self.config.params.k;
@@ -158,8 +161,9 @@ impl Kad {
         }
     }
 
-    /// The hourly replication (rule 13), for as many keys as a minute takes: to the closest that the
-    /// table knows. A lookup is not needed: around us the table is complete (rule 4; paper, 2.5).
+    /// The hourly replication (rule 13), for as many keys as a minute takes: to the closest that
+    /// the table knows. A lookup is not needed: around us the table is complete (rule 4; paper,
+    /// 2.5).
     pub(super) fn replicate(&mut self, now: Instant) {
         let k = self.config.params.k;
         for file in self
@@ -185,8 +189,8 @@ impl Kad {
         }
     }
 
-    /// A lookup has found providers: the closest node that answered and knew none is told, and is to
-    /// keep them half as long for each node between it and the k closest (rule 10).
+    /// A lookup has found providers: the closest node that answered and knew none is told, and is
+    /// to keep them half as long for each node between it and the k closest (rule 10).
     pub(super) fn cache_providers(&mut self, lookup: &Lookup) {
         let answered = lookup.closest_answered();
         let Some(rank) = answered.iter().position(|candidate| !candidate.has_value) else {
@@ -212,7 +216,8 @@ impl Kad {
         });
     }
 
-    /// The records of `file` that are worth handing to `contact`: not its own, and not about to expire.
+    /// The records of `file` that are worth handing to `contact`: not its own, and not about to
+    /// expire.
     pub(super) fn providers_to_hand_on(
         &self,
         now: Instant,

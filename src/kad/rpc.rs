@@ -5,11 +5,11 @@
 //! reply that breaks any of it changes nothing, and does not use the request up.
 //!
 //! ```text
-//!            send          RPC_SLOW: slow            RPC_TIMEOUT: given up
-//!   (none) ───────► Fresh ────────────────► Slow ───────────────────────► late ─► (forgotten)
-//!                     │ reply                │ reply                        │ reply: a sign of life
-//!                     ▼                      ▼                              ▼
-//!                  answered               answered                      (forgotten)
+//!            add          RPC_SLOW: slow          RPC_TIMEOUT: given up
+//!   (none) ───────► fresh ──────────────► slow ──────────────────────► late ─► (forgotten)
+//!                     │ take                │ take                       │ take
+//!                     ▼                     ▼                            ▼
+//!                  answered              answered                  a sign of life
 //! ```
 //!
 //! A request that was sent short is repeated when it is slow, at full length and with the same id:
@@ -33,9 +33,9 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Bytes of a padded `Ping`: the room that a request leaves for the ping back that admits its sender to
-/// the other's table, which must fit under the no-amplification rule as well. It is padded because it may
-/// overtake the reply that would have proved our address.
+/// Bytes of a padded `Ping`. A request leaves room for two: the ping back that admits its sender to
+/// the other's table, and its repetition, must fit under the no-amplification rule as well. It is
+/// padded because it may overtake the reply that would have proved our address.
 pub const PING_BACK_SIZE: usize = ERROR_SIZE;
 
 /// What is asked.
@@ -132,7 +132,7 @@ impl Request {
         let room = if matches!(self, Request::Ping) {
             0
         } else {
-            PING_BACK_SIZE
+            2 * PING_BACK_SIZE
         };
         match body.kind().reply_size_max() {
             Some(size) if padded => body.padded_to((size + room).min(DATAGRAM_SIZE_MAX)),

@@ -1,11 +1,12 @@
 //! Runs lookups: starts those that wait, asks for each, and draws the consequences of their ends.
 //!
-//! At most [`LOOKUPS_MAX`] run at once, of them at most [`BACKGROUND_LOOKUPS_MAX`] that no user waits for.
-//! A user's lookup that finds no place, or nobody to ask because we are still joining, waits in a bounded
-//! queue and starts when the first contact has answered (rule 17).
+//! At most [`LOOKUPS_MAX`] run at once, of them at most [`BACKGROUND_LOOKUPS_MAX`] that no user
+//! waits for. A user's lookup that finds no place, or nobody to ask because we are still joining,
+//! waits in a bounded queue and starts when the first contact has answered (rule 17).
 //!
-//! Invariant: every lookup that was accepted ends with one [`Event::LookupDone`]; one that waits for a node
-//! to join through waits for as long as that is silent, which [`Event::BootstrapSilent`] tells.
+//! Invariant: every lookup that was accepted ends with one [`Event::LookupDone`]; one that waits
+//! for a node to join through waits for as long as that is silent, which [`Event::BootstrapSilent`]
+//! tells.
 
 use super::addresses::Permit;
 use super::lookup::{Answer, Lookup, Purpose};
@@ -20,11 +21,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 impl Kad {
-    /// Looks for the providers of `file`: [`Event::Provider`] for each, as soon as it is heard of, then
-    /// [`Event::LookupDone`]. One that runs already is shared.
+    /// Looks for the providers of `file`: [`Event::Provider`] for each, as soon as it is heard of,
+    /// then [`Event::LookupDone`]. One that runs already is shared.
     ///
-    /// When [`LOOKUPS_MAX`] run, or we are still joining, it waits for its turn. False when there is
-    /// nobody to ask and nobody to join through, or when too many wait already.
+    /// When [`LOOKUPS_MAX`] run, or we are still joining, it waits for its turn. False when there
+    /// is nobody to ask and nobody to join through, or when too many wait already.
     pub fn find_providers(&mut self, now: Instant, file: FileId) -> bool {
         self.look_up(now, file.0, Purpose::FindValue)
     }
@@ -257,7 +258,7 @@ impl Kad {
         match lookup.purpose {
             Purpose::FindValue => self.cache_providers(lookup),
             Purpose::Announce => self.deliver_announcement(now, lookup),
-            Purpose::Join => self.joined(now),
+            Purpose::Join => self.joined(now, lookup.answered),
             Purpose::FindNode | Purpose::Refresh => {}
         }
     }

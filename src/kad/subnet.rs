@@ -1,8 +1,9 @@
 //! Who stands behind an address: the groups that caps and budgets count by (rule 16).
 //!
-//! Many addresses of one owner must not weigh as many owners. An IPv4 /24 and an IPv6 /64 are taken as
-//! one owner's; in local networks (loopback, private, link-local) that would be wrong, because a
-//! whole fleet stands in one /24, so they are exempt. Nothing here knows whether an address is alive.
+//! Many addresses of one owner must not weigh as many owners. An IPv4 /24 and an IPv6 /64 are taken
+//! as one owner's; in local networks (loopback, private, link-local) that would be wrong, because a
+//! whole fleet stands in one /24, so they are exempt. Nothing here knows whether an address is
+//! alive.
 
 use std::net::{IpAddr, SocketAddr};
 

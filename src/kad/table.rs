@@ -1,8 +1,8 @@
 //! The routing table: buckets along the path to our own id (paper, 2.2, 2.4 and 4.1).
 //!
-//! Bucket *i* holds the contacts that share exactly *i* leading bits with us; the last one holds all
-//! that share at least that many, and splits when it is full. This is the paper's tree, of which only
-//! the branch towards ourselves is ever split.
+//! Bucket *i* holds the contacts that share exactly *i* leading bits with us; the last one holds
+//! all that share at least that many, and splits when it is full. This is the paper's tree, of
+//! which only the branch towards ourselves is ever split.
 //!
 //! ```text
 //!   bucket 0     bucket 1    bucket 2 (last: holds our own id)
@@ -11,19 +11,20 @@
 //!
 //! The paper also wants the smallest subtree around us that holds k nodes complete, "even if this
 //! requires splitting buckets in which the node's own id does not reside". Those splits are written
-//! here as capacity: a bucket with fewer than k contacts nearer than itself belongs to that subtree and
-//! holds more than k, up to [`NEAR_FACTOR`] times as many (an attacker must not grow it without end).
+//! here as capacity: a bucket with fewer than k contacts nearer than itself belongs to that subtree
+//! and holds more than k, up to [`NEAR_FACTOR`] times as many (an attacker must not grow it without
+//! end).
 //!
-//! What is *not* here: asking anybody anything. [`Table::answered`] and [`Table::failed`] are told how
-//! requests ended, and nothing else puts a contact in or takes one out.
+//! What is *not* here: asking anybody anything. [`Table::answered`] and [`Table::failed`] are told
+//! how requests ended, and nothing else puts a contact in or takes one out.
 //!
-//! Invariant: every contact stands in the one bucket that its id belongs to, never our own id, each id
-//! and each address once; a contact that answers is never removed (rules 3, 5 and 7).
+//! Invariant: every contact stands in the one bucket that its id belongs to, never our own id, each
+//! id and each address once; a contact that answers is never removed (rules 3, 5 and 7).
 
 use super::Params;
 use super::bucket::{Bucket, Member};
 use crate::id::{Distance, Id, NodeId};
-use crate::limits::{K, NEAR_FACTOR};
+use crate::limits::{FAR_DEPTH_MAX, K, NEAR_FACTOR};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::datagram::Contact;
@@ -38,8 +39,8 @@ pub enum Admission {
     Added,
     /// There was no room: it waits in the replacement cache.
     Cached,
-    /// It is ourselves, its subnet is full, or its id stands at another address that is not known to be
-    /// dead.
+    /// It is ourselves, its subnet is full, or its id stands at another address that is not known
+    /// to be dead.
     Refused,
 }
 
@@ -86,8 +87,8 @@ impl Table {
         self.insert(Member::new(contact, now))
     }
 
-    /// A message came from a node that claims this id. Only a member at this very address moves to the
-    /// tail of its bucket; anything else is hearsay (rules 3 and 7).
+    /// A message came from a node that claims this id. Only a member at this very address moves to
+    /// the tail of its bucket; anything else is hearsay (rules 3 and 7).
     pub fn heard(&mut self, now: Instant, contact: Contact) {
         if self.holds(contact) {
             let index = self.index_of(contact.id.0);
@@ -113,8 +114,8 @@ impl Table {
         bucket.members.iter().find(|member| member.contact.id == id)
     }
 
-    /// Whether an answer of this node could change the table: it is not a member at this address, and
-    /// there is room for it, or in the replacement cache. What is not wanted is not pinged.
+    /// Whether an answer of this node could change the table: it is not a member at this address,
+    /// and there is room for it, or in the replacement cache. What is not wanted is not pinged.
     pub fn wants(&self, contact: Contact) -> bool {
         let index = self.index_of(contact.id.0);
         let bucket = &self.buckets[index];
@@ -135,8 +136,9 @@ impl Table {
 
     /// As [`Table::closest`], among the members that `wanted` picks; `count` is at most [`K`].
     ///
-    /// Seen from a target, whole buckets lie at rising distances: first the one that the target itself
-    /// belongs to, then all nearer to us than it together, then the others one by one, outwards.
+    /// Seen from a target, whole buckets lie at rising distances: first the one that the target
+    /// itself belongs to, then all nearer to us than it together, then the others one by one,
+    /// outwards.
     pub fn closest_where(
         &self,
         target: Id,
@@ -194,13 +196,19 @@ impl Table {
         Some(self.random_id_in(index, rng))
     }
 
-    /// Makes every bucket farther than our closest neighbour due at `now` (rule 12).
+    /// Makes every bucket farther than our closest neighbour due at `now` (rule 12). Those that are
+    /// not split off yet are, down to [`FAR_DEPTH_MAX`]: else a node that knows only the k nodes
+    /// around it would have one bucket, and learn of nobody far away.
     pub fn refresh_far(&mut self, now: Instant) {
-        let nearest = self
-            .buckets
-            .iter()
-            .rposition(|bucket| !bucket.members.is_empty());
-        for bucket in &mut self.buckets[..nearest.unwrap_or(0)] {
+        let own = self.own;
+        let prefixes = self
+            .members()
+            .map(|m| m.contact.id.0.distance(&own).shared_prefix());
+        let depth = prefixes.max().unwrap_or(0).min(FAR_DEPTH_MAX);
+        while self.buckets.len() <= depth {
+            self.split();
+        }
+        for bucket in &mut self.buckets[..depth] {
             bucket.refresh_at = now;
         }
     }

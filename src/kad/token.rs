@@ -1,12 +1,13 @@
 //! Cookies and write tokens: short proofs that the bearer receives what is sent to its address.
 //!
 //! Both are SipHash-2-4 of what they are bound to under a secret that rotates every
-//! [`SECRET_PERIOD`](crate::limits::SECRET_PERIOD); the secret before is accepted too, so a proof is
-//! good for one to two periods, and the node keeps nothing for each. A CRC would not do: it is linear,
-//! so from a few tokens seen any other can be computed. These are no signatures: only this node can
-//! verify them, and only for as long as it runs.
+//! [`SECRET_PERIOD`](crate::limits::SECRET_PERIOD); the secret before is accepted too, so a proof
+//! is good for one to two periods, and the node keeps nothing for each. A CRC would not do: it is
+//! linear, so from a few tokens seen any other can be computed. These are no signatures: only this
+//! node can verify them, and only for as long as it runs.
 //!
-//! Invariant: a cookie proves one address, a token one IP and one key; neither can pass for the other.
+//! Invariant: a cookie proves one address, a token one IP and one key; neither can pass for the
+//! other.
 
 use crate::id::Id;
 use crate::rng::Rng;

@@ -1,8 +1,9 @@
-//! Our own address, as others see it: every reply tells, and the majority of distinct repliers counts.
+//! Our own address, as others see it: every reply tells, and the majority of distinct repliers
+//! counts.
 //!
-//! One liar must not make us believe anything, so each source has one vote, its last, and only the last
-//! [`VOTES_MAX`] sources have one. Nothing is decided here: it is a figure for the owner, and lets us
-//! know our own location among those of other providers.
+//! One liar must not make us believe anything, so each source has one vote, its last, and only the
+//! last [`VOTES_MAX`] sources have one. Nothing is decided here: it is a figure for the owner, and
+//! lets us know our own location among those of other providers.
 
 use super::subnet::{self, Source};
 use crate::limits::VOTES_MAX;

@@ -49,16 +49,17 @@ fn rule_08_alpha_are_asked_at_once_the_closest_first() {
 
 #[test]
 fn rule_08_a_round_that_brings_nobody_closer_asks_all_of_the_k_closest() {
-    let mut lookup = lookup(6, 1, &[1, 2, 3, 4, 5, 6, 7, 8]);
+    let mut lookup = lookup(8, 1, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     assert_eq!(ask(&mut lookup), [1, 2, 3]);
-    answer(&mut lookup, 1, &[9]);
-    answer(&mut lookup, 2, &[9]);
-    assert_eq!(ask(&mut lookup), [4, 5]);
-    answer(&mut lookup, 3, &[9]);
+    answer(&mut lookup, 1, &[11]);
+    assert_eq!(ask(&mut lookup), [4]);
+    answer(&mut lookup, 2, &[11]);
+    assert_eq!(ask(&mut lookup), [5]);
+    answer(&mut lookup, 3, &[11]);
     assert_eq!(
         ask(&mut lookup),
-        [6],
-        "the rest of the 6 closest, and not 7"
+        [6, 7, 8],
+        "the rest of the 8 closest, and not 9"
     );
 }
 

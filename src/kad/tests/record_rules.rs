@@ -2,7 +2,7 @@
 
 use super::alone::*;
 use super::*;
-use crate::wire::datagram::{Body, HandedProvider, Status, Token};
+use crate::wire::datagram::{Body, Cookie, HandedProvider, Seen, Status, Token};
 use arrayvec::ArrayVec;
 
 #[test]
@@ -185,4 +185,152 @@ fn rule_10_the_closest_node_without_the_record_is_told_of_it() {
             }]
         );
     }
+}
+
+/// Lets the node run the errands that it has for the peer: the requests after the token's.
+fn run_errands(alone: &mut Alone, newcomer: Contact) -> Vec<Body> {
+    let sent = alone.say(newcomer, find_node(newcomer.id.0));
+    let is_ping = |(to, datagram): &&(SocketAddr, Datagram)| {
+        *to == newcomer.address && matches!(datagram.body, Body::Ping { .. })
+    };
+    let (_, ping) = sent.iter().find(is_ping).unwrap();
+    let seen = Seen {
+        address: address_of(NODE),
+        cookie: Cookie(7),
+    };
+    let mut queue = alone.deliver(newcomer, ping.rpc_id, Body::PingReply { seen });
+    let mut requests = Vec::new();
+    while let Some((to, request)) = queue.pop() {
+        if let (true, Some(reply)) = (to == newcomer.address, reply_to(&request.body)) {
+            queue.extend(alone.deliver(newcomer, request.rpc_id, reply));
+            requests.push(request.body);
+        }
+    }
+    requests
+}
+
+#[test]
+fn rule_13_a_holder_hands_its_records_to_a_closer_newcomer() {
+    let mut alone = Alone::new();
+    let token = alone.token_for(peer(1), file(1));
+    alone.say(
+        peer(1),
+        Body::Store {
+            file: file(1),
+            token,
+            port: 4160,
+            ttl: 600,
+            padding: 0,
+        },
+    );
+    alone.now += secs(100);
+    let handed = run_errands(&mut alone, peer(2))
+        .into_iter()
+        .find_map(|body| match body {
+            Body::Replicate {
+                file,
+                token,
+                providers,
+                ..
+            } => Some((file, token, providers)),
+            _ => None,
+        });
+    let (key, token, providers) = handed.unwrap();
+    assert_eq!(
+        (key, token),
+        (file(1), Token(9)),
+        "with the token that the newcomer gave"
+    );
+    assert_eq!(
+        providers[..],
+        [HandedProvider {
+            location: peer(1).address,
+            ttl: 500
+        }]
+    );
+}
+
+#[test]
+fn rule_13_a_holder_with_a_contact_nearer_to_the_key_leaves_the_hand_over_to_it() {
+    let mut alone = Alone::new();
+    let token = alone.token_for(peer(1), file(1));
+    alone.say(
+        peer(1),
+        Body::Store {
+            file: file(1),
+            token,
+            port: 4160,
+            ttl: 600,
+            padding: 0,
+        },
+    );
+    let nearer = Contact {
+        id: NodeId(file(1).0.with_bit(159, true)),
+        address: address_of(70),
+    };
+    alone.befriend(nearer);
+    let requests = run_errands(&mut alone, peer(2));
+    assert!(
+        !requests
+            .iter()
+            .any(|body| matches!(body, Body::Replicate { .. }))
+    );
+}
+
+#[test]
+fn rule_13_a_provider_announces_to_a_newcomer_near_its_file() {
+    let mut alone = Alone::new();
+    let now = alone.now;
+    alone.kad.provide(now, file(1));
+    for number in [1, 2] {
+        let requests = run_errands(&mut alone, peer(number));
+        let stored = requests.iter().find_map(|body| match *body {
+            Body::Store {
+                file, port, ttl, ..
+            } => Some((file, port, ttl)),
+            _ => None,
+        });
+        assert_eq!(stored, Some((file(1), 4160, 7_200)), "peer {number}");
+    }
+}
+
+/// Whether it is what an errand for the file begins with.
+fn asks_for_token(body: &Body) -> bool {
+    matches!(*body, Body::FindNode { target, .. } if target == file(1).0)
+}
+
+#[test]
+fn rule_13_holders_replicate_hourly_unless_the_record_was_stored_meanwhile() {
+    let mut alone = Alone::new();
+    alone.befriend(peer(2));
+    let store = |alone: &mut Alone| {
+        let token = alone.token_for(peer(1), file(1));
+        alone.say(
+            peer(1),
+            Body::Store {
+                file: file(1),
+                token,
+                port: 1,
+                ttl: 7_200,
+                padding: 0,
+            },
+        );
+    };
+    let run = |alone: &mut Alone, time: u64| {
+        let mut count = 0;
+        for _ in 0..time {
+            let sent = alone.pass(secs(1));
+            count += sent
+                .iter()
+                .filter(|(_, datagram)| asks_for_token(&datagram.body))
+                .count();
+            alone.answer_all(peer(2), &sent);
+        }
+        count
+    };
+    store(&mut alone);
+    run(&mut alone, 3_000);
+    store(&mut alone);
+    assert_eq!(run(&mut alone, 3_000), 0, "the provider has done it");
+    assert_eq!(run(&mut alone, 1_200), 1);
 }

@@ -96,7 +96,8 @@ fn rule_04_a_full_bucket_that_holds_our_own_id_splits() {
 #[test]
 fn rule_04_the_subtree_around_us_is_complete_to_k_nodes() {
     let mut table = table(0b0000);
-    // Only one node is nearer than the far half: so that half is part of the subtree, and kept whole.
+    // Only one node is nearer than the far half: so that half is part of the subtree, and kept
+    // whole.
     let all = [0b0001, 0b1000, 0b1001, 0b1010, 0b1011, 0b1100, 0b1101];
     let added = all.map(|n| table.answered(Instant::ZERO, contact(n)) == Admission::Added);
     assert_eq!(added, [true; 7]);

@@ -1,0 +1,70 @@
+//! Why a fetch failed, in words: what, where, and what to do.
+
+use super::figures;
+use crate::id::FileId;
+use crate::node::{DiskError, Failure};
+use std::path::Path;
+
+/// The message of a fetch of `file` to `path` (once known); `disk` has the system's words.
+pub fn of_fetch(file: FileId, cause: Failure, path: Option<&Path>, disk: Option<&str>) -> String {
+    let path = path.map_or_else(|| file.to_string(), |path| path.display().to_string());
+    match cause {
+        Failure::Nobody { asked } => format!(
+            "nobody in the network has {file} (asked {}; is the sharer running and joined to the \
+             same network?)",
+            figures::count(asked.into(), "node")
+        ),
+        Failure::Incomplete { missing } => format!(
+            "incomplete: nobody who is left sends {} of {file} right (what has arrived is kept; \
+             try again when others have it)",
+            figures::count(missing.into(), "shard")
+        ),
+        Failure::NoContacts => format!(
+            "no node to ask for {file} (name one with -b HOST:PORT, or use a link with an x.pe)"
+        ),
+        Failure::OtherFile | Failure::Disk(DiskError::Exists) => format!(
+            "output exists and is another file: {path} (move it away, or name another with -o)"
+        ),
+        Failure::Disk(error) => {
+            let what = disk.map_or_else(|| format!("{path}: {error}"), str::to_owned);
+            match error {
+                DiskError::NoSpace => format!(
+                    "no space: {what} (free some, or name another place with -o; what has arrived \
+                     is kept)"
+                ),
+                DiskError::Denied => format!("cannot write: {what} (name another place with -o)"),
+                _ => format!("disk trouble: {what} (what has arrived is kept; try again)"),
+            }
+        }
+        Failure::Known => format!("{file} is shared or fetched by this node already"),
+        Failure::Manifest(error) => format!("the manifest of {file} breaks a limit: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_where_and_what_to_do() {
+        let file = FileId::default();
+        let text = of_fetch(file, Failure::Nobody { asked: 1 }, None, None);
+        let zeros = "0".repeat(40);
+        assert!(text.starts_with(&format!(
+            "nobody in the network has {zeros} (asked 1 node; "
+        )));
+        let path = Some(Path::new("/out"));
+        let text = of_fetch(file, Failure::OtherFile, path, None);
+        assert!(text.starts_with("output exists and is another file: /out (move it away"));
+        let text = of_fetch(
+            file,
+            Failure::Disk(DiskError::NoSpace),
+            path,
+            Some("/out.part: full"),
+        );
+        assert!(
+            text.starts_with("no space: /out.part: full (free some"),
+            "{text}"
+        );
+    }
+}

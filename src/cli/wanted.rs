@@ -1,0 +1,159 @@
+//! What `get` is to fetch, and where to: from the words of the command line.
+//!
+//! It reads a `.torrent` file and resolves the providers of a link; it talks to nobody.
+
+use super::Ending;
+use super::args::Misuse;
+use super::figures;
+use super::place::HostPort;
+use super::screen::Screen;
+use super::start;
+use crate::id::FileId;
+use crate::limits::METAINFO_SIZE_MAX;
+use crate::reactor::{self, OutputPath};
+use crate::wire::{Link, Manifest};
+use std::fs::File;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What a fetch begins with.
+pub struct Wanted {
+    /// The file.
+    pub file: FileId,
+    /// Its manifest, when it came with the words.
+    pub manifest: Option<Manifest>,
+    /// The providers that the link names, as far as they can be resolved.
+    pub providers: Vec<SocketAddr>,
+}
+
+impl Wanted {
+    /// Understands a magnet URI, an id, or the path of a metainfo file.
+    pub fn read(text: &str, screen: &Screen) -> Result<Wanted, Ending> {
+        if text.starts_with("magnet:") {
+            let link = Link::parse(text)
+                .map_err(|error| Misuse(format!("malformed link: {error}: {text}")))?;
+            let providers = link
+                .providers
+                .iter()
+                .flat_map(|place| resolve(place, screen));
+            return Ok(Wanted {
+                file: link.file,
+                manifest: None,
+                providers: providers.collect(),
+            });
+        }
+        if let Ok(file) = text.parse() {
+            return Ok(Wanted {
+                file,
+                manifest: None,
+                providers: Vec::new(),
+            });
+        }
+        let path = Path::new(text);
+        if !path.exists() {
+            return Err(Misuse(format!(
+                "not a link: {text} (a magnet URI, 40 hexadecimal digits, or a .torrent file's path)"
+            ))
+            .into());
+        }
+        let manifest = read_metainfo(path)?;
+        Ok(Wanted {
+            file: manifest.file_id(),
+            manifest: Some(manifest),
+            providers: Vec::new(),
+        })
+    }
+}
+
+fn read_metainfo(path: &Path) -> Result<Manifest, Ending> {
+    let reading = format!("read {}", path.display());
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| {
+            file.take(METAINFO_SIZE_MAX as u64 + 1)
+                .read_to_end(&mut bytes)
+        })
+        .map_err(|error| reactor::Error::new(reading.as_str(), error))?;
+    if bytes.len() > METAINFO_SIZE_MAX {
+        let limit = figures::size(METAINFO_SIZE_MAX as u64);
+        let why = format!("larger than a .torrent file can be ({limit})");
+        return Err(reactor::Error::because(reading, &why).into());
+    }
+    let manifest = Manifest::from_metainfo(&bytes);
+    Ok(manifest.map_err(|error| {
+        reactor::Error::because(reading, &format!("not a .torrent file: {error}"))
+    })?)
+}
+
+/// A provider that cannot be resolved is no reason to fail: the network may know others.
+fn resolve(place: &str, screen: &Screen) -> Vec<SocketAddr> {
+    let place = match place.parse::<HostPort>() {
+        Ok(place) => place,
+        Err(error) => {
+            screen.say(format!("skipping a provider of the link: {error}"));
+            return Vec::new();
+        }
+    };
+    start::resolve(&place).unwrap_or_else(|error| {
+        screen.say(format!("skipping the link's provider {place}: {error}"));
+        Vec::new()
+    })
+}
+
+/// Where the file goes: a folder that exists, or a name in one.
+pub fn output_path(given: Option<&Path>) -> Result<OutputPath, Ending> {
+    let Some(path) = given else {
+        return Ok(OutputPath::In(PathBuf::from(".")));
+    };
+    if path.is_dir() {
+        return Ok(OutputPath::In(path.to_owned()));
+    }
+    let text = path.as_os_str().as_encoded_bytes();
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let missing = match parent {
+        _ if text.ends_with(b"/") => Some(path),
+        Some(parent) if !parent.is_dir() => Some(parent),
+        _ => None,
+    };
+    match missing {
+        Some(folder) => Err(Ending::Failed(format!(
+            "cannot write {}: no such folder: {} (make it first)",
+            path.display(),
+            folder.display()
+        ))),
+        None => Ok(OutputPath::Named(path.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_a_folder_that_exists_or_a_name_in_one() {
+        assert!(matches!(output_path(None), Ok(OutputPath::In(_))));
+        assert!(matches!(
+            output_path(Some(Path::new("src"))),
+            Ok(OutputPath::In(_))
+        ));
+        assert!(matches!(
+            output_path(Some(Path::new("name"))),
+            Ok(OutputPath::Named(_))
+        ));
+        assert!(matches!(
+            output_path(Some(Path::new("src/name"))),
+            Ok(OutputPath::Named(_))
+        ));
+        assert!(matches!(
+            output_path(Some(Path::new("no/name"))),
+            Err(Ending::Failed(_))
+        ));
+        assert!(matches!(
+            output_path(Some(Path::new("folder/"))),
+            Err(Ending::Failed(_))
+        ));
+    }
+}

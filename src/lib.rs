@@ -24,6 +24,7 @@ pub mod node;
 pub mod output;
 pub mod reactor;
 pub mod rng;
+pub mod sim;
 pub mod slots;
 pub mod swarm;
 pub mod time;

@@ -42,13 +42,19 @@ pub const FLIGHTS_MAX: usize = 4 * STREAMS_MAX;
 /// Shards in flight from one stream: few, so that they become whole, and can be passed on, early.
 pub const FLIGHTS_PER_STREAM_MAX: usize = REQUESTS_MAX;
 /// Bytes that are asked for in advance on any stream, at least.
-pub const ASK_AHEAD_MIN: u64 = 256 * 1024;
+pub const ASK_AHEAD_MIN: u64 = 64 * 1024;
 /// A stream asks for its rate of a second divided by this in advance.
 pub const ASK_AHEAD_DIVISOR: u64 = 4;
-/// Bytes that a node with the whole file offers on a stream in advance, at least.
-pub const OFFER_AHEAD_MIN: u64 = 256 * 1024;
-/// A node with the whole file offers the stream's rate of a second divided by this in advance.
+/// Shards that a node with the whole file offers on a stream in advance, at least: one that is being
+/// sent and one that is asked for meanwhile.
+pub const OFFERS_MIN: u64 = 2;
+/// Besides, it offers the stream's rate of a second divided by this.
 pub const OFFER_AHEAD_DIVISOR: u64 = 4;
+/// Streams that are sent payload at once: enough to fill an uplink although each waits for its window
+/// now and then, few enough that shards are whole, and can be passed on, early.
+pub const UPLOADS_MAX: usize = 4;
+/// Requests that a stream keeps when idle ones take shards over: what is asked for may be on its way.
+pub const RELIEVED_QUEUE_MIN: usize = 2;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or two.
 pub const STRIKES_MAX: u8 = 3;
 
@@ -69,7 +75,7 @@ pub const PATH_DEPTH_MAX: usize = 16;
 /// Bytes of a component of a path: what ext4 stores.
 pub const NAME_SIZE_MAX: usize = 255;
 /// Bytes of the smallest shard chosen for a new manifest: an SD card writes no less at once.
-pub const SHARD_SIZE_CHOSEN_MIN: u32 = 64 * 1024;
+pub const SHARD_SIZE_CHOSEN_MIN: u32 = 16 * 1024;
 /// Shards that a new manifest aims at: 40 KiB of hashes, and a map of 256 bytes.
 pub const SHARD_COUNT_CHOSEN_MAX: u64 = 2_048;
 /// Bytes of the largest file or folder: 1 PiB; sums of sizes then stay far from overflow.
@@ -104,12 +110,20 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without a byte of what was asked for, before a stream is closed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without taking a byte of what is being sent to it, before a stream no longer counts among
+/// [`UPLOADS_MAX`].
+pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_millis(200);
+/// Without a byte of what was asked for, before idle streams may take a shard over.
+pub const SLOW_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often idle streams look for shards to take over.
+pub const RELIEF_PERIOD: Duration = Duration::from_millis(250);
 /// Without a frame, before a stream is closed.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Without sending, before a keep-alive: two of them fit the other end's idle time.
 pub const KEEP_ALIVE_PERIOD: Duration = Duration::from_secs(25);
-/// How long news of gained shards wait for more, so that one frame and one packet carry them.
-pub const HAVE_DELAY: Duration = Duration::from_millis(20);
+/// How long news of gained shards wait for more, for each open stream of the swarm: one packet carries
+/// them, and with thirty streams the packets would else take a twentieth of a thin uplink.
+pub const HAVE_DELAY: Duration = Duration::from_millis(3);
 /// From the loss of a provider to the next try; doubled with each failure.
 pub const REDIAL_DELAY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait for the next try of a provider.

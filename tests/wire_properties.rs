@@ -97,7 +97,8 @@ fn request() -> impl Strategy<Value = Body> {
 }
 
 fn reply() -> impl Strategy<Value = Body> {
-    let code = prop::sample::select(vec![ErrorCode::Unsupported, ErrorCode::Busy]);
+    let codes = vec![ErrorCode::Unsupported, ErrorCode::Busy, ErrorCode::Unproved];
+    let code = prop::sample::select(codes);
     prop_oneof![
         seen().prop_map(|seen| Body::PingReply { seen }),
         (seen(), token(), list(0, contact())).prop_map(|(seen, token, contacts)| {

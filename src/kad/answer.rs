@@ -137,7 +137,8 @@ impl Kad {
         }
     }
 
-    /// The body of a reply; `None` when not even an empty one is allowed.
+    /// The body of a reply; `None` when not even an error is allowed. A request that is too short for a
+    /// reply of its own kind, because its cookie is not ours, learns the right one from the error.
     pub(super) fn reply(
         &mut self,
         now: Instant,
@@ -171,7 +172,10 @@ impl Kad {
         };
         let Some(room) = reply.allowance.checked_sub(body.size()) else {
             self.counters.too_short += 1;
-            return None;
+            let code = ErrorCode::Unproved;
+            let error = Body::Error { seen, code };
+            let fits = error.size() <= reply.allowance;
+            return fits.then_some((to, error, reply.rpc_id));
         };
         self.fill(now, reply, &mut body, room);
         Some((to, body, reply.rpc_id))

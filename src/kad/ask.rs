@@ -10,7 +10,7 @@ use super::rpc::{Effort, Match, Overdue, Pending, Request, Task};
 use super::table::Admission;
 use super::{Kad, Outgoing};
 use crate::time::Instant;
-use crate::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Status};
+use crate::wire::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Status};
 use std::net::SocketAddr;
 
 impl Kad {
@@ -92,6 +92,18 @@ impl Kad {
             return;
         };
         self.counters.replies += 1;
+        let is_unproved = matches!(
+            datagram.body,
+            Body::Error {
+                code: ErrorCode::Unproved,
+                ..
+            }
+        );
+        if is_unproved && !is_another && pending.effort == Effort::Usual && self.rpcs.has_room(1) {
+            // It has forgotten its cookies and gave us a new one. Once: it must not keep us busy.
+            let what = (pending.request, pending.task, Effort::Once);
+            return self.ask(Pending::new(now, (pending.to, pending.expected), what));
+        }
         if is_another || matches!(datagram.body, Body::Error { .. }) {
             self.fail(now, pending);
         } else {

@@ -96,6 +96,7 @@ pub struct Kad {
     lookups: BTreeMap<u64, Lookup>,
     next_lookup: u64,
     found: (Id, Contacts),
+    found_providers: Vec<SocketAddr>,
     waiting_lookups: VecDeque<(Id, Purpose)>,
     bootstraps: Vec<Bootstrap>,
     joins: u32,
@@ -131,6 +132,7 @@ impl Kad {
             lookups: BTreeMap::new(),
             next_lookup: 0,
             found: (Id::default(), Contacts::new()),
+            found_providers: Vec::new(),
             waiting_lookups: VecDeque::new(),
             bootstraps: Vec::new(),
             joins: 0,
@@ -276,6 +278,21 @@ impl Kad {
     /// that answered, closest first.
     pub fn found(&self, target: Id) -> Option<&[Contact]> {
         (self.found.0 == target).then_some(&self.found.1)
+    }
+
+    /// The providers that the lookup for `file` has found, if no other has ended since.
+    pub fn providers_found(&self, file: FileId) -> Option<&[SocketAddr]> {
+        (self.found.0 == file.0).then_some(&self.found_providers[..])
+    }
+
+    /// When the oldest lookup under way was started.
+    pub fn oldest_lookup_at(&self) -> Option<Instant> {
+        self.lookups.values().map(|lookup| lookup.started_at).min()
+    }
+
+    /// The files that this node announces.
+    pub fn provided_files(&self) -> impl Iterator<Item = FileId> {
+        self.provided.keys().copied()
     }
 
     /// Our own address, by the vote of those who answered us.

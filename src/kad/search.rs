@@ -251,6 +251,7 @@ impl Kad {
 
     fn finish(&mut self, now: Instant, lookup: &Lookup) {
         self.found = (lookup.target, lookup.closest());
+        self.found_providers.clone_from(&lookup.providers);
         self.tell(Event::LookupDone {
             target: lookup.target,
             purpose: lookup.purpose,

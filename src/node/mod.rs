@@ -115,6 +115,21 @@ impl Node {
         key
     }
 
+    /// Looks up who provides a file, without fetching it: [`Event::Lookup`] follows. False: there is
+    /// nobody to ask, or too many lookups wait.
+    pub fn look_up(&mut self, now: Instant, file: FileId) -> bool {
+        let is_accepted = self.kad.find_providers(now, file);
+        self.settle(now);
+        is_accepted
+    }
+
+    /// Announces this node as provider of a file that something else at its location serves, until
+    /// it stops: [`Event::Announced`] follows.
+    pub fn provide(&mut self, now: Instant, file: FileId) {
+        self.kad.provide(now, file);
+        self.settle(now);
+    }
+
     /// Says goodbye on every stream and withdraws every announcement: drain the work once more.
     pub fn stop(&mut self, now: Instant) {
         self.swarms.stop(now);
@@ -268,6 +283,21 @@ impl Node {
     /// How far a swarm is.
     pub fn progress(&self, swarm: SwarmKey) -> Option<Progress> {
         self.swarms.progress(swarm)
+    }
+
+    /// Whether a swarm holds a shard: it has verified and is on disk.
+    pub fn holds(&self, swarm: SwarmKey, shard: u32) -> bool {
+        self.swarms.holds(swarm, shard)
+    }
+
+    /// How many streams there are, open or not.
+    pub fn stream_count(&self) -> usize {
+        self.swarms.stream_count()
+    }
+
+    /// Kademlia, to look at.
+    pub fn kad(&self) -> &Kad {
+        &self.kad
     }
 
     /// How many contacts the routing table has.

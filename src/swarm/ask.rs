@@ -52,6 +52,9 @@ impl Swarms {
         if was_idle && !stream.asked.is_empty() {
             stream.waiting_since = now;
         }
+        if stream.asked.is_empty() && stream.incoming.is_none() {
+            self.relieve(now, key);
+        }
         self.wake(key);
     }
 

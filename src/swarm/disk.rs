@@ -211,7 +211,11 @@ impl Swarms {
         }
         swarm.land(shard);
         swarm.gain(shard);
-        swarm.news_at.get_or_insert(now + HAVE_DELAY);
+        if swarm.news_at.is_none() {
+            let of_swarm = |stream: &Stream| stream.swarm == Some(key);
+            let streams = self.streams.iter().filter(|(_, stream)| of_swarm(stream));
+            swarm.news_at = Some(now + HAVE_DELAY * streams.count() as u32);
+        }
         self.announce(key);
         if self.swarms.get(key).is_some_and(Swarm::is_whole) {
             self.finish(key);

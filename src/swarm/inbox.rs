@@ -4,8 +4,16 @@
 //! gathered, and only after its header has been checked, so the inbox never holds more than the
 //! greatest frame. Payload never comes here.
 
-use crate::limits::FRAME_BODY_MAX;
-use crate::wire::frame::HEADER_SIZE;
+// These bytes come from strangers, as in `wire`: nothing here may panic or overflow on them.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use crate::wire::frame::{FRAME_SIZE_MAX, HEADER_SIZE};
 use crate::wire::{FrameError, Header};
 
 /// The start of a frame that has not come whole.
@@ -32,29 +40,25 @@ impl Inbox {
     /// The header is damaged, or announces a body longer than its kind may have.
     pub fn take<'a>(&'a mut self, bytes: &'a [u8]) -> Result<(usize, Piece<'a>), FrameError> {
         if self.bytes.is_empty() {
-            if let Some(header) = bytes.first_chunk::<HEADER_SIZE>() {
+            if let Some((header, rest)) = bytes.split_first_chunk::<HEADER_SIZE>() {
                 let header = Header::parse(header)?;
-                let size = HEADER_SIZE + header.body_size();
-                if let Some(body) = bytes.get(HEADER_SIZE..size) {
-                    return Ok((size, Piece::Frame(header, body)));
+                if let Some(body) = rest.get(..header.body_size()) {
+                    return Ok((frame_size(&header), Piece::Frame(header, body)));
                 }
             }
         }
-        let mut taken = self.fill(bytes, HEADER_SIZE);
+        let (for_header, bytes) = self.fill(bytes, HEADER_SIZE);
         let Some(header) = self.bytes.first_chunk::<HEADER_SIZE>() else {
-            return Ok((taken, Piece::Partial));
+            return Ok((for_header, Piece::Partial));
         };
         let header = Header::parse(header)?;
-        let size = HEADER_SIZE + header.body_size();
-        assert!(
-            size <= HEADER_SIZE + FRAME_BODY_MAX,
-            "a header that parsed bounds its body"
-        );
-        taken += self.fill(&bytes[taken..], size);
-        if self.bytes.len() < size {
-            return Ok((taken, Piece::Partial));
-        }
-        Ok((taken, Piece::Frame(header, &self.bytes[HEADER_SIZE..])))
+        let (for_body, _) = self.fill(bytes, frame_size(&header));
+        let taken = for_header.saturating_add(for_body);
+        let body = self.bytes.get(HEADER_SIZE..frame_size(&header));
+        Ok((
+            taken,
+            body.map_or(Piece::Partial, |body| Piece::Frame(header, body)),
+        ))
     }
 
     /// Forgets the frame that [`Inbox::take`] gave.
@@ -62,15 +66,33 @@ impl Inbox {
         self.bytes.clear();
     }
 
-    fn fill(&mut self, bytes: &[u8], size: usize) -> usize {
-        let count = size.saturating_sub(self.bytes.len()).min(bytes.len());
-        self.bytes.extend_from_slice(&bytes[..count]);
-        count
+    /// Takes in what is missing up to `size` bytes: how many those were, and what is left.
+    fn fill<'b>(&mut self, bytes: &'b [u8], size: usize) -> (usize, &'b [u8]) {
+        let missing = size.saturating_sub(self.bytes.len());
+        let (head, rest) = bytes.split_at(missing.min(bytes.len()));
+        self.bytes.extend_from_slice(head);
+        (head.len(), rest)
     }
+}
+
+/// Bytes of header and body.
+fn frame_size(header: &Header) -> usize {
+    let size = HEADER_SIZE.saturating_add(header.body_size());
+    assert!(
+        size <= FRAME_SIZE_MAX,
+        "a header that parsed bounds its body"
+    );
+    size
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )]
+
     use super::*;
     use crate::wire::{Frame, Network};
     use proptest::prelude::*;

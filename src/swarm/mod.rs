@@ -17,6 +17,7 @@ mod offer;
 mod opening;
 pub mod providers;
 mod receive;
+mod relief;
 mod requests;
 pub mod scan;
 mod send;
@@ -24,6 +25,7 @@ pub mod shards;
 pub mod stream;
 #[allow(clippy::module_inception)]
 pub mod swarm;
+mod turns;
 mod upkeep;
 
 use crate::id::{FileId, NodeId};
@@ -93,6 +95,8 @@ pub struct Swarms {
     events: VecDeque<Event>,
     requests: VecDeque<Request>,
     last_words: Vec<u8>,
+    /// Streams that wait for their turn to send a range, at most each once.
+    line: VecDeque<StreamKey>,
     /// Where the round of background reads goes on.
     read_turn: u32,
 }
@@ -110,6 +114,7 @@ impl Swarms {
             events: VecDeque::with_capacity(STREAMS_MAX),
             requests: VecDeque::with_capacity(8),
             last_words: Vec::with_capacity(16),
+            line: VecDeque::with_capacity(STREAMS_MAX),
             read_turn: 0,
         }
     }
@@ -235,6 +240,18 @@ impl Swarms {
         self.swarms.get(key)?.manifest.as_ref()
     }
 
+    /// Whether a swarm holds a shard.
+    pub fn holds(&self, key: SwarmKey, shard: u32) -> bool {
+        self.swarms
+            .get(key)
+            .is_some_and(|swarm| swarm.held.contains(shard))
+    }
+
+    /// How many streams there are.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
     /// How far a swarm is.
     pub fn progress(&self, key: SwarmKey) -> Option<Progress> {
         let swarm = self.swarms.get(key)?;
@@ -297,6 +314,8 @@ impl Swarms {
         let Some(stream) = self.streams.remove(key) else {
             return;
         };
+        self.leave_line(key);
+        self.pass_turn();
         let Some(swarm_key) = stream.swarm else {
             return;
         };

@@ -8,14 +8,15 @@
 //! `Have` like any other (the idea of BEP 16, super-seeding, without waiting for proof that a shard was
 //! passed on: the node's uplink never idles).
 //!
+//! What somebody has or was offered already is offered again only when the uplink would idle otherwise.
 //! An offer counts as a copy until its receiver is gone, so that no two nodes are offered the same
 //! shard while another is poorer.
 
 use super::Swarms;
 use super::shards::poorest;
 use super::stream::{State, Stream};
-use crate::limits::{OFFER_AHEAD_DIVISOR, OFFER_AHEAD_MIN};
-use crate::output::StreamKey;
+use crate::limits::{OFFER_AHEAD_DIVISOR, OFFERS_MIN};
+use crate::output::{StreamKey, SwarmKey};
 use crate::wire::Frame;
 use crate::wire::frame::{self, HAVE_COUNT_MAX};
 use arrayvec::ArrayVec;
@@ -23,6 +24,7 @@ use arrayvec::ArrayVec;
 impl Swarms {
     /// Offers shards until as much is on offer as the stream's rate takes.
     pub(super) fn offer(&mut self, key: StreamKey) {
+        let is_uplink_free = self.is_uplink_free();
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
@@ -35,8 +37,8 @@ impl Swarms {
         if !stream.offers || stream.state != State::Open {
             return;
         }
-        let ahead = (stream.sending.per_second() / OFFER_AHEAD_DIVISOR).max(OFFER_AHEAD_MIN);
-        let target = 1 + ahead.div_ceil(u64::from(manifest.shard_size()));
+        let ahead = stream.sending.per_second() / OFFER_AHEAD_DIVISOR;
+        let target = OFFERS_MIN + ahead / (u64::from(manifest.shard_size()));
         let mut list: ArrayVec<[u8; 4], HAVE_COUNT_MAX> = ArrayVec::new();
         while u64::from(stream.unsent.count()) < target && !list.is_full() {
             let Stream { has, offered, .. } = &*stream;
@@ -45,6 +47,9 @@ impl Swarms {
             let Some(shard) = poorest(&swarm.copies, open, &mut self.rng) else {
                 break;
             };
+            if swarm.copies[shard as usize] > 0 && !is_uplink_free {
+                break;
+            }
             stream.offered.insert(shard);
             stream.unsent.insert(shard);
             swarm.copies[shard as usize] = swarm.copies[shard as usize].saturating_add(1);
@@ -58,6 +63,17 @@ impl Swarms {
                 self.config.network,
             );
             self.wake(key);
+        }
+    }
+
+    /// Offers on every stream of a swarm, when nobody waits for the uplink.
+    pub(super) fn offer_if_idle(&mut self, swarm: SwarmKey) {
+        if self.is_uplink_free() {
+            let mut place = 0;
+            while let Some(key) = self.stream_from(swarm, place) {
+                place = key.slot + 1;
+                self.offer(key);
+            }
         }
     }
 }

@@ -71,23 +71,18 @@ impl Swarms {
                 .then_some(Refusal::Busy)
         };
         if let Some(reason) = reason {
-            return self.refuse(key, range, reason);
+            self.refuse(key, range, reason);
+            return Ok(());
         }
         self.wake(key);
         Ok(())
     }
 
-    /// Answers with a refusal, unless the other end asks without ever reading the answers.
-    fn refuse(&mut self, key: StreamKey, range: Range, reason: Refusal) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get_mut(key) else {
-            return Ok(());
-        };
-        if stream.outbox_overflows() {
-            return Err(PROTOCOL);
+    fn refuse(&mut self, key: StreamKey, range: Range, reason: Refusal) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.push(&Frame::Refuse { range, reason }, self.config.network);
+            self.wake(key);
         }
-        stream.push(&Frame::Refuse { range, reason }, self.config.network);
-        self.wake(key);
-        Ok(())
     }
 
     pub(super) fn handle_cancel(&mut self, key: StreamKey, range: Range) -> Result<(), Fault> {
@@ -98,7 +93,11 @@ impl Swarms {
             return Ok(());
         };
         stream.wanted.remove(place);
-        self.refuse(key, range, Refusal::Cancelled)
+        if stream.wanted.is_empty() {
+            self.leave_line(key);
+        }
+        self.refuse(key, range, Refusal::Cancelled);
+        Ok(())
     }
 
     pub(super) fn handle_data(&mut self, key: StreamKey, range: Range) -> Result<(), Fault> {

@@ -81,6 +81,7 @@ impl Swarms {
             return;
         }
         upload.sent += count;
+        stream.upload_stalled = false;
         assert!(
             upload.sent <= upload.range.length,
             "more of a range sent than was asked for"
@@ -90,7 +91,10 @@ impl Swarms {
         if sent == range.length {
             stream.upload = None;
         }
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
+        let Some(swarm_key) = stream.swarm else {
+            return;
+        };
+        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
             return;
         };
         swarm.sent += u64::from(count);
@@ -98,9 +102,13 @@ impl Swarms {
             .manifest
             .as_ref()
             .map(|of| of.shard_length(range.shard));
-        if sent == range.length && shard_length == Some(range.offset + range.length) {
-            stream.unsent.remove(range.shard);
+        if sent == range.length {
+            if shard_length == Some(range.offset + range.length) {
+                stream.unsent.remove(range.shard);
+            }
+            self.pass_turn();
             self.offer(key);
+            self.offer_if_idle(swarm_key);
         }
     }
 
@@ -128,49 +136,56 @@ impl Swarms {
     /// Puts the next frame, if there is one, into an empty outbox, or starts an upload.
     fn fill_outbox(&mut self, now: Instant, key: StreamKey) {
         let network = self.config.network;
-        let Some(stream) = self.streams.get_mut(key) else {
-            return;
-        };
-        if stream.state != State::Open {
-            return;
-        }
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
-            return;
-        };
-        while stream.outbox().is_empty() && stream.upload.is_none() {
+        loop {
+            let Some(stream) = self.streams.get_mut(key) else {
+                return;
+            };
+            let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
+                return;
+            };
+            let is_filled = !stream.outbox().is_empty() || stream.upload.is_some();
+            if is_filled || stream.state != State::Open {
+                return;
+            }
             if let Some(first) = stream.map_next {
                 push_map(stream, swarm, first, network);
             } else if let Some((offset, length)) = stream.manifest_wanted.take() {
                 push_manifest_part(stream, swarm, offset, length, network);
             } else if stream.told < swarm.gained.len() && swarm.news_at.is_none_or(|at| at <= now) {
                 push_have(stream, swarm, network);
-            } else if let Some(range) = stream.wanted.pop_at(0) {
-                start_upload(stream, swarm, range, network);
+            } else if stream.wanted.is_empty() || !self.takes_turn(key) {
+                return;
             } else {
-                break;
+                self.start_upload(key);
             }
         }
     }
-}
 
-fn start_upload(stream: &mut Stream, swarm: &Swarm, range: Range, network: Network) {
-    if swarm.held.contains(range.shard) {
-        let mut header = [0; DATA_SIZE];
-        Frame::Data(range).emit(network, &mut header);
-        stream.upload = Some(Upload {
-            range,
-            header,
-            header_sent: 0,
-            sent: 0,
-        });
-    } else {
-        stream.push(
-            &Frame::Refuse {
+    /// Takes up the oldest request of a stream whose turn it is.
+    fn start_upload(&mut self, key: StreamKey) {
+        let network = self.config.network;
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else {
+            return;
+        };
+        let range = stream.wanted.remove(0);
+        if swarm.held.contains(range.shard) {
+            let mut header = [0; DATA_SIZE];
+            Frame::Data(range).emit(network, &mut header);
+            stream.upload_stalled = false;
+            stream.upload = Some(Upload {
                 range,
-                reason: Refusal::Missing,
-            },
-            network,
-        );
+                header,
+                header_sent: 0,
+                sent: 0,
+            });
+        } else {
+            let reason = Refusal::Missing;
+            stream.push(&Frame::Refuse { range, reason }, network);
+            self.pass_turn();
+        }
     }
 }
 

@@ -80,13 +80,13 @@ impl ShardSet {
         }
     }
 
-    /// The shards of a `Map` frame's bits.
+    /// The shards of a `Map` frame's bits. A number beyond all that there are is given as the greatest,
+    /// which no file has.
     pub fn parse(first: u32, bits: &[u8]) -> impl Iterator<Item = u32> {
-        let bytes = (first..).step_by(8).zip(bits);
-        bytes.flat_map(|(first, &byte)| {
+        bits.iter().zip(0u32..).flat_map(move |(&byte, place)| {
             (0..8)
                 .filter(move |bit| byte & (0x80 >> bit) != 0)
-                .map(move |bit| first + bit)
+                .map(move |bit| first.saturating_add(place * 8 + bit))
         })
     }
 
@@ -160,6 +160,12 @@ mod tests {
             let middle = oracle.range(128..144).copied();
             prop_assert!(ShardSet::parse(128, &bits[..2]).eq(middle));
         }
+    }
+
+    #[test]
+    fn a_map_beyond_the_greatest_number_does_not_wrap() {
+        let shards: Vec<u32> = ShardSet::parse(u32::MAX - 7, &[0x80, 0x80, 0]).collect();
+        assert_eq!(shards, [u32::MAX - 7, u32::MAX]);
     }
 
     #[test]

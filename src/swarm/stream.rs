@@ -115,6 +115,8 @@ pub struct Stream {
     pub wanted: ArrayVec<Range, REQUESTS_MAX>,
     /// The range that is being sent.
     pub upload: Option<Upload>,
+    /// The other end does not read what is being sent.
+    pub upload_stalled: bool,
     /// A part of the manifest that the other end has asked for.
     pub manifest_wanted: Option<(u32, u32)>,
     /// We have asked for a part of the manifest.
@@ -170,6 +172,7 @@ impl Stream {
             incoming: None,
             wanted: ArrayVec::new(),
             upload: None,
+            upload_stalled: false,
             manifest_wanted: None,
             manifest_asked: false,
             map_next: None,
@@ -192,15 +195,16 @@ impl Stream {
         self.has_all || self.has.contains(shard)
     }
 
-    /// Puts a frame into the outbox, which stays small: large frames are made when it is empty, and
-    /// answers that a peer provokes are checked with [`Stream::outbox_overflows`].
+    /// Puts a frame into the outbox, which stays small: large frames are made when it is empty, and a
+    /// stream whose outbox has grown takes no frame in: see [`Stream::outbox_overflows`].
     pub fn push(&mut self, frame: &Frame<'_>, network: Network) {
         let start = self.outbox.len();
         self.outbox.resize(start + frame.size(), 0);
         frame.emit(network, &mut self.outbox[start..]);
     }
 
-    /// Whether a peer that does not read makes us store answers without end.
+    /// Whether a peer that does not read makes us store what we say to it without end. An honest one
+    /// never comes near: it is sent what waits before it can provoke more.
     pub fn outbox_overflows(&self) -> bool {
         self.outbox.len() > 4 * FRAME_BODY_MAX
     }

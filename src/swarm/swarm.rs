@@ -127,6 +127,8 @@ pub struct Swarm {
     pub asked_nodes: u32,
     /// Since when no stream has brought anything.
     pub idle_since: Instant,
+    /// When idle streams look next for shards to take over.
+    pub relief_at: Instant,
     /// The disk has failed for a write: no more are asked for.
     pub failed: bool,
 
@@ -161,6 +163,7 @@ impl Swarm {
             lookup_at: now,
             asked_nodes: 0,
             idle_since: now,
+            relief_at: now,
             failed: false,
             received: 0,
             sent: 0,
@@ -201,6 +204,16 @@ impl Swarm {
             self.phase,
             Phase::Finding | Phase::Verifying | Phase::Fetching
         )
+    }
+
+    /// Whether it could fail for want of providers: not while the disk may hold what they would send,
+    /// nor before each was tried.
+    pub fn may_give_up(&self) -> bool {
+        let asks_disk = match self.phase {
+            Phase::Finding => self.manifest.is_some(),
+            phase => phase == Phase::Verifying,
+        };
+        self.wants_providers() && !asks_disk && self.providers.are_tried()
     }
 
     /// Shards of the file; 0 while the manifest is unknown.

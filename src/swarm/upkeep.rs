@@ -3,13 +3,13 @@
 //! Every wait has an end, and [`Swarms::poll_timeout`] names the first of them.
 
 use super::stream::{Dialler, State, Stream};
-use super::swarm::{Phase, Request, Swarm};
+use super::swarm::{Request, Swarm};
 use super::{Queued, Swarms};
 use crate::id::FileId;
 use crate::limits::{
     CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_PERIOD, LOOKUP_PERIOD,
-    LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, REQUEST_TIMEOUT, STREAMS_MAX,
-    SWARM_DIALS_MAX,
+    LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RELIEF_PERIOD, REQUEST_TIMEOUT,
+    STREAMS_MAX, SWARM_DIALS_MAX,
 };
 use crate::output::{Ended, Event, Failure, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
@@ -25,6 +25,7 @@ impl Swarms {
             place = key.slot + 1;
             self.check_stream(now, key);
         }
+        self.check_turns(now);
         place = 0;
         while let Some(key) = self.swarms.key_from(place) {
             place = key.slot + 1;
@@ -57,9 +58,19 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        if swarm.news_at.is_some_and(|at| at <= now) {
+        let has_news = swarm.news_at.is_some_and(|at| at <= now);
+        let may_relieve = swarm.is_fetching() && swarm.relief_at <= now;
+        if has_news {
             swarm.news_at = None;
+        }
+        if may_relieve {
+            swarm.relief_at = now + RELIEF_PERIOD;
+        }
+        if has_news {
             self.wake_swarm(key);
+        }
+        if may_relieve {
+            self.ask_all(now, key);
         }
         self.look_up(now, key);
         self.dial(now, key);
@@ -68,9 +79,13 @@ impl Swarms {
 
     /// When [`Swarms::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = None;
+        let mut next = self.next_stall();
         for (_, stream) in self.streams.iter() {
             let mut at = deadline(stream);
+            if self.could_relieve(stream) {
+                let swarm = stream.swarm.and_then(|swarm| self.swarms.get(swarm));
+                next = earliest(next, swarm.map(|swarm| swarm.relief_at));
+            }
             if stream.state == State::Open {
                 at = at.min(stream.sent_at + KEEP_ALIVE_PERIOD);
             }
@@ -86,7 +101,7 @@ impl Swarms {
                 if !swarm.looking {
                     next = earliest(next, Some(swarm.lookup_at));
                 }
-                if swarm.lookups >= LOOKUPS_BEFORE_GIVING_UP {
+                if swarm.lookups >= LOOKUPS_BEFORE_GIVING_UP && swarm.may_give_up() {
                     next = earliest(next, Some(patience_ends(swarm)));
                 }
             }
@@ -176,7 +191,7 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        if !swarm.wants_providers() || swarm.phase == Phase::Verifying {
+        if !swarm.wants_providers() {
             return;
         }
         let useful = |stream: &Stream| {
@@ -189,7 +204,7 @@ impl Swarms {
             swarm.idle_since = now;
             return;
         }
-        if !swarm.providers.are_tried() {
+        if !swarm.may_give_up() {
             return;
         }
         let alone = !self

@@ -218,7 +218,7 @@ fn what_the_disk_holds_is_verified_and_only_the_rest_is_fetched() {
     assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
     assert!(world.peers[getter].disk[&0].entries[0] == content);
     assert!(world.peers[getter].received < 600_000);
-    let resumed = |event: &Event| matches!(event, Event::Resumed { held: 7, .. });
+    let resumed = |event: &Event| matches!(event, Event::Resumed { held: 30, .. });
     assert!(world.peers[getter].events.iter().any(resumed));
 }
 

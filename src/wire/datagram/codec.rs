@@ -376,6 +376,7 @@ impl ErrorCode {
         Some(match byte {
             0 => ErrorCode::Unsupported,
             1 => ErrorCode::Busy,
+            2 => ErrorCode::Unproved,
             _ => return None,
         })
     }

@@ -1,0 +1,70 @@
+//! What is shared in a world: bytes that everybody's copy is compared with.
+//!
+//! Invariant: the manifest is built here from the bytes, so that a node's own hashing is checked too.
+
+use crate::id::FileId;
+use crate::swarm::ShareSpec;
+use crate::wire::Manifest;
+use sha1::{Digest, Sha1};
+use std::rc::Rc;
+
+/// A file or folder, shared by all disks that hold it unchanged.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The bytes of each entry, in the manifest's order.
+    pub entries: Vec<Rc<Vec<u8>>>,
+}
+
+impl Content {
+    /// A folder of `entries` (path and bytes), or a single file when there is one with an empty path.
+    ///
+    /// # Panics
+    /// When no manifest can hold it.
+    pub fn new(name: &str, entries: Vec<(String, Vec<u8>)>) -> Content {
+        let listed: Vec<(String, u64)> = entries
+            .iter()
+            .map(|(path, bytes)| (path.clone(), bytes.len() as u64))
+            .collect();
+        let size = listed.iter().map(|entry| entry.1).sum();
+        let shard_size = Manifest::shard_size_for(size);
+        let bytes: Vec<u8> = entries
+            .iter()
+            .flat_map(|entry| entry.1.iter().copied())
+            .collect();
+        let shards = bytes.chunks(shard_size as usize);
+        let hashes: Vec<u8> = shards.flat_map(Sha1::digest).collect();
+        let folder = listed.iter().any(|(path, _)| !path.is_empty());
+        let manifest = Manifest::build(name, folder, &listed, shard_size, &hashes)
+            .expect("the content fits a manifest");
+        let entries = entries
+            .into_iter()
+            .map(|(_, bytes)| Rc::new(bytes))
+            .collect();
+        Content { manifest, entries }
+    }
+
+    /// Its id.
+    pub fn file(&self) -> FileId {
+        self.manifest.file_id()
+    }
+
+    /// What a node is told to share it.
+    pub fn spec(&self) -> ShareSpec {
+        let folder = self.manifest.is_folder();
+        let entries = self.manifest.entries().iter().map(|entry| {
+            let path = if folder {
+                entry.path.clone()
+            } else {
+                String::new()
+            };
+            (path, entry.size)
+        });
+        ShareSpec {
+            name: self.manifest.name().to_owned(),
+            folder,
+            entries: entries.collect(),
+        }
+    }
+}

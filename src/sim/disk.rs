@@ -1,0 +1,205 @@
+//! A host's disk: files that survive a crash, but for what was not synced.
+//!
+//! ```text
+//!   (nothing) ── prepare: fallocate ──► Partial ── finish: sync, rename ──► Final
+//!                                        │ write: kept at once, torn or lost by a power cut until synced
+//! ```
+//!
+//! It knows nothing of time: `drive` delays the results, and draws which operations fail. Invariant: a
+//! final file changes never, and what is partial was wholly synced or is in the undo list.
+
+use super::content::Content;
+use crate::id::FileId;
+use crate::output::{DiskError, FileRange, Prepared, SwarmKey};
+use crate::rng::Rng;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Bytes that a disk writes wholly or not at all.
+pub const SECTOR_SIZE: usize = 512;
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It stands under its partial name.
+    Partial,
+    /// It stands under its final name.
+    Final,
+}
+
+struct Stored {
+    entries: Vec<Rc<Vec<u8>>>,
+    state: State,
+    /// What stood where something was written since the last sync.
+    undo: Vec<Undo>,
+}
+
+struct Undo {
+    entry: usize,
+    offset: usize,
+    before: Box<[u8]>,
+}
+
+/// The disk of one host.
+pub struct Disk {
+    stored: BTreeMap<FileId, Stored>,
+    /// Which file each swarm of the running node is about.
+    places: BTreeMap<SwarmKey, FileId>,
+    /// Bytes free.
+    pub free: u64,
+}
+
+impl Default for Disk {
+    fn default() -> Disk {
+        Disk {
+            stored: BTreeMap::new(),
+            places: BTreeMap::new(),
+            free: u64::MAX,
+        }
+    }
+}
+
+impl Disk {
+    /// Puts a whole file there.
+    pub fn put(&mut self, content: &Content) {
+        let stored = Stored {
+            entries: content.entries.clone(),
+            state: State::Final,
+            undo: Vec::new(),
+        };
+        self.stored.insert(content.file(), stored);
+    }
+
+    /// The node's `swarm` is about `file`.
+    pub fn place(&mut self, swarm: SwarmKey, file: FileId) {
+        self.places.insert(swarm, file);
+    }
+
+    /// The node's `swarm` is gone.
+    pub fn release(&mut self, swarm: SwarmKey) -> Option<FileId> {
+        self.places.remove(&swarm)
+    }
+
+    /// What a swarm is about.
+    pub fn file(&self, swarm: SwarmKey) -> Option<FileId> {
+        self.places.get(&swarm).copied()
+    }
+
+    /// The swarms of the running node.
+    pub fn swarms(&self) -> impl Iterator<Item = (SwarmKey, FileId)> {
+        self.places.iter().map(|(&swarm, &file)| (swarm, file))
+    }
+
+    /// How far a file is; nothing when it is not there.
+    pub fn state(&self, file: FileId) -> Option<State> {
+        self.stored.get(&file).map(|stored| stored.state)
+    }
+
+    /// Makes or finds the place of a fetched file.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn prepare(&mut self, content: &Content) -> Result<Prepared, DiskError> {
+        match self.state(content.file()) {
+            Some(State::Final) => return Ok(Prepared::Final),
+            Some(State::Partial) => return Ok(Prepared::Partial),
+            None => {}
+        }
+        let left = self.free.checked_sub(content.manifest.size());
+        self.free = left.ok_or(DiskError::NoSpace)?;
+        let sizes = content.entries.iter().map(|entry| entry.len());
+        let stored = Stored {
+            entries: sizes.map(|size| Rc::new(vec![0; size])).collect(),
+            state: State::Partial,
+            undo: Vec::new(),
+        };
+        self.stored.insert(content.file(), stored);
+        Ok(Prepared::Fresh)
+    }
+
+    /// Writes into a partial file.
+    ///
+    /// # Errors
+    /// When it is not there, or not partial.
+    pub fn write(&mut self, range: FileRange, bytes: &[u8]) -> Result<(), DiskError> {
+        let stored = self.stored_mut(range.swarm)?;
+        if stored.state != State::Partial {
+            return Err(DiskError::Changed);
+        }
+        let (entry, offset) = (range.entry as usize, range.offset as usize);
+        let to = Rc::make_mut(&mut stored.entries[entry]);
+        let to = to
+            .get_mut(offset..offset + bytes.len())
+            .ok_or(DiskError::Truncated)?;
+        stored.undo.push(Undo {
+            entry,
+            offset,
+            before: to.to_vec().into_boxed_slice(),
+        });
+        to.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The bytes of a range.
+    ///
+    /// # Errors
+    /// When they are not there.
+    pub fn read(&self, range: FileRange) -> Result<&[u8], DiskError> {
+        let file = self.places.get(&range.swarm).ok_or(DiskError::NotFound)?;
+        let stored = self.stored.get(file).ok_or(DiskError::NotFound)?;
+        let entry = &stored.entries[range.entry as usize];
+        let start = range.offset as usize;
+        entry
+            .get(start..start + range.length as usize)
+            .ok_or(DiskError::Truncated)
+    }
+
+    /// Syncs a partial file and gives it its final name.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn finish(&mut self, swarm: SwarmKey) -> Result<(), DiskError> {
+        let stored = self.stored_mut(swarm)?;
+        stored.undo.clear();
+        stored.state = State::Final;
+        Ok(())
+    }
+
+    /// The node has ended. With a power cut, each sector of what was not synced is there or not, as the
+    /// generator says; of an end of the process alone, everything stays.
+    pub fn crash(&mut self, torn_by: Option<&mut Rng>) {
+        self.places.clear();
+        let Some(rng) = torn_by else { return };
+        for stored in self.stored.values_mut() {
+            for undo in stored.undo.drain(..).rev() {
+                let bytes = Rc::make_mut(&mut stored.entries[undo.entry]);
+                for (index, sector) in undo.before.chunks(SECTOR_SIZE).enumerate() {
+                    if rng.below(2) == 0 {
+                        let start = undo.offset + index * SECTOR_SIZE;
+                        bytes[start..start + sector.len()].copy_from_slice(sector);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a shard on this disk is that of `content`.
+    pub fn holds(&self, content: &Content, shard: u32) -> bool {
+        let Some(stored) = self.stored.get(&content.file()) else {
+            return false;
+        };
+        let manifest = &content.manifest;
+        let mut segments = manifest.segments(shard, 0, manifest.shard_length(shard));
+        segments.all(|segment| {
+            let (entry, start) = (segment.entry as usize, segment.offset as usize);
+            let end = start + segment.length as usize;
+            let (ours, right) = (&stored.entries[entry], &content.entries[entry]);
+            Rc::ptr_eq(ours, right) || ours[start..end] == right[start..end]
+        })
+    }
+
+    fn stored_mut(&mut self, swarm: SwarmKey) -> Result<&mut Stored, DiskError> {
+        let file = self.places.get(&swarm).ok_or(DiskError::NotFound)?;
+        self.stored.get_mut(file).ok_or(DiskError::NotFound)
+    }
+}

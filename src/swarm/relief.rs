@@ -1,0 +1,80 @@
+//! The end of a file: nobody waits for a slow or stalled node while another could send.
+//!
+//! A shard in flight has one writer, so a stream that finds nothing left to ask for may not ask for what
+//! another was asked for. Instead, once every shard is held or in flight, it takes one over: the other is told to forget it, and the bytes
+//! that came stay. Taken is a shard that has not begun from a stream that has more than one to send;
+//! and any shard, at the offset where it stands, from a stream that has brought nothing for a while. At
+//! worst a range that was on its way is dropped.
+
+use super::Swarms;
+use super::flight::State as FlightState;
+use super::stream::{Asked, State, Stream};
+use crate::limits::{RANGE_SIZE_MAX, RELIEVED_QUEUE_MIN, SLOW_TIMEOUT};
+use crate::output::StreamKey;
+use crate::time::Instant;
+use crate::wire::Frame;
+
+impl Swarms {
+    /// Lets an idle stream take over a shard from the one that is slowest to send it.
+    pub(super) fn relieve(&mut self, now: Instant, key: StreamKey) {
+        let Some(stream) = self.streams.get(key) else {
+            return;
+        };
+        let Some(swarm_key) = stream.swarm else {
+            return;
+        };
+        let Some(swarm) = self.swarms.get(swarm_key) else {
+            return;
+        };
+        if swarm.held.count() + swarm.flying.count() < swarm.shard_count() {
+            return;
+        }
+        let waits = |source: &Stream| {
+            let is_quiet = now >= source.waiting_since + SLOW_TIMEOUT;
+            let queue = source.asked.iter().filter(|asked| !asked.cancelled).count();
+            (is_quiet, queue)
+        };
+        let takeable = swarm.flights.iter().filter_map(|flight| {
+            let source_key = flight.source.filter(|source| *source != key)?;
+            let (is_quiet, queue) = waits(self.streams.get(source_key)?);
+            let is_unstarted = flight.received() == 0 && queue > RELIEVED_QUEUE_MIN;
+            let is_receiving = flight.state == FlightState::Receiving && !flight.whole;
+            let may = is_receiving && stream.has(flight.shard) && (is_quiet || is_unstarted);
+            may.then_some((is_quiet, queue, flight.shard, source_key))
+        });
+        let Some((_, _, shard, source_key)) = takeable.max() else {
+            return;
+        };
+        if let Some(source) = self.streams.get_mut(source_key) {
+            source.cancel(shard, self.config.network);
+            self.wake(source_key);
+        }
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        let flight = self
+            .swarms
+            .get_mut(swarm_key)
+            .and_then(|swarm| swarm.flight(shard));
+        let Some(flight) = flight else {
+            return;
+        };
+        flight.abandon();
+        flight.resume(key, stream.address);
+        if let Some(range) = flight.request(RANGE_SIZE_MAX) {
+            stream.asked.push(Asked {
+                range,
+                cancelled: false,
+            });
+            stream.waiting_since = now;
+            stream.push(&Frame::Request(range), self.config.network);
+        }
+    }
+
+    /// Whether a stream has nothing to do while shards of its swarm are in flight elsewhere.
+    pub(super) fn could_relieve(&self, stream: &Stream) -> bool {
+        let swarm = stream.swarm.and_then(|swarm| self.swarms.get(swarm));
+        let is_idle = stream.state == State::Open && stream.asked.is_empty();
+        is_idle && swarm.is_some_and(|swarm| swarm.is_fetching() && !swarm.flights.is_empty())
+    }
+}

@@ -1,0 +1,8 @@
+//! The fuzz target `links`: its body is in `bodies`.
+
+#![no_main]
+
+#[path = "../bodies/mod.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::links::run(bytes));

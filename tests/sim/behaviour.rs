@@ -1,0 +1,265 @@
+//! Single behaviours: that the simulator does what it says, and that its checks can fail.
+
+use super::Seeded;
+use sprat::id::{FileId, Id};
+use sprat::limits::{RECORD_TTL, REPLICATE_PERIOD};
+use sprat::node::Event;
+use sprat::sim::disk::State;
+use sprat::sim::ledger::{Ledger, Verdict};
+use sprat::sim::{Addressing, Checks, Content, Death, Faults, Setup, World};
+use sprat::time::Instant;
+use sprat::wire::Network;
+use sprat::wire::datagram::{Body, Cookie, Datagram, RpcId, Seen};
+use std::time::Duration;
+
+/// A world of nodes that have all joined through the first.
+fn world_of(count: usize, seed: u64, faults: Faults) -> (Seeded, World) {
+    let seeded = Seeded::new(seed);
+    let mut world = World::new(Setup {
+        seed,
+        faults: Faults::none(),
+        addressing: Addressing::Global,
+        checks: Checks::Every,
+    });
+    for host in 0..count {
+        world.add();
+        join(&mut world, host);
+        world.run(Duration::from_secs(1));
+    }
+    world.run(Duration::from_secs(20));
+    world.set_faults(faults);
+    (seeded, world)
+}
+
+fn join(world: &mut World, host: usize) {
+    if host > 0 {
+        let address = world.address(0);
+        world.command(host, |node, now| node.bootstrap(now, address));
+    }
+}
+
+/// What a lookup of `host` for `key` finds.
+fn look_up(world: &mut World, host: usize, key: FileId) -> Vec<std::net::SocketAddr> {
+    world.found.clear();
+    assert!(world.command(host, |node, now| node.look_up(now, key)));
+    world.run_until(Duration::from_secs(60), |world| !world.found.is_empty());
+    let found = world.found.pop().expect("every lookup ends");
+    found.providers.expect("it is the only one")
+}
+
+fn file(size: usize) -> Content {
+    let bytes = (0..size).map(|at| (at * 31 % 251) as u8).collect();
+    Content::new("file", vec![(String::new(), bytes)])
+}
+
+#[test]
+fn a_file_passes_short_reads_and_writes_and_is_the_same() {
+    let faults = Faults {
+        short_io: true,
+        loss: 100,
+        ..Faults::none()
+    };
+    let (_seeded, mut world) = world_of(4, 1, faults);
+    let file = world.publish(file(700_000));
+    world.share(1, file).unwrap();
+    world.run(Duration::from_secs(10));
+    for host in [2, 3] {
+        world.fetch(host, file, &[]).unwrap();
+    }
+    let whole = |world: &World, host| world.disk(host).state(file) == Some(State::Final);
+    let all = |world: &World| whole(world, 2) && whole(world, 3);
+    assert!(world.run_until(Duration::from_secs(120), all));
+    world.check_connections();
+}
+
+#[test]
+fn a_fetch_survives_a_power_cut_that_tears_what_was_written() {
+    let faults = Faults {
+        tear: true,
+        uplink: 100_000,
+        ..Faults::none()
+    };
+    let (_seeded, mut world) = world_of(4, 2, faults);
+    let file = world.publish(file(1_000_000));
+    world.share(1, file).unwrap();
+    world.run(Duration::from_secs(10));
+    world.fetch(2, file, &[]).unwrap();
+    world.run(Duration::from_secs(5));
+    assert_eq!(world.disk(2).state(file), Some(State::Partial));
+    world.restart(2, Death::PowerCut, false);
+    join(&mut world, 2);
+    world.fetch(2, file, &[]).unwrap();
+    let whole = |world: &World| world.disk(2).state(file) == Some(State::Final);
+    assert!(world.run_until(Duration::from_secs(60), whole));
+}
+
+#[test]
+fn a_disk_without_room_fails_a_fetch_and_leaves_the_node_at_work() {
+    let (_seeded, mut world) = world_of(3, 3, Faults::none());
+    let file = world.publish(file(200_000));
+    world.share(1, file).unwrap();
+    world.run(Duration::from_secs(10));
+    world.set_free_space(2, 100_000);
+    world.fetch(2, file, &[]).unwrap();
+    world.run(Duration::from_secs(20));
+    let failed =
+        |(host, event): &(usize, Event)| *host == 2 && matches!(event, Event::Failed { .. });
+    assert!(world.news.iter().any(failed));
+    assert_eq!(look_up(&mut world, 2, file), [world.address(1)]);
+}
+
+#[test]
+fn both_parts_of_a_network_serve_and_then_merge() {
+    let (_seeded, mut world) = world_of(24, 4, Faults::none());
+    let (one, other): (Vec<usize>, Vec<usize>) = (0..24).partition(|host| host % 2 == 0);
+    world.cut(&one, &other);
+    world.cut(&other, &one);
+    let (left, right) = (FileId(Id([1; 20])), FileId(Id([2; 20])));
+    world.command(2, |node, now| node.provide(now, left));
+    world.command(3, |node, now| node.provide(now, right));
+    world.run(Duration::from_secs(60));
+    assert_eq!(look_up(&mut world, 4, left), [world.address(2)]);
+    assert_eq!(look_up(&mut world, 5, right), [world.address(3)]);
+    assert!(look_up(&mut world, 4, right).is_empty());
+    world.heal();
+    world.run(Duration::from_secs(120));
+    assert_eq!(look_up(&mut world, 6, right), [world.address(3)]);
+    assert_eq!(look_up(&mut world, 7, left), [world.address(2)]);
+}
+
+#[test]
+fn a_node_that_stood_still_for_ten_minutes_sends_no_storm_and_goes_on() {
+    let (_seeded, mut world) = world_of(16, 5, Faults::none());
+    let key = FileId(Id([7; 20]));
+    world.command(1, |node, now| node.provide(now, key));
+    world.run(Duration::from_secs(10));
+    world.pause(3);
+    world.run(Duration::from_secs(600));
+    let before = world.node(3).unwrap().kad().counters().sent;
+    world.resume(3);
+    world.run(Duration::from_secs(10));
+    let sent = world.node(3).unwrap().kad().counters().sent - before;
+    assert!(sent < 500, "{sent} datagrams in ten seconds");
+    assert_eq!(look_up(&mut world, 3, key), [world.address(1)]);
+}
+
+#[test]
+fn a_dead_provider_is_forgotten_when_its_record_expires_and_not_named_after_that() {
+    let (_seeded, mut world) = world_of(12, 6, Faults::none());
+    let key = FileId(Id([9; 20]));
+    world.command(1, |node, now| node.provide(now, key));
+    world.run(REPLICATE_PERIOD + Duration::from_secs(600));
+    world.end(1, Death::PowerCut);
+    assert_eq!(
+        look_up(&mut world, 2, key),
+        [world.address(1)],
+        "the record is still there"
+    );
+    // That no reply names it any longer than a record lives, the world checks by itself.
+    for _ in 0..13 {
+        world.run(RECORD_TTL / 12);
+        look_up(&mut world, 3, key);
+    }
+    assert!(look_up(&mut world, 4, key).is_empty());
+}
+
+#[test]
+fn a_node_that_restarted_and_forgot_its_cookies_answers_lookups_at_once() {
+    let (_seeded, mut world) = world_of(8, 8, Faults::none());
+    world.restart(5, Death::Killed, false);
+    world.run(Duration::from_secs(1));
+    let key = FileId(Id([6; 20]));
+    world.found.clear();
+    world.command(1, |node, now| node.look_up(now, key));
+    world.run(Duration::from_secs(10));
+    let found = world.found.pop().unwrap();
+    assert!(found.took < Duration::from_millis(500), "{found:?}");
+    assert!(found.closest.unwrap().contains(&world.id(5)));
+}
+
+#[test]
+fn what_was_clogged_is_released_and_does_no_harm() {
+    let (_seeded, mut world) = world_of(12, 7, Faults::none());
+    for other in 1..12 {
+        world.clog(other, 0);
+    }
+    let key = FileId(Id([5; 20]));
+    world.command(0, |node, now| node.look_up(now, key));
+    world.run(Duration::from_secs(20));
+    (1..12).for_each(|other| world.unclog(other, 0));
+    world.run(Duration::from_secs(200));
+    world.command(1, |node, now| node.provide(now, key));
+    world.run(Duration::from_secs(10));
+    assert_eq!(look_up(&mut world, 0, key), [world.address(1)]);
+}
+
+// -- that the checks can fail
+
+fn datagram(body: Body) -> Vec<u8> {
+    let (read_only, rpc_id, sender) = (false, RpcId([3; 20]), Default::default());
+    let mut bytes = vec![0; 1_200];
+    let size = Datagram {
+        read_only,
+        rpc_id,
+        sender,
+        body,
+    }
+    .emit(Network::named("test"), &mut bytes);
+    bytes.truncate(size);
+    bytes
+}
+
+#[test]
+fn the_ledger_knows_a_reply_that_is_due_from_one_that_is_not() {
+    let (here, there) = (Addressing::Local.address(1), Addressing::Local.address(2));
+    let cookie = Cookie::NONE;
+    let request = datagram(Body::Ping { cookie, padding: 0 });
+    let reply = datagram(Body::PingReply {
+        seen: Seen {
+            address: here,
+            cookie,
+        },
+    });
+    let error_of_another_kind = datagram(Body::StoreReply {
+        seen: Seen {
+            address: here,
+            cookie,
+        },
+        status: sprat::wire::datagram::Status::Stored,
+    });
+    let mut ledger = Ledger::default();
+    assert_eq!(ledger.judge(1, there, &reply), Verdict::Undue);
+    ledger.sent(Instant::ZERO, 1, there, &request);
+    assert_eq!(ledger.judge(1, there, &request), Verdict::NoReply);
+    assert_eq!(
+        ledger.judge(1, here, &reply),
+        Verdict::Undue,
+        "from elsewhere"
+    );
+    assert_eq!(
+        ledger.judge(2, there, &reply),
+        Verdict::Undue,
+        "asked by another"
+    );
+    assert_eq!(
+        ledger.judge(1, there, &error_of_another_kind),
+        Verdict::Undue
+    );
+    assert_eq!(ledger.judge(1, there, &reply), Verdict::Due);
+    ledger.answered(1, &reply);
+    assert_eq!(
+        ledger.judge(1, there, &reply),
+        Verdict::Undue,
+        "a second time"
+    );
+}
+
+#[test]
+#[should_panic(expected = "sent more to the unproved")]
+fn the_ledger_finds_amplification() {
+    let nobody = Addressing::nobody(0);
+    let mut ledger = Ledger::default();
+    ledger.spoofed(1, nobody, 99);
+    ledger.sent(Instant::ZERO, 1, nobody, &[0; 60]);
+    ledger.sent(Instant::ZERO, 1, nobody, &[0; 40]);
+}

@@ -1,5 +1,5 @@
 //! What a node's Kademlia costs: the closest contacts of a full table, a table insert, a lookup
-//! step, and a whole request answered.
+//! step, and requests answered by the core alone.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sprat::id::NodeId;
@@ -11,9 +11,10 @@ use sprat::limits::{Allowance, DATAGRAM_SIZE_MAX, K};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::Network;
-use sprat::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Token};
+use sprat::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 fn contact(number: u32, rng: &mut Rng) -> Contact {
     let [_, a, b, c] = number.to_be_bytes();
@@ -80,8 +81,8 @@ fn lookup(criterion: &mut Criterion) {
     });
 }
 
-fn request(criterion: &mut Criterion) {
-    let mut rng = Rng::from_number(3);
+/// A node that has met as many nodes as its table takes.
+fn node_with_full_table(rng: &mut Rng, network: Network) -> (Kad, Instant) {
     let unlimited = Allowance {
         per_second: 1_000_000,
         burst: 1_000_000,
@@ -91,7 +92,6 @@ fn request(criterion: &mut Criterion) {
         proved_source: unlimited,
         ..Params::default()
     };
-    let network = Network::named("bench");
     let config = Config {
         id: NodeId(rng.id()),
         network,
@@ -100,31 +100,72 @@ fn request(criterion: &mut Criterion) {
         params,
     };
     let mut kad = Kad::new(config, rng.split(), Instant::ZERO);
-    let asker = contact(1, &mut rng);
     let mut buffer = [0; DATAGRAM_SIZE_MAX];
-    let body = Body::FindNode {
-        target: rng.id(),
-        cookie: Cookie::NONE,
-        padding: 0,
+    let mut now = Instant::ZERO;
+    for number in 0..2_000 {
+        now = now + Duration::from_millis(50);
+        let saved = contact(number, rng);
+        kad.insert_saved(now, saved);
+        while let Some((to, size)) = kad.poll_datagram(now, &mut buffer) {
+            let asked = Datagram::parse(&buffer[..size], network).expect("our own");
+            let seen = Seen {
+                address: saved.address,
+                cookie: Cookie(1),
+            };
+            if let (true, Body::Ping { .. }) = (to == saved.address, &asked.body) {
+                let reply = Datagram {
+                    read_only: false,
+                    rpc_id: asked.rpc_id,
+                    sender: saved.id,
+                    body: Body::PingReply { seen },
+                };
+                let size = reply.emit(network, &mut buffer);
+                kad.handle_datagram(now, to, &buffer[..size]);
+            }
+        }
+        while kad.poll_event().is_some() {}
+    }
+    assert!(kad.contact_count() > 100, "{}", kad.contact_count());
+    (kad, now)
+}
+
+/// Requests that the core alone answers: one divided by the time is how many a second.
+fn request(criterion: &mut Criterion) {
+    let mut rng = Rng::from_number(3);
+    let network = Network::named("bench");
+    let (mut kad, now) = node_with_full_table(&mut rng, network);
+    let asker = contact(1 << 20, &mut rng);
+    let (cookie, padding, target) = (Cookie::NONE, 0, rng.id());
+    let ping = Body::Ping { cookie, padding }.padded_to(200);
+    let find_node = Body::FindNode {
+        target,
+        cookie,
+        padding,
     };
-    let rpc_id = RpcId([1; 20]);
-    let request = Datagram {
-        read_only: true,
-        rpc_id,
-        sender: asker.id,
-        body: body.padded_to(900),
-    };
-    let mut bytes = [0; DATAGRAM_SIZE_MAX];
-    let size = request.emit(network, &mut bytes);
-    let mut now = 0;
-    criterion.bench_function("answer one FindNode, empty table", |bencher| {
-        bencher.iter(|| {
-            now += 10;
-            let at = Instant::from_micros(now);
-            kad.handle_datagram(at, asker.address, &bytes[..size]);
-            kad.poll_datagram(at, &mut buffer)
+    let find_node = find_node.padded_to(900);
+    let mut buffer = [0; DATAGRAM_SIZE_MAX];
+    let mut micros = now.as_micros();
+    for (name, body) in [
+        ("answer one Ping", ping),
+        ("answer one FindNode, full table", find_node),
+    ] {
+        let request = Datagram {
+            read_only: true,
+            rpc_id: RpcId([1; 20]),
+            sender: asker.id,
+            body,
+        };
+        let mut bytes = [0; DATAGRAM_SIZE_MAX];
+        let size = request.emit(network, &mut bytes);
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                micros += 10;
+                let at = Instant::from_micros(micros);
+                kad.handle_datagram(at, asker.address, &bytes[..size]);
+                kad.poll_datagram(at, &mut buffer).expect("it answers")
+            });
         });
-    });
+    }
 }
 
 criterion_group!(benches, table, lookup, request);

@@ -16,7 +16,9 @@ pub const PROVIDERS_PER_REPLY_MAX: usize = 16;
 pub const K: usize = 20;
 /// Queries of a lookup in flight (α).
 pub const ALPHA: usize = 3;
-/// Disjoint paths of a lookup: one, the paper's; more cost traffic and resist liars (S/Kademlia).
+/// Disjoint paths of a lookup that somebody waits for. One is the paper's. Three ask twice as many
+/// nodes, and are worth it where strangers may join: see the table in `kad::lookup`. A fleet that
+/// trusts its nodes pays for nothing with one, which is therefore the default.
 pub const PATHS: usize = 1;
 
 // -- streams
@@ -156,6 +158,13 @@ pub const PER_SUBNET_MAX: usize = 2;
 pub const STALE_AFTER: u32 = 5;
 /// Addresses that are remembered: the lookups of ten minutes.
 pub const ADDRESSES_MAX: usize = 1_024;
+/// Addresses whose probe is remembered after they went from that table: as many as the budget of
+/// new destinations can reach in a [`PROBE_PERIOD`].
+pub const PROBED_MAX: usize = 3_072;
+const _: () = assert!(
+    PROBED_MAX as u64
+        >= DESTINATIONS.per_second as u64 * PROBE_PERIOD.as_secs() + DESTINATIONS.burst as u64
+);
 /// Unanswered requests in a row after which an address has to prove itself again.
 pub const SILENCES_MAX: u32 = 3;
 /// Requests that wait for their reply: 8 lookups of 20 each, and as much again for upkeep.
@@ -181,14 +190,19 @@ pub const KEYS_MAX: usize = 4_096;
 pub const PROVIDERS_PER_KEY_MAX: usize = 32;
 /// Records in all: about half a MiB.
 pub const RECORDS_MAX: usize = 8_192;
+/// Providers of one file in one global /24 (IPv6: /64): else one owner fills all of its places.
+pub const PROVIDERS_PER_KEY_AND_SUBNET_MAX: usize = 4;
 /// Records of one global IP.
 pub const RECORDS_PER_IP_MAX: usize = 32;
 /// Records of one global /24 (IPv6: /64).
 pub const RECORDS_PER_SUBNET_MAX: usize = 64;
+/// Keys that are looked at, of those kept and of those provided, for each contact that the table
+/// takes in: a millisecond of work each, where all keys would take thirty.
+pub const NEWCOMER_KEYS_MAX: usize = 256;
 /// Records handed to us that wait until their provider is asked.
 pub const UNCONFIRMED_MAX: usize = 64;
-/// Files that a node announces.
-pub const PROVIDED_MAX: usize = 4_096;
+/// Files that a node announces: as many as it has swarms; each remembers k holders, 1.5 KiB.
+pub const PROVIDED_MAX: usize = SWARMS_MAX;
 /// Stores and replications that wait to be sent.
 pub const ERRANDS_MAX: usize = 512;
 /// Stores and replications in flight, so that lookups find a place.

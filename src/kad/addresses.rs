@@ -8,10 +8,13 @@
 //! have a budget as well (rule 16): home routers die of about a hundred new UDP destinations a
 //! second.
 //!
-//! Invariant: at most [`ADDRESSES_MAX`] addresses are kept, the longest unused go first.
+//! Invariant: at most [`ADDRESSES_MAX`] addresses are kept, the longest unused go first; of those
+//! that go within the minute of an unanswered request the time is kept ([`PROBED_MAX`]), so that
+//! nobody makes us forget a victim by naming a thousand others.
 
 use super::budget::Rate;
-use crate::limits::{ADDRESSES_MAX, DESTINATIONS, PROBE_PERIOD, PROOF_TTL, SECRET_PERIOD};
+use crate::limits::{ADDRESSES_MAX, DESTINATIONS, PROBE_PERIOD, PROBED_MAX};
+use crate::limits::{PROOF_TTL, SECRET_PERIOD};
 use crate::limits::{RPC_TIMEOUT, SILENCES_MAX};
 use crate::time::Instant;
 use crate::wire::datagram::Cookie;
@@ -58,6 +61,8 @@ impl Known {
 #[derive(Default)]
 pub struct Addresses {
     known: BTreeMap<SocketAddr, Known>,
+    /// When those were asked that had to go before their minute was over.
+    probed: BTreeMap<SocketAddr, Instant>,
     destinations: Rate,
     /// Since the last [`Addresses::forget_waiting`], somebody was told to wait for the budget until
     /// then.
@@ -78,6 +83,10 @@ impl Addresses {
             }
             known.asked_at = Some(now);
             return Permit::Now;
+        }
+        let was_probed = self.probed.get(&address);
+        if was_probed.is_some_and(|&at| now.since(at) < PROBE_PERIOD) {
+            return Permit::Never;
         }
         if !self.may_reach_new(now) {
             return Permit::Later;
@@ -160,6 +169,7 @@ impl Addresses {
     pub fn sweep(&mut self, now: Instant) {
         self.known
             .retain(|_, known| now.since(known.used_at()) < PROOF_TTL);
+        self.probed.retain(|_, at| now.since(*at) < PROBE_PERIOD);
     }
 
     fn may_reach_new(&mut self, now: Instant) -> bool {
@@ -170,13 +180,22 @@ impl Addresses {
         allowed
     }
 
+    fn remember_probe(&mut self, now: Instant, address: SocketAddr, known: &Known) {
+        let asked_at = known.asked_at.filter(|_| !known.has_answered(now));
+        if let Some(at) = asked_at.filter(|_| self.probed.len() < PROBED_MAX) {
+            self.probed.insert(address, at);
+        }
+    }
+
     fn entry(&mut self, now: Instant, address: SocketAddr) -> &mut Known {
         if self.known.len() >= ADDRESSES_MAX && !self.known.contains_key(&address) {
             self.sweep(now);
             if self.known.len() >= ADDRESSES_MAX {
                 let oldest = self.known.iter().min_by_key(|(_, known)| known.used_at());
-                let oldest = oldest.map(|(&address, _)| address);
-                oldest.map(|address| self.known.remove(&address));
+                if let Some((address, known)) = oldest.map(|(&address, &known)| (address, known)) {
+                    self.known.remove(&address);
+                    self.remember_probe(now, address, &known);
+                }
             }
         }
         self.known.entry(address).or_default()
@@ -243,6 +262,20 @@ mod tests {
         }
         assert!(addresses.count() <= ADDRESSES_MAX);
         assert!(addresses.has_answered(at(4_000), SocketAddr::from(([192, 0, 2, 1], 4_000))));
+    }
+
+    #[test]
+    fn rule_16_a_thousand_other_names_do_not_make_us_forget_a_silent_address() {
+        let mut addresses = Addresses::default();
+        let other = |n: u64| SocketAddr::from(([198, 51, 100, 1], 1 + n as u16));
+        let mut asked = 0;
+        for tick in 0..3_000 {
+            let now = Instant::from_micros(tick * 20_000);
+            asked += usize::from(addresses.permit(now, PEER) == Permit::Now);
+            addresses.permit(now, other(tick));
+        }
+        assert_eq!(asked, 1, "in one minute");
+        assert!(addresses.count() <= ADDRESSES_MAX && addresses.probed.len() <= PROBED_MAX);
     }
 
     #[test]

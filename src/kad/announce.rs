@@ -13,12 +13,13 @@
 
 use super::addresses::Permit;
 use super::lookup::Lookup;
+use super::records::around;
 use super::rpc::{Effort, Request, Task};
 use super::{Event, Kad, jittered};
 use crate::id::FileId;
 use crate::limits::{
-    ANNOUNCE_RETRY, BACKGROUND_LOOKUPS_MAX, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, PROVIDED_MAX,
-    SECRET_PERIOD,
+    ANNOUNCE_RETRY, BACKGROUND_LOOKUPS_MAX, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, NEWCOMER_KEYS_MAX,
+    PROVIDED_MAX, SECRET_PERIOD,
 };
 use crate::time::Instant;
 use crate::wire::datagram::{Contact, HandedProvider, Token};
@@ -187,12 +188,10 @@ impl Kad {
         self.tell(Event::Announced { file, stored });
     }
 
-    /// A node that the table has just taken in: whoever is near to a file that we provide is told.
+    /// A node that the table has just taken in is told of the files that we provide near it.
     pub(super) fn extend_announcements(&mut self, contact: Contact) {
         let k = self.config.params.k;
-        let announced = self
-            .provided
-            .iter()
+        let announced = around(&self.provided, contact.id.0, NEWCOMER_KEYS_MAX)
             .filter(|(_, provided)| !provided.holders.is_empty());
         let files: Vec<FileId> = announced
             .map(|(&file, _)| file)

@@ -65,7 +65,8 @@ impl Kad {
         if !is_welcome {
             self.counters.over_budget += 1;
         }
-        if !is_welcome && !has_proved {
+        // One that has proved its address is told so, ten times a second and no more.
+        if !is_welcome && !(has_proved && self.sources.allow(now, from)) {
             return;
         }
         self.table.heard(now, asker);

@@ -20,6 +20,10 @@
 //! have, it also waits for the slow ones, so that it never ends before everyone who exists has
 //! answered (rule 17).
 //!
+//! At most [`PER_SUBNET_MAX`] of the nodes in view, and of those found, stand in one global subnet:
+//! ids cost nothing, and whoever owns one /24 must not be all of the k closest to a key. The rest
+//! of a subnet comes into view when those before it have failed or are slow.
+//!
 //! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, what a
 //! node names stays on its path, and no node is asked on two, so that a liar spoils one path only.
 //!
@@ -27,9 +31,10 @@
 //! once, and at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.
 
 use super::addresses::Permit;
+use super::subnet::{self, Subnet};
 use super::table::Contacts;
 use crate::id::{Distance, Id, NodeId};
-use crate::limits::{CANDIDATES_MAX, LOOKUP_ASKED_MAX, LOOKUP_PROVIDERS_MAX};
+use crate::limits::{CANDIDATES_MAX, LOOKUP_ASKED_MAX, LOOKUP_PROVIDERS_MAX, PER_SUBNET_MAX};
 use crate::time::Instant;
 use crate::wire::datagram::{Contact, Token};
 use std::net::SocketAddr;
@@ -77,8 +82,14 @@ pub struct Candidate {
     /// Whether it named a provider, or is one.
     pub has_value: bool,
     distance: Distance,
+    /// Its subnet, in the open internet.
+    group: Option<Subnet>,
     state: State,
 }
+
+/// How many of each subnet were let through.
+#[derive(Default)]
+struct Groups(Vec<Subnet>);
 
 /// Candidates of one path, closest first.
 #[derive(Default)]
@@ -161,8 +172,13 @@ impl Lookup {
             if path.count(State::Asked) >= limit {
                 continue;
             }
-            let mut in_view = 0;
+            let (mut in_view, mut groups) = (0, Groups::default());
             for candidate in &mut path.candidates {
+                if matches!(candidate.state, State::Failed | State::Slow)
+                    || !groups.admit(candidate)
+                {
+                    continue;
+                }
                 if candidate.state == State::Unasked {
                     match permit(candidate.contact) {
                         Permit::Now => {
@@ -174,7 +190,7 @@ impl Lookup {
                         Permit::Never => candidate.state = State::Failed,
                     }
                 }
-                in_view += usize::from(!matches!(candidate.state, State::Failed | State::Slow));
+                in_view += usize::from(candidate.state != State::Failed);
                 if in_view == k {
                     break;
                 }
@@ -242,7 +258,7 @@ impl Lookup {
         self.paths.iter().all(|path| path.is_over(self.k, spent))
     }
 
-    /// Those who answered, closest first, each id once.
+    /// Those who answered, closest first, each id once and no subnet too often.
     pub fn closest_answered(&self) -> Vec<Candidate> {
         let all = self.paths.iter().flat_map(|path| &path.candidates);
         let mut answered: Vec<Candidate> = all
@@ -251,6 +267,8 @@ impl Lookup {
             .collect();
         answered.sort_by_key(|candidate| candidate.distance);
         answered.dedup_by_key(|candidate| candidate.distance);
+        let mut groups = Groups::default();
+        answered.retain(|candidate| groups.admit(candidate));
         answered
     }
 
@@ -297,6 +315,7 @@ impl Lookup {
             token: Token::default(),
             has_value: false,
             distance: contact.id.0.distance(&self.target),
+            group: subnet::global_subnet(contact.address.ip()),
             state: State::Unasked,
         };
         self.paths[path].insert(candidate);
@@ -311,6 +330,20 @@ impl Lookup {
                 let index = candidates.position(|candidate| candidate.contact == contact)?;
                 Some((path_index, index))
             })
+    }
+}
+
+impl Groups {
+    /// Whether one more of the candidate's subnet may be in view; it is counted.
+    fn admit(&mut self, candidate: &Candidate) -> bool {
+        let Some(group) = candidate.group else {
+            return true;
+        };
+        let count = self.0.iter().filter(|&&other| other == group).count();
+        if count < PER_SUBNET_MAX {
+            self.0.push(group);
+        }
+        count < PER_SUBNET_MAX
     }
 }
 
@@ -333,7 +366,9 @@ impl Path {
     }
 
     fn is_over(&self, k: usize, spent: bool) -> bool {
-        let in_view = |c: &&Candidate| !matches!(c.state, State::Failed | State::Slow);
+        let mut groups = Groups::default();
+        let in_view =
+            |c: &&Candidate| !matches!(c.state, State::Failed | State::Slow) && groups.admit(c);
         let mut answered = 0;
         for candidate in self.candidates.iter().filter(in_view).take(k) {
             match candidate.state {

@@ -11,8 +11,9 @@
 //! Invariant: what is returned has not expired, and no table here outgrows its limit.
 
 use super::subnet::{self, Subnet};
-use crate::id::FileId;
-use crate::limits::{KEYS_MAX, PROVIDERS_PER_KEY_MAX, PROVIDERS_PER_REPLY_MAX, RECORDS_MAX};
+use crate::id::{FileId, Id};
+use crate::limits::{KEYS_MAX, PROVIDERS_PER_KEY_AND_SUBNET_MAX, PROVIDERS_PER_KEY_MAX};
+use crate::limits::{PROVIDERS_PER_REPLY_MAX, RECORDS_MAX};
 use crate::limits::{RECORDS_PER_IP_MAX, RECORDS_PER_SUBNET_MAX};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -32,6 +33,18 @@ pub struct Record {
 struct Key {
     records: Vec<Record>,
     replicate_at: Instant,
+}
+
+impl Key {
+    fn has_room(&self, location: SocketAddr) -> bool {
+        let group = subnet::global_subnet(location.ip());
+        let beside = |record: &&Record| subnet::global_subnet(record.location.ip()) == group;
+        let of_subnet = match group {
+            Some(_) => self.records.iter().filter(beside).count(),
+            None => 0,
+        };
+        self.records.len() < PROVIDERS_PER_KEY_MAX && of_subnet < PROVIDERS_PER_KEY_AND_SUBNET_MAX
+    }
 }
 
 /// All records of this node.
@@ -138,9 +151,9 @@ impl Records {
             .for_each(|file| self.forget_expired(now, file));
     }
 
-    /// The files that there are records of, in the order of their ids.
-    pub fn files(&self) -> impl Iterator<Item = FileId> {
-        self.keys.keys().copied()
+    /// Up to `count` of the files that there are records of: those whose ids stand around `centre`.
+    pub fn files_around(&self, centre: Id, count: usize) -> impl Iterator<Item = FileId> {
+        around(&self.keys, centre, count).map(|(&file, _)| file)
     }
 
     /// How many records are kept.
@@ -179,7 +192,7 @@ impl Records {
             .copied()
             .unwrap_or(0);
         let key_has_room = match self.keys.get(&file) {
-            Some(key) => key.records.len() < PROVIDERS_PER_KEY_MAX,
+            Some(key) => key.has_room(location),
             None => self.keys.len() < KEYS_MAX,
         };
         // In a local network one source may well be the whole fleet's only provider.
@@ -205,13 +218,24 @@ impl Records {
     }
 }
 
+/// Up to `count` entries on both sides of `centre`. Ids that share a prefix stand side by side, so
+/// they are about those nearest to it by XOR, found without a look at all.
+pub(super) fn around<T>(
+    map: &BTreeMap<FileId, T>,
+    centre: Id,
+    count: usize,
+) -> impl Iterator<Item = (&FileId, &T)> {
+    let above = map.range(FileId(centre)..).take(count / 2);
+    let below = map.range(..FileId(centre)).rev().take(count / 2);
+    above.chain(below)
+}
+
 /// As many records as a reply names.
 pub type Sample = ArrayVec<Record, PROVIDERS_PER_REPLY_MAX>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Id;
     use std::time::Duration;
 
     const HOUR: Duration = Duration::from_secs(3_600);
@@ -302,6 +326,32 @@ mod tests {
         );
         (2..60).for_each(|p| (1..5_000).for_each(|n| _ = store(&mut records, file(n), local(p))));
         assert_eq!(records.len(), RECORDS_MAX);
+    }
+
+    #[test]
+    fn rule_16_a_newcomer_costs_a_look_at_the_nearest_keys_only() {
+        let mut records = Records::default();
+        let mut rng = Rng::from_number(5);
+        let mut files: Vec<FileId> = (0..KEYS_MAX).map(|_| FileId(rng.id())).collect();
+        for &file in &files {
+            assert!(store(&mut records, file, ([10, 0, 0, 1], 4160)));
+        }
+        let own = rng.id();
+        let near: Vec<FileId> = records.files_around(own, 256).collect();
+        assert_eq!(near.len(), 256);
+        files.sort_by_key(|file| file.0.distance(&own));
+        assert!(files[..20].iter().all(|file| near.contains(file)));
+    }
+
+    #[test]
+    fn rule_16_one_subnet_cannot_take_all_the_places_of_a_key() {
+        let mut records = Records::default();
+        let stored = (1..=40)
+            .filter(|&n| store(&mut records, file(1), ([192, 0, 2, 1], n)))
+            .count();
+        assert_eq!(stored, PROVIDERS_PER_KEY_AND_SUBNET_MAX);
+        assert!(!store(&mut records, file(1), ([192, 0, 2, 77], 4160)));
+        assert!(store(&mut records, file(1), ([198, 51, 100, 1], 4160)));
     }
 
     #[test]

@@ -16,7 +16,9 @@ use super::records::Record;
 use super::rpc::{Effort, Pending, Request, Task};
 use super::{Kad, jittered};
 use crate::id::FileId;
-use crate::limits::{ERRANDS_MAX, PROBE_PERIOD, PROVIDERS_PER_REPLY_MAX, RECORD_TTL_MIN};
+use crate::limits::{
+    ERRANDS_MAX, NEWCOMER_KEYS_MAX, PROBE_PERIOD, PROVIDERS_PER_REPLY_MAX, RECORD_TTL_MIN,
+};
 use crate::limits::{REPLICATIONS_PER_UPKEEP_MAX, UNCONFIRMED_MAX};
 use crate::time::Instant;
 use crate::wire::datagram::{Contact, HandedProvider, Status};
@@ -140,13 +142,14 @@ impl Kad {
 
     /// A node that the table has just taken in gets what it should hold (rule 13): of what we
     /// provide, and of the records that no contact is closer to than we are, so that one holder
-    /// hands on, not all.
+    /// hands on, not all. Those share the longest prefixes with us, so it is enough to look at the
+    /// keys around our own id; the hourly replication sees to any others.
     pub(super) fn hand_over(&mut self, contact: Contact) {
         self.extend_announcements(contact);
         let k = self.config.params.k;
         let files: Vec<FileId> = self
             .records
-            .files()
+            .files_around(self.config.id.0, NEWCOMER_KEYS_MAX)
             .filter(|file| self.is_closest_but(file, contact))
             .filter(|file| self.table.closest(file.0, k, None).contains(&contact))
             .take(ERRANDS_MAX)

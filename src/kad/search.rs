@@ -131,7 +131,13 @@ impl Kad {
         let params = self.config.params;
         let refresh_at = now + jittered(params.refresh_period, &mut self.rng);
         self.table.looked_up(target, refresh_at);
-        let numbers = (params.k, params.alpha, params.paths);
+        // A refresh that a liar spoils costs a bucket some contacts, and the next makes it good.
+        let paths = if purpose == Purpose::Refresh {
+            1
+        } else {
+            params.paths
+        };
+        let numbers = (params.k, params.alpha, paths);
         let mut lookup = Lookup::new(now, self.config.id, (target, purpose), numbers);
         lookup.seed(&self.seeds(target));
         if purpose == Purpose::FindValue {

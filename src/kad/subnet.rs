@@ -30,6 +30,11 @@ pub fn subnet(ip: IpAddr) -> Subnet {
     group
 }
 
+/// The subnet of an address in the open internet; `None` in a local network, which is exempt.
+pub fn global_subnet(ip: IpAddr) -> Option<Subnet> {
+    (!is_local(ip)).then(|| subnet(ip))
+}
+
 /// The source that `address` counts for.
 pub fn source(address: SocketAddr) -> Source {
     let ip = address.ip();

@@ -31,6 +31,15 @@ enum Due {
     Timer(usize),
 }
 
+/// A datagram that went to where nobody is.
+#[derive(Clone, Copy, Debug)]
+pub struct Stray {
+    pub at: Instant,
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub size: usize,
+}
+
 /// What a liar makes of a reply: its index, who asked, what was looked for, and the reply.
 pub type Lie = Box<dyn FnMut(usize, SocketAddr, Id, &mut Datagram)>;
 
@@ -49,8 +58,8 @@ pub struct World {
     pub loss: u64,
     /// Nodes that run, and whose link carries nothing.
     pub is_cut: Vec<bool>,
-    /// Datagrams to addresses where nobody is: when, and how large.
-    pub strays: BTreeMap<SocketAddr, Vec<(Instant, usize)>>,
+    /// Datagrams to addresses where nobody is.
+    pub strays: Vec<Stray>,
     /// Datagrams delivered.
     pub delivered: u64,
     is_down: Vec<bool>,
@@ -111,7 +120,7 @@ impl World {
             events: Vec::new(),
             loss: 0,
             is_cut: Vec::new(),
-            strays: BTreeMap::new(),
+            strays: Vec::new(),
             delivered: 0,
             is_down: Vec::new(),
             rng: Rng::from_number(seed),
@@ -332,8 +341,8 @@ impl World {
 
     fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let Some(&index) = self.indices.get(&to) else {
-            let stray = (self.now, bytes.len());
-            self.strays.entry(to).or_default().push(stray);
+            let (at, size) = (self.now, bytes.len());
+            self.strays.push(Stray { at, from, to, size });
             return;
         };
         let is_cut = |address| self.indices.get(address).is_some_and(|&i| self.is_cut[i]);

@@ -212,6 +212,17 @@ fn rule_15_saved_contacts_are_pinged_and_enter_when_they_answer() {
 }
 
 #[test]
+fn rule_15_the_dead_are_not_among_the_contacts_to_be_saved() {
+    let mut alone = Alone::new();
+    (1..3).for_each(|n| alone.befriend(peer(n)));
+    for _ in 0..crate::limits::STALE_AFTER {
+        alone.kad.table.failed(alone.now, peer(1));
+    }
+    assert_eq!(alone.kad.contacts().collect::<Vec<_>>(), [peer(2)]);
+    assert_eq!(alone.kad.table().len(), 2, "though they are kept");
+}
+
+#[test]
 fn our_own_address_is_what_most_of_those_who_answered_say() {
     let mut alone = Alone::new();
     assert_eq!(alone.kad.seen_address(), None);

@@ -211,3 +211,62 @@ fn disjoint_paths_never_ask_a_node_twice_and_a_liar_spoils_its_own_only() {
     assert!(lookup.is_over());
     assert_eq!(lookup.closest()[..], [at_distance(5), at_distance(10)]);
 }
+
+#[test]
+fn rule_02_lookups_and_tables_take_the_parameters_that_they_are_given() {
+    let mut alone = alone::Alone::with(Params {
+        alpha: 2,
+        ..small(160)
+    });
+    let now = alone.now;
+    for number in 1..40 {
+        alone.kad.table.answered(now, alone::peer(number));
+    }
+    assert!(alone.kad.table().len() < 39, "buckets of two");
+    alone.kad.find_node(now, alone::file(1).0);
+    assert_eq!(alone.sent().len(), 2, "two requests in flight");
+    alone.pass(secs(60));
+    let found = alone.kad.found(alone::file(1).0);
+    assert_eq!(found.map(<[Contact]>::len), Some(0), "nobody answered");
+}
+
+#[test]
+fn rule_11_periods_are_jittered_by_an_eighth_to_both_sides() {
+    let mut rng = Rng::from_number(1);
+    let period = secs(3_600);
+    let drawn: Vec<Duration> = (0..200).map(|_| jittered(period, &mut rng)).collect();
+    let within = |d: &Duration| (secs(3_150)..=secs(4_050)).contains(d);
+    assert!(drawn.iter().all(within));
+    assert!(drawn.iter().any(|d| *d < secs(3_300)) && drawn.iter().any(|d| *d > secs(3_900)));
+}
+
+#[test]
+fn rule_16_two_of_a_subnet_are_in_view_and_the_next_when_they_fail() {
+    let own = at_distance(255).id;
+    let what = (Id::default(), Purpose::FindNode);
+    let mut lookup = Lookup::new(Instant::ZERO, own, what, (4, 4, 1));
+    let global = |distance: u8, subnet: u8| Contact {
+        address: ([192, 0, subnet, distance], 4160).into(),
+        ..at_distance(distance)
+    };
+    let sybils = [1, 2, 3, 4, 5].map(|distance| global(distance, 2));
+    let honest = [global(6, 3), global(7, 4)];
+    lookup.seed(&sybils);
+    lookup.seed(&honest);
+    assert_eq!(ask(&mut lookup), [1, 2, 6, 7]);
+    lookup.failed(sybils[0]);
+    assert_eq!(ask(&mut lookup), [3]);
+    let answer = Answer {
+        contacts: &[],
+        token: Default::default(),
+        has_value: false,
+    };
+    for contact in [sybils[1], sybils[2], honest[0], honest[1]] {
+        lookup.answered(contact, answer);
+    }
+    assert!(lookup.is_over());
+    assert_eq!(
+        lookup.closest()[..],
+        [sybils[1], sybils[2], honest[0], honest[1]]
+    );
+}

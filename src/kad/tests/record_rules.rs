@@ -334,3 +334,27 @@ fn rule_13_holders_replicate_hourly_unless_the_record_was_stored_meanwhile() {
     assert_eq!(run(&mut alone, 3_000), 0, "the provider has done it");
     assert_eq!(run(&mut alone, 1_200), 1);
 }
+
+#[test]
+fn rule_10_a_lookup_that_ends_with_providers_hands_them_on() {
+    let mut alone = Alone::new();
+    (1..4).for_each(|n| alone.befriend(peer(n)));
+    let now = alone.now;
+    alone.kad.find_providers(now, file(1));
+    let mut queue = alone.sent();
+    let mut told = Vec::new();
+    while let Some((to, request)) = queue.pop() {
+        let asked = (1..4).map(peer).find(|peer| peer.address == to);
+        let Some(asked) = asked else { continue };
+        let mut reply = reply_to(&request.body).unwrap();
+        if let Body::FindValueReply { providers, .. } = &mut reply {
+            // One of the three does not know it.
+            providers.extend((asked != peer(2)).then(|| address_of(30)));
+        }
+        if let Body::Replicate { .. } = request.body {
+            told.push(asked);
+        }
+        queue.extend(alone.deliver(asked, request.rpc_id, reply));
+    }
+    assert_eq!(told, [peer(2)]);
+}

@@ -76,12 +76,28 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
-    let mut words = words.into_iter().peekable();
-    if words
-        .peek()
-        .is_some_and(|word| word == "--version" || word == "-V")
-    {
-        return print(format!("sprat {}", env!("CARGO_PKG_VERSION")));
+    let words: Vec<OsString> = words.into_iter().collect();
+    match words.as_slice() {
+        [first, rest @ ..] if first == "--version" || first == "-V" => {
+            return match rest.first() {
+                None => print(format!("sprat {}", env!("CARGO_PKG_VERSION"))),
+                Some(word) => Err(Ending::Misused(format!(
+                    "{} takes no operand: {} (see sprat help)",
+                    first.to_string_lossy(),
+                    word.to_string_lossy()
+                ))),
+            };
+        }
+        // The command line is right; it is the name that cannot be shared.
+        [first, rest @ ..] if first == "share" => {
+            if let Some(word) = rest.iter().find(|word| word.to_str().is_none()) {
+                return Err(Ending::Failed(format!(
+                    "cannot share {word:?}: its name is not UTF-8, as names in a manifest are \
+                     (rename it)"
+                )));
+            }
+        }
+        _ => {}
     }
     let args = Args::parse(words)?;
     if args.help {

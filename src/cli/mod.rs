@@ -121,3 +121,15 @@ fn print(line: impl AsRef<str>) -> Result<(), Ending> {
         .and_then(|()| output.flush())
         .map_err(|error| reactor::Error::new("write to standard output", error).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    #[test]
+    fn a_path_that_is_not_utf8_cannot_be_shared_but_is_no_wrong_usage() {
+        let words = [OsString::from("share"), OsString::from_vec(b"\xff".into())];
+        assert!(matches!(perform(words), Err(Ending::Failed(text)) if text.contains("not UTF-8")));
+    }
+}

@@ -378,7 +378,7 @@ impl Life {
         closest.truncate(K);
         for id in closest.iter().filter(|id| others.contains(id)) {
             assert!(
-                found.contains(id) || crowded.contains(id),
+                found.contains(id) || crowded.contains(id) || self.is_shut_out(*id, found),
                 "host {host} missed {id:?}, one of the closest to {key:?}"
             );
         }
@@ -387,6 +387,22 @@ impl Life {
             found.iter().all(is_alive),
             "host {host} found one that does not live"
         );
+    }
+
+    /// A lookup keeps no more of a subnet in view than it has found, or has taken the dead for.
+    fn is_shut_out(&self, id: NodeId, found: &[NodeId]) -> bool {
+        let ip_of = |host| self.world.address(host).ip();
+        let mut hosts = 0..self.world.len();
+        let Some(host) = hosts.find(|&host| self.world.id(host) == id) else {
+            return false;
+        };
+        let takes_place = |&of: &usize| {
+            let other = self.world.id(of);
+            let is_met = found.contains(&other) || self.dead.contains(&other);
+            of != host && is_met && subnet::subnet(ip_of(of)) == subnet::subnet(ip_of(host))
+        };
+        !subnet::is_local(ip_of(host))
+            && (0..self.world.len()).filter(takes_place).count() >= PER_SUBNET_MAX
     }
 
     /// Not everybody has a place for this node, because others of its subnet have taken it (rule 16).

@@ -31,6 +31,8 @@ pub const RANGE_SIZE_MAX: u32 = 1024 * 1024;
 pub const REQUESTS_MAX: usize = 16;
 /// Streams of a node.
 pub const STREAMS_MAX: usize = 64;
+/// Streams from one IP that is not of a local network, so that one host cannot take all of them.
+pub const STREAMS_PER_IP_MAX: usize = 4;
 /// Connections of a swarm that are being made at once: a home router forgets a flood of them.
 pub const SWARM_DIALS_MAX: usize = 16;
 /// Swarms of a node.
@@ -55,6 +57,8 @@ pub const OFFER_AHEAD_DIVISOR: u64 = 4;
 pub const UPLOADS_MAX: usize = 4;
 /// Requests that a stream keeps when idle ones take shards over: what is asked for may be on its way.
 pub const RELIEVED_QUEUE_MIN: usize = 2;
+/// How many times slower a stream is from which idle ones take over shards that it sends.
+pub const SLOWER_THAN: u64 = 8;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or two.
 pub const STRIKES_MAX: u8 = 3;
 
@@ -117,6 +121,8 @@ pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_millis(200);
 pub const SLOW_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often idle streams look for shards to take over.
 pub const RELIEF_PERIOD: Duration = Duration::from_millis(250);
+/// Without taking a byte of what is sent to it, before a stream is closed.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Without a frame, before a stream is closed.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Without sending, before a keep-alive: two of them fit the other end's idle time.

@@ -65,6 +65,47 @@ fn an_edited_file_never_arrives_under_its_name() {
 }
 
 #[test]
+fn what_is_left_of_a_folder_is_served_when_a_file_in_it_is_edited() {
+    let scratch = Scratch::new();
+    let edited = scratch.file("tree/one", 10_000);
+    scratch.file("tree/two", 1 << 20);
+    let tree = scratch.place("tree");
+    let words = ["share", "-l", "127.0.0.1:0", text(&tree)];
+    let mut share = Sprat::start(&scratch.place("share"), &words);
+    let link = share.link(1);
+    edit(&edited);
+    // It waits for someone who has the edited file.
+    let place = scratch.place("get");
+    let _get = Sprat::start(&place, &["get", "-l", "127.0.0.1:0", &link]);
+    let line = share.news("one file less of ");
+    assert!(line.contains("tree/one: "), "{line}");
+    // It still runs, and ends as serving ends.
+    assert_eq!(share.stop().code, Some(0));
+}
+
+#[test]
+fn a_busy_output_and_a_device_are_told_plainly() {
+    let scratch = Scratch::new();
+    let size = 8 << 20;
+    let file = scratch.file("file.bin", size);
+    let words = ["share", "-l", "127.0.0.1:0", text(&file)];
+    let mut share = Sprat::start(&scratch.place("share"), &words);
+    let proxy = Proxy::start(&share.address(), size as u64 / 2);
+    let link = with_providers(&share.link(1), &[proxy.address]);
+    let place = scratch.place("get");
+    let words = ["get", "-l", "127.0.0.1:0", &link];
+    let first = Sprat::start(&place, &words);
+    proxy.wait_until_spent();
+    let second = run(&place, &["get", "-l", "127.0.0.1:0", "-d", "other", &link]);
+    second.assert(1, "file.bin.part: another sprat writes it at this moment (");
+    let told = |line: &&String| line.contains("writes it at this moment");
+    assert_eq!(second.err.iter().filter(told).count(), 1, "{second:?}");
+    first.stop();
+    run(&place, &["get", &link, "-o", "/dev/null"])
+        .assert(1, "cannot write /dev/null: neither a file nor a folder");
+}
+
+#[test]
 fn what_one_provider_has_edited_is_fetched_from_another() {
     let scratch = Scratch::new();
     let good = scratch.file("good/file.bin", 4 << 20);

@@ -133,6 +133,32 @@ fn an_output_can_be_a_name_or_a_folder() {
 }
 
 #[test]
+fn a_folder_fetched_to_a_name_is_found_there_again() {
+    let scratch = Scratch::new();
+    scratch.file("tree/one", 1000);
+    scratch.file("tree/sub/two", 0);
+    let tree = scratch.place("tree");
+    let words = ["share", "-l", "127.0.0.1:0", text(&tree)];
+    let mut share = Sprat::start(&scratch.place("share"), &words);
+    let link = share.link(1);
+    let place = scratch.place("get");
+    let get = || run(&place, &["get", "-l", "127.0.0.1:0", &link, "-o", "new"]);
+    assert_eq!(get().out, ["new"]);
+    let again = get();
+    assert_eq!(again.out, ["new"], "{again:?}");
+    again.assert_said("already complete: new");
+    assert!(
+        !again.err.iter().any(|line| line.contains("earlier try")),
+        "{again:?}"
+    );
+    assert_same(&tree, &place.join("new"));
+    // Another folder of that name is the place for it.
+    fs::write(place.join("new/one"), "edited").unwrap();
+    assert_eq!(get().out, ["new/tree"]);
+    assert_same(&tree, &place.join("new/tree"));
+}
+
+#[test]
 fn an_interrupted_fetch_goes_on_where_it_stopped() {
     let scratch = Scratch::new();
     let size = 32 << 20;

@@ -98,6 +98,7 @@ fn help_and_version_are_results() {
         version.out,
         [format!("sprat {}", env!("CARGO_PKG_VERSION"))]
     );
+    run(&place, &["--version", "x"]).assert(2, "--version takes no operand: x");
 }
 
 #[test]

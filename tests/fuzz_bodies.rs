@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 /// Mutations of each target that a test run tries.
-const MUTATIONS: u64 = 20_000;
+const MUTATIONS: u64 = 10_000;
 /// Bytes of the largest mutation.
 const SIZE_MAX: usize = 4_096;
 

@@ -173,7 +173,7 @@ fn datagrams() -> Vec<(u8, Vec<Field<D>>)> {
             ],
         ),
         (0x85, vec![seen(), status()]),
-        (0xff, vec![seen(), field(D::Code, [1]).not([2]).not([255])]),
+        (0xff, vec![seen(), field(D::Code, [2]).not([3]).not([255])]),
     ]
 }
 

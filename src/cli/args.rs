@@ -2,7 +2,8 @@
 //!
 //! It does not know what a command does with them, touches no file and resolves no name.
 //!
-//! Invariant: every way in which a command line can be wrong is one [`Misuse`] with its own sentence.
+//! Invariant: every way in which a command line can be wrong is one [`Misuse`] with its own
+//! sentence.
 
 use super::options::{Command, OptionSpec, Takes};
 use super::place::{HostPort, Listen};

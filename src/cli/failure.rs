@@ -5,8 +5,15 @@ use crate::id::FileId;
 use crate::node::{DiskError, Failure};
 use std::path::Path;
 
-/// The message of a fetch of `file` to `path` (once known); `disk` has the system's words.
-pub fn of_fetch(file: FileId, cause: Failure, path: Option<&Path>, disk: Option<&str>) -> String {
+/// The message of a fetch of `file` to `path` (once known); `met` says whether there was a stream
+/// with anyone, and `disk` has the system's words.
+pub fn of_fetch(
+    file: FileId,
+    cause: Failure,
+    met: bool,
+    path: Option<&Path>,
+    disk: Option<&str>,
+) -> String {
     let path = path.map_or_else(|| file.to_string(), |path| path.display().to_string());
     match cause {
         Failure::Nobody { asked } => format!(
@@ -15,8 +22,12 @@ pub fn of_fetch(file: FileId, cause: Failure, path: Option<&Path>, disk: Option<
             figures::count(asked.into(), "node")
         ),
         Failure::Incomplete { missing } => format!(
-            "incomplete: nobody who is left sends {} of {file} right (what has arrived is kept; \
-             try again when others have it)",
+            "incomplete: {}; {} of {file} missing (what has arrived is kept; try again when \
+             others have it)",
+            match met {
+                true => "nobody who can be reached has the rest, or sends it right",
+                false => "no provider can be reached",
+            },
             figures::count(missing.into(), "shard")
         ),
         Failure::NoContacts => format!(
@@ -26,13 +37,13 @@ pub fn of_fetch(file: FileId, cause: Failure, path: Option<&Path>, disk: Option<
             "output exists and is another file: {path} (move it away, or name another with -o)"
         ),
         Failure::Disk(error) => {
-            let what = disk.map_or_else(|| format!("{path}: {error}"), str::to_owned);
+            let what = disk.map_or_else(|| format!("cannot use {path}: {error}"), str::to_owned);
             match error {
                 DiskError::NoSpace => format!(
                     "no space: {what} (free some, or name another place with -o; what has arrived \
                      is kept)"
                 ),
-                DiskError::Denied => format!("cannot write: {what} (name another place with -o)"),
+                DiskError::Denied => format!("{what} (name another place with -o)"),
                 _ => format!("disk trouble: {what} (what has arrived is kept; try again)"),
             }
         }
@@ -48,23 +59,34 @@ mod tests {
     #[test]
     fn a_failure_says_what_where_and_what_to_do() {
         let file = FileId::default();
-        let text = of_fetch(file, Failure::Nobody { asked: 1 }, None, None);
+        let text = of_fetch(file, Failure::Nobody { asked: 1 }, false, None, None);
         let zeros = "0".repeat(40);
         assert!(text.starts_with(&format!(
             "nobody in the network has {zeros} (asked 1 node; "
         )));
         let path = Some(Path::new("/out"));
-        let text = of_fetch(file, Failure::OtherFile, path, None);
+        let text = of_fetch(file, Failure::OtherFile, true, path, None);
         assert!(text.starts_with("output exists and is another file: /out (move it away"));
         let text = of_fetch(
             file,
             Failure::Disk(DiskError::NoSpace),
+            true,
             path,
             Some("/out.part: full"),
         );
         assert!(
             text.starts_with("no space: /out.part: full (free some"),
             "{text}"
+        );
+        let missing = |met| of_fetch(file, Failure::Incomplete { missing: 2 }, met, path, None);
+        assert!(
+            missing(false).starts_with("incomplete: no provider can be reached; 2 shards of 0")
+        );
+        assert!(missing(true).starts_with("incomplete: nobody who can be reached has the rest"));
+        let busy = Some("cannot write /out.part: another sprat writes it at this moment");
+        let text = of_fetch(file, Failure::Disk(DiskError::Denied), true, path, busy);
+        assert!(
+            text.starts_with("cannot write /out.part: another sprat") && !text.contains("move")
         );
     }
 }

@@ -7,7 +7,7 @@ use super::news;
 use super::screen::Screen;
 use super::start::{self, Role, Started};
 use super::wanted::{self, Wanted};
-use super::{Ending, failure, figures, node, print};
+use super::{Ending, failure, figures, node, print, share};
 use crate::id::FileId;
 use crate::node::{Ended, Event, Failure, Progress, SwarmKey};
 use crate::reactor::{Happening, OutputPath, Reactor, StateDir};
@@ -58,6 +58,8 @@ struct Getting<'a> {
     /// Open streams: losing one of these is news, a failed attempt is not. At most as many as the
     /// node has.
     connected: Vec<SocketAddr>,
+    /// There was a stream with anyone.
+    met: bool,
     last: Progress,
 }
 
@@ -93,6 +95,7 @@ impl<'a> Getting<'a> {
             swarm,
             started_at: now,
             connected: Vec::new(),
+            met: false,
             last: Progress::default(),
         })
     }
@@ -127,11 +130,7 @@ impl<'a> Getting<'a> {
             match reactor.next(None)? {
                 Happening::Signal(_) => break,
                 Happening::Deadline => {}
-                Happening::Event(Event::Changed { .. }) => {
-                    return Err(Ending::Failed(
-                        "the file has changed; no longer serving it".into(),
-                    ));
-                }
+                Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
                 Happening::Event(event) => self.tell(reactor, &event)?,
             }
         }
@@ -140,6 +139,17 @@ impl<'a> Getting<'a> {
             self.screen
                 .say(format!("sent {sent} bytes ({})", figures::size(sent)));
         }
+        Ok(())
+    }
+
+    /// A file that was fetched has been edited since. What is left of a folder is served on.
+    fn changed(&self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Ending> {
+        let why = reactor.disk_message(swarm).unwrap_or("it has changed");
+        if !share::is_served(reactor, swarm) {
+            return Err(Ending::Failed(format!("nothing is left to serve: {why}")));
+        }
+        self.screen
+            .insist(format!("one file less is served: {why}"));
         Ok(())
     }
 
@@ -175,13 +185,17 @@ impl<'a> Getting<'a> {
                     keep(self.state.as_ref(), manifest, self.screen);
                 }
             }
-            Event::Resumed { held, .. } if held > 0 => {
+            // When nothing is missing, the end of the fetch says so.
+            Event::Resumed { held, .. } if held > 0 && self.is_missing_some(reactor) => {
                 self.screen.say(format!(
                     "{} of an earlier try are right; going on",
                     figures::count(held.into(), "shard")
                 ));
             }
-            Event::Connected { address, .. } => self.connected.push(address),
+            Event::Connected { address, .. } => {
+                self.met = true;
+                self.connected.push(address);
+            }
             Event::Disconnected {
                 address, reason, ..
             } if self.lost(address, reason) => {
@@ -197,6 +211,11 @@ impl<'a> Getting<'a> {
         }
         node::tell(event, self.screen);
         Ok(())
+    }
+
+    fn is_missing_some(&self, reactor: &Reactor) -> bool {
+        let progress = reactor.node().progress(self.swarm);
+        progress.is_none_or(|progress| progress.done < progress.size)
     }
 
     /// Takes an ended stream off the list; whether its end is a loss.
@@ -243,7 +262,13 @@ impl<'a> Getting<'a> {
     fn failed(&mut self, reactor: &Reactor, cause: Failure) -> Result<Ending, Ending> {
         self.meter.clear();
         let path = reactor.output_path(self.swarm).map(shown);
-        let message = failure::of_fetch(self.file, cause, path, reactor.disk_message(self.swarm));
+        let message = failure::of_fetch(
+            self.file,
+            cause,
+            self.met,
+            path,
+            reactor.disk_message(self.swarm),
+        );
         if self.json {
             print(Object::event("failed").text("message", &message).finish())?;
         }
@@ -253,7 +278,10 @@ impl<'a> Getting<'a> {
 
 /// A path of the current folder by its name alone.
 fn shown(path: &Path) -> &Path {
-    path.strip_prefix(".").unwrap_or(path)
+    match path.strip_prefix(".") {
+        Ok(name) if name != Path::new("") => name,
+        _ => path,
+    }
 }
 
 fn keep(state: Option<&StateDir>, manifest: &Manifest, screen: &Screen) {

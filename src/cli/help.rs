@@ -82,6 +82,7 @@ the file is called NAME.part.
 
 Safe to interrupt (exit code 130) and to repeat: the same command goes on where it stopped, after
 verifying what the disk holds. With --seed, a signal after the file is complete ends it with 0.
+When no bootstrap node answers and there is nobody else to ask, it keeps trying until interrupted.
 Without -l, when port 4160 is in use, a free port is taken.";
 
 const NODE: &str = "\

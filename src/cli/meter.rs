@@ -81,26 +81,25 @@ fn permille(progress: &Progress) -> u64 {
     }
 }
 
+/// What matters most comes first: a terminal shows as much of it as fits the line.
 fn describe(progress: &Progress, rate: u64) -> String {
     let Progress { size, done, .. } = *progress;
     if size == 0 {
         return figures::count(progress.streams.into(), "peer");
     }
     let mut text = format!(
-        "{:3} %  {} of {}  {}/s",
+        "{:3} %  {}/s",
         figures::percent(done, size),
-        figures::size(done),
-        figures::size(size),
         figures::size(rate),
     );
-    if progress.phase == Phase::Fetching {
-        text += &format!("  {}", figures::count(progress.providers.into(), "peer"));
-    }
     if rate > 0 && done < size {
         let left = Duration::from_secs((size - done) / rate);
         text += &format!("  {}:{:02} left", left.as_secs() / 60, left.as_secs() % 60);
     }
-    text
+    if progress.phase == Phase::Fetching {
+        text += &format!("  {}", figures::count(progress.providers.into(), "peer"));
+    }
+    text + &format!("  {} of {}", figures::size(done), figures::size(size))
 }
 
 /// The rate of the last few looks.
@@ -175,7 +174,7 @@ mod tests {
     fn one_line_says_all_there_is_to_know() {
         assert_eq!(
             describe(&fetching(50 << 20, 50 << 20), 10 << 20),
-            " 50 %  50.0 MiB of 100.0 MiB  10.0 MiB/s  2 peers  0:05 left"
+            " 50 %  10.0 MiB/s  0:05 left  2 peers  50.0 MiB of 100.0 MiB"
         );
         assert_eq!(describe(&Progress::default(), 0), "0 peers");
     }

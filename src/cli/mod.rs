@@ -76,12 +76,28 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
-    let mut words = words.into_iter().peekable();
-    if words
-        .peek()
-        .is_some_and(|word| word == "--version" || word == "-V")
-    {
-        return print(format!("sprat {}", env!("CARGO_PKG_VERSION")));
+    let words: Vec<OsString> = words.into_iter().collect();
+    match words.as_slice() {
+        [first, rest @ ..] if first == "--version" || first == "-V" => {
+            return match rest.first() {
+                None => print(format!("sprat {}", env!("CARGO_PKG_VERSION"))),
+                Some(word) => Err(Ending::Misused(format!(
+                    "{} takes no operand: {} (see sprat help)",
+                    first.to_string_lossy(),
+                    word.to_string_lossy()
+                ))),
+            };
+        }
+        // The command line is right; it is the name that cannot be shared.
+        [first, rest @ ..] if first == "share" => {
+            if let Some(word) = rest.iter().find(|word| word.to_str().is_none()) {
+                return Err(Ending::Failed(format!(
+                    "cannot share {word:?}: its name is not UTF-8, as names in a manifest are \
+                     (rename it)"
+                )));
+            }
+        }
+        _ => {}
     }
     let args = Args::parse(words)?;
     if args.help {
@@ -104,4 +120,16 @@ fn print(line: impl AsRef<str>) -> Result<(), Ending> {
     writeln!(output, "{}", line.as_ref())
         .and_then(|()| output.flush())
         .map_err(|error| reactor::Error::new("write to standard output", error).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    #[test]
+    fn a_path_that_is_not_utf8_cannot_be_shared_but_is_no_wrong_usage() {
+        let words = [OsString::from("share"), OsString::from_vec(b"\xff".into())];
+        assert!(matches!(perform(words), Err(Ending::Failed(text)) if text.contains("not UTF-8")));
+    }
 }

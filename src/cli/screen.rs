@@ -52,10 +52,11 @@ impl Screen {
         let _ = writeln!(self.clone(), "sprat: {}", line.as_ref());
     }
 
-    /// A bar at the bottom of the terminal, out of 1000.
+    /// A bar at the bottom of the terminal, out of 1000: 21 columns, and as much of the message as
+    /// fits the rest of the line. A longer line would wrap, and stay behind when it is drawn anew.
     pub fn bar(&self) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new(1000));
-        let style = ProgressStyle::with_template("{prefix:9} [{bar:30}] {msg}");
+        let style = ProgressStyle::with_template("{prefix:9} [{bar:8}] {wide_msg}");
         bar.set_style(style.expect("the template is right").progress_chars("=> "));
         bar
     }

@@ -38,6 +38,12 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     ending
 }
 
+/// Whether this node still has any of it to serve.
+pub fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
+    let progress = reactor.node().progress(swarm);
+    progress.is_some_and(|progress| progress.done > 0)
+}
+
 struct Share {
     swarm: SwarmKey,
     path: PathBuf,
@@ -68,7 +74,7 @@ impl Sharing<'_> {
                     meter.clear();
                     return Err(self.failure(reactor, swarm, cause));
                 }
-                Happening::Event(Event::Changed { swarm }) => self.changed(swarm)?,
+                Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
                 Happening::Event(event) => node::tell(&event, self.screen),
                 Happening::Deadline => {
                     if let Some(progress) = hashing.and_then(|swarm| reactor.node().progress(swarm))
@@ -131,13 +137,17 @@ impl Sharing<'_> {
         )
     }
 
-    fn changed(&mut self, swarm: SwarmKey) -> Result<(), Ending> {
+    /// A file of a share is no longer the one that was hashed. The others of a folder are served on.
+    fn changed(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Ending> {
+        let rest = is_served(reactor, swarm);
+        let why = reactor.disk_message(swarm).unwrap_or("it has changed");
         for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
-            share.served = false;
-            self.screen.insist(format!(
-                "no longer serving {}: it has changed since it was hashed (share it again)",
-                share.path.display()
-            ));
+            share.served = rest;
+            let path = share.path.display();
+            self.screen.insist(match rest {
+                true => format!("one file less of {path} is served: {why} (share it again)"),
+                false => format!("no longer serving {path}: {why} (share it again)"),
+            });
         }
         match self.waiting.is_empty() && self.shares.iter().all(|share| !share.served) {
             true => Err(Ending::Failed("nothing is left to serve".into())),

@@ -107,8 +107,6 @@ fn reaches(from: &SocketAddr, to: &SocketAddr) -> bool {
     from.is_ipv4() == to.is_ipv4() || from.ip() == Ipv6Addr::UNSPECIFIED
 }
 
-// -- names
-
 /// The addresses of a host, as the system knows them.
 pub fn resolve(place: &HostPort) -> Result<Vec<SocketAddr>, String> {
     let addresses = (place.host.as_str(), place.port).to_socket_addrs();
@@ -197,8 +195,6 @@ fn own_address(target: SocketAddr) -> Option<IpAddr> {
     let ip = socket.local_addr().ok()?.ip();
     (!ip.is_unspecified()).then_some(ip)
 }
-
-// -- state
 
 fn open_state(dir: Option<&Path>, screen: &Screen) -> Result<Option<StateDir>, Ending> {
     if let Some(dir) = dir {

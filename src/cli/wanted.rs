@@ -53,7 +53,8 @@ impl Wanted {
         let path = Path::new(text);
         if !path.exists() {
             return Err(Misuse(format!(
-                "not a link: {text} (a magnet URI, 40 hexadecimal digits, or a .torrent file's path)"
+                "not a link: {text} (a magnet URI, 40 hexadecimal digits, or a .torrent file's \
+                 path)"
             ))
             .into());
         }
@@ -101,13 +102,21 @@ fn resolve(place: &str, screen: &Screen) -> Vec<SocketAddr> {
     })
 }
 
-/// Where the file goes: a folder that exists, or a name in one.
+/// Where the file goes: the current folder, or a path that exists or can be made.
 pub fn output_path(given: Option<&Path>) -> Result<OutputPath, Ending> {
     let Some(path) = given else {
         return Ok(OutputPath::In(PathBuf::from(".")));
     };
-    if path.is_dir() {
-        return Ok(OutputPath::In(path.to_owned()));
+    if let Ok(there) = path.metadata() {
+        if !there.is_dir() && !there.is_file() {
+            return Err(Ending::Failed(format!(
+                "cannot write {}: neither a file nor a folder (name another place with -o)",
+                path.display()
+            )));
+        }
+        // Whether a folder that exists is the fetched one or the place for it, only the manifest
+        // can tell: `OutputPath::resolve` decides.
+        return Ok(OutputPath::Named(path.to_owned()));
     }
     let text = path.as_os_str().as_encoded_bytes();
     let parent = path
@@ -137,7 +146,7 @@ mod tests {
         assert!(matches!(output_path(None), Ok(OutputPath::In(_))));
         assert!(matches!(
             output_path(Some(Path::new("src"))),
-            Ok(OutputPath::In(_))
+            Ok(OutputPath::Named(_))
         ));
         assert!(matches!(
             output_path(Some(Path::new("name"))),
@@ -153,6 +162,10 @@ mod tests {
         ));
         assert!(matches!(
             output_path(Some(Path::new("folder/"))),
+            Err(Ending::Failed(_))
+        ));
+        assert!(matches!(
+            output_path(Some(Path::new("/dev/null"))),
             Err(Ending::Failed(_))
         ));
     }

@@ -5,6 +5,7 @@
 //! whole fleet stands in one /24, so they are exempt. Nothing here knows whether an address is
 //! alive.
 
+pub use crate::wire::address::is_local;
 use std::net::{IpAddr, SocketAddr};
 
 /// A network that is taken as one owner's: a family, and the first bytes of the address.
@@ -12,14 +13,6 @@ pub type Subnet = [u8; 9];
 
 /// A sender that budgets count: a global IP (IPv6: /64), or a local address with its port.
 pub type Source = [u8; 19];
-
-/// Whether `ip` is of a local network, where neither /24 nor IP tells owners apart.
-pub fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
-}
 
 /// The /24 of an IPv4 address, the /64 of an IPv6 address.
 pub fn subnet(ip: IpAddr) -> Subnet {

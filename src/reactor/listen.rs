@@ -170,12 +170,37 @@ pub fn route(locals: &[SocketAddr], to: SocketAddr) -> Option<usize> {
     reaching.max().map(|(_, Reverse(index))| index)
 }
 
+/// The address to connect to `to` from; none in particular for a node that listens on every one.
+///
+/// # Errors
+/// When the node listens on certain addresses and none of them reaches `to`: from any other one, it
+/// would be at a location where nobody finds it.
+pub fn source(locals: &[SocketAddr], to: SocketAddr) -> io::Result<Option<IpAddr>> {
+    let Some(index) = route(locals, to) else {
+        let why = "no address that this node listens on reaches it";
+        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, why));
+    };
+    let ip = locals[index].ip();
+    Ok((!ip.is_unspecified()).then_some(ip))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_connection_from_an_address_not_listened_on_is_refused() {
+        let locals = [address("127.0.0.3:1")];
+        let from = source(&locals, address("127.0.0.1:2")).unwrap();
+        assert_eq!(from, Some("127.0.0.3".parse().unwrap()));
+        assert!(source(&locals, address("[::1]:2")).is_err());
+        assert!(source(&locals, address("192.0.2.1:2")).is_err());
+        let every = [address("[::]:1")];
+        assert_eq!(source(&every, address("192.0.2.1:2")).unwrap(), None);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 
 use super::Reactor;
 use crate::limits::{STREAM_BYTES_PER_TURN, STREAM_OPERATIONS_PER_TURN};
-use crate::node::{Chunk, FileRange, StreamKey};
+use crate::node::{Chunk, DiskError, FileRange, StreamKey};
+use log::Level;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use std::io::{ErrorKind, Read};
@@ -168,7 +169,12 @@ impl Reactor {
         match result {
             Ok(result) => self.conclude(key, result),
             Err(error) => {
-                self.warn_of_disk(range.swarm);
+                let level = match error {
+                    // The node has an event for these.
+                    DiskError::Changed | DiskError::Truncated | DiskError::NotFound => Level::Info,
+                    _ => Level::Warn,
+                };
+                self.log_disk(level, range.swarm);
                 // The stream's next bytes cannot be what was promised: the node ends it.
                 self.node.handle_unsendable(self.clock.now(), key, error);
                 self.settle();

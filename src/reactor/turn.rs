@@ -21,8 +21,9 @@ use super::{Error, Reactor, streams};
 use crate::limits::{ACCEPTS_PER_TURN, DATAGRAMS_PER_TURN, READS_PER_TURN};
 use crate::node::{FileRange, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
+use log::Level;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 impl Reactor {
@@ -180,7 +181,7 @@ impl Reactor {
                 Done::Finished(result) => self.node.handle_finished(now, swarm, result),
             }
             if failed {
-                self.warn_of_disk(swarm);
+                self.log_disk(Level::Info, swarm);
             }
             self.settle();
         }
@@ -196,7 +197,7 @@ impl Reactor {
             self.node
                 .handle_read(now, range.swarm, result.map(|()| &*bytes));
             if result.is_err() {
-                self.warn_of_disk(range.swarm);
+                self.log_disk(Level::Info, range.swarm);
             }
             self.settle();
         }
@@ -249,20 +250,14 @@ impl Reactor {
     }
 
     fn connect(&mut self, key: StreamKey, to: SocketAddr) {
-        let socket = streams::connect(to, self.source_for(to));
+        let from = super::listen::source(&self.listening, to);
+        let socket = from.and_then(|from| streams::connect(to, from));
         let registry = self.poll.registry();
         let made = socket.and_then(|socket| self.streams.insert(registry, key, socket, false));
         if let Err(error) = made {
             self.warn(Class::Stream, || format!("connecting to {to}: {error}"));
             self.node.handle_closed(self.clock.now(), key);
         }
-    }
-
-    /// The address to connect from, if the node listens on certain ones only.
-    fn source_for(&self, to: SocketAddr) -> Option<IpAddr> {
-        let local = super::listen::route(&self.listening, to)?;
-        let ip = self.listening[local].ip();
-        (!ip.is_unspecified()).then_some(ip)
     }
 
     fn write(&mut self, range: FileRange, start: u32, shard: u32) {
@@ -273,14 +268,16 @@ impl Reactor {
         self.node
             .handle_written(now, range.swarm, shard, range.length, result);
         if result.is_err() {
-            self.warn_of_disk(range.swarm);
+            self.log_disk(Level::Info, range.swarm);
         }
     }
 
-    /// Logs the last failure of a swarm's disk work.
-    pub(super) fn warn_of_disk(&mut self, swarm: SwarmKey) {
+    /// Logs the last failure of a swarm's disk work: as a warning where no event of the node tells
+    /// the owner of it, else for those who want to know more.
+    pub(super) fn log_disk(&mut self, level: Level, swarm: SwarmKey) {
         if self.throttle.allows(Class::Disk, self.clock.now()) {
-            log::warn!(
+            log::log!(
+                level,
                 "{}",
                 self.disk
                     .message(swarm)

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a request is remembered: far longer than a node waits.
-pub const MEMORY: Duration = Duration::from_secs(120);
+/// How long a request is remembered: far longer than a node waits, and longer than hosts stand still.
+pub const MEMORY: Duration = Duration::from_secs(1_200);
 
 /// Where a datagram's kind stands.
 const KIND: usize = 2;

@@ -11,7 +11,7 @@
 use super::Swarms;
 use super::flight::{Flight, State as FlightState};
 use super::shards::poorest;
-use super::stream::{Asked, State as StreamState, Stream};
+use super::stream::{Asked, Claim, State as StreamState, Stream};
 use super::swarm::Swarm;
 use crate::limits::{
     ASK_AHEAD_DIVISOR, ASK_AHEAD_MIN, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX,
@@ -45,7 +45,7 @@ impl Swarms {
             asked += u64::from(range.length);
             stream.asked.push(Asked {
                 range,
-                cancelled: false,
+                claim: Claim::Wanted,
             });
             stream.push(&Frame::Request(range), self.config.network);
         }

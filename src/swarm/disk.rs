@@ -69,6 +69,7 @@ impl Swarms {
                     .is_some_and(|of| *of.shard_hash(shard) == hash);
                 if right {
                     swarm.gain(shard);
+                    self.schedule_news(now, key);
                     self.announce(key);
                 } else if swarm.found == Found::Final {
                     return self.fail(now, key, Failure::OtherFile);
@@ -209,13 +210,12 @@ impl Swarms {
         if flight.state == FlightState::Wrong {
             return self.judge(now, key, shard);
         }
+        if let Some(source) = flight.source {
+            swarm.providers.proved(source);
+        }
         swarm.land(shard);
         swarm.gain(shard);
-        if swarm.news_at.is_none() {
-            let of_swarm = |stream: &Stream| stream.swarm == Some(key);
-            let streams = self.streams.iter().filter(|(_, stream)| of_swarm(stream));
-            swarm.news_at = Some(now + HAVE_DELAY * streams.count() as u32);
-        }
+        self.schedule_news(now, key);
         self.announce(key);
         if self.swarms.get(key).is_some_and(Swarm::is_whole) {
             self.finish(key);
@@ -255,6 +255,16 @@ impl Swarms {
         }
         self.ask_all(now, key);
         self.give_up_if_hopeless(now, key, false);
+    }
+
+    /// Has others told of gained shards, soon: the later, the more of them there are to tell.
+    fn schedule_news(&mut self, now: Instant, key: SwarmKey) {
+        let of_swarm = |stream: &Stream| stream.swarm == Some(key);
+        let streams = self.streams.iter().filter(|(_, stream)| of_swarm(stream));
+        let delay = HAVE_DELAY * streams.count() as u32;
+        if let Some(swarm) = self.swarms.get_mut(key) {
+            swarm.news_at.get_or_insert(now + delay);
+        }
     }
 
     fn finish(&mut self, key: SwarmKey) {
@@ -306,6 +316,17 @@ impl Swarms {
         let whole = swarm.phase == Phase::Complete && other_whole;
         if whole && stream.state == State::Open && stream.upload.is_none() {
             self.close(now, key, Ended::Done, Some(CloseReason::Done));
+        }
+    }
+
+    /// Ends the announcement of a file of which nothing is held any more.
+    pub(super) fn withdraw_if_empty(&mut self, key: SwarmKey) {
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
+        if let (true, 0, Some(file)) = (swarm.announced, swarm.held.count(), swarm.file) {
+            swarm.announced = false;
+            self.requests.push_back(Request::Withdraw(file));
         }
     }
 

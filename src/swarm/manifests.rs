@@ -1,6 +1,7 @@
 //! How a swarm gets its manifest: from one stream, in parts, verified by its hash before it is used.
 
 use super::receive::{Fault, PROTOCOL};
+use super::shards::ShardSet;
 use super::stream::{State, Stream};
 use super::{Queued, Swarms};
 use crate::limits::MANIFEST_SIZE_MAX;
@@ -22,7 +23,7 @@ impl Swarms {
         let able = |stream: &Stream| {
             stream.swarm == Some(swarm_key)
                 && stream.state == State::Open
-                && stream.manifest_size > 0
+                && (stream.manifest_size > 0 || stream.has.count() > 0)
         };
         let from = swarm.manifest_from.or_else(|| {
             self.streams
@@ -39,7 +40,11 @@ impl Swarms {
             stream.manifest_asked = true;
             stream.waiting_since = now;
             let offset = swarm.manifest_parts.len() as u32;
-            let left = stream.manifest_size.saturating_sub(offset).max(1);
+            // 0: the other end had no manifest when it opened, and has got one since.
+            let left = match stream.manifest_size {
+                0 => u32::MAX,
+                total => total.saturating_sub(offset).max(1),
+            };
             let length = left.min(frame::MANIFEST_PART_SIZE_MAX as u32);
             let request = Frame::ManifestRequest { offset, length };
             stream.push(&request, self.config.network);
@@ -65,7 +70,7 @@ impl Swarms {
         let end = u64::from(offset) + bytes.len() as u64;
         let expected = stream.manifest_asked
             && swarm.manifest_from == Some(key)
-            && total == stream.manifest_size
+            && (total == stream.manifest_size || (stream.manifest_size == 0 && offset == 0))
             && total as usize <= MANIFEST_SIZE_MAX
             && offset as usize == swarm.manifest_parts.len()
             && end <= u64::from(total);
@@ -73,6 +78,7 @@ impl Swarms {
             return Err(PROTOCOL);
         }
         stream.manifest_asked = false;
+        stream.manifest_size = total;
         let address = stream.location.unwrap_or(stream.address);
         swarm.manifest_parts.extend_from_slice(bytes);
         if end < u64::from(total) {
@@ -125,6 +131,10 @@ impl Swarms {
                 continue;
             }
             if stream.has.end() > shard_count {
+                // None of it was counted in `copies`.
+                if let Some(stream) = self.streams.get_mut(stream_key) {
+                    stream.has = ShardSet::default();
+                }
                 self.close(
                     now,
                     stream_key,

@@ -29,11 +29,12 @@ mod turns;
 mod upkeep;
 
 use crate::id::{FileId, NodeId};
-use crate::limits::{LOOKUP_PERIOD, STREAMS_MAX, SWARMS_MAX};
+use crate::limits::{LOOKUP_PERIOD, STREAMS_MAX, STREAMS_PER_IP_MAX, SWARMS_MAX};
 use crate::output::{Ended, Event, Output, Refused, StreamKey, SwarmKey};
 use crate::rng::Rng;
 use crate::slots::{SlotKey, Slots};
 use crate::time::Instant;
+use crate::wire::address::is_local;
 use crate::wire::frame::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
 use std::collections::VecDeque;
@@ -97,6 +98,8 @@ pub struct Swarms {
     last_words: Vec<u8>,
     /// Streams that wait for their turn to send a range, at most each once.
     line: VecDeque<StreamKey>,
+    /// When uploads that do not move are looked for next.
+    turns_at: Option<Instant>,
     /// Where the round of background reads goes on.
     read_turn: u32,
 }
@@ -115,6 +118,7 @@ impl Swarms {
             requests: VecDeque::with_capacity(8),
             last_words: Vec::with_capacity(16),
             line: VecDeque::with_capacity(STREAMS_MAX),
+            turns_at: None,
             read_turn: 0,
         }
     }
@@ -180,7 +184,14 @@ impl Swarms {
 
     /// A node has connected; `None`: there is no room for its stream.
     pub fn handle_accept(&mut self, now: Instant, from: SocketAddr) -> Option<StreamKey> {
-        let room = self.streams.len() < STREAMS_MAX;
+        let is_of_ip = |stream: &Stream| stream.address.ip() == from.ip();
+        let of_ip = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| is_of_ip(stream))
+            .count();
+        let is_crowd = of_ip >= STREAMS_PER_IP_MAX && !is_local(from.ip());
+        let room = self.streams.len() < STREAMS_MAX && !is_crowd;
         room.then(|| self.streams.insert(Stream::new(Dialler::Them, from, now)))
     }
 
@@ -316,6 +327,9 @@ impl Swarms {
         };
         self.leave_line(key);
         self.pass_turn();
+        if let Some(swarm) = stream.swarm {
+            self.offer_if_idle(swarm);
+        }
         let Some(swarm_key) = stream.swarm else {
             return;
         };

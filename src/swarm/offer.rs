@@ -8,7 +8,8 @@
 //! `Have` like any other (the idea of BEP 16, super-seeding, without waiting for proof that a shard was
 //! passed on: the node's uplink never idles).
 //!
-//! What somebody has or was offered already is offered again only when the uplink would idle otherwise.
+//! What somebody has or was offered already is offered again only to whom nothing else is on offer, or
+//! when the uplink would idle otherwise.
 //! An offer counts as a copy until its receiver is gone, so that no two nodes are offered the same
 //! shard while another is poorer.
 
@@ -47,7 +48,8 @@ impl Swarms {
             let Some(shard) = poorest(&swarm.copies, open, &mut self.rng) else {
                 break;
             };
-            if swarm.copies[shard as usize] > 0 && !is_uplink_free {
+            let is_first = stream.unsent.count() == 0;
+            if swarm.copies[shard as usize] > 0 && !is_uplink_free && !is_first {
                 break;
             }
             stream.offered.insert(shard);

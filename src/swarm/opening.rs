@@ -102,7 +102,6 @@ impl Swarms {
         stream.has_all = open.holds == Holds::All;
         stream.manifest_size = open.manifest_size;
         stream.waiting_since = now;
-        swarm.providers.opened(key);
         swarm.lookups = 0;
         swarm.idle_since = now;
         let address = stream.location.unwrap_or(stream.address);
@@ -119,7 +118,9 @@ impl Swarms {
     }
 
     /// Of two streams between the same nodes, both ends keep the same one: that whose dialler has the
-    /// smaller id; if one node dialled twice, the newer, because it knows the older to be dead.
+    /// smaller id; if one node dialled twice, the newer, because it knows the older to be dead. A node
+    /// id proves nothing, so only streams with one and the same IP are compared: nobody can end the
+    /// stream of another.
     pub(super) fn settle_duplicate(
         &mut self,
         now: Instant,
@@ -129,11 +130,12 @@ impl Swarms {
         let Some(stream) = self.streams.get(key) else {
             return Ok(());
         };
-        let (node, dialler) = (stream.node, stream.dialler);
+        let (node, dialler, ip) = (stream.node, stream.dialler, stream.address.ip());
         let mut others = self.streams.iter().filter(|(other_key, other)| {
             *other_key != key
                 && other.state == State::Open
                 && (other.swarm, other.node) == (Some(swarm), node)
+                && other.address.ip() == ip
         });
         let Some((other, old)) = others.next() else {
             return Ok(());

@@ -95,8 +95,8 @@ impl Providers {
         self.with_stream(dropped, |provider| provider.state = State::Busy(kept));
     }
 
-    /// The stream has opened: failures are forgotten.
-    pub fn opened(&mut self, stream: StreamKey) {
+    /// A shard from the stream has verified: failures are forgotten.
+    pub fn proved(&mut self, stream: StreamKey) {
         self.with_stream(stream, |provider| provider.failures = 0);
     }
 
@@ -134,11 +134,13 @@ impl Providers {
             .find(|provider| provider.location == location)
     }
 
-    fn with_stream(&mut self, stream: StreamKey, change: impl FnOnce(&mut Provider)) {
+    /// Changes the providers of a stream: more than one, when a node has several locations.
+    fn with_stream(&mut self, stream: StreamKey, change: impl Fn(&mut Provider)) {
         let busy = State::Busy(stream);
-        if let Some(provider) = self.list.iter_mut().find(|provider| provider.state == busy) {
-            change(provider);
-        }
+        self.list
+            .iter_mut()
+            .filter(|provider| provider.state == busy)
+            .for_each(change);
     }
 }
 
@@ -188,6 +190,25 @@ mod tests {
         providers.lost(STREAM, Instant::ZERO);
         assert!(providers.hear(location(PROVIDERS_MAX), Instant::ZERO));
         assert!(!providers.hear(location(7), Instant::ZERO));
+    }
+
+    #[test]
+    fn two_locations_of_one_node_are_both_free_when_its_stream_is_lost() {
+        let other = StreamKey {
+            slot: 1,
+            generation: 1,
+        };
+        let mut providers = Providers::default();
+        for (number, stream) in [(1, STREAM), (2, other)] {
+            providers.hear(location(number), Instant::ZERO);
+            providers.connect(location(number), stream);
+        }
+        providers.keep(STREAM, other);
+        providers.lost(STREAM, Instant::ZERO);
+        let later = Instant::ZERO + REDIAL_DELAY_MIN;
+        assert_eq!(providers.due(later), Some(location(1)));
+        providers.connect(location(1), STREAM);
+        assert_eq!(providers.due(later), Some(location(2)));
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Swarms {
             Frame::Request(range) => self.handle_request(key, range),
             Frame::Data(range) => self.handle_data(key, range),
             Frame::Cancel(range) => self.handle_cancel(key, range),
-            Frame::Refuse { range, reason } => self.handle_refuse(now, key, range, reason),
+            Frame::Refuse { range, .. } => self.handle_refuse(now, key, range),
             Frame::Providers { locations } => self.handle_providers(now, key, locations),
             Frame::KeepAlive => Ok(()),
         }

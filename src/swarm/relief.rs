@@ -1,15 +1,15 @@
 //! The end of a file: nobody waits for a slow or stalled node while another could send.
 //!
 //! A shard in flight has one writer, so a stream that finds nothing left to ask for may not ask for what
-//! another was asked for. Instead, once every shard is held or in flight, it takes one over: the other is told to forget it, and the bytes
-//! that came stay. Taken is a shard that has not begun from a stream that has more than one to send;
-//! and any shard, at the offset where it stands, from a stream that has brought nothing for a while. At
-//! worst a range that was on its way is dropped.
+//! another was asked for. Instead, once every shard is held or in flight, it has one taken back: if the
+//! other has not begun to send it, it becomes free, and no byte comes twice. From a stream that has
+//! brought nothing for a while, or is many times slower, a shard is taken over at the offset where it
+//! stands; at worst a range that was on its way is dropped.
 
 use super::Swarms;
 use super::flight::State as FlightState;
-use super::stream::{Asked, State, Stream};
-use crate::limits::{RANGE_SIZE_MAX, RELIEVED_QUEUE_MIN, SLOW_TIMEOUT};
+use super::stream::{Asked, Claim, State, Stream};
+use crate::limits::{RANGE_SIZE_MAX, RELIEVED_QUEUE_MIN, SLOW_TIMEOUT, SLOWER_THAN};
 use crate::output::StreamKey;
 use crate::time::Instant;
 use crate::wire::Frame;
@@ -29,25 +29,38 @@ impl Swarms {
         if swarm.held.count() + swarm.flying.count() < swarm.shard_count() {
             return;
         }
+        let own_rate = stream.rate.per_second();
         let waits = |source: &Stream| {
-            let is_quiet = now >= source.waiting_since + SLOW_TIMEOUT;
-            let queue = source.asked.iter().filter(|asked| !asked.cancelled).count();
-            (is_quiet, queue)
+            // 0: not measured yet.
+            let is_slow = (1..own_rate / SLOWER_THAN).contains(&source.rate.per_second());
+            let is_quiet = now >= source.waiting_since + SLOW_TIMEOUT || is_slow;
+            (is_quiet, source.queue())
         };
         let takeable = swarm.flights.iter().filter_map(|flight| {
             let source_key = flight.source.filter(|source| *source != key)?;
             let (is_quiet, queue) = waits(self.streams.get(source_key)?);
             let is_unstarted = flight.received() == 0 && queue > RELIEVED_QUEUE_MIN;
+            let is_recalled = !is_quiet && !is_wanted(self.streams.get(source_key)?, flight.shard);
             let is_receiving = flight.state == FlightState::Receiving && !flight.whole;
-            let may = is_receiving && stream.has(flight.shard) && (is_quiet || is_unstarted);
+            let may = is_receiving
+                && stream.has(flight.shard)
+                && !is_recalled
+                && (is_quiet || is_unstarted);
             may.then_some((is_quiet, queue, flight.shard, source_key))
         });
-        let Some((_, _, shard, source_key)) = takeable.max() else {
+        let Some((is_quiet, _, shard, source_key)) = takeable.max() else {
             return;
         };
         if let Some(source) = self.streams.get_mut(source_key) {
-            source.cancel(shard, self.config.network);
+            if is_quiet {
+                source.cancel(shard, self.config.network);
+            } else {
+                source.recall(shard, self.config.network);
+            }
             self.wake(source_key);
+        }
+        if !is_quiet {
+            return;
         }
         let Some(stream) = self.streams.get_mut(key) else {
             return;
@@ -64,7 +77,7 @@ impl Swarms {
         if let Some(range) = flight.request(RANGE_SIZE_MAX) {
             stream.asked.push(Asked {
                 range,
-                cancelled: false,
+                claim: Claim::Wanted,
             });
             stream.waiting_since = now;
             stream.push(&Frame::Request(range), self.config.network);
@@ -77,4 +90,10 @@ impl Swarms {
         let is_idle = stream.state == State::Open && stream.asked.is_empty();
         is_idle && swarm.is_some_and(|swarm| swarm.is_fetching() && !swarm.flights.is_empty())
     }
+}
+
+/// Whether `shard` was asked for and has not begun to come, nor was taken back.
+fn is_wanted(source: &Stream, shard: u32) -> bool {
+    let wanted = |asked: &Asked| asked.range.shard == shard && asked.claim == Claim::Wanted;
+    source.asked.iter().any(wanted)
 }

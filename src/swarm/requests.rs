@@ -2,7 +2,7 @@
 
 use super::Swarms;
 use super::receive::{Fault, PROTOCOL};
-use super::stream::Incoming;
+use super::stream::{Claim, Incoming};
 use crate::limits::SHARD_COUNT_MAX;
 use crate::output::StreamKey;
 use crate::time::Instant;
@@ -37,6 +37,9 @@ impl Swarms {
                     *copies = copies.saturating_add(1);
                 }
             }
+        }
+        if let Some(swarm) = stream.swarm {
+            self.ask_manifest(now, swarm);
         }
         self.offer(key);
         self.ask(now, key);
@@ -117,7 +120,7 @@ impl Swarms {
         let flight = swarm
             .flight(range.shard)
             .filter(|flight| flight.source == Some(key));
-        let dropped = asked.cancelled || flight.is_none();
+        let dropped = asked.claim == Claim::Dropped || flight.is_none();
         if !dropped && flight.is_some_and(|flight| flight.received() != range.offset) {
             return Err(PROTOCOL);
         }
@@ -134,7 +137,6 @@ impl Swarms {
         now: Instant,
         key: StreamKey,
         range: Range,
-        reason: Refusal,
     ) -> Result<(), Fault> {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
@@ -150,8 +152,9 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(swarm_key) else {
             return Err(PROTOCOL);
         };
-        if !asked.cancelled {
-            if reason != Refusal::Busy {
+        if asked.claim != Claim::Dropped {
+            if asked.claim == Claim::Wanted {
+                // Whatever the reason: asking again at once would go round in circles.
                 super::disk::lacks(swarm, stream, range.shard);
             }
             stream.cancel(range.shard, self.config.network);

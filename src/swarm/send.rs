@@ -113,22 +113,28 @@ impl Swarms {
     }
 
     /// The file range that [`Swarms::poll_send`] gave cannot be sent: the header that promised it has
-    /// gone out, so the stream ends; the shard is no longer held.
+    /// gone out, so the stream ends. Of an entry that is not what was hashed, nothing is held any more.
     pub fn handle_unsendable(&mut self, now: Instant, key: StreamKey, error: DiskError) {
-        let Some(stream) = self.streams.get_mut(key) else {
+        let Some(stream) = self.streams.get(key) else {
             return;
         };
-        let shard = stream.upload.map(|upload| upload.range.shard);
-        let swarm_key = stream.swarm;
-        if let Some((key, swarm)) = swarm_key.and_then(|key| Some((key, self.swarms.get_mut(key)?)))
-        {
-            shard.map(|shard| swarm.held.remove(shard));
-            if matches!(
-                error,
-                DiskError::Changed | DiskError::Truncated | DiskError::NotFound
-            ) {
-                self.events.push_back(Event::Changed { swarm: key });
+        let is_changed = matches!(
+            error,
+            DiskError::Changed | DiskError::Truncated | DiskError::NotFound
+        );
+        if let (Some(swarm_key), Some(Upload { range, sent, .. })) = (stream.swarm, stream.upload) {
+            let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+                return;
+            };
+            let lost = if is_changed {
+                swarm.drop_entry_at(range.shard, range.offset + sent)
+            } else {
+                u32::from(swarm.held.remove(range.shard))
+            };
+            if is_changed && lost > 0 {
+                self.events.push_back(Event::Changed { swarm: swarm_key });
             }
+            self.withdraw_if_empty(swarm_key);
         }
         self.close(now, key, Ended::Lost, None);
     }
@@ -153,16 +159,18 @@ impl Swarms {
                 push_manifest_part(stream, swarm, offset, length, network);
             } else if stream.told < swarm.gained.len() && swarm.news_at.is_none_or(|at| at <= now) {
                 push_have(stream, swarm, network);
-            } else if stream.wanted.is_empty() || !self.takes_turn(key) {
+            } else if stream.wanted.is_empty() {
                 return;
+            } else if !self.takes_turn(key) {
+                return self.plan_turns(now);
             } else {
-                self.start_upload(key);
+                self.start_upload(now, key);
             }
         }
     }
 
     /// Takes up the oldest request of a stream whose turn it is.
-    fn start_upload(&mut self, key: StreamKey) {
+    fn start_upload(&mut self, now: Instant, key: StreamKey) {
         let network = self.config.network;
         let Some(stream) = self.streams.get_mut(key) else {
             return;
@@ -181,6 +189,8 @@ impl Swarms {
                 header_sent: 0,
                 sent: 0,
             });
+            stream.sent_at = now;
+            self.plan_turns(now);
         } else {
             let reason = Refusal::Missing;
             stream.push(&Frame::Refuse { range, reason }, network);

@@ -41,13 +41,24 @@ pub enum Dialler {
     Them,
 }
 
+/// Whether we still want what we have asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// We do.
+    Wanted,
+    /// Another could send it sooner: if it has not begun, it is taken back; if it has, it is wanted.
+    Recalled,
+    /// We do not: its bytes, if they come, are dropped.
+    Dropped,
+}
+
 /// A range that we have asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
     /// What.
     pub range: Range,
-    /// We do not want it any more: its bytes, if they come, are dropped.
-    pub cancelled: bool,
+    /// Whether we still want it.
+    pub claim: Claim,
 }
 
 /// Bytes of a `Data` frame, its payload aside.
@@ -211,16 +222,34 @@ impl Stream {
 
     /// Takes back what we have asked for of `shard`. Each request still gets its answer.
     pub fn cancel(&mut self, shard: u32, network: Network) {
-        for place in 0..self.asked.len() {
-            let Asked { range, cancelled } = self.asked[place];
-            if range.shard == shard && !cancelled {
-                self.asked[place].cancelled = true;
-                self.push(&Frame::Cancel(range), network);
-            }
-        }
+        self.claim(shard, Claim::Dropped, network);
         if let Some(incoming) = self.incoming.as_mut().filter(|it| it.range.shard == shard) {
             incoming.dropped = true;
         }
+    }
+
+    /// Takes back what we have asked for of `shard`, if it has not begun.
+    pub fn recall(&mut self, shard: u32, network: Network) {
+        self.claim(shard, Claim::Recalled, network);
+    }
+
+    fn claim(&mut self, shard: u32, claim: Claim, network: Network) {
+        for place in 0..self.asked.len() {
+            let asked = &mut self.asked[place];
+            let before = std::mem::replace(&mut asked.claim, claim);
+            if asked.range.shard != shard {
+                asked.claim = before;
+            } else if before == Claim::Wanted {
+                let cancel = Frame::Cancel(asked.range);
+                self.push(&cancel, network);
+            }
+        }
+    }
+
+    /// How many ranges we have asked for and still want from here.
+    pub fn queue(&self) -> usize {
+        let wanted = |asked: &&Asked| asked.claim == Claim::Wanted;
+        self.asked.iter().filter(wanted).count()
     }
 
     /// The control bytes to be sent.

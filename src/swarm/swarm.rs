@@ -281,6 +281,22 @@ impl Swarm {
         (0..words).any(|index| stream.has.word(index) & !self.held.word(index) != 0)
     }
 
+    /// Holds no more shard of the entry that has the byte at `offset` of `shard`; how many those were.
+    pub fn drop_entry_at(&mut self, shard: u32, offset: u32) -> u32 {
+        let Some(manifest) = &self.manifest else {
+            return 0;
+        };
+        let Some(segment) = manifest.segments(shard, offset, 1).next() else {
+            return 0;
+        };
+        let entry = &manifest.entries()[segment.entry as usize];
+        let shard_size = u64::from(manifest.shard_size());
+        let first = entry.offset / shard_size;
+        let last = (entry.offset + entry.size - 1) / shard_size;
+        let dropped = (first..=last).filter(|&shard| self.held.remove(shard as u32));
+        dropped.count() as u32
+    }
+
     /// How far it is, streams aside.
     pub fn progress(&self) -> Progress {
         let scanned = self.scan.as_ref().map(Scan::position);

@@ -4,7 +4,7 @@
 //! thirty takers, thirty shards at once would all be late. At most [`UPLOADS_MAX`] streams send
 //! payload at once; the others wait in a line, and each range that is sent goes to the end of it, which
 //! gives every taker the same. A stream whose other end does not read does not count, and nobody waits
-//! for it.
+//! for it: who was woken and did not come goes to the end of the line.
 
 use super::Swarms;
 use crate::limits::{UPLOAD_STALL_TIMEOUT, UPLOADS_MAX};
@@ -14,14 +14,16 @@ use crate::time::Instant;
 impl Swarms {
     /// Whether `key` may send its next range now; if not, it waits in line and is woken.
     pub(super) fn takes_turn(&mut self, key: StreamKey) -> bool {
-        let free = UPLOADS_MAX.saturating_sub(self.active_uploads());
-        match self.line.iter().position(|&waiting| waiting == key) {
-            Some(place) if place < free => {
+        let is_free = self.active_uploads() < UPLOADS_MAX;
+        let place = self.line.iter().position(|&waiting| waiting == key);
+        match place {
+            Some(place) if is_free => {
                 self.line.remove(place);
                 true
             }
             Some(_) => false,
-            None if self.line.is_empty() && free > 0 => true,
+            // Who has just sent a range lets those in line go first.
+            None if is_free && self.line.is_empty() => true,
             None => {
                 self.line.push_back(key);
                 false
@@ -47,22 +49,33 @@ impl Swarms {
         self.line.is_empty() && self.active_uploads() < UPLOADS_MAX
     }
 
-    /// Stops counting uploads that have not moved.
+    /// Stops counting uploads that have not moved, and lets the next in line have their turn.
     pub(super) fn check_turns(&mut self, now: Instant) {
+        if self.turns_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.turns_at = None;
         for (_, stream) in self.streams.iter_mut() {
             let stalled = stream.upload.is_some() && now >= stream.sent_at + UPLOAD_STALL_TIMEOUT;
             stream.upload_stalled |= stalled;
         }
+        let free = UPLOADS_MAX.saturating_sub(self.active_uploads());
+        self.line.rotate_left(free.min(self.line.len()));
         self.pass_turn();
+        let mut place = 0;
+        while let Some(swarm) = self.swarms.key_from(place) {
+            place = swarm.slot + 1;
+            self.offer_if_idle(swarm);
+        }
+        self.plan_turns(now);
     }
 
-    /// When [`Swarms::check_turns`] is due: while somebody waits.
-    pub(super) fn next_stall(&self) -> Option<Instant> {
-        let uploads = self.streams.iter().filter_map(|(_, stream)| {
-            let counts = stream.upload.is_some() && !stream.upload_stalled;
-            counts.then_some(stream.sent_at + UPLOAD_STALL_TIMEOUT)
-        });
-        uploads.min().filter(|_| !self.line.is_empty())
+    /// Has [`Swarms::check_turns`] called in a while, if uploads are under way or somebody waits.
+    pub(super) fn plan_turns(&mut self, now: Instant) {
+        let is_busy = !self.line.is_empty() || self.active_uploads() > 0;
+        if is_busy && self.turns_at.is_none() {
+            self.turns_at = Some(now + UPLOAD_STALL_TIMEOUT);
+        }
     }
 
     fn active_uploads(&self) -> usize {

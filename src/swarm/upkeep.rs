@@ -9,7 +9,7 @@ use crate::id::FileId;
 use crate::limits::{
     CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_PERIOD, LOOKUP_PERIOD,
     LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RELIEF_PERIOD, REQUEST_TIMEOUT,
-    STREAMS_MAX, SWARM_DIALS_MAX,
+    SEND_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX,
 };
 use crate::output::{Ended, Event, Failure, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
@@ -79,7 +79,7 @@ impl Swarms {
 
     /// When [`Swarms::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = self.next_stall();
+        let mut next = self.turns_at;
         for (_, stream) in self.streams.iter() {
             let mut at = deadline(stream);
             if self.could_relieve(stream) {
@@ -250,12 +250,15 @@ impl Swarms {
 fn deadline(stream: &Stream) -> Instant {
     match stream.state {
         State::Dialling => stream.made_at + CONNECT_TIMEOUT,
-        State::Opening => stream.made_at + HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT,
+        State::Opening if stream.dialler == Dialler::Them => stream.made_at + HANDSHAKE_TIMEOUT,
+        State::Opening => stream.made_at + CONNECT_TIMEOUT + HANDSHAKE_TIMEOUT,
         State::Open => {
             let waits = !stream.asked.is_empty() || stream.manifest_asked;
             let answer = waits.then_some(stream.waiting_since + REQUEST_TIMEOUT);
+            let sends = stream.upload.is_some() || !stream.outbox().is_empty();
+            let taken = sends.then_some(stream.sent_at + SEND_TIMEOUT);
             let idle = stream.heard_at + IDLE_TIMEOUT;
-            answer.map_or(idle, |answer| answer.min(idle))
+            earliest(earliest(answer, taken), Some(idle)).unwrap_or(idle)
         }
     }
 }

@@ -64,6 +64,14 @@ pub fn read<E: Copy>(reader: &mut Reader<'_>, wrong: E) -> Result<SocketAddr, E>
     }
 }
 
+/// Whether `ip` is of a local network, where a whole fleet stands in one /24 or behind one IP.
+pub fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {

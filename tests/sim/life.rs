@@ -2,7 +2,8 @@
 //! its seed says; then it heals, and everything must be found.
 
 use sprat::id::{FileId, NodeId};
-use sprat::limits::K;
+use sprat::kad::subnet;
+use sprat::limits::{K, PER_SUBNET_MAX};
 use sprat::node::{Event, SwarmKey};
 use sprat::rng::Rng;
 use sprat::sim::disk::State;
@@ -330,6 +331,9 @@ impl Life {
         let running: Vec<usize> = self.world.running().collect();
         let mut second = FAULTS + QUIET;
         for key in keys {
+            // As it is before: lookups find the dead, and their places go to those who wait.
+            let ids = running.iter().map(|&host| self.world.id(host));
+            let crowded: BTreeSet<_> = ids.filter(|&id| self.is_crowded_out(id)).collect();
             for &host in &running {
                 self.world.command(host, |node, now| node.look_up(now, key));
                 self.lookups += 1;
@@ -353,7 +357,8 @@ impl Life {
                         live.any(|&other| providers.contains(&self.world.address(other)));
                     assert!(is_found, "host {host} has not found {key:?}: {lookup:?}");
                 }
-                self.compare(host, key, lookup.closest.as_ref().expect("one at a time"));
+                let closest = lookup.closest.as_ref().expect("one at a time");
+                self.compare(host, key, closest, &crowded);
             }
             // Fetches go on meanwhile.
             self.pass(second);
@@ -365,25 +370,39 @@ impl Life {
     /// Nodes that died stand among the k that others name until five requests to them went unanswered
     /// (rule 6), and take the places of the last of those who live. So the k closest are taken among all
     /// that ever lived.
-    fn compare(&self, host: usize, key: FileId, found: &[NodeId]) {
+    fn compare(&self, host: usize, key: FileId, found: &[NodeId], crowded: &BTreeSet<NodeId>) {
         let others = self.world.running().filter(|&other| other != host);
         let others: BTreeSet<NodeId> = others.map(|other| self.world.id(other)).collect();
         let mut closest: Vec<NodeId> = others.iter().chain(&self.dead).copied().collect();
         closest.sort_by_key(|id| id.0.distance(&key.0));
         closest.truncate(K);
-        let missed = closest
-            .iter()
-            .filter(|id| others.contains(id) && !found.contains(id));
-        let missed = missed.count();
-        assert!(
-            missed == 0,
-            "host {host} missed {missed} of the closest to {key:?}"
-        );
+        for id in closest.iter().filter(|id| others.contains(id)) {
+            assert!(
+                found.contains(id) || crowded.contains(id),
+                "host {host} missed {id:?}, one of the closest to {key:?}"
+            );
+        }
         let is_alive = |id| others.contains(id);
         assert!(
             found.iter().all(is_alive),
             "host {host} found one that does not live"
         );
+    }
+
+    /// Not everybody has a place for this node, because others of its subnet have taken it (rule 16).
+    fn is_crowded_out(&self, id: NodeId) -> bool {
+        let ip_of = |host| self.world.address(host).ip();
+        let Some(host) = self.world.running().find(|&host| self.world.id(host) == id) else {
+            return false;
+        };
+        let is_neighbour = |&of: &usize| subnet::subnet(ip_of(of)) == subnet::subnet(ip_of(host));
+        let is_known = |&of: &usize| {
+            let node = self.world.node(of).expect("it runs");
+            node.kad().table().member(id).is_some()
+        };
+        !subnet::is_local(ip_of(host))
+            && (0..self.world.len()).filter(is_neighbour).count() > PER_SUBNET_MAX
+            && self.world.running().filter(is_known).count() < K
     }
 
     /// Every file that somebody still serves whole is fetched by everyone who wants it.

@@ -5,6 +5,7 @@ mod world;
 
 use sprat::output::{DiskError, Event, Failure, Prepared};
 use sprat::rng::Rng;
+use sprat::swarm::Request;
 use sprat::time::Instant;
 use std::time::Duration;
 use world::World;
@@ -71,7 +72,7 @@ fn many_getters_help_each_other_and_fetch_no_byte_twice() {
         assert!(world.peers[getter].disk[&0].entries[0] == content);
         let overhead = world.peers[getter].received - content.len();
         assert!(
-            overhead < content.len() / 50,
+            overhead < content.len() / 40,
             "node {getter} received {overhead} bytes too many"
         );
     }
@@ -281,18 +282,111 @@ fn a_file_that_nobody_has_fails_within_a_bounded_time() {
 }
 
 #[test]
-fn a_truncated_file_ends_its_stream_and_never_sends_wrong_bytes() {
+fn a_truncated_file_is_no_longer_served_and_its_getter_is_told_in_time() {
     let mut world = World::new(11);
     let (origin, getter) = (world.node(), world.node());
     let file = world.share(origin, &[("", bytes(11, 1_000_000))]);
     world.peers[origin].disk.get_mut(&0).unwrap().entries[0].truncate(500_000);
-    world.fetch(getter, file, &[origin]);
-    let changed = |world: &World| {
-        world.peers[origin]
-            .events
-            .iter()
-            .any(|event| matches!(event, Event::Changed { .. }))
+    let swarm = world.fetch(getter, file, &[origin]);
+    let failed = |world: &World| {
+        let failed =
+            |event: &Event| matches!(event, Event::Failed { swarm: of, .. } if *of == swarm);
+        world.peers[getter].events.iter().any(failed)
     };
-    assert!(world.run_until(MINUTE, changed));
-    assert!(!world.run_until(MINUTE, |world| world.is_complete(getter)));
+    assert!(world.run_until(2 * MINUTE, failed));
+    let said = |event: &&Event| matches!(event, Event::Changed { .. });
+    assert_eq!(world.peers[origin].events.iter().filter(said).count(), 1);
+    assert!(
+        world.peers[origin]
+            .requests
+            .contains(&Request::Withdraw(file))
+    );
+    assert!(!world.is_complete(getter));
+}
+
+#[test]
+fn an_edited_entry_takes_no_other_with_it() {
+    let mut world = World::new(13);
+    let (origin, getter) = (world.node(), world.node());
+    let entries = [
+        ("a", bytes(1, 400_000)),
+        ("b", bytes(2, 400_000)),
+        ("c", bytes(3, 400_000)),
+    ];
+    let file = world.share(origin, &entries);
+    world.peers[origin].disk.get_mut(&0).unwrap().entries[1].clear();
+    world.fetch(getter, file, &[origin]);
+    let key = sprat::output::SwarmKey {
+        slot: 0,
+        generation: 0,
+    };
+    let done = |world: &World| {
+        world.peers[getter]
+            .swarms
+            .progress(key)
+            .map_or(0, |p| p.done)
+    };
+    assert!(world.run_until(MINUTE, |world| done(world) >= 700_000));
+}
+
+#[test]
+fn nodes_that_wait_for_each_other_both_finish_when_one_learns_the_manifest() {
+    let mut world = World::new(14);
+    let (one, two, origin) = (world.node(), world.node(), world.node());
+    let content = bytes(14, 1_000_000);
+    let file = world.share(origin, &[("", content)]);
+    world.fetch(one, file, &[two]);
+    world.fetch(two, file, &[one]);
+    let connected = |world: &World| {
+        let met = |event: &Event| matches!(event, Event::Connected { .. });
+        [one, two]
+            .iter()
+            .all(|&node| world.peers[node].events.iter().any(met))
+    };
+    assert!(world.run_until(MINUTE, connected));
+    let (now, location) = (world.now, world.peers[origin].location);
+    world.peers[one].swarms.handle_provider(now, file, location);
+    let done = |world: &World| world.is_complete(one) && world.is_complete(two);
+    assert!(world.run_until(MINUTE, done));
+}
+
+#[test]
+fn a_slow_provider_does_not_hold_the_end_of_a_file() {
+    let mut world = World::new(15);
+    world.uplink = 1_250;
+    let (fast, slow, getter) = (world.node(), world.node(), world.node());
+    let content = bytes(15, 4_000_000);
+    let file = world.share(fast, &[("", content.clone())]);
+    world.share(slow, &[("", content)]);
+    world.peers[slow].uplink = 1; // 10 kB/s
+    world.fetch(getter, file, &[fast, slow]);
+    let started = world.now;
+    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
+    let time = world.now - started;
+    assert!(
+        time < Duration::from_millis(1_500),
+        "0.32 s would do, it took {time:?}"
+    );
+}
+
+#[test]
+fn getters_that_never_read_do_not_keep_others_waiting() {
+    let mut world = World::new(16);
+    let (origin, getter) = (world.node(), world.node());
+    let deaf: Vec<usize> = (0..5).map(|_| world.node()).collect();
+    let file = world.share(origin, &[("", bytes(16, 4_000_000))]);
+    for &node in &deaf {
+        world.fetch(node, file, &[origin]);
+    }
+    let begun = |world: &World| {
+        deaf.iter()
+            .all(|&node| world.peers[node].received > 100_000)
+    };
+    assert!(world.run_until(MINUTE, begun));
+    deaf.iter()
+        .for_each(|&node| world.peers[node].alive = false);
+    world.fetch(getter, file, &[origin]);
+    let started = world.now;
+    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
+    assert!(world.now - started < Duration::from_secs(3));
 }

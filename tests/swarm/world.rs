@@ -23,6 +23,8 @@ pub struct Peer {
     pub requests: Vec<Request>,
     pub disk: BTreeMap<u32, Disk>,
     pub received: usize,
+    /// Bytes that it may send in a step, when that is less than others.
+    pub uplink: usize,
     /// Bytes that it may still send in this step.
     pub credit: usize,
     pub alive: bool,
@@ -80,6 +82,7 @@ impl World {
             requests: Vec::new(),
             disk: BTreeMap::new(),
             received: 0,
+            uplink: usize::MAX,
             credit: 0,
             alive: true,
         });
@@ -172,7 +175,7 @@ impl World {
         let mut moved = false;
         for number in 0..self.peers.len() {
             if self.peers[number].alive {
-                self.peers[number].credit = self.uplink;
+                self.peers[number].credit = self.uplink.min(self.peers[number].uplink);
                 moved |= self.resume(number);
                 moved |= self.drain(number, &[]);
                 moved |= self.read(number);
@@ -192,7 +195,7 @@ impl World {
             .collect();
         self.rng.shuffle(&mut ends);
         ends.iter().for_each(|end| self.send(number, end.1));
-        self.peers[number].credit < self.uplink
+        self.peers[number].credit < self.uplink.min(self.peers[number].uplink)
     }
 
     /// Carries out what a node asks for; `buffer` is what it was given last.

@@ -1,7 +1,7 @@
 //! The demo's nodes: child processes of this program, each with its output in a file.
 //!
-//! Files instead of pipes: the demo needs no thread to read them, and what a node said is still there
-//! when it has failed.
+//! Files instead of pipes: the demo needs no thread to read them, and what a node said is still
+//! there when it has failed.
 //!
 //! Invariant: no child outlives its [`Child`], however the demo ends.
 

@@ -68,6 +68,17 @@ pub fn folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(fs::openat(CWD, path, flags, Mode::empty())?)
 }
 
+/// Makes the folder `name` in the folder `root` if it is not there, and opens it: itself, never
+/// what a link of that name leads to.
+pub fn make_folder(root: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    match fs::mkdirat(root, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(fs::openat(root, name, flags, Mode::empty())?)
+}
+
 fn open_stepwise(root: &OwnedFd, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let (parent, name) = descend(root, path, false)?;
     Ok(match &parent {

@@ -10,15 +10,15 @@
 //!  finish:   fdatasync each file ──► fsync each folder ──► rename ──► fsync parent
 //! ```
 //!
-//! Invariants: nothing is renamed before everything in it is synced; a rename never replaces
-//! anything; an existing `NAME.part` is taken over as it is (its bytes are verified by the node)
+//! Invariants: nothing is renamed before everything in it is synced, and seen to be what this fetch
+//! has made and written, in its size; a rename never replaces anything; an existing `NAME.part` is taken over as it is (its bytes are verified by the node)
 //! but for its size.
 
 use super::Disk;
 use super::beneath::{self, Access};
 use super::fault::Fault;
 use super::space;
-use super::store::{Entry, State, Store};
+use super::store::{Entry, Stamp, State, Store};
 use crate::limits::{FILES_MADE_PER_TURN, FILES_SYNCED_PER_TURN};
 use crate::node::{DiskError, Prepared, SwarmKey};
 use crate::wire::Manifest;
@@ -222,6 +222,10 @@ impl Disk {
             .map_err(|error| Fault::new("open", store.parent(), error))?;
         store.set_place(true);
         let found = match fs::symlink_metadata(&part) {
+            Ok(there) if there.is_symlink() || there.is_dir() != store.is_folder => {
+                let why = "something else has that name (move it away)";
+                return Err(Fault::because(DiskError::Denied, "write", &part, why));
+            }
             Ok(_) => Prepared::Partial,
             Err(_) => Prepared::Fresh,
         };
@@ -230,8 +234,8 @@ impl Disk {
             needed = needed.saturating_sub(allocated(store));
         }
         space::admit(&parent, &part, needed)?;
-        let lock = lock_part(store, &part)?;
-        store.state = State::Part { _lock: lock };
+        let lock = lock_part(store, &parent, &part)?;
+        store.state = State::Part { lock };
         Ok(Step::On(Job::Make {
             swarm,
             next: 0,
@@ -245,9 +249,14 @@ impl Disk {
         let last = store.entries.len().min(next + FILES_MADE_PER_TURN);
         while next < last {
             let entry = &store.entries[next];
-            beneath::open(&store.folder, &entry.path, Access::Create)
-                .and_then(|file| space::allocate(&file, entry.size))
+            let made = beneath::open(&store.folder, &entry.path, Access::Create);
+            let stamp = made
+                .and_then(|file| {
+                    space::allocate(&file, entry.size)?;
+                    Ok(Stamp::of(&file.metadata()?))
+                })
                 .map_err(|error| Fault::new("make", &store.entry_path(next as u32), error))?;
+            store.entries[next].stamp = Some(stamp);
             next += 1;
         }
         Ok(match next < store.entries.len() {
@@ -270,8 +279,15 @@ impl Disk {
             let store = self.job_store(swarm);
             if next < store.entries.len() {
                 let path = store.entry_path(next as u32);
-                let file = beneath::open(&store.folder, &store.entries[next].path, Access::Read)
+                let entry = &mut store.entries[next];
+                let file = beneath::open(&store.folder, &entry.path, Access::Read)
                     .map_err(|error| Fault::new("open", &path, error))?;
+                let metadata = file
+                    .metadata()
+                    .map_err(|error| Fault::new("look at", &path, error))?;
+                entry
+                    .check_part(&metadata)
+                    .map_err(|why| Fault::because(DiskError::Changed, "finish", &path, why))?;
                 file.sync_data()
                     .map_err(|error| Fault::new("sync", &path, error))?;
                 next += 1;
@@ -281,6 +297,11 @@ impl Disk {
                 rename(store)?;
                 store.set_place(false);
                 store.state = State::Final;
+                // They said which files the part's were.
+                store
+                    .entries
+                    .iter_mut()
+                    .for_each(|entry| entry.stamp = None);
                 // Descriptors opened for writing are not needed any more.
                 self.files.close(swarm);
                 return Ok(Step::Done(Done::Finished(Ok(()))));
@@ -313,13 +334,10 @@ fn allocated(store: &Store) -> u64 {
 
 /// Opens the part (a file, or a folder) and locks it: two processes that fetch different files of
 /// one name into one folder would otherwise write into each other's.
-fn lock_part(store: &Store, part: &Path) -> Result<OwnedFd, Fault> {
+fn lock_part(store: &Store, parent: &OwnedFd, part: &Path) -> Result<OwnedFd, Fault> {
     let made = |error| Fault::new("make", part, error);
     let lock = if store.is_folder {
-        match fs::create_dir(part) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(made(error)),
-            _ => beneath::folder(part).map_err(made)?,
-        }
+        beneath::make_folder(parent, part.file_name().unwrap_or_default()).map_err(made)?
     } else {
         let file = beneath::open(&store.folder, &store.entries[0].path, Access::Create);
         file.map_err(made)?.into()
@@ -327,8 +345,8 @@ fn lock_part(store: &Store, part: &Path) -> Result<OwnedFd, Fault> {
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
         Err(Errno::WOULDBLOCK) => {
-            let why = "another fetch writes it at this moment";
-            Err(Fault::because(DiskError::Exists, "write", part, why))
+            let why = "another sprat writes it at this moment";
+            Err(Fault::because(DiskError::Denied, "write", part, why))
         }
         Err(error) => Err(Fault::new("lock", part, error)),
     }
@@ -338,6 +356,7 @@ fn lock_part(store: &Store, part: &Path) -> Result<OwnedFd, Fault> {
 fn rename(store: &Store) -> Result<(), Fault> {
     let part = store.part_path();
     let failed = |error: io::Error| Fault::new("rename", &part, error);
+    check_identity(store, &part)?;
     match rustix::fs::renameat_with(CWD, &part, CWD, &store.path, RenameFlags::NOREPLACE) {
         // A file system without that flag.
         Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(&store.path) {
@@ -347,6 +366,23 @@ fn rename(store: &Store) -> Result<(), Fault> {
         result => result.map_err(|errno| failed(errno.into()))?,
     }
     sync_folder(store.parent())
+}
+
+/// The part must still be what was locked, made and synced: a rename goes by name.
+fn check_identity(store: &Store, part: &Path) -> Result<(), Fault> {
+    let State::Part { lock } = &store.state else {
+        return Ok(());
+    };
+    let looked = |error| Fault::new("look at", part, error);
+    let ours = rustix::fs::fstat(lock).map_err(|errno| looked(errno.into()))?;
+    let there = fs::symlink_metadata(part).map_err(looked)?;
+    match (there.dev(), there.ino()) == (ours.st_dev, ours.st_ino) {
+        true => Ok(()),
+        false => {
+            let why = "another program has replaced it";
+            Err(Fault::because(DiskError::Changed, "finish", part, why))
+        }
+    }
 }
 
 fn sync_folder(path: &Path) -> Result<(), Fault> {

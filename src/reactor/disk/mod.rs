@@ -5,7 +5,7 @@
 //! bounded range, or a bounded number of files, because the network waits meanwhile.
 //!
 //! Not here: which bytes are right. Invariants: a shared file is served only while it is the file
-//! that was shared; nothing is opened outside the swarm's folder; every failure keeps its words for
+//! that was shared, and a part is used only while it is the file that was made; nothing is opened outside the swarm's folder; every failure keeps its words for
 //! the owner.
 
 mod beneath;
@@ -221,9 +221,15 @@ impl Disk {
             let metadata = file
                 .metadata()
                 .map_err(|error| Fault::new("look at", &path(), error))?;
-            stamp
-                .check(&metadata)
-                .map_err(|(error, why)| Fault::because(error, "serve", &path(), why))?;
+            match store.state {
+                // Writing to a file that was cut would give it its size again, with a hole.
+                State::Part { .. } => wanted
+                    .check_part(&metadata)
+                    .map_err(|why| Fault::because(DiskError::Changed, "use", &path(), why))?,
+                _ => stamp
+                    .check(&metadata)
+                    .map_err(|(error, why)| Fault::because(error, "serve", &path(), why))?,
+            }
         }
         work(file).map_err(|failed| failed.at(&store.entry_path(entry)))
     }
@@ -245,8 +251,8 @@ impl Disk {
 ///
 /// `sync_file_range` is the call for that, but no safe binding of it exists. On Linux, `DONTNEED`
 /// starts the write-back of the range's dirty pages too, without waiting; it drops only pages that
-/// are clean already. Over a fetch of 1 GiB onto ext4, the loop's longest pause was 25 ms with it and
-/// 470 ms without. Advice only.
+/// are clean already. Over a fetch of 1 GiB onto ext4, the loop's longest pause was 25 ms with it
+/// and 470 ms without. Advice only.
 fn start_write_back(file: &File, range: FileRange) {
     let end = range.offset + u64::from(range.length);
     let block_end = end / WRITE_BACK_SIZE * WRITE_BACK_SIZE;

@@ -8,17 +8,23 @@
 //!
 //! Invariant: the final name holds nothing of ours before `finish` has renamed the part to it.
 
+use crate::limits::NAME_SIZE_MAX;
 use crate::node::{DiskError, SwarmKey};
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// What an unfinished fetch has after its name.
+const PART: &str = ".part";
 
 /// Where a fetched file or folder goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputPath {
-    /// The final path. If it is an existing folder, or ends with `/`, the manifest's name goes
-    /// beneath it.
+    /// The final path. If it ends with `/`, or is an existing folder that is not what is fetched,
+    /// the manifest's name goes beneath it.
     Named(PathBuf),
     /// The folder; the manifest's name goes beneath it.
     In(PathBuf),
@@ -65,6 +71,11 @@ impl Stamp {
         }
     }
 
+    /// Whether it is the same file, whatever it holds by now.
+    pub fn is_same_file(&self, metadata: &Metadata) -> bool {
+        (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+    }
+
     /// Why `metadata` is not what it was, if it is not.
     pub fn check(&self, metadata: &Metadata) -> Result<(), (DiskError, &'static str)> {
         let now = Stamp::of(metadata);
@@ -91,8 +102,23 @@ pub struct Entry {
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,
-    /// What a shared file must still be.
+    /// A shared file: what it must still be. A part's: which file it must still be.
     pub stamp: Option<Stamp>,
+}
+
+impl Entry {
+    /// Why a part's file is not the one that the fetch made and sized, if it is not. Shards that
+    /// were verified are in that one, all of its size.
+    pub fn check_part(&self, metadata: &Metadata) -> Result<(), &'static str> {
+        let replaced = |stamp: Stamp| !stamp.is_same_file(metadata);
+        if self.stamp.is_some_and(replaced) {
+            return Err("another program has replaced it");
+        }
+        match metadata.len() == self.size {
+            true => Ok(()),
+            false => Err("another program has changed its size"),
+        }
+    }
 }
 
 /// How far the place of a swarm's bytes is made.
@@ -104,8 +130,8 @@ pub enum State {
     Wanted(OutputPath),
     /// An unfinished fetch; the lock keeps other processes off it.
     Part {
-        /// Held until the part has its final name.
-        _lock: OwnedFd,
+        /// The part, open: held until it has its final name.
+        lock: OwnedFd,
     },
     /// Under its final name.
     Final,
@@ -139,10 +165,26 @@ impl Store {
     }
 
     /// The final path with `.part` after its name.
+    ///
+    /// A name that is too long for that is cut between two characters, and gets the CRC-32 of the
+    /// whole name, so that two long names do not share a part: `CUT-xxxxxxxx.part`.
     pub fn part_path(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".part");
-        name.into()
+        let name = self.path.file_name().unwrap_or_default();
+        if name.len() + PART.len() <= NAME_SIZE_MAX {
+            let mut path = self.path.clone().into_os_string();
+            path.push(PART);
+            return path.into();
+        }
+        let end = format!("-{:08x}{PART}", crc32fast::hash(name.as_bytes()));
+        let mut cut = &name.as_bytes()[..NAME_SIZE_MAX.min(name.len()) - end.len()];
+        if let Some(text) = name.to_str() {
+            while !text.is_char_boundary(cut.len()) {
+                cut = &cut[..cut.len() - 1];
+            }
+        }
+        let mut short = OsStr::from_bytes(cut).to_owned();
+        short.push(end);
+        self.path.with_file_name(short)
     }
 
     /// The folder that the final name stands in.
@@ -186,6 +228,36 @@ mod tests {
             OutputPath::In("".into()).resolve("name", |_| true),
             Path::new("name")
         );
+    }
+
+    #[test]
+    fn a_part_has_a_name_that_can_be_stored_and_is_its_own() {
+        let part = |name: &str| {
+            let store = Store {
+                swarm: SwarmKey {
+                    slot: 0,
+                    generation: 0,
+                },
+                state: State::Final,
+                path: Path::new("folder").join(name),
+                folder: PathBuf::new(),
+                entries: vec![],
+                is_folder: true,
+                fault: None,
+            };
+            let part = store.part_path();
+            assert_eq!(part.parent(), Some(Path::new("folder")));
+            part.file_name().unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(part("name"), "name.part");
+        let longest = "x".repeat(250);
+        assert_eq!(part(&longest), format!("{longest}.part"));
+        for size in 251..=255 {
+            let short = part(&("ü".repeat(size / 2) + &"x".repeat(size % 2)));
+            assert!(short.len() <= 255 && short.ends_with(".part"), "{short}");
+            let (one, other) = ("x".repeat(size), "x".repeat(size - 1) + "y");
+            assert_ne!(part(&one), part(&other));
+        }
     }
 
     #[test]

@@ -127,8 +127,8 @@ fn an_unfinished_part_is_taken_over_and_gets_its_size() {
     assert_eq!(fs::read(base.path().join("file.part")).unwrap(), b"abc, ");
     // Nobody else writes it meanwhile, in this process or another.
     begin(&mut disk, OTHER, &path, &[("", 5)], false);
-    assert_eq!(prepared(&mut disk), Err(DiskError::Exists));
-    assert!(disk.message(OTHER).unwrap().contains("another fetch"));
+    assert_eq!(prepared(&mut disk), Err(DiskError::Denied));
+    assert!(disk.message(OTHER).unwrap().contains("another sprat"));
     disk.release(KEY);
     begin(&mut disk, OTHER, &path, &[("", 5)], false);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Partial));
@@ -165,6 +165,90 @@ fn what_has_the_final_name_is_never_touched() {
     // A folder of that name is one to put the file into, so a fetch of a folder meets the file.
     begin(&mut disk, KEY, &path, &[("a", 1)], true);
     assert_eq!(prepared(&mut disk), Err(DiskError::Exists));
+}
+
+/// Fetches two files up to their renaming, lets `harm` do something to the part, and goes on.
+fn harmed(entries: &[(&str, u64)], harm: impl FnOnce(&Path)) -> Result<(), DiskError> {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("out");
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, entries, entries[0].0 != "");
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
+    disk.write(range(0, 0, 5), b"first").unwrap();
+    harm(&base.path().join("out.part"));
+    disk.write(range(0, 5, 5), b"other")?;
+    disk.finish(KEY);
+    let Done::Finished(result) = run(&mut disk) else {
+        panic!("a finish was begun")
+    };
+    assert_eq!(path.exists(), result.is_ok());
+    result
+}
+
+#[test]
+fn a_part_that_others_have_changed_never_gets_the_final_name() {
+    let (file, folder) = ([("", 10)], [("a/b", 10), ("c", 3)]);
+    assert_eq!(harmed(&file, |_| ()), Ok(()));
+    assert_eq!(harmed(&folder, |_| ()), Ok(()));
+    let replace = |path: &Path, size: usize| {
+        // Both exist for a moment, so that they are not the same inode.
+        let new = path.with_extension("new");
+        fs::write(&new, vec![b'x'; size]).unwrap();
+        fs::rename(new, path).unwrap();
+    };
+    let cut = |path: &Path| {
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_len(2).unwrap();
+    };
+    let changed = Err(DiskError::Changed);
+    assert_eq!(harmed(&file, |part| replace(part, 10)), changed);
+    assert_eq!(harmed(&file, |part| replace(part, 9)), changed);
+    assert_eq!(harmed(&file, cut), changed);
+    assert_eq!(
+        harmed(&folder, |part| replace(&part.join("a/b"), 10)),
+        changed
+    );
+    assert_eq!(harmed(&folder, |part| replace(&part.join("c"), 3)), changed);
+    assert_eq!(harmed(&folder, |part| cut(&part.join("c"))), changed);
+    // The same files in another folder.
+    let moved = |part: &Path| {
+        fs::rename(part, part.with_extension("moved")).unwrap();
+        fs::create_dir(part).unwrap();
+        for name in ["a", "c"] {
+            fs::rename(part.with_extension("moved").join(name), part.join(name)).unwrap();
+        }
+    };
+    assert_eq!(harmed(&folder, moved), changed);
+}
+
+#[test]
+fn a_link_with_the_name_of_the_part_is_not_followed() {
+    let base = tempfile::tempdir().unwrap();
+    let elsewhere = base.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink("elsewhere", base.path().join("out.part")).unwrap();
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &base.path().join("out"), &[("a", 1)], true);
+    assert_eq!(prepared(&mut disk), Err(DiskError::Denied));
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    let parent = beneath::folder(base.path()).unwrap();
+    assert!(beneath::make_folder(&parent, "out.part".as_ref()).is_err());
+}
+
+#[test]
+fn a_file_with_the_longest_name_is_fetched() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("n".repeat(255));
+    let mut disk = Disk::new();
+    for (entry, is_folder) in [("", false), ("a", true)] {
+        begin(&mut disk, KEY, &path, &[(entry, 1)], is_folder);
+        assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
+        disk.write(range(0, 0, 1), b"x").unwrap();
+        disk.finish(KEY);
+        assert_eq!(run(&mut disk), Done::Finished(Ok(())));
+        assert_eq!(path.is_dir(), is_folder);
+        let _ = fs::remove_file(&path);
+    }
 }
 
 #[test]

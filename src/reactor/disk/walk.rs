@@ -10,6 +10,7 @@ use super::store::{Entry, Stamp};
 use crate::limits::{ENTRIES_MAX, PATH_DEPTH_MAX};
 use crate::node::ShareSpec;
 use crate::reactor::error::Error;
+use crate::wire::name::{self, Conflict};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,7 @@ pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
         };
         listed.push((text(inner, inner.to_str())?.to_string(), entry.size));
     }
+    check_names(path, &name, &listed, metadata.is_dir())?;
     let spec = ShareSpec {
         name,
         entries: listed,
@@ -115,6 +117,36 @@ fn entry(path: &Path, inner: PathBuf, metadata: &Metadata) -> Result<Entry, Erro
         path: inner,
         size: metadata.len(),
         stamp: Some(Stamp::of(metadata)),
+    })
+}
+
+/// Names that no manifest may have are found before everything is read and hashed.
+fn check_names(
+    path: &Path,
+    name: &str,
+    listed: &[(String, u64)],
+    is_folder: bool,
+) -> Result<(), Error> {
+    let doing = |inner: &str| match inner {
+        "" => format!("share {}", path.display()),
+        inner => format!("share {}", path.join(inner).display()),
+    };
+    let checked = |name: &str, inner: &str| {
+        let result = name::parse(name.as_bytes()).map(drop);
+        result.map_err(|error| Error::because(doing(inner), &format!("{error} (rename it)")))
+    };
+    checked(name, "")?;
+    if !is_folder {
+        return Ok(());
+    }
+    for (inner, _) in listed {
+        inner.split('/').try_for_each(|name| checked(name, inner))?;
+    }
+    let paths = listed.iter().map(|(inner, _)| inner.as_str());
+    name::check_paths(paths).map_err(|conflict| {
+        let (Conflict::Repeated(index) | Conflict::FileAsFolder(index)) = conflict;
+        let why = "where case does not count, another has that path (rename one)";
+        Error::because(doing(&listed[index].0), why)
     })
 }
 
@@ -183,6 +215,26 @@ mod tests {
             "{error}"
         );
         drop(socket);
+    }
+
+    #[test]
+    fn a_name_that_no_manifest_may_have_is_told_with_its_path() {
+        let refused = |files: &[&str]| {
+            let base = tree(files);
+            walk(&base.path().join("root")).err().unwrap().to_string()
+        };
+        let text = refused(&["good", "sub/aux.txt"]);
+        assert!(
+            text.contains("root/sub/aux.txt: a name is reserved"),
+            "{text}"
+        );
+        let text = refused(&["a\\b"]);
+        assert!(text.contains("root/a\\b: a name has a / or"), "{text}");
+        let text = refused(&["sub/README", "sub/readme"]);
+        assert!(
+            text.contains("root/sub/readme: where case does not count, another has that path"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn node_with_full_table(rng: &mut Rng, network: Network) -> (Kad, Instant) {
     let mut buffer = [0; DATAGRAM_SIZE_MAX];
     let mut now = Instant::ZERO;
     for number in 0..2_000 {
-        now = now + Duration::from_millis(50);
+        now += Duration::from_millis(50);
         let saved = contact(number, rng);
         kad.insert_saved(now, saved);
         while let Some((to, size)) = kad.poll_datagram(now, &mut buffer) {

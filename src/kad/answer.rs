@@ -66,7 +66,8 @@ impl Kad {
             self.counters.over_budget += 1;
         }
         // One that has proved its address is told so, ten times a second and no more.
-        if !is_welcome && !(has_proved && self.sources.allow(now, from)) {
+        let is_told = is_welcome || has_proved && self.sources.allow(now, from);
+        if !is_told {
             return;
         }
         self.table.heard(now, asker);

@@ -90,6 +90,8 @@ impl Records {
             replicate_at,
         };
         let key = self.keys.entry(file).or_insert(fresh);
+        // No more room than needed: thousands of keys have one record or two.
+        key.records.reserve_exact(1);
         key.records.push(record);
         key.replicate_at = replicate_at;
         self.count(record.location, true);

@@ -39,16 +39,12 @@ enum Since {
 fn disjoint_paths_help_lookups_among_a_fifth_of_liars() {
     println!("| liars name | since | paths | nodes | keys found | closest found | asked, mean |");
     println!("|---|---|---|---|---|---|---|");
-    for (tale, since) in [
-        (Tale::True, Since::TablesWereMade),
-        (Tale::True, Since::TheBeginning),
-        (Tale::Forged, Since::TablesWereMade),
-    ] {
-        let results = lookups_among_liars(tale, since, &[1, 3, 4]);
-        if (tale, since) == (Tale::True, Since::TablesWereMade) {
-            let (one, three) = (results[0].0, results[1].0);
-            assert!(three > one, "{one} and {three} of 1,000");
-        }
+    let results = lookups_among_liars(Tale::True, Since::TablesWereMade, &[1, 3, 4]);
+    let three = results[1].0;
+    assert!(three >= 985, "{three} of 1,000 over three paths");
+    if is_full() {
+        lookups_among_liars(Tale::True, Since::TheBeginning, &[1, 3, 4]);
+        lookups_among_liars(Tale::Forged, Since::TablesWereMade, &[1, 3, 4]);
     }
 }
 

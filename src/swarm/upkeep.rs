@@ -194,13 +194,11 @@ impl Swarms {
         if !swarm.wants_providers() {
             return;
         }
-        let useful = |stream: &Stream| {
-            stream.swarm == Some(key)
-                && (stream.state != State::Open
-                    || !stream.asked.is_empty()
-                    || stream.manifest_asked)
+        // A connection that is being made brings nothing yet, and does not begin the wait anew.
+        let brings = |stream: &Stream| {
+            stream.swarm == Some(key) && (!stream.asked.is_empty() || stream.manifest_asked)
         };
-        if self.streams.iter().any(|(_, stream)| useful(stream)) {
+        if self.streams.iter().any(|(_, stream)| brings(stream)) {
             swarm.idle_since = now;
             return;
         }

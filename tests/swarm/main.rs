@@ -390,3 +390,18 @@ fn getters_that_never_read_do_not_keep_others_waiting() {
     assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
     assert!(world.now - started < Duration::from_secs(3));
 }
+
+#[test]
+fn a_fetch_whose_only_provider_is_gone_fails_although_it_is_dialled_again_and_again() {
+    let mut world = World::new(17);
+    let (origin, getter) = (world.node(), world.node());
+    let file = world.share(origin, &[("", bytes(17, 300_000))]);
+    world.kill(origin);
+    let swarm = world.fetch(getter, file, &[origin]);
+    let expected = Event::Failed {
+        swarm,
+        cause: Failure::Nobody { asked: 0 },
+    };
+    let failed = |world: &World| world.peers[getter].events.contains(&expected);
+    assert!(world.run_until(Duration::from_secs(20), failed));
+}

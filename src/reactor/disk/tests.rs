@@ -172,7 +172,7 @@ fn harmed(entries: &[(&str, u64)], harm: impl FnOnce(&Path)) -> Result<(), DiskE
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("out");
     let mut disk = Disk::new();
-    begin(&mut disk, KEY, &path, entries, entries[0].0 != "");
+    begin(&mut disk, KEY, &path, entries, !entries[0].0.is_empty());
     assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
     disk.write(range(0, 0, 5), b"first").unwrap();
     harm(&base.path().join("out.part"));

@@ -1,8 +1,8 @@
 //! 160-bit identifiers and the XOR metric (Kademlia paper, section 2.1).
 //!
-//! Node ids, file ids and lookup targets live in one space of 160-bit unsigned numbers, so one type,
-//! [`Id`], carries the arithmetic. [`NodeId`] and [`FileId`] say which of the two a value names, so
-//! that one cannot be passed for the other. Nothing here knows how ids are chosen.
+//! Node ids, file ids and lookup targets live in one space of 160-bit unsigned numbers, so one
+//! type, [`Id`], carries the arithmetic. [`NodeId`] and [`FileId`] say which of the two a value
+//! names, so that one cannot be passed for the other. Nothing here knows how ids are chosen.
 //!
 //! Invariant: ordering of [`Id`] and [`Distance`] is the order of the big-endian number.
 

@@ -1,9 +1,9 @@
 //! sprat turns a set of small computers into their own file distribution network.
 //!
-//! One node shares a file; any other fetches it by its id, from everyone who already has part of it,
-//! and serves what it has to the rest. The crate is the program: `cli` is what people type, `reactor`
-//! turns a [`node::Node`] on real sockets and files, and everything below it is a state machine without
-//! I/O, so that a simulator can turn the very same node on virtual ones.
+//! One node shares a file; any other fetches it by its id, from everyone who already has part of
+//! it, and serves what it has to the rest. The crate is the program: `cli` is what people type,
+//! `reactor` turns a [`node::Node`] on real sockets and files, and everything below it is a state
+//! machine without I/O, so that a simulator can turn the very same node on virtual ones.
 //!
 //! ```text
 //!   cli ──► reactor ──► node ──► kad ┐

@@ -47,19 +47,21 @@ pub const FLIGHTS_PER_STREAM_MAX: usize = REQUESTS_MAX;
 pub const ASK_AHEAD_MIN: u64 = 64 * 1024;
 /// A stream asks for its rate of a second divided by this in advance.
 pub const ASK_AHEAD_DIVISOR: u64 = 4;
-/// Shards that a node with the whole file offers on a stream in advance, at least: one that is being
-/// sent and one that is asked for meanwhile.
+/// Shards that a node with the whole file offers on a stream in advance, at least: one that is
+/// being sent and one that is asked for meanwhile.
 pub const OFFERS_MIN: u64 = 2;
 /// Besides, it offers the stream's rate of a second divided by this.
 pub const OFFER_AHEAD_DIVISOR: u64 = 4;
-/// Streams that are sent payload at once: enough to fill an uplink although each waits for its window
-/// now and then, few enough that shards are whole, and can be passed on, early.
+/// Streams that are sent payload at once: enough to fill an uplink although each waits for its
+/// window now and then, few enough that shards are whole, and can be passed on, early.
 pub const UPLOADS_MAX: usize = 4;
-/// Requests that a stream keeps when idle ones take shards over: what is asked for may be on its way.
+/// Requests that a stream keeps when idle ones take shards over: what is asked for may be on its
+/// way.
 pub const RELIEVED_QUEUE_MIN: usize = 2;
 /// How many times slower a stream is from which idle ones take over shards that it sends.
 pub const SLOWER_THAN: u64 = 8;
-/// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or two.
+/// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or
+/// two.
 pub const STRIKES_MAX: u8 = 3;
 
 // -- manifest
@@ -127,8 +129,8 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Without sending, before a keep-alive: two of them fit the other end's idle time.
 pub const KEEP_ALIVE_PERIOD: Duration = Duration::from_secs(25);
-/// How long news of gained shards wait for more, for each open stream of the swarm: one packet carries
-/// them, and with thirty streams the packets would else take a twentieth of a thin uplink.
+/// How long news of gained shards wait for more, for each open stream of the swarm: one packet
+/// carries them, and with thirty streams the packets would else take a twentieth of a thin uplink.
 pub const HAVE_DELAY: Duration = Duration::from_millis(3);
 /// From the loss of a provider to the next try; doubled with each failure.
 pub const REDIAL_DELAY_MIN: Duration = Duration::from_secs(1);

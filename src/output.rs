@@ -1,8 +1,8 @@
 //! What a node asks of its driver, and what it tells its owner.
 //!
 //! The words between the core and its two drivers, below both `swarm` and `node` so that either can
-//! say them; [`crate::node`] has the contract that they belong to. Invariant: every type is small and
-//! `Copy`, and borrows nothing.
+//! say them; [`crate::node`] has the contract that they belong to. Invariant: every type is small
+//! and `Copy`, and borrows nothing.
 
 use crate::id::FileId;
 use std::fmt;
@@ -73,11 +73,11 @@ pub enum Output {
     },
     /// The stream has something to send: ask `poll_send`.
     Send(StreamKey),
-    /// The node has freed the stream: send what `Node::last_words` gives if the socket takes it at once,
-    /// then deregister, close and free. There is no answer.
+    /// The node has freed the stream: send what `Node::last_words` gives if the socket takes it at
+    /// once, then deregister, close and free. There is no answer.
     Close(StreamKey),
-    /// Make or find the place of a fetched file (free space, `NAME.part`, `fallocate`); the answer is
-    /// `handle_prepared`. The manifest is known.
+    /// Make or find the place of a fetched file (free space, `NAME.part`, `fallocate`); the answer
+    /// is `handle_prepared`. The manifest is known.
     Prepare(SwarmKey),
     /// Write `range.length` bytes, which begin at `start` of the buffer last given to
     /// `handle_received`, to the range; the answer is `handle_written`.
@@ -89,8 +89,8 @@ pub enum Output {
         /// The shard that they are part of.
         shard: u32,
     },
-    /// Make a fetched file durable under its final name (`fdatasync`, rename, `fsync` of the folder);
-    /// the answer is `handle_finished`.
+    /// Make a fetched file durable under its final name (`fdatasync`, rename, `fsync` of the
+    /// folder); the answer is `handle_finished`.
     Finish(SwarmKey),
 }
 
@@ -212,7 +212,8 @@ pub enum Event {
     Lookup {
         /// What was looked up.
         file: FileId,
-        /// Length of the longest chain of contacts followed: 1 means that a contact of ours was enough.
+        /// Length of the longest chain of contacts followed: 1 means that a contact of ours was
+        /// enough.
         hops: u32,
         /// Nodes asked.
         asked: u32,

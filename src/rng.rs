@@ -1,7 +1,8 @@
 //! The node's randomness: one seeded stream cipher, handed in by the driver.
 //!
 //! The reactor seeds it from the operating system, the simulator from its own seed, so that a run
-//! repeats exactly. ChaCha with 8 rounds: RPC ids and tokens must not be guessable from others seen.
+//! repeats exactly. ChaCha with 8 rounds: RPC ids and tokens must not be guessable from others
+//! seen.
 
 use crate::id::{ID_SIZE, Id};
 use chacha20::ChaCha8Rng;

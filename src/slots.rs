@@ -1,7 +1,7 @@
 //! Slabs whose keys carry a generation, so that a key of something freed finds nothing.
 //!
-//! Streams and swarms live in one each. Invariant: no two values that were ever in the same [`Slots`]
-//! had the same key (generations wrap after 2^32 insertions).
+//! Streams and swarms live in one each. Invariant: no two values that were ever in the same
+//! [`Slots`] had the same key (generations wrap after 2^32 insertions).
 
 use slab::Slab;
 use std::marker::PhantomData;

@@ -1,7 +1,7 @@
 //! The shape of the project, read from its own source text.
 //!
-//! Every rule is a function from a source text to the list of its breaches, so that each is shown to
-//! fail on a bad text as well as to pass on the good ones.
+//! Every rule is a function from a source text to the list of its breaches, so that each is shown
+//! to fail on a bad text as well as to pass on the good ones.
 
 #[path = "support/rust.rs"]
 mod rust;
@@ -160,7 +160,8 @@ impl Source {
         (!matches!(name, "lib" | "main")).then(|| name.to_owned())
     }
 
-    /// How many modules deep it lies: 1 for `src/id.rs` and `src/kad/mod.rs`, 2 for `src/kad/table.rs`.
+    /// How many modules deep it lies: 1 for `src/id.rs` and `src/kad/mod.rs`, 2 for
+    /// `src/kad/table.rs`.
     fn depth(&self) -> usize {
         let inner = self.path.strip_prefix(root().join("src")).unwrap();
         inner.components().count() - usize::from(inner.ends_with("mod.rs"))

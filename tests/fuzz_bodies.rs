@@ -1,5 +1,5 @@
-//! The fuzz targets' bodies on the stable toolchain: over their corpora, and over seeded mutations of
-//! them.
+//! The fuzz targets' bodies on the stable toolchain: over their corpora, and over seeded mutations
+//! of them.
 //!
 //! `SPRAT_FUZZ_SEED` and `SPRAT_FUZZ_MUTATIONS` change the seed and how many mutations each target
 //! gets. A failure prints the input; put it into the target's corpus, and it is a regression test.

@@ -1,9 +1,9 @@
-//! Wrong packets, made from right ones one fault at a time: each is refused with the error of its first
-//! wrong field.
+//! Wrong packets, made from right ones one fault at a time: each is refused with the error of its
+//! first wrong field.
 //!
-//! Which error that is, is read off the byte rulers of `wire::datagram` and `wire::frame`: every kind is
-//! written here as the list of its fields, each with its right bytes, its wrong ones, and its error. The
-//! packets are put together by this file, not by the code under test, CRC included.
+//! Which error that is, is read off the byte rulers of `wire::datagram` and `wire::frame`: every
+//! kind is written here as the list of its fields, each with its right bytes, its wrong ones, and
+//! its error. The packets are put together by this file, not by the code under test, CRC included.
 
 use sprat::wire::{Datagram, DatagramError as D, Frame, FrameError as F, Header, Network};
 use std::collections::BTreeSet;
@@ -45,8 +45,8 @@ fn mapped(ip: [u8; 4]) -> [u8; 16] {
     bytes
 }
 
-/// An address as a field, and every form of one that no node can have; `before` and `after` are what
-/// belongs to the same field.
+/// An address as a field, and every form of one that no node can have; `before` and `after` are
+/// what belongs to the same field.
 fn address<E>(error: E, before: &[u8], after: &[u8]) -> Field<E> {
     let with = |ip: [u8; 16], port: [u8; 2]| [before, &ip, &port, after].concat();
     let multicast = [255, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -280,7 +280,8 @@ fn counts_that_are_too_low_leave_bytes_behind() {
             let (before, after) = (&fields[..place], &fields[place + 1..]);
             let body = [bytes_of(before), vec![1], bytes_of(after)].concat();
             let packet = datagram([0xd5, 1, kind, 0], &body);
-            // Also behind a `Replicate`'s entries: the next begins with zeros, as empty padding does.
+            // Also behind a `Replicate`'s entries: the next begins with zeros, as empty padding
+            // does.
             assert_eq!(parse_datagram(&packet), Err(D::Trailing), "{kind:#x}");
         }
     }

@@ -1,6 +1,7 @@
 //! One JSON object a line: written for programs, and read back by the demo.
 //!
-//! Flat objects of texts, numbers and truth values only, so a writer and a reader of a few lines do.
+//! Flat objects of texts, numbers and truth values only, so a writer and a reader of a few lines
+//! do.
 
 use std::fmt::Write as _;
 

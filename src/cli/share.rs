@@ -137,7 +137,8 @@ impl Sharing<'_> {
         )
     }
 
-    /// A file of a share is no longer the one that was hashed. The others of a folder are served on.
+    /// A file of a share is no longer the one that was hashed. The others of a folder are served
+    /// on.
     fn changed(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Ending> {
         let rest = is_served(reactor, swarm);
         let why = reactor.disk_message(swarm).unwrap_or("it has changed");

@@ -138,8 +138,9 @@ impl Kad {
         }
     }
 
-    /// The body of a reply; `None` when not even an error is allowed. A request that is too short for a
-    /// reply of its own kind, because its cookie is not ours, learns the right one from the error.
+    /// The body of a reply; `None` when not even an error is allowed. A request that is too short
+    /// for a reply of its own kind, because its cookie is not ours, learns the right one from the
+    /// error.
     pub(super) fn reply(
         &mut self,
         now: Instant,

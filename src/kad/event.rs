@@ -64,7 +64,8 @@ pub struct Counters {
     pub requests: u64,
     /// Requests that were dropped because their source is over its budget.
     pub over_budget: u64,
-    /// Requests too short to be answered in their own kind before their source has proved its address.
+    /// Requests too short to be answered in their own kind before their source has proved its
+    /// address.
     pub too_short: u64,
     /// Stores and replications without a good token.
     pub bad_tokens: u64,

@@ -1,7 +1,7 @@
 //! The node: Kademlia and swarms behind one contract with a driver.
 //!
-//! A [`Node`] is a state machine without I/O. Its driver (`reactor` on real sockets, the simulator on
-//! virtual ones) runs this loop:
+//! A [`Node`] is a state machine without I/O. Its driver (`reactor` on real sockets, the simulator
+//! on virtual ones) runs this loop:
 //!
 //! ```text
 //! loop {
@@ -13,10 +13,10 @@
 //! }
 //! ```
 //!
-//! `handle_*` take facts in, `poll_*` give work out, plain verbs are the owner's commands, nouns are
-//! getters. Every entry that needs the time takes it; the generator is seeded by the driver. Work is
-//! small, `Copy` and borrows nothing (see [`crate::output`]). [`Output::Write`] refers to the buffer of
-//! the last `handle_received`: drain `poll_output` before the next.
+//! `handle_*` take facts in, `poll_*` give work out, plain verbs are the owner's commands, nouns
+//! are getters. Every entry that needs the time takes it; the generator is seeded by the driver.
+//! Work is small, `Copy` and borrows nothing (see [`crate::output`]). [`Output::Write`] refers to
+//! the buffer of the last `handle_received`: drain `poll_output` before the next.
 //!
 //! After `poll_send` has said `None`, the node says [`Output::Send`] when there is more. A key that
 //! the node has freed finds nothing, so late facts are harmless.
@@ -115,8 +115,8 @@ impl Node {
         key
     }
 
-    /// Looks up who provides a file, without fetching it: [`Event::Lookup`] follows. False: there is
-    /// nobody to ask, or too many lookups wait.
+    /// Looks up who provides a file, without fetching it: [`Event::Lookup`] follows. False: there
+    /// is nobody to ask, or too many lookups wait.
     pub fn look_up(&mut self, now: Instant, file: FileId) -> bool {
         let is_accepted = self.kad.find_providers(now, file);
         self.settle(now);

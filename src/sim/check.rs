@@ -1,7 +1,8 @@
 //! What must always hold, checked in the world after every step.
 //!
-//! Each check looks at a node from outside, through its getters, and compares it with what the world knows
-//! itself: addresses, original bytes, who is alive. What is judged on the wire is in `ledger`.
+//! Each check looks at a node from outside, through its getters, and compares it with what the
+//! world knows itself: addresses, original bytes, who is alive. What is judged on the wire is in
+//! `ledger`.
 
 use super::pipes::Hold;
 use super::world::World;

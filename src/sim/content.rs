@@ -1,6 +1,7 @@
 //! What is shared in a world: bytes that everybody's copy is compared with.
 //!
-//! Invariant: the manifest is built here from the bytes, so that a node's own hashing is checked too.
+//! Invariant: the manifest is built here from the bytes, so that a node's own hashing is checked
+//! too.
 
 use crate::id::FileId;
 use crate::swarm::ShareSpec;
@@ -18,7 +19,8 @@ pub struct Content {
 }
 
 impl Content {
-    /// A folder of `entries` (path and bytes), or a single file when there is one with an empty path.
+    /// A folder of `entries` (path and bytes), or a single file when there is one with an empty
+    /// path.
     ///
     /// # Panics
     /// When no manifest can hold it.

@@ -1,7 +1,7 @@
 //! Datagrams of a world: what becomes of each on its way, and its delivery to a node.
 //!
-//! Here the wire is judged (see [`ledger`]): a reply is accepted only when it is due. Invariant: what a
-//! node is given is what was sent, or is known not to be genuine.
+//! Here the wire is judged (see [`ledger`]): a reply is accepted only when it is due. Invariant:
+//! what a node is given is what was sent, or is known not to be genuine.
 
 use super::Checks;
 use super::faults::Addressing;

@@ -5,8 +5,9 @@
 //!                                        │ write: kept at once, torn or lost by a power cut until synced
 //! ```
 //!
-//! It knows nothing of time: `drive` delays the results, and draws which operations fail. Invariant: a
-//! final file changes never, and what is partial was wholly synced or is in the undo list.
+//! It knows nothing of time: `drive` delays the results, and draws which operations fail.
+//! Invariant: a final file changes never, and what is partial was wholly synced or is in the undo
+//! list.
 
 use super::content::Content;
 use crate::id::FileId;
@@ -165,8 +166,8 @@ impl Disk {
         Ok(())
     }
 
-    /// The node has ended. With a power cut, each sector of what was not synced is there or not, as the
-    /// generator says; of an end of the process alone, everything stays.
+    /// The node has ended. With a power cut, each sector of what was not synced is there or not, as
+    /// the generator says; of an end of the process alone, everything stays.
     pub fn crash(&mut self, torn_by: Option<&mut Rng>) {
         self.places.clear();
         let Some(rng) = torn_by else { return };

@@ -1,8 +1,8 @@
 //! What a host does with its node: the twin of the reactor's turn.
 //!
-//! Each fact is followed by the node's outputs before the next fact; streams on the ready list are served
-//! until `WouldBlock` or the end of their budget; one background read at a time is under way; then the
-//! timer is set. Invariant: a node is touched only when it has a reason.
+//! Each fact is followed by the node's outputs before the next fact; streams on the ready list are
+//! served until `WouldBlock` or the end of their budget; one background read at a time is under
+//! way; then the timer is set. Invariant: a node is touched only when it has a reason.
 
 use super::host::{Death, Found, Host, What};
 use super::world::World;

@@ -1,8 +1,8 @@
 //! What a world does to its nodes: classes of faults, each with a strength or off.
 //!
-//! [`Faults::random`] switches every class on or off by the seed, so that many worlds meet many mixtures.
-//! Nothing here happens by itself: `net`, `sockets` and `disk` draw against these numbers, and partitions,
-//! crashes and pauses are commands of whoever drives the world.
+//! [`Faults::random`] switches every class on or off by the seed, so that many worlds meet many
+//! mixtures. Nothing here happens by itself: `net`, `sockets` and `disk` draw against these
+//! numbers, and partitions, crashes and pauses are commands of whoever drives the world.
 
 use crate::rng::Rng;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,7 +23,8 @@ pub struct Faults {
     pub reorder: u64,
     /// Chance that a datagram is damaged: a bit flipped, or cut short.
     pub damage: u64,
-    /// Chance that a copy of a datagram is sent to its receiver from another address, or a reply is replayed.
+    /// Chance that a copy of a datagram is sent to its receiver from another address, or a reply is
+    /// replayed.
     pub forge: u64,
     /// Chance that a request is repeated from the address of somebody who never sent any.
     pub spoof: u64,

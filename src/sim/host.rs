@@ -1,7 +1,7 @@
 //! One host of a world, and what can happen to it.
 //!
-//! Plain data: `world` commands it and `drive` turns it. Invariant: a host without a node has no sockets
-//! and no timer that counts.
+//! Plain data: `world` commands it and `drive` turns it. Invariant: a host without a node has no
+//! sockets and no timer that counts.
 
 use super::disk::Disk;
 use super::pipes::{ConnectionKey, Side};

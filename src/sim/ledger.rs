@@ -1,7 +1,8 @@
-//! What went over the wire, kept apart from the nodes: who asked whom, who was answered, who was spoofed.
+//! What went over the wire, kept apart from the nodes: who asked whom, who was answered, who was
+//! spoofed.
 //!
-//! It reads the first bytes of datagrams by their layout (`wire::datagram`), never what a node believes.
-//! Invariant: an entry is forgotten after [`MEMORY`], so that long worlds stay small.
+//! It reads the first bytes of datagrams by their layout (`wire::datagram`), never what a node
+//! believes. Invariant: an entry is forgotten after [`MEMORY`], so that long worlds stay small.
 
 use crate::time::Instant;
 use crate::wire::datagram::Kind;
@@ -9,7 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a request is remembered: far longer than a node waits, and longer than hosts stand still.
+/// How long a request is remembered: far longer than a node waits, and longer than hosts stand
+/// still.
 pub const MEMORY: Duration = Duration::from_secs(1_200);
 
 /// Where a datagram's kind stands.

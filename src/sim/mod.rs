@@ -1,9 +1,10 @@
-//! The simulator: the second driver of the same [`Node`](crate::node::Node), on a virtual clock, network
-//! and disk.
+//! The simulator: the second driver of the same [`Node`](crate::node::Node), on a virtual clock,
+//! network and disk.
 //!
-//! Read [`world`] first (the event loop), then `drive` (what one host does with its node, the twin of
-//! `reactor`'s turn), then whichever part is of interest: [`net`] and `datagrams` (ways and what passes), `sockets`, `streams` and
-//! [`pipes`] (streams as edge-triggered sockets), [`disk`], [`ledger`] and `check` (what must always hold).
+//! Read [`world`] first (the event loop), then `drive` (what one host does with its node, the twin
+//! of `reactor`'s turn), then whichever part is of interest: [`net`] and `datagrams` (ways and what
+//! passes), `sockets`, `streams` and [`pipes`] (streams as edge-triggered sockets), [`disk`],
+//! [`ledger`] and `check` (what must always hold).
 //!
 //! ```text
 //!   Queue ─► World::step ─► one fact to one host's node ─► drive: outputs, datagrams, streams, disk
@@ -12,9 +13,9 @@
 //! ```
 //!
 //! **What this is not**: a mock. The node is the one that ships; all faults come from its surroundings.
-//! Invariants: a [`World`] is determined by its seed and by what its owner commands, so that the same seed
-//! gives the same [`World::event_hash`]; what must always hold is asserted here, after every step, and not
-//! in scenarios.
+//! Invariants: a [`World`] is determined by its seed and by what its owner commands, so that the
+//! same seed gives the same [`World::event_hash`]; what must always hold is asserted here, after
+//! every step, and not in scenarios.
 
 mod check;
 pub mod content;

@@ -1,8 +1,8 @@
 //! The ways between hosts: which are open, how long they take, and what an uplink lets through.
 //!
-//! Datagrams can be lost, doubled, late, damaged and forged (`drive` draws that); here is what holds for
-//! streams as well. Invariant: the hosts of a way are indices of one world, and a way from a host to itself
-//! is always open.
+//! Datagrams can be lost, doubled, late, damaged and forged (`drive` draws that); here is what
+//! holds for streams as well. Invariant: the hosts of a way are indices of one world, and a way
+//! from a host to itself is always open.
 
 use super::faults::Faults;
 use crate::rng::Rng;
@@ -74,8 +74,8 @@ impl Net {
         self.clogged.clear();
     }
 
-    /// When `size` bytes that `from` sends now arrive. An uplink of limited capacity sends one thing after
-    /// the other; datagrams go first, as they do in a router that is set up well.
+    /// When `size` bytes that `from` sends now arrive. An uplink of limited capacity sends one
+    /// thing after the other; datagrams go first, as they do in a router that is set up well.
     pub fn arrival(
         &mut self,
         now: Instant,

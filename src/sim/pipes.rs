@@ -5,9 +5,9 @@
 //!                 arrive(count) moves the bar
 //! ```
 //!
-//! A pipe is bounded: what was written and not yet read takes its room, as a window does. Bytes are never
-//! lost, out of order or damaged, only late; a connection can be reset, and an end can be dead without
-//! anybody being told (a power cut). Not here: time and the driver's sockets.
+//! A pipe is bounded: what was written and not yet read takes its room, as a window does. Bytes are
+//! never lost, out of order or damaged, only late; a connection can be reset, and an end can be
+//! dead without anybody being told (a power cut). Not here: time and the driver's sockets.
 //!
 //! Invariant: `arrived` bytes of a pipe can be read, and no others.
 

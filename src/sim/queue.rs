@@ -1,7 +1,7 @@
 //! What will happen, in the order of time.
 //!
-//! Invariant: what was put in for the same instant comes out in the order in which it was put in, so
-//! that a run repeats exactly.
+//! Invariant: what was put in for the same instant comes out in the order in which it was put in,
+//! so that a run repeats exactly.
 
 use crate::time::Instant;
 use std::cmp::Ordering;

@@ -1,8 +1,8 @@
 //! The driver's table of a host's sockets, and what kernels do with connections.
 //!
-//! As in the reactor: a socket counts as readable and writable until it has said `WouldBlock`, and only
-//! after that comes an event. Invariant: a socket of the table has a connection, or had one until it was
-//! reset.
+//! As in the reactor: a socket counts as readable and writable until it has said `WouldBlock`, and
+//! only after that comes an event. Invariant: a socket of the table has a connection, or had one
+//! until it was reset.
 
 use super::host::What;
 use super::net::Way;

@@ -1,7 +1,8 @@
-//! One host's streams: accepts, receives and sends, each until `WouldBlock` or the end of its budget.
+//! One host's streams: accepts, receives and sends, each until `WouldBlock` or the end of its
+//! budget.
 //!
-//! The twin of the reactor's `transfer`. Invariant: a stream whose budget ended before `WouldBlock` is on
-//! the ready list again.
+//! The twin of the reactor's `transfer`. Invariant: a stream whose budget ended before `WouldBlock`
+//! is on the ready list again.
 
 use super::host::What;
 use super::pipes::{Connection, ConnectionKey, Hold, Readable, Side};

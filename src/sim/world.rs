@@ -1,9 +1,10 @@
 //! A world: hosts with a node each, and everything that will happen to them.
 //!
-//! The owner commands (`add`, `share`, `crash` …) and lets time pass (`run`); news of the nodes gather in
-//! [`World::news`] and [`World::found`]. Not here: what a scenario is.
+//! The owner commands (`add`, `share`, `crash` …) and lets time pass (`run`); news of the nodes
+//! gather in [`World::news`] and [`World::found`]. Not here: what a scenario is.
 //!
-//! Invariant: each step gives one fact to one host, does all that its node then wants, and checks it.
+//! Invariant: each step gives one fact to one host, does all that its node then wants, and checks
+//! it.
 
 use super::check::Checks;
 use super::content::Content;

@@ -1,12 +1,14 @@
 //! What to ask of whom: the receiving half of the scheduler.
 //!
-//! A stream's next range is, in this order: the rest of the shard that it sends already; a shard that
-//! another stream had to leave, at the offset where it stopped; a new shard, the rarest that the other
-//! end has, ties broken at random (so that nodes that start together take different shards). Whole
-//! shards come from one stream each, so that they are whole, and can be passed on, early.
+//! A stream's next range is, in this order: the rest of the shard that it sends already; a shard
+//! that another stream had to leave, at the offset where it stopped; a new shard, the rarest that
+//! the other end has, ties broken at random (so that nodes that start together take different
+//! shards). Whole shards come from one stream each, so that they are whole, and can be passed on,
+//! early.
 //!
 //! How much is asked for in advance follows the stream's rate: a quarter of a second of it, because
-//! what is asked for early is decided early, and at least two shards, so that the pipe never runs dry.
+//! what is asked for early is decided early, and at least two shards, so that the pipe never runs
+//! dry.
 
 use super::Swarms;
 use super::flight::{Flight, State as FlightState};

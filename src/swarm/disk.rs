@@ -1,8 +1,8 @@
 //! A swarm's file on disk: hashing a share, verifying what is there, keeping what has come.
 //!
-//! All of it is facts in and work out, one small step each, so that the driver decides how much disk
-//! work a turn of its loop does. Invariant: a shard is gained only when its hash is right and its last
-//! byte is written.
+//! All of it is facts in and work out, one small step each, so that the driver decides how much
+//! disk work a turn of its loop does. Invariant: a shard is gained only when its hash is right and
+//! its last byte is written.
 
 use super::flight::State as FlightState;
 use super::scan::{Scan, Step};
@@ -18,8 +18,8 @@ use crate::wire::Manifest;
 use crate::wire::frame::CloseReason;
 
 impl Swarms {
-    /// The next range that hashing or verifying wants to read, in turn among swarms. Its bytes go to
-    /// [`Swarms::handle_read`].
+    /// The next range that hashing or verifying wants to read, in turn among swarms. Its bytes go
+    /// to [`Swarms::handle_read`].
     pub fn poll_read(&mut self, _now: Instant) -> Option<FileRange> {
         let mut place = self.read_turn;
         for _ in 0..2 {
@@ -342,8 +342,8 @@ impl Swarms {
     }
 }
 
-/// Returns flights that nobody sends and of which nothing has come to the missing shards, so that the
-/// rarest is chosen anew.
+/// Returns flights that nobody sends and of which nothing has come to the missing shards, so that
+/// the rarest is chosen anew.
 pub(super) fn drop_unstarted(swarm: &mut Swarm) {
     let Swarm {
         flights, flying, ..

@@ -9,10 +9,10 @@
 //!                      orphaned                   wrong ──stored(last)──► (missing), someone blamed
 //! ```
 //!
-//! One writer per shard: a flight has at most one source at a time, so no byte is fetched twice. When
-//! a source is lost, another goes on at the same offset with the same hasher. A shard that had several
-//! sources and fails cannot be blamed on one: it is fetched again *whole*, from a single source.
-//! Invariant: `stored ≤ received ≤ requested ≤ length`.
+//! One writer per shard: a flight has at most one source at a time, so no byte is fetched twice.
+//! When a source is lost, another goes on at the same offset with the same hasher. A shard that had
+//! several sources and fails cannot be blamed on one: it is fetched again *whole*, from a single
+//! source. Invariant: `stored ≤ received ≤ requested ≤ length`.
 
 use crate::output::StreamKey;
 use crate::wire::frame::Range;
@@ -127,7 +127,8 @@ impl Flight {
         self.received - self.stored
     }
 
-    /// Its source is lost or was refused: what was asked for and has not come must be asked for again.
+    /// Its source is lost or was refused: what was asked for and has not come must be asked for
+    /// again.
     pub fn abandon(&mut self) {
         self.source = None;
         self.requested = self.received;

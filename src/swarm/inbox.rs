@@ -32,8 +32,8 @@ pub enum Piece<'a> {
 }
 
 impl Inbox {
-    /// Takes in what one frame needs of `bytes`; how many that were, and what they make. After a frame,
-    /// [`Inbox::clear`] goes on to the next.
+    /// Takes in what one frame needs of `bytes`; how many that were, and what they make. After a
+    /// frame, [`Inbox::clear`] goes on to the next.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! How a swarm gets its manifest: from one stream, in parts, verified by its hash before it is used.
+//! How a swarm gets its manifest: from one stream, in parts, verified by its hash before it is
+//! used.
 
 use super::receive::{Fault, PROTOCOL};
 use super::shards::ShardSet;

@@ -1,12 +1,14 @@
 //! Files among nodes: streams, the shards that they carry, and who sends what.
 //!
-//! Read [`swarm`] (one file) and [`stream`] (one connection) first, then [`flight`] (one shard on its
-//! way). [`Swarms`] joins them: `receive` takes facts in from streams, `send` gives work out to them,
-//! `ask` and `offer` choose what goes from whom to whom, `disk` drives hashing, verification and completion. It knows no
-//! Kademlia: what it wants of the DHT are [`Request`]s, what it hears from it are locations.
+//! Read [`swarm`] (one file) and [`stream`] (one connection) first, then [`flight`] (one shard on
+//! its way). [`Swarms`] joins them, a file for each concern: `receive` takes bytes in from streams,
+//! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
+//! `offer`, `turns` and `relief` choose what goes from whom to whom; `disk` drives hashing,
+//! verification and completion; `upkeep` is what time does. It knows no Kademlia: what it wants of
+//! the DHT are [`Request`]s, what it hears from it are locations.
 //!
-//! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and is
-//! written; nothing is allocated for a shard once its swarm fetches.
+//! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
+//! is written; nothing is allocated for a shard once its swarm fetches.
 
 mod ask;
 mod disk;
@@ -373,6 +375,4 @@ impl Swarms {
         self.ask_all(now, swarm_key);
         self.give_up_if_hopeless(now, swarm_key, false);
     }
-
-    // -- providers
 }

@@ -1,17 +1,16 @@
 //! What to offer to whom: the sending half of the scheduler.
 //!
-//! A node that has the whole file is often the only one that does, and then its uplink bounds everybody:
-//! whatever it sends twice, it sends instead of something that nobody else has. So it does not say that
-//! it has every shard. It offers each node a few at a time, always those that the fewest nodes have or
-//! were offered, and offers more as they are sent. Receivers choose among what they are offered, and
-//! pass on to each other what they got; nobody needs to know of the arrangement, because an offer is a
-//! `Have` like any other (the idea of BEP 16, super-seeding, without waiting for proof that a shard was
-//! passed on: the node's uplink never idles).
+//! A node that has the whole file is often the only one that does, and then its uplink bounds
+//! everybody: whatever it sends twice, it sends instead of something that nobody else has. So it
+//! does not say that it has every shard. It offers each node a few at a time, always those that the
+//! fewest nodes have or were offered, and offers more as they are sent. Receivers choose among what
+//! they are offered, and pass on to each other what they got; nobody needs to know of the
+//! arrangement, because an offer is a `Have` like any other (the idea of BEP 16, super-seeding,
+//! without waiting for proof that a shard was passed on: the node's uplink never idles).
 //!
-//! What somebody has or was offered already is offered again only to whom nothing else is on offer, or
-//! when the uplink would idle otherwise.
-//! An offer counts as a copy until its receiver is gone, so that no two nodes are offered the same
-//! shard while another is poorer.
+//! What somebody has or was offered already is offered again only to whom nothing else is on offer,
+//! or when the uplink would idle otherwise. An offer counts as a copy until its receiver is gone,
+//! so that no two nodes are offered the same shard while another is poorer.
 
 use super::Swarms;
 use super::shards::poorest;

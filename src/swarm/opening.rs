@@ -117,10 +117,10 @@ impl Swarms {
         Ok(())
     }
 
-    /// Of two streams between the same nodes, both ends keep the same one: that whose dialler has the
-    /// smaller id; if one node dialled twice, the newer, because it knows the older to be dead. A node
-    /// id proves nothing, so only streams with one and the same IP are compared: nobody can end the
-    /// stream of another.
+    /// Of two streams between the same nodes, both ends keep the same one: that whose dialler has
+    /// the smaller id; if one node dialled twice, the newer, because it knows the older to be dead.
+    /// A node id proves nothing, so only streams with one and the same IP are compared: nobody can
+    /// end the stream of another.
     pub(super) fn settle_duplicate(
         &mut self,
         now: Instant,

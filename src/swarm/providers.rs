@@ -1,8 +1,8 @@
 //! The providers of one file that a swarm has heard of, and when each may be tried again.
 //!
-//! Hearsay from links, lookups and other nodes; nothing here is trusted beyond one connection attempt.
-//! Invariant: at most [`PROVIDERS_MAX`] are kept, each location once; a banned one stays, so that
-//! hearing of it again does not free it.
+//! Hearsay from links, lookups and other nodes; nothing here is trusted beyond one connection
+//! attempt. Invariant: at most [`PROVIDERS_MAX`] are kept, each location once; a banned one stays,
+//! so that hearing of it again does not free it.
 
 use crate::limits::{PROVIDERS_MAX, REDIAL_DELAY_MAX, REDIAL_DELAY_MIN};
 use crate::output::StreamKey;
@@ -100,7 +100,8 @@ impl Providers {
         self.with_stream(stream, |provider| provider.failures = 0);
     }
 
-    /// The stream is gone; the provider is dialled again after a while that doubles with each failure.
+    /// The stream is gone; the provider is dialled again after a while that doubles with each
+    /// failure.
     pub fn lost(&mut self, stream: StreamKey, now: Instant) {
         self.with_stream(stream, |provider| {
             let delay = REDIAL_DELAY_MIN * (1 << provider.failures.min(16));

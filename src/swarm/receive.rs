@@ -1,9 +1,9 @@
 //! What comes in on streams: frames, each with what it changes, and payload.
 //!
-//! Payload is hashed where it lies, in the driver's receive buffer, and noted as a [`Received`] section
-//! that becomes [`Output::Write`]s, which the driver carries out before it reads again. A frame that
-//! breaks the protocol ends the stream; nothing that a frame says is believed about anyone but its
-//! sender, and its sizes are checked against the manifest before they are used.
+//! Payload is hashed where it lies, in the driver's receive buffer, and noted as a [`Received`]
+//! section that becomes [`Output::Write`]s, which the driver carries out before it reads again. A
+//! frame that breaks the protocol ends the stream; nothing that a frame says is believed about
+//! anyone but its sender, and its sizes are checked against the manifest before they are used.
 
 use super::Swarms;
 use super::inbox::Piece;
@@ -174,7 +174,8 @@ impl Swarms {
         match (stream.state, frame) {
             (State::Opening, Frame::Open(open)) => return self.handle_open(now, key, open),
             (_, Frame::Close { reason }) => return self.handle_goodbye(key, reason),
-            // Nearly every frame makes us say something: who never reads it must not fill our memory.
+            // Nearly every frame makes us say something: who never reads it must not fill our
+            // memory.
             (State::Open, _) if !stream.outbox_overflows() => {}
             _ => return Err(PROTOCOL),
         }
@@ -202,6 +203,4 @@ impl Swarms {
             Frame::KeepAlive => Ok(()),
         }
     }
-
-    // -- the manifest
 }

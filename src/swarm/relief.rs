@@ -1,10 +1,10 @@
 //! The end of a file: nobody waits for a slow or stalled node while another could send.
 //!
-//! A shard in flight has one writer, so a stream that finds nothing left to ask for may not ask for what
-//! another was asked for. Instead, once every shard is held or in flight, it has one taken back: if the
-//! other has not begun to send it, it becomes free, and no byte comes twice. From a stream that has
-//! brought nothing for a while, or is many times slower, a shard is taken over at the offset where it
-//! stands; at worst a range that was on its way is dropped.
+//! A shard in flight has one writer, so a stream that finds nothing left to ask for may not ask for
+//! what another was asked for. Instead, once every shard is held or in flight, it has one taken
+//! back: if the other has not begun to send it, it becomes free, and no byte comes twice. From a
+//! stream that has brought nothing for a while, or is many times slower, a shard is taken over at
+//! the offset where it stands; at worst a range that was on its way is dropped.
 
 use super::Swarms;
 use super::flight::State as FlightState;

@@ -1,8 +1,9 @@
-//! A walk over all bytes of a file on disk, shard by shard: to hash a share, or to verify what is there.
+//! A walk over all bytes of a file on disk, shard by shard: to hash a share, or to verify what is
+//! there.
 //!
-//! It asks for one range at a time and is given its bytes, so the driver decides how much disk work a
-//! turn does. It holds no bytes, only the hasher of the shard it is in. Invariant: ranges come in file
-//! order, never cross an entry or a shard, and cover every byte once.
+//! It asks for one range at a time and is given its bytes, so the driver decides how much disk work
+//! a turn does. It holds no bytes, only the hasher of the shard it is in. Invariant: ranges come in
+//! file order, never cross an entry or a shard, and cover every byte once.
 
 use crate::limits::READ_SIZE;
 use sha1::{Digest, Sha1};

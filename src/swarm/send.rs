@@ -1,9 +1,9 @@
 //! What a stream sends: control frames first, then ranges of shards, one at a time.
 //!
 //! Frames are made when the socket asks for them, not before: have-news, parts of the map and parts
-//! of the manifest cost no memory while they wait, and news that waits grows into one frame. Payload
-//! never passes through this program: a range is a `Data` header and then places on disk, which the
-//! driver gives to `sendfile`.
+//! of the manifest cost no memory while they wait, and news that waits grows into one frame.
+//! Payload never passes through this program: a range is a `Data` header and then places on disk,
+//! which the driver gives to `sendfile`.
 
 use super::Swarms;
 use super::stream::{DATA_SIZE, State, Stream, Upload};
@@ -112,8 +112,9 @@ impl Swarms {
         }
     }
 
-    /// The file range that [`Swarms::poll_send`] gave cannot be sent: the header that promised it has
-    /// gone out, so the stream ends. Of an entry that is not what was hashed, nothing is held any more.
+    /// The file range that [`Swarms::poll_send`] gave cannot be sent: the header that promised it
+    /// has gone out, so the stream ends. Of an entry that is not what was hashed, nothing is held
+    /// any more.
     pub fn handle_unsendable(&mut self, now: Instant, key: StreamKey, error: DiskError) {
         let Some(stream) = self.streams.get(key) else {
             return;
@@ -240,8 +241,8 @@ fn push_manifest_part(
     }
 }
 
-/// Tells the other end of the shards gained since it was last told; also of those that it has, because
-/// it counts copies, and may have offered them.
+/// Tells the other end of the shards gained since it was last told; also of those that it has,
+/// because it counts copies, and may have offered them.
 fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
     let mut list = [0; frame::HAVE_COUNT_MAX * 4];
     const { assert!(frame::HAVE_COUNT_MAX * 4 <= FRAME_BODY_MAX) };

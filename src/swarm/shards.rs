@@ -1,8 +1,8 @@
 //! A set of shards: one bit each.
 //!
-//! On the wire (`Map` frames) and in memory the order is the same: shard 0 is the most significant bit
-//! of the first byte. The set grows to the highest shard it was given, never to a size that somebody
-//! claims. Invariant: `count` is the number of bits that are set.
+//! On the wire (`Map` frames) and in memory the order is the same: shard 0 is the most significant
+//! bit of the first byte. The set grows to the highest shard it was given, never to a size that
+//! somebody claims. Invariant: `count` is the number of bits that are set.
 
 use crate::rng::Rng;
 
@@ -80,8 +80,8 @@ impl ShardSet {
         }
     }
 
-    /// The shards of a `Map` frame's bits. A number beyond all that there are is given as the greatest,
-    /// which no file has.
+    /// The shards of a `Map` frame's bits. A number beyond all that there are is given as the
+    /// greatest, which no file has.
     pub fn parse(first: u32, bits: &[u8]) -> impl Iterator<Item = u32> {
         bits.iter().zip(0u32..).flat_map(move |(&byte, place)| {
             (0..8)
@@ -96,9 +96,9 @@ impl ShardSet {
     }
 }
 
-/// The shard that the fewest nodes have (`copies` of each), among those whose bits are set in `open`
-/// (64 shards a word). Ties are broken by where the walk starts, which is random: a single random
-/// number is drawn.
+/// The shard that the fewest nodes have (`copies` of each), among those whose bits are set in
+/// `open` (64 shards a word). Ties are broken by where the walk starts, which is random: a single
+/// random number is drawn.
 pub fn poorest(copies: &[u16], open: impl Fn(usize) -> u64, rng: &mut Rng) -> Option<u32> {
     if copies.is_empty() {
         return None;

@@ -6,9 +6,9 @@
 //!            (Accepted streams start here)                      │ every other state, too
 //! ```
 //!
-//! It knows nothing of shards on disk or of other streams; [`super::Swarms`] decides. Payload passes by
-//! without being stored: the inbox only ever keeps a header and the start of a frame's body that came
-//! in pieces, the outbox only whole control frames.
+//! It knows nothing of shards on disk or of other streams; [`super::Swarms`] decides. Payload
+//! passes by without being stored: the inbox only ever keeps a header and the start of a frame's
+//! body that came in pieces, the outbox only whole control frames.
 
 use super::inbox::Inbox;
 use super::shards::ShardSet;
@@ -46,7 +46,8 @@ pub enum Dialler {
 pub enum Claim {
     /// We do.
     Wanted,
-    /// Another could send it sooner: if it has not begun, it is taken back; if it has, it is wanted.
+    /// Another could send it sooner: if it has not begun, it is taken back; if it has, it is
+    /// wanted.
     Recalled,
     /// We do not: its bytes, if they come, are dropped.
     Dropped,
@@ -206,16 +207,16 @@ impl Stream {
         self.has_all || self.has.contains(shard)
     }
 
-    /// Puts a frame into the outbox, which stays small: large frames are made when it is empty, and a
-    /// stream whose outbox has grown takes no frame in: see [`Stream::outbox_overflows`].
+    /// Puts a frame into the outbox, which stays small: large frames are made when it is empty, and
+    /// a stream whose outbox has grown takes no frame in: see [`Stream::outbox_overflows`].
     pub fn push(&mut self, frame: &Frame<'_>, network: Network) {
         let start = self.outbox.len();
         self.outbox.resize(start + frame.size(), 0);
         frame.emit(network, &mut self.outbox[start..]);
     }
 
-    /// Whether a peer that does not read makes us store what we say to it without end. An honest one
-    /// never comes near: it is sent what waits before it can provoke more.
+    /// Whether a peer that does not read makes us store what we say to it without end. An honest
+    /// one never comes near: it is sent what waits before it can provoke more.
     pub fn outbox_overflows(&self) -> bool {
         self.outbox.len() > 4 * FRAME_BODY_MAX
     }

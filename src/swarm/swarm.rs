@@ -16,7 +16,6 @@ use super::shards::ShardSet;
 use super::stream::Stream;
 use crate::id::FileId;
 use crate::limits::FLIGHTS_MAX;
-
 use crate::time::Instant;
 use crate::wire::Manifest;
 
@@ -27,8 +26,8 @@ pub struct ShareSpec {
     pub name: String,
     /// Whether it is a folder.
     pub folder: bool,
-    /// Paths beneath the folder (components joined with `/`) and sizes, in the manifest's order; for a
-    /// single file one pair with an empty path.
+    /// Paths beneath the folder (components joined with `/`) and sizes, in the manifest's order;
+    /// for a single file one pair with an empty path.
     pub entries: Vec<(String, u64)>,
 }
 
@@ -206,8 +205,8 @@ impl Swarm {
         )
     }
 
-    /// Whether it could fail for want of providers: not while the disk may hold what they would send,
-    /// nor before each was tried.
+    /// Whether it could fail for want of providers: not while the disk may hold what they would
+    /// send, nor before each was tried.
     pub fn may_give_up(&self) -> bool {
         let asks_disk = match self.phase {
             Phase::Finding => self.manifest.is_some(),
@@ -281,7 +280,8 @@ impl Swarm {
         (0..words).any(|index| stream.has.word(index) & !self.held.word(index) != 0)
     }
 
-    /// Holds no more shard of the entry that has the byte at `offset` of `shard`; how many those were.
+    /// Holds no more shard of the entry that has the byte at `offset` of `shard`; how many those
+    /// were.
     pub fn drop_entry_at(&mut self, shard: u32, offset: u32) -> u32 {
         let Some(manifest) = &self.manifest else {
             return 0;

@@ -1,10 +1,10 @@
 //! Whose turn it is to be sent a shard.
 //!
-//! A shard can be passed on only when it is whole, so a node sends few at a time: with a thin uplink and
-//! thirty takers, thirty shards at once would all be late. At most [`UPLOADS_MAX`] streams send
-//! payload at once; the others wait in a line, and each range that is sent goes to the end of it, which
-//! gives every taker the same. A stream whose other end does not read does not count, and nobody waits
-//! for it: who was woken and did not come goes to the end of the line.
+//! A shard can be passed on only when it is whole, so a node sends few at a time: with a thin
+//! uplink and thirty takers, thirty shards at once would all be late. At most [`UPLOADS_MAX`]
+//! streams send payload at once; the others wait in a line, and each range that is sent goes to the
+//! end of it, which gives every taker the same. A stream whose other end does not read does not
+//! count, and nobody waits for it: who was woken and did not come goes to the end of the line.
 
 use super::Swarms;
 use crate::limits::{UPLOAD_STALL_TIMEOUT, UPLOADS_MAX};

@@ -185,8 +185,8 @@ impl Swarms {
         }
     }
 
-    /// Fails a fetch when lookups have ended, all known providers were tried, and none is left to wait
-    /// for.
+    /// Fails a fetch when lookups have ended, all known providers were tried, and none is left to
+    /// wait for.
     pub(super) fn give_up_if_hopeless(&mut self, now: Instant, key: SwarmKey, nobody_to_ask: bool) {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;

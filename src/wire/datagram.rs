@@ -153,8 +153,9 @@ pub enum ErrorCode {
     Unsupported = 0,
     /// The sender is over its budget; ask later.
     Busy = 1,
-    /// The request is too short to be answered to an address that has proved nothing, and its cookie
-    /// proves nothing any more (the node may have restarted): ask again with the cookie of this reply.
+    /// The request is too short to be answered to an address that has proved nothing, and its
+    /// cookie proves nothing any more (the node may have restarted): ask again with the cookie of
+    /// this reply.
     Unproved = 2,
 }
 

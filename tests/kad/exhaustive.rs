@@ -3,8 +3,8 @@
 //!
 //! The search replays each sequence of choices from the beginning, for a node cannot be copied. At
 //! each point the choices are: the datagrams in flight, each of which may arrive next or be lost;
-//! the timer that is due next; and the moves left (a node joins, leaves, or looks for an id). States
-//! that were seen are not searched again: worlds that look alike from outside count as one.
+//! the timer that is due next; and the moves left (a node joins, leaves, or looks for an id).
+//! States that were seen are not searched again: worlds that look alike from outside count as one.
 
 use super::world::{config, network, small};
 use sprat::id::{Id, NodeId};

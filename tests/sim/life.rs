@@ -1,5 +1,5 @@
-//! The life of one world: nodes come, publish, look up, share and fetch, while the world does to them what
-//! its seed says; then it heals, and everything must be found.
+//! The life of one world: nodes come, publish, look up, share and fetch, while the world does to
+//! them what its seed says; then it heals, and everything must be found.
 
 use sprat::id::{FileId, NodeId};
 use sprat::kad::subnet;
@@ -367,9 +367,9 @@ impl Life {
 
     /// A lookup has found those of the k closest that live, and so all lookups for one key agree.
     ///
-    /// Nodes that died stand among the k that others name until five requests to them went unanswered
-    /// (rule 6), and take the places of the last of those who live. So the k closest are taken among all
-    /// that ever lived.
+    /// Nodes that died stand among the k that others name until five requests to them went
+    /// unanswered (rule 6), and take the places of the last of those who live. So the k closest are
+    /// taken among all that ever lived.
     fn compare(&self, host: usize, key: FileId, found: &[NodeId], crowded: &BTreeSet<NodeId>) {
         let others = self.world.running().filter(|&other| other != host);
         let others: BTreeSet<NodeId> = others.map(|other| self.world.id(other)).collect();
@@ -405,7 +405,8 @@ impl Life {
             && (0..self.world.len()).filter(takes_place).count() >= PER_SUBNET_MAX
     }
 
-    /// Not everybody has a place for this node, because others of its subnet have taken it (rule 16).
+    /// Not everybody has a place for this node, because others of its subnet have taken it (rule
+    /// 16).
     fn is_crowded_out(&self, id: NodeId) -> bool {
         let ip_of = |host| self.world.address(host).ip();
         let Some(host) = self.world.running().find(|&host| self.world.id(host) == id) else {

@@ -1,5 +1,5 @@
-//! What the end-to-end tests share: the real program as child processes on loopback, files to share,
-//! and a proxy that stops a transfer in its middle.
+//! What the end-to-end tests share: the real program as child processes on loopback, files to
+//! share, and a proxy that stops a transfer in its middle.
 //!
 //! Invariant: every wait has a deadline, and no child outlives its test.
 
@@ -50,7 +50,8 @@ pub struct Ended {
 }
 
 impl Sprat {
-    /// Starts sprat with these words, in a folder of its own beneath `place`, which is also its home.
+    /// Starts sprat with these words, in a folder of its own beneath `place`, which is also its
+    /// home.
     pub fn start(place: &Path, words: &[&str]) -> Sprat {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sprat"))
             .args(words)

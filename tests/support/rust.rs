@@ -67,8 +67,8 @@ fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }
 
-/// Every path in a piece of code, with the braces of `use` taken apart: `a::{b, c::d}` is `a::b` and
-/// `a::c::d`.
+/// Every path in a piece of code, with the braces of `use` taken apart: `a::{b, c::d}` is `a::b`
+/// and `a::c::d`.
 pub fn paths(code: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = code.trim_start();

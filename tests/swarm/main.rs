@@ -1,5 +1,5 @@
-//! Swarms among themselves: every byte that arrives is right, is fetched once, and comes from whoever
-//! has it.
+//! Swarms among themselves: every byte that arrives is right, is fetched once, and comes from
+//! whoever has it.
 
 mod world;
 

@@ -1,5 +1,5 @@
-//! A small world for swarms: nodes in one process, streams that carry bytes in pieces of any size, disks
-//! in memory. No Kademlia: nodes are told of providers.
+//! A small world for swarms: nodes in one process, streams that carry bytes in pieces of any size,
+//! disks in memory. No Kademlia: nodes are told of providers.
 
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::RECEIVE_BUFFER_SIZE;

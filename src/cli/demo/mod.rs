@@ -1,4 +1,5 @@
-//! `sprat demo`: the main job on this machine, with real nodes that know nothing of being in a demo.
+//! `sprat demo`: the main job on this machine, with real nodes that know nothing of being in a
+//! demo.
 //!
 //! Five processes of this program on 127.0.0.1, chained by bootstrap so that each is told of one
 //! other only. Node 1 shares a file; node 4 fetches it by a link without addresses, so that it must

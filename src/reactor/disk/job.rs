@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Invariants: nothing is renamed before everything in it is synced, and seen to be what this fetch
-//! has made and written, in its size; a rename never replaces anything; an existing `NAME.part` is taken over as it is (its bytes are verified by the node)
-//! but for its size.
+//! has made and written, in its size; a rename never replaces anything; an existing `NAME.part` is
+//! taken over as it is (its bytes are verified by the node) but for its size.
 
 use super::Disk;
 use super::beneath::{self, Access};

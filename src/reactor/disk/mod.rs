@@ -5,8 +5,8 @@
 //! bounded range, or a bounded number of files, because the network waits meanwhile.
 //!
 //! Not here: which bytes are right. Invariants: a shared file is served only while it is the file
-//! that was shared, and a part is used only while it is the file that was made; nothing is opened outside the swarm's folder; every failure keeps its words for
-//! the owner.
+//! that was shared, and a part is used only while it is the file that was made; nothing is opened
+//! outside the swarm's folder; every failure keeps its words for the owner.
 
 mod beneath;
 mod fault;

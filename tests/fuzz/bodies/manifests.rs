@@ -1,6 +1,7 @@
 //! Manifests: what parses keeps every rule, and its shards cover every byte once.
 //!
-//! The input is tried as a manifest, as a metainfo file, and as the values of a manifest to be built.
+//! The input is tried as a manifest, as a metainfo file, and as the values of a manifest to be
+//! built.
 
 use super::input::Input;
 use sprat::limits::{ENTRIES_MAX, FILE_SIZE_MAX, PATH_DEPTH_MAX, SHARD_SIZE_MAX, SHARD_SIZE_MIN};
@@ -111,7 +112,8 @@ fn check_paths(manifest: &Manifest) {
     }
 }
 
-/// Walks over all shards, and over one range of one shard, and expects every byte once and in order.
+/// Walks over all shards, and over one range of one shard, and expects every byte once and in
+/// order.
 fn check_segments(manifest: &Manifest, start: u32, length: u32) {
     let mut at = 0;
     for shard in 0..manifest.shard_count() {

@@ -1,7 +1,8 @@
-//! A whole node under a list of operations: datagrams, streams, time, disk and the owner's commands.
+//! A whole node under a list of operations: datagrams, streams, time, disk and the owner's
+//! commands.
 //!
-//! The first byte is the node's seed; then each operation is a byte and what it needs. Hostile
-//! and honest ones stand side by side, because a bug seldom lies on the first step: an operation can
+//! The first byte is the node's seed; then each operation is a byte and what it needs. Hostile and
+//! honest ones stand side by side, because a bug seldom lies on the first step: an operation can
 //! echo the node's own cookies, tokens and RPC ids, and send the shards that it asks for.
 
 use super::files::FILES;

@@ -1,9 +1,9 @@
 //! A driver that keeps the node's contract and decides nothing: what happens, and when, is said by
 //! the input.
 //!
-//! It carries out what the node asks for and checks all that the node says: every datagram and frame
-//! must parse, no unproved address gets more than it sent, what is written stays within its entry,
-//! what is served or called complete is right, and nothing that waits grows without bound.
+//! It carries out what the node asks for and checks all that the node says: every datagram and
+//! frame must parse, no unproved address gets more than it sent, what is written stays within its
+//! entry, what is served or called complete is right, and nothing that waits grows without bound.
 
 use super::files::{FILES, File};
 use super::packets::{network, parse_frame};
@@ -183,8 +183,9 @@ impl Puppet {
         self.allowance = None;
     }
 
-    /// Whether `from` has shown, now or before, that it receives what is sent to it. A proof that was
-    /// not given out counts for this datagram alone: the node knows whether it was a lucky guess.
+    /// Whether `from` has shown, now or before, that it receives what is sent to it. A proof that
+    /// was not given out counts for this datagram alone: the node knows whether it was a lucky
+    /// guess.
     fn shows_receipt(&mut self, from: SocketAddr, datagram: &Datagram) -> bool {
         let answers = self.asked.iter().any(|(to, asked)| {
             *to == from && asked.rpc_id == datagram.rpc_id && datagram.body.is_reply()

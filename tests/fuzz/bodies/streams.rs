@@ -1,8 +1,8 @@
 //! A stream cut into pieces at any bytes means what it means whole.
 //!
-//! The first bytes say where to cut and which CRCs to put right; the rest is the stream. It is given to
-//! two nodes that have one file, fetch another with its manifest and one without: to one whole, to
-//! the other in pieces.
+//! The first bytes say where to cut and which CRCs to put right; the rest is the stream. It is
+//! given to two nodes that have one file, fetch another with its manifest and one without: to one
+//! whole, to the other in pieces.
 
 use super::input::Input;
 use super::packets;
@@ -44,8 +44,8 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// A node that has file 0, fetches file 1, whose manifest it knows, and file 3, of which it knows the
-/// id.
+/// A node that has file 0, fetches file 1, whose manifest it knows, and file 3, of which it knows
+/// the id.
 fn node() -> Puppet {
     let mut puppet = Puppet::new(1);
     puppet.fetch(file(0), true, &[]);

@@ -4,7 +4,7 @@
 //! cargo test --test sim                                              the fixed worlds, and as many as fit
 //! SPRAT_SEED=123 cargo test --release --test sim one_world           one world, again
 //! SPRAT_SIM_SEEDS=0..5000 cargo test --release --test sim worlds -- --nocapture     many more
-//! cargo test --release --test sim tables -- --ignored --nocapture --test-threads 1  the tables
+//! SPRAT_TABLES=1 cargo test --release --test sim tables -- --nocapture --test-threads 1  the tables
 //! ```
 
 mod behaviour;

@@ -1,6 +1,7 @@
 //! Figures: how often lookups find what is there, under loss and churn, and what it costs.
 //!
-//! The small forms run with every test; the tables (`--ignored`) print what the project promises.
+//! The small forms run with every test; the tables (`SPRAT_TABLES=1`) print what the project
+//! promises.
 
 use super::Seeded;
 use sprat::id::FileId;
@@ -257,17 +258,30 @@ fn lookups_succeed_though_half_of_all_nodes_leave_in_84_seconds() {
     assert!(success >= 95.0);
 }
 
+/// Whether the tables, which take minutes, are asked for; if not, says so.
+fn are_tables_wanted(name: &str) -> bool {
+    let are_wanted = std::env::var_os("SPRAT_TABLES").is_some();
+    if !are_wanted {
+        println!("SKIPPED {name}: it takes minutes (SPRAT_TABLES=1 runs it)");
+    }
+    are_wanted
+}
+
 #[test]
-#[ignore = "a table: see the head of main.rs"]
 fn tables_of_loss() {
+    if !are_tables_wanted("tables_of_loss") {
+        return;
+    }
     println!("| nodes | loss | lookups | success | median time |\n|---|---|---|---|---|");
     assert!(loss_row(10, 1_000, 10, 5_000) >= 99.9);
     assert!(loss_row(11, 1_000, 25, 5_000) >= 99.0);
 }
 
 #[test]
-#[ignore = "a table: see the head of main.rs"]
 fn tables_of_churn() {
+    if !are_tables_wanted("tables_of_churn") {
+        return;
+    }
     println!("| nodes | median session | lookups | success | median time | maintenance |");
     println!("|---|---|---|---|---|---|");
     let minutes = |tenths: u64| Duration::from_secs(tenths * 6);
@@ -286,8 +300,10 @@ fn tables_of_churn() {
 }
 
 #[test]
-#[ignore = "a table: see the head of main.rs"]
 fn tables_of_size() {
+    if !are_tables_wanted("tables_of_size") {
+        return;
+    }
     println!(
         "| nodes | lookups | success | hops, mean | hops, most | datagrams' bytes | time | memory |"
     );

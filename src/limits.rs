@@ -16,7 +16,7 @@ pub const PROVIDERS_PER_REPLY_MAX: usize = 16;
 pub const K: usize = 20;
 /// Queries of a lookup in flight (α).
 pub const ALPHA: usize = 3;
-/// Disjoint paths of a lookup that somebody waits for. One is the paper's. Three ask twice as many
+/// Disjoint paths of a lookup that somebody waits for. One is the paper's. Three ask three times as many
 /// nodes, and are worth it where strangers may join: see the table in `kad::lookup`. A fleet that
 /// trusts its nodes pays for nothing with one, which is therefore the default.
 pub const PATHS: usize = 1;

@@ -51,12 +51,7 @@ fn disjoint_paths_help_lookups_among_a_fifth_of_liars() {
 /// Keys and closest nodes that were found, of 1,000, for each number of paths.
 fn lookups_among_liars(tale: Tale, since: Since, paths: &[usize]) -> Vec<(usize, usize)> {
     let (size, keys) = if is_full() { (2_000, 200) } else { (300, 60) };
-    // Whoever lives among liars from the beginning takes more paths from the beginning.
-    let params = Params {
-        paths: if since == Since::TheBeginning { 3 } else { 1 },
-        ..Params::default()
-    };
-    let mut world = World::new(77, params);
+    let mut world = World::new(77, Params::default());
     let mut rng = Rng::from_number(78);
     let liars: Vec<usize> = (1..size).filter(|_| rng.below(5) == 0).collect();
     // Who is there from the beginning knows who lies: those join as the others do.

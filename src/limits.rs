@@ -108,6 +108,13 @@ pub const READ_SIZE: u32 = RECEIVE_BUFFER_SIZE as u32;
 /// Free space that a fetch leaves, at least.
 pub const RESERVE_SIZE_MIN: u64 = 256 * 1024 * 1024;
 
+/// Bytes of gained shards after which a fetch makes them durable: what a power cut can cost.
+pub const CHECKPOINT_SIZE: u64 = 32 * 1024 * 1024;
+/// After it, what was gained is made durable even if it is less.
+pub const CHECKPOINT_PERIOD: Duration = Duration::from_secs(30);
+/// Runs of shards in one record of a journal: 8 KiB, of which a damaged byte can cost no more.
+pub const JOURNAL_RUNS_MAX: usize = 1_024;
+
 // -- times of streams and swarms
 
 /// From dialling to a connection.

@@ -112,6 +112,10 @@ pub const RESERVE_SIZE_MIN: u64 = 256 * 1024 * 1024;
 pub const CHECKPOINT_SIZE: u64 = 32 * 1024 * 1024;
 /// After it, what was gained is made durable even if it is less.
 pub const CHECKPOINT_PERIOD: Duration = Duration::from_secs(30);
+/// Bytes of a journal that is read: its header and a few clean stops.
+pub const JOURNAL_SIZE_BASE: u64 = 64 * 1024;
+/// And for each shard: a record of its own, gained and lost and gained.
+pub const JOURNAL_SIZE_PER_SHARD: u64 = 72;
 /// Runs of shards in one record of a journal: 8 KiB, of which a damaged byte can cost no more.
 pub const JOURNAL_RUNS_MAX: usize = 1_024;
 
@@ -315,8 +319,8 @@ pub const READS_PER_TURN: usize = 4;
 /// Files made, or files synced, in one turn of a fetch's beginning or end: each can take
 /// milliseconds on an SD card, and the network waits meanwhile.
 pub const FILES_MADE_PER_TURN: usize = 64;
-/// As above, for `fsync`, which is far slower.
-pub const FILES_SYNCED_PER_TURN: usize = 1;
+/// Files that a checkpoint syncs one by one; if more were written, it syncs the file system at once.
+pub const FILES_SYNCED_EACH_MAX: usize = 32;
 /// Addresses that a node listens on.
 pub const LISTEN_ADDRESSES_MAX: usize = 16;
 /// Tries to find a port that is free for UDP and TCP alike: one is nearly always enough.

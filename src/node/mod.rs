@@ -130,7 +130,8 @@ impl Node {
         self.settle(now);
     }
 
-    /// Says goodbye on every stream and withdraws every announcement: drain the work once more.
+    /// Says goodbye on every stream, withdraws every announcement, and has what was gained made
+    /// durable: drain the work, and run on until [`Node::is_committing`] says no.
     pub fn stop(&mut self, now: Instant) {
         self.swarms.stop(now);
         self.settle(now);
@@ -177,6 +178,12 @@ impl Node {
         self.settle(now);
     }
 
+    /// The journal of an earlier try proves that a fetch holds this shard; before
+    /// `handle_prepared` with [`Prepared::Journaled`].
+    pub fn handle_durable(&mut self, swarm: SwarmKey, shard: u32) {
+        self.swarms.handle_durable(swarm, shard);
+    }
+
     /// The answer to [`Output::Prepare`].
     pub fn handle_prepared(
         &mut self,
@@ -205,6 +212,17 @@ impl Node {
     /// The answer to `poll_read`: all bytes of the range.
     pub fn handle_read(&mut self, now: Instant, swarm: SwarmKey, result: Result<&[u8], DiskError>) {
         self.swarms.handle_read(now, swarm, result);
+        self.settle(now);
+    }
+
+    /// The answer to [`Output::Checkpoint`].
+    pub fn handle_checkpointed(
+        &mut self,
+        now: Instant,
+        swarm: SwarmKey,
+        result: Result<(), DiskError>,
+    ) {
+        self.swarms.handle_checkpointed(now, swarm, result);
         self.settle(now);
     }
 
@@ -288,6 +306,21 @@ impl Node {
     /// Whether a swarm holds a shard: it has verified and is on disk.
     pub fn holds(&self, swarm: SwarmKey, shard: u32) -> bool {
         self.swarms.holds(swarm, shard)
+    }
+
+    /// Shards that the checkpoint under way makes durable, in order.
+    pub fn gained(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
+        self.swarms.gained(swarm)
+    }
+
+    /// Shards that were durable and are held no more, as the checkpoint under way says, in order.
+    pub fn lost(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
+        self.swarms.lost(swarm)
+    }
+
+    /// Whether something is on its way to the disk that a stop should wait for.
+    pub fn is_committing(&self) -> bool {
+        self.swarms.is_committing()
     }
 
     /// How many streams there are, open or not.

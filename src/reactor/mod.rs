@@ -19,6 +19,7 @@ mod listen;
 mod signals;
 mod state;
 mod streams;
+mod syncer;
 mod throttle;
 mod token;
 mod transfer;
@@ -39,13 +40,15 @@ use accept::Acceptor;
 use clock::Clock;
 use datagrams::Datagrams;
 use disk::Disk;
-use mio::{Events, Poll};
+use mio::{Events, Poll, Waker};
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use streams::Streams;
+use syncer::Syncer;
 use throttle::Throttle;
+use token::Source;
 
 /// How a reactor and its node are set up.
 #[derive(Clone, Debug)]
@@ -113,6 +116,7 @@ pub struct Reactor {
     acceptor: Acceptor,
     streams: Streams,
     disk: Disk,
+    syncer: Syncer,
     /// The last turn's budget of background reads ended before the node's wish for them.
     reading: bool,
     signals: Signals,
@@ -150,6 +154,7 @@ impl Reactor {
             read_only: setup.read_only,
         };
         let registry = poll.registry();
+        let waker = Waker::new(registry, Source::Syncer.token()).map_err(failed)?;
         Ok(Reactor {
             node: Node::new(config, Rng::from_seed(seed), clock.now()),
             datagrams: Datagrams::new(registry, udp, listening.clone()).map_err(failed)?,
@@ -160,6 +165,7 @@ impl Reactor {
             poll,
             streams: Streams::new(),
             disk: Disk::new(),
+            syncer: Syncer::new(waker),
             reading: true,
             signal: None,
             throttle: Throttle::default(),
@@ -266,12 +272,14 @@ impl Reactor {
         self.counters
     }
 
-    /// Says goodbye to every stream, and sends what the sockets take within two seconds.
+    /// Says goodbye to every stream, sends what the sockets take, and has what was fetched made
+    /// durable, all within two seconds.
     pub fn stop(mut self) {
         self.node.stop(self.clock.now());
         self.settle();
         let deadline = self.clock.now() + STOP_TIMEOUT;
-        while self.datagrams.is_waiting() && self.clock.now() < deadline {
+        let is_busy = |this: &Reactor| this.datagrams.is_waiting() || this.node.is_committing();
+        while is_busy(&self) && self.clock.now() < deadline {
             if let Err(error) = self.turn(Some(deadline)) {
                 log::warn!("{error}");
                 return;

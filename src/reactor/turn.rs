@@ -14,7 +14,7 @@
 use super::accept::Accepted;
 use super::clock::sleep;
 use super::datagrams::{Received, Sent};
-use super::disk::Done;
+use super::disk::{Done, Progress};
 use super::throttle::Class;
 use super::token::Source;
 use super::{Error, Reactor, streams};
@@ -90,6 +90,8 @@ impl Reactor {
                 Source::Signal(index) => {
                     self.signal = self.signals.take(index).or(self.signal);
                 }
+                // `work_on_disk` looks for the result.
+                Source::Syncer => {}
                 source @ Source::Stream { .. } => match self.streams.key_of(source) {
                     Some(key) => {
                         let (readable, writable) = (event.is_readable(), event.is_writable());
@@ -173,18 +175,14 @@ impl Reactor {
     /// One step of a job, and a few background reads. Whatever is left waits until the network was
     /// served.
     fn work_on_disk(&mut self) {
-        if let Some((swarm, done)) = self.disk.step() {
-            let now = self.clock.now();
-            let failed = matches!(done, Done::Prepared(Err(_)) | Done::Finished(Err(_)));
-            match done {
-                Done::Prepared(result) => self.node.handle_prepared(now, swarm, result),
-                Done::Finished(result) => self.node.handle_finished(now, swarm, result),
-            }
-            if failed {
-                self.log_disk(Level::Info, swarm);
-            }
-            self.settle();
-        }
+        let progress = match self.disk.is_syncing() {
+            true => match self.syncer.poll() {
+                Some(result) => self.disk.handle_synced(result),
+                None => Progress::Nothing,
+            },
+            false => self.disk.step(),
+        };
+        self.take_progress(progress);
         self.reading = false;
         for _ in 0..READS_PER_TURN {
             let now = self.clock.now();
@@ -204,6 +202,42 @@ impl Reactor {
         self.reading = true;
     }
 
+    fn take_progress(&mut self, progress: Progress) {
+        match progress {
+            Progress::Nothing => {}
+            Progress::Sync(request) => {
+                if let Err(error) = self.syncer.request(request) {
+                    let progress = self.disk.handle_synced(Err(error));
+                    self.take_progress(progress);
+                }
+            }
+            Progress::Done(swarm, done) => {
+                let now = self.clock.now();
+                let failed = match done {
+                    Done::Prepared(result, held) => {
+                        for shard in held.iter() {
+                            self.node.handle_durable(swarm, shard);
+                        }
+                        self.node.handle_prepared(now, swarm, result);
+                        result.is_err()
+                    }
+                    Done::Checkpointed(result) => {
+                        self.node.handle_checkpointed(now, swarm, result);
+                        result.is_err()
+                    }
+                    Done::Finished(result) => {
+                        self.node.handle_finished(now, swarm, result);
+                        result.is_err()
+                    }
+                };
+                if failed {
+                    self.log_disk(Level::Info, swarm);
+                }
+                self.settle();
+            }
+        }
+    }
+
     /// Does what the node asks for after a fact, until it asks for nothing more.
     pub(super) fn settle(&mut self) {
         while let Some(output) = self.node.poll_output(self.clock.now()) {
@@ -220,6 +254,10 @@ impl Reactor {
                     start,
                     shard,
                 } => self.write(range, start, shard),
+                Output::Checkpoint { swarm, last } => {
+                    let (gained, lost) = (self.node.gained(swarm), self.node.lost(swarm));
+                    self.disk.checkpoint(swarm, last, gained, lost);
+                }
                 Output::Finish(swarm) => self.disk.finish(swarm),
             }
         }

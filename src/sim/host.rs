@@ -132,6 +132,13 @@ pub(super) enum What {
         epoch: u32,
         range: FileRange,
     },
+    /// A step of a checkpoint.
+    Committed {
+        host: usize,
+        epoch: u32,
+        swarm: SwarmKey,
+        step: usize,
+    },
     Finished {
         host: usize,
         epoch: u32,

@@ -126,7 +126,10 @@ fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
             stream.has.word(index)
         }
     };
-    let open = |index| offered(index) & !swarm.held.word(index) & !swarm.flying.word(index);
+    // One that is durable and not held is being written off.
+    let durable = &swarm.durability.durable;
+    let taken = |index| swarm.held.word(index) | swarm.flying.word(index) | durable.word(index);
+    let open = |index| offered(index) & !taken(index);
     poorest(&swarm.copies, open, rng)
 }
 

@@ -4,13 +4,14 @@
 //! its way). [`Swarms`] joins them, a file for each concern: `receive` takes bytes in from streams,
 //! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
 //! `offer`, `turns` and `relief` choose what goes from whom to whom; `disk` drives hashing,
-//! verification and completion; `upkeep` is what time does. It knows no Kademlia: what it wants of
+//! verification and completion; `checkpoint` what outlives a power cut; `upkeep` is what time does. It knows no Kademlia: what it wants of
 //! the DHT are [`Request`]s, what it hears from it are locations.
 //!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
 //! is written; nothing is allocated for a shard once its swarm fetches.
 
 mod ask;
+mod checkpoint;
 mod disk;
 pub mod flight;
 mod inbox;
@@ -171,8 +172,14 @@ impl Swarms {
         Ok(key)
     }
 
-    /// Says goodbye on every stream and withdraws every announcement.
+    /// Says goodbye on every stream, withdraws every announcement, and has what was gained made
+    /// durable: the node is to run on until [`Swarms::is_committing`] says no.
     pub fn stop(&mut self, now: Instant) {
+        let mut place = 0;
+        while let Some(key) = self.swarms.key_from(place) {
+            place = key.slot + 1;
+            self.checkpoint_last(now, key);
+        }
         while let Some(key) = self.streams.key_from(0) {
             self.close(now, key, Ended::Stopped, Some(CloseReason::Stopping));
         }

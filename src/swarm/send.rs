@@ -136,6 +136,7 @@ impl Swarms {
                 self.events.push_back(Event::Changed { swarm: swarm_key });
             }
             self.withdraw_if_empty(swarm_key);
+            self.count_loss(now, swarm_key);
         }
         self.close(now, key, Ended::Lost, None);
     }

@@ -4,11 +4,13 @@
 //!  share:  Hashing ──────────────────────────────────────────────────────────► Complete
 //!  fetch:  Finding ──► (prepare) ──► Verifying ──► Fetching ──► Finishing ──► Complete
 //!                                └───────────────────▲
+//!          no one has the rest: Ending ──► gone
 //! ```
 //!
 //! It holds no stream; [`super::Swarms`] joins the two. Invariant: a shard is in exactly one of
 //! *missing*, *in flight* and *held*, and only what is held is offered to others.
 
+use super::checkpoint::Durability;
 use super::flight::Flight;
 use super::providers::Providers;
 use super::scan::Scan;
@@ -47,6 +49,8 @@ pub enum Phase {
     Finishing,
     /// Has every shard.
     Complete,
+    /// Has failed, and has what it gained made durable.
+    Ending,
 }
 
 /// How far a swarm is.
@@ -101,6 +105,8 @@ pub struct Swarm {
 
     /// Shards that verified and are on disk.
     pub held: ShardSet,
+    /// What of that would outlive a power cut.
+    pub durability: Durability,
     /// Shards in flight.
     pub flying: ShardSet,
     /// The flights themselves.
@@ -150,6 +156,7 @@ impl Swarm {
             manifest_parts: Vec::new(),
             manifest_from: None,
             held: ShardSet::default(),
+            durability: Durability::default(),
             flying: ShardSet::default(),
             flights: Vec::with_capacity(FLIGHTS_MAX),
             gained: Vec::new(),

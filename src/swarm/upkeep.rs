@@ -11,7 +11,7 @@ use crate::limits::{
     LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RELIEF_PERIOD, REQUEST_TIMEOUT,
     SEND_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX,
 };
-use crate::output::{Ended, Event, Failure, Output, StreamKey, SwarmKey};
+use crate::output::{Ended, Failure, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
 use crate::wire::Frame;
 use crate::wire::frame::CloseReason;
@@ -72,6 +72,7 @@ impl Swarms {
         if may_relieve {
             self.ask_all(now, key);
         }
+        self.checkpoint_if_due(now, key);
         self.look_up(now, key);
         self.dial(now, key);
         self.give_up_if_hopeless(now, key, false);
@@ -94,6 +95,9 @@ impl Swarms {
         let room = self.streams.len() < STREAMS_MAX;
         for (_, swarm) in self.swarms.iter() {
             next = earliest(next, swarm.news_at);
+            if !swarm.durability.is_busy() {
+                next = earliest(next, swarm.durability.due_at);
+            }
             if swarm.wants_providers() {
                 if room && self.dialling(swarm) < SWARM_DIALS_MAX {
                     next = earliest(next, swarm.providers.next_at());
@@ -227,20 +231,13 @@ impl Swarms {
         self.fail(now, key, cause);
     }
 
-    /// Ends a swarm that cannot go on. What is on disk stays.
-    pub(super) fn fail(&mut self, now: Instant, key: SwarmKey, cause: Failure) {
-        let Some(swarm) = self.swarms.remove(key) else {
-            return;
-        };
-        if let (true, Some(file)) = (swarm.announced, swarm.file) {
-            self.requests.push_back(Request::Withdraw(file));
-        }
+    /// Says goodbye on every stream of a swarm.
+    pub(super) fn close_all(&mut self, now: Instant, key: SwarmKey) {
         let mut place = 0;
         while let Some(stream) = self.stream_from(key, place) {
             place = stream.slot + 1;
             self.close(now, stream, Ended::Stopped, Some(CloseReason::Stopping));
         }
-        self.events.push_back(Event::Failed { swarm: key, cause });
     }
 }
 

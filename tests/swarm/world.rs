@@ -222,6 +222,10 @@ impl World {
                     let bytes = &buffer[start as usize..][..range.length as usize];
                     self.write(number, range, shard, bytes);
                 }
+                Output::Checkpoint { swarm, .. } => {
+                    let swarms = &mut self.peers[number].swarms;
+                    swarms.handle_checkpointed(self.now, swarm, Ok(()));
+                }
                 Output::Finish(swarm) => {
                     let peer = &mut self.peers[number];
                     peer.disk.get_mut(&swarm.slot).unwrap().finished = true;

@@ -1,7 +1,7 @@
 //! The disk: where each swarm's bytes lie, and the work that the node asks for.
 //!
 //! Read `store` first (what a swarm's place is), then here (reads, writes, what `sendfile` needs),
-//! then `job` (how a fetch is begun and made durable). Every call is one short piece of work: a
+//! then `job` (how the place of a fetch is made) and `commit` (how it is made durable). Every call is one short piece of work: a
 //! bounded range, or a bounded number of files, because the network waits meanwhile.
 //!
 //! Not here: which bytes are right. Invariants: a shared file is served only while it is the file
@@ -9,20 +9,23 @@
 //! outside the swarm's folder; every failure keeps its words for the owner.
 
 mod beneath;
+mod commit;
 mod fault;
 mod files;
 mod job;
+mod journal;
 mod space;
 mod store;
 mod walk;
 
-pub use job::Done;
+pub use job::{Done, Progress};
 pub use store::OutputPath;
 pub use walk::{Walked, walk};
 
 use crate::limits::WRITE_BACK_SIZE;
 use crate::node::{DiskError, FileRange, SwarmKey};
 use beneath::Access;
+use commit::Commit;
 use fault::{Fault, Unplaced};
 use files::Files;
 use job::Job;
@@ -33,7 +36,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use store::{State, Store};
 
 /// The places of a node's swarms, and their open files.
@@ -42,6 +45,10 @@ pub struct Disk {
     stores: Vec<Option<Store>>,
     files: Files,
     jobs: VecDeque<Job>,
+    /// The syncer works for the first job: all of them rest.
+    is_syncing: bool,
+    /// The commit that the syncer works for, unless its swarm is gone.
+    syncing: Option<Commit>,
 }
 
 impl Disk {
@@ -51,33 +58,25 @@ impl Disk {
             stores: vec![],
             files: Files::new(),
             jobs: VecDeque::new(),
+            is_syncing: false,
+            syncing: None,
         }
     }
 
     /// A swarm whose bytes are shared from where they lie.
     pub fn share(&mut self, swarm: SwarmKey, walked: Walked) {
         self.insert(Store {
-            swarm,
-            state: State::Source,
             path: walked.path,
             folder: walked.folder,
             entries: walked.entries,
             is_folder: walked.is_folder,
-            fault: None,
+            ..Store::new(swarm, State::Source)
         });
     }
 
     /// A swarm to be fetched, whose manifest may come later.
     pub fn fetch(&mut self, swarm: SwarmKey, output: OutputPath) {
-        self.insert(Store {
-            swarm,
-            state: State::Wanted(output),
-            path: PathBuf::new(),
-            folder: PathBuf::new(),
-            entries: vec![],
-            is_folder: false,
-            fault: None,
-        });
+        self.insert(Store::new(swarm, State::Wanted(output)));
     }
 
     fn insert(&mut self, store: Store) {
@@ -98,12 +97,14 @@ impl Disk {
         if let Some(store) = self.find_mut(swarm) {
             store.state = State::Released;
             store.entries = vec![];
+            store.journal = None;
         }
     }
 
     fn release_files(&mut self, swarm: SwarmKey) {
         self.files.close(swarm);
         self.jobs.retain(|job| job.swarm() != swarm);
+        self.syncing.take_if(|commit| commit.swarm == swarm);
     }
 
     /// The final path of a fetch (none before its manifest is known), the source path of a share.
@@ -140,7 +141,14 @@ impl Disk {
             start_write_back(file, range);
             Ok(())
         });
-        self.keep(range.swarm, result)
+        let result = self.keep(range.swarm, result);
+        if let Some(store) = self.find_mut(range.swarm) {
+            // Also after a failure: some of it may have been written.
+            if let Some(entry) = store.entries.get_mut(range.entry as usize) {
+                entry.is_dirty = true;
+            }
+        }
+        result
     }
 
     /// Fills `buffer` from the range, whose length it has.

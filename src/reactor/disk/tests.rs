@@ -30,17 +30,20 @@ fn begin(disk: &mut Disk, swarm: SwarmKey, path: &Path, entries: &[(&str, u64)],
 }
 
 fn run(disk: &mut Disk) -> Done {
-    while disk.has_jobs() {
-        if let Some((_, done)) = disk.step() {
-            return done;
-        }
+    let mut progress = Progress::Nothing;
+    while disk.has_jobs() || !matches!(progress, Progress::Nothing) {
+        progress = match progress {
+            Progress::Nothing => disk.step(),
+            Progress::Sync(request) => disk.handle_synced(request.wait().map_err(Into::into)),
+            Progress::Done(_, done) => return done,
+        };
     }
     panic!("a job ends with a result");
 }
 
 fn prepared(disk: &mut Disk) -> Result<Prepared, DiskError> {
     match run(disk) {
-        Done::Prepared(result) => result,
+        Done::Prepared(result, _) => result,
         done => panic!("{done:?}"),
     }
 }

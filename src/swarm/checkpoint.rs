@@ -30,7 +30,7 @@ pub struct Durability {
     /// Bytes gained since the last checkpoint began.
     volatile: u64,
     /// When the next one begins.
-    pub due_at: Option<Instant>,
+    due_at: Option<Instant>,
     /// The swarm or the node ends: one more checkpoint, the last.
     last: bool,
     /// Why the swarm ends after that.
@@ -50,6 +50,18 @@ impl Durability {
     /// Whether a checkpoint is under way or wanted before the end.
     pub fn is_busy(&self) -> bool {
         self.is_committing || self.last
+    }
+}
+
+impl Swarm {
+    /// When the next checkpoint is due, if one can be made.
+    pub fn checkpoint_at(&self) -> Option<Instant> {
+        let has_place = matches!(self.phase, Phase::Fetching | Phase::Ending);
+        let at = match self.durability.last {
+            true => Some(Instant::ZERO),
+            false => self.durability.due_at,
+        };
+        at.filter(|_| has_place && !self.durability.is_committing)
     }
 }
 
@@ -128,15 +140,11 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
+        let at = swarm.checkpoint_at();
         let Swarm {
-            durability,
-            held,
-            phase,
-            ..
+            durability, held, ..
         } = swarm;
-        let has_place = matches!(phase, Phase::Fetching | Phase::Ending);
-        let is_due = durability.last || durability.due_at.is_some_and(|at| at <= now);
-        if !has_place || !is_due || durability.is_committing {
+        if !at.is_some_and(|at| at <= now) {
             return;
         }
         durability.next.clone_from(held);

@@ -95,9 +95,7 @@ impl Swarms {
         let room = self.streams.len() < STREAMS_MAX;
         for (_, swarm) in self.swarms.iter() {
             next = earliest(next, swarm.news_at);
-            if !swarm.durability.is_busy() {
-                next = earliest(next, swarm.durability.due_at);
-            }
+            next = earliest(next, swarm.checkpoint_at());
             if swarm.wants_providers() {
                 if room && self.dialling(swarm) < SWARM_DIALS_MAX {
                     next = earliest(next, swarm.providers.next_at());

@@ -223,6 +223,9 @@ impl Reactor {
                     }
                     Done::Checkpointed(result) => {
                         self.node.handle_checkpointed(now, swarm, result);
+                        if let (Ok(()), Some(progress)) = (result, self.node.progress(swarm)) {
+                            log::debug!("checkpoint: {} shards durable", progress.durable);
+                        }
                         result.is_err()
                     }
                     Done::Finished(result) => {

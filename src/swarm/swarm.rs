@@ -62,6 +62,8 @@ pub struct Progress {
     pub size: u64,
     /// Bytes hashed or verified on disk in this phase, or bytes of the shards held.
     pub done: u64,
+    /// Shards that would outlive a power cut, while fetching.
+    pub durable: u32,
     /// Bytes of payload received since the start.
     pub received: u64,
     /// Bytes of payload sent since the start.
@@ -320,6 +322,7 @@ impl Swarm {
                 .or(share_size)
                 .unwrap_or(0),
             done: scanned.unwrap_or_else(|| self.held_size()),
+            durable: self.durability.durable.count(),
             received: self.received,
             sent: self.sent,
             streams: 0,

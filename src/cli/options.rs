@@ -96,7 +96,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "dir",
         takes: Takes::OneValue,
         value: "DIR",
-        meaning: "the folder of the state (node id, manifests); default $STATE_DIRECTORY,\n\
+        meaning: "the folder of the state (node id, contacts, manifests); default $STATE_DIRECTORY,\n\
                   else $XDG_STATE_HOME/sprat, else ~/.local/state/sprat",
         commands: NODES,
     },

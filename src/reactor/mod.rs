@@ -12,6 +12,7 @@
 
 mod accept;
 mod clock;
+mod contacts;
 mod datagrams;
 mod disk;
 mod error;
@@ -37,6 +38,7 @@ use crate::time::Instant;
 use crate::wire::{Manifest, Network};
 use accept::Acceptor;
 use clock::Clock;
+use contacts::ContactsFile;
 use datagrams::Datagrams;
 use disk::Disk;
 use mio::{Events, Poll};
@@ -113,6 +115,9 @@ pub struct Reactor {
     acceptor: Acceptor,
     streams: Streams,
     disk: Disk,
+    /// Absent when this node keeps no contacts across restarts.
+    contacts: Option<ContactsFile>,
+    network: Network,
     /// The last turn's budget of background reads ended before the node's wish for them.
     reading: bool,
     signals: Signals,
@@ -160,6 +165,8 @@ impl Reactor {
             poll,
             streams: Streams::new(),
             disk: Disk::new(),
+            contacts: None,
+            network: setup.network,
             reading: true,
             signal: None,
             throttle: Throttle::default(),
@@ -189,6 +196,19 @@ impl Reactor {
     pub fn bootstrap(&mut self, address: SocketAddr) {
         self.node.bootstrap(self.clock.now(), address);
         self.settle();
+    }
+
+    /// Asks the contacts that were saved in the state folder, and saves contacts there from now on.
+    /// The caller holds the folder ([`StateDir`]).
+    ///
+    /// # Errors
+    /// When they cannot be read, or were saved by a newer version.
+    pub fn keep_contacts(&mut self, state: &StateDir) -> Result<(), Error> {
+        let (file, contacts) = ContactsFile::open(state.path(), self.network)?;
+        self.contacts = Some(file);
+        self.node.restore(self.clock.now(), &contacts);
+        self.settle();
+        Ok(())
     }
 
     /// Shares a file or folder from where it lies: walks it, and begins to hash it.
@@ -266,10 +286,11 @@ impl Reactor {
         self.counters
     }
 
-    /// Says goodbye to every stream, and sends what the sockets take within two seconds.
+    /// Says goodbye to every stream, saves the contacts, and sends what the sockets take within two seconds.
     pub fn stop(mut self) {
         self.node.stop(self.clock.now());
         self.settle();
+        self.save_contacts();
         let deadline = self.clock.now() + STOP_TIMEOUT;
         while self.datagrams.is_waiting() && self.clock.now() < deadline {
             if let Err(error) = self.turn(Some(deadline)) {

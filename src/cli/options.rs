@@ -134,6 +134,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         commands: &[Command::Get],
     },
     OptionSpec {
+        short: "n",
+        long: "nodes",
+        takes: Takes::OneValue,
+        value: "N",
+        meaning: "a crowd of N nodes instead (4 to 100), of which a third at a time is killed",
+        commands: &[Command::Demo],
+    },
+    OptionSpec {
         short: "q",
         long: "quiet",
         takes: Takes::Nothing,

@@ -35,7 +35,7 @@ class Sprat:
     name = "sprat"
     network = zlib.crc32(b"sprat").to_bytes(4, "big")
 
-    def start(self, folder):
+    def start(self, folder, _nodes):
         program = os.path.join(os.path.dirname(__file__), "../target/release/sprat")
         words = [program, "node", "-l", "127.0.0.1:0", "-d", folder]
         process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
@@ -75,21 +75,23 @@ class Libtorrent:
 
     name = "libtorrent"
     program = """
-import libtorrent, time
+import libtorrent, sys, time
 session = libtorrent.session({
     'listen_interfaces': '127.0.0.1:0', 'enable_dht': True, 'dht_bootstrap_nodes': '',
     'enable_lsd': False, 'enable_upnp': False, 'enable_natpmp': False, 'alert_mask': 0,
-    'dht_upload_rate_limit': 10**8, 'dht_block_ratelimit': 2**30, 'dht_ignore_dark_internet': False,
+    'dht_upload_rate_limit': 10**8, 'dht_block_ratelimit': 10**7, 'dht_ignore_dark_internet': False,
     'dht_restrict_routing_ips': False, 'dht_restrict_search_ips': False,
     'dht_prefer_verified_node_ids': False})
 while not session.listen_port() or not session.is_dht_running():
     time.sleep(0.01)
+for ip, port in (node.split(':') for node in sys.argv[1:]):
+    session.add_dht_node((ip, int(port)))
 print(session.listen_port(), flush=True)
 time.sleep(3600)
 """
 
-    def start(self, folder):
-        words = [sys.executable, "-c", self.program]
+    def start(self, folder, nodes):
+        words = [sys.executable, "-c", self.program] + [f"{ip}:{port}" for ip, port in nodes]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=folder)
         return process, int(process.stdout.readline())
 
@@ -171,13 +173,15 @@ def load(dialect, process, sockets, requests, seconds):
 
 def measure(dialect, seconds):
     with tempfile.TemporaryDirectory() as folder:
-        process, port = dialect.start(folder)
+        sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(NODES)]
+        for index, each in enumerate(sockets):
+            # An IP each, far apart: libtorrent takes one node of a network into its table.
+            each.bind((f"127.{index}.1.1", 0))
+            each.setblocking(False)
+        process, port = dialect.start(folder, [each.getsockname() for each in sockets])
         try:
-            sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(NODES)]
             for each in sockets:
-                each.bind(("127.0.0.1", 0))
                 each.connect(("127.0.0.1", port))
-                each.setblocking(False)
             senders = [RNG.randbytes(20) for _ in range(NODES)]
             proofs = introduce(dialect, sockets, senders, ("127.0.0.1", port))
             for each in sockets:

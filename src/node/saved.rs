@@ -138,6 +138,7 @@ pub(super) struct Saved {
     is_stopping: bool,
 }
 
+#[allow(clippy::arithmetic_side_effects, reason = "an instant saturates")]
 impl Saved {
     /// Nothing is on disk.
     pub fn new(now: Instant) -> Saved {

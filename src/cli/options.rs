@@ -96,8 +96,8 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "dir",
         takes: Takes::OneValue,
         value: "DIR",
-        meaning: "the folder of the state (node id, contacts, manifests); default $STATE_DIRECTORY,\n\
-                  else $XDG_STATE_HOME/sprat, else ~/.local/state/sprat",
+        meaning: "the folder of the state (node id, contacts, manifests);\n\
+                  default $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat, else ~/.local/state/sprat",
         commands: NODES,
     },
     OptionSpec {

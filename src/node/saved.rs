@@ -216,11 +216,8 @@ fn filled_up(mut contacts: Vec<Contact>, others: &[Contact]) -> Vec<Contact> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use crate::kad::Params;

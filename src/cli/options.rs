@@ -97,7 +97,8 @@ pub const OPTIONS: &[OptionSpec] = &[
         takes: Takes::OneValue,
         value: "DIR",
         meaning: "the folder of the state (node id, contacts, manifests);\n\
-                  default $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat, else ~/.local/state/sprat",
+                  default $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat,\n\
+                  else ~/.local/state/sprat",
         commands: NODES,
     },
     OptionSpec {

@@ -295,3 +295,26 @@ fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
         "its folder is gone"
     );
 }
+
+#[test]
+fn the_demo_of_a_crowd_finds_every_file_while_its_nodes_are_killed() {
+    let scratch = Scratch::new();
+    let place = scratch.place("demo");
+    let ended = run(&place, &["demo", "--nodes", "4"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let all = ended.out.join("\n");
+    // Nodes 1 and 4, then 2, then 3; node 1 shares nothing.
+    for text in [
+        "2 of them are killed",
+        "1 of them are killed",
+        "All 18 fetches found",
+    ] {
+        assert!(all.contains(text), "{text:?}: {ended:?}");
+    }
+    assert_eq!(
+        fs::read_dir(&place).unwrap().count(),
+        0,
+        "its folder is gone"
+    );
+    run(&place, &["demo", "--nodes", "4", "x"]).assert(2, "not both");
+}

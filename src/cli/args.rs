@@ -34,6 +34,8 @@ pub struct Args {
     pub network: Network,
     /// `--json`
     pub json: bool,
+    /// `-n`
+    pub nodes: Option<usize>,
     /// How often `-v` stands, less how often `-q` stands.
     pub verbosity: i32,
     /// `-h`
@@ -130,11 +132,23 @@ impl Args {
             seed: count("seed") > 0,
             network,
             json: count("json") > 0,
+            nodes: value("nodes")
+                .map(|text| number_of_nodes(&text))
+                .transpose()
+                .map_err(|e| hint(format!("option --nodes: {e}")))?,
             verbosity: count("verbose") - count("quiet"),
             help: count("help") > 0,
             operands: matches.free,
         })
     }
+}
+
+fn number_of_nodes(text: &str) -> Result<usize, Misuse> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (4..=100).contains(number));
+    number.ok_or_else(|| Misuse(format!("not a number from 4 to 100: '{text}'")))
 }
 
 fn parsed<T: FromStr>(texts: &[String]) -> Result<Vec<T>, T::Err> {
@@ -220,6 +234,10 @@ mod tests {
             (
                 "get X --output=",
                 "option --output: the path is empty (see sprat help get)",
+            ),
+            (
+                "demo -n 3",
+                "option --nodes: not a number from 4 to 100: '3' (see sprat help demo)",
             ),
             (
                 "get X --network=",

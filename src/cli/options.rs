@@ -96,8 +96,9 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "dir",
         takes: Takes::OneValue,
         value: "DIR",
-        meaning: "the folder of the state (node id, manifests); default $STATE_DIRECTORY,\n\
-                  else $XDG_STATE_HOME/sprat, else ~/.local/state/sprat",
+        meaning: "the folder of the state (node id, contacts, manifests);\n\
+                  default $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat,\n\
+                  else ~/.local/state/sprat",
         commands: NODES,
     },
     OptionSpec {
@@ -132,6 +133,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         value: "",
         meaning: "one JSON object a line on standard output, instead of the path",
         commands: &[Command::Get],
+    },
+    OptionSpec {
+        short: "n",
+        long: "nodes",
+        takes: Takes::OneValue,
+        value: "N",
+        meaning: "a crowd of N nodes instead (4 to 100), of which a third at a time is killed",
+        commands: &[Command::Demo],
     },
     OptionSpec {
         short: "q",

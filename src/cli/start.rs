@@ -47,6 +47,9 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
         None => fresh,
     };
     let mut reactor = listen(args, role, id)?;
+    if let Some(state) = &state {
+        reactor.keep_contacts(state)?;
+    }
     if !screen.is_quiet() || role == Role::Service {
         for address in reactor.listening() {
             screen.insist(format!("listening on {address}"));

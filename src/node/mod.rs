@@ -21,6 +21,8 @@
 //! After `poll_send` has said `None`, the node says [`Output::Send`] when there is more. A key that
 //! the node has freed finds nothing, so late facts are harmless.
 
+pub mod saved;
+
 use crate::id::{FileId, NodeId};
 use crate::kad::{self, Kad};
 use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDED_MAX, SWARMS_MAX};
@@ -30,6 +32,7 @@ use crate::swarm::{self, Request, Swarms};
 pub use crate::swarm::{Phase, Progress, ShareSpec};
 use crate::time::{Instant, earliest};
 use crate::wire::{Contact, Manifest, Network};
+use saved::Saved;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -50,6 +53,7 @@ pub struct Config {
 pub struct Node {
     kad: Kad,
     swarms: Swarms,
+    saved: Saved,
     events: VecDeque<Event>,
 }
 
@@ -73,6 +77,7 @@ impl Node {
         Node {
             kad: Kad::new(kad_config, rng.split(), now),
             swarms: Swarms::new(swarm::Config { id, network, port }, rng),
+            saved: Saved::new(now),
             events: VecDeque::with_capacity(8),
         }
     }
@@ -82,6 +87,16 @@ impl Node {
     /// Joins through the node at `address`, which is tried until it answers.
     pub fn bootstrap(&mut self, now: Instant, address: SocketAddr) {
         self.kad.bootstrap(now, address);
+    }
+
+    /// Takes in the contacts that [`Node::poll_saved`] gave before a restart: they are asked, and are
+    /// contacts when they answer.
+    pub fn restore(&mut self, now: Instant, contacts: &[Contact]) {
+        self.saved.stand(contacts);
+        for &contact in contacts {
+            self.kad.insert_saved(now, contact);
+        }
+        self.settle(now);
     }
 
     /// Shares what lies on disk: [`Event::Shared`] follows when it is hashed.
@@ -134,6 +149,7 @@ impl Node {
     /// durable: drain the work, and run on until [`Node::is_committing`] says no.
     pub fn stop(&mut self, now: Instant) {
         self.swarms.stop(now);
+        self.saved.stop(now);
         self.settle(now);
     }
 
@@ -237,6 +253,11 @@ impl Node {
         self.settle(now);
     }
 
+    /// The list of [`Node::poll_saved`] stands on disk. When it could not be written, say nothing.
+    pub fn handle_saved(&mut self, contacts: &[Contact]) {
+        self.saved.stand(contacts);
+    }
+
     /// The instant of `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.kad.handle_timeout(now);
@@ -269,6 +290,12 @@ impl Node {
     /// The next thing that a stream has to send.
     pub fn poll_send(&mut self, now: Instant, stream: StreamKey) -> Option<Chunk> {
         self.swarms.poll_send(now, stream)
+    }
+
+    /// The contacts to be kept on disk in place of those before, when that is worth a write (see
+    /// [`saved`]): to be asked for after `handle_timeout` and `stop` by a driver that has a disk.
+    pub fn poll_saved(&mut self, now: Instant) -> Option<Vec<Contact>> {
+        self.saved.poll(now, self.kad.table())
     }
 
     /// The next news for the owner.

@@ -12,6 +12,7 @@
 
 mod accept;
 mod clock;
+mod contacts;
 mod datagrams;
 mod disk;
 mod error;
@@ -38,6 +39,7 @@ use crate::time::Instant;
 use crate::wire::{Manifest, Network};
 use accept::Acceptor;
 use clock::Clock;
+use contacts::ContactsFile;
 use datagrams::Datagrams;
 use disk::Disk;
 use mio::{Events, Poll, Waker};
@@ -117,6 +119,9 @@ pub struct Reactor {
     streams: Streams,
     disk: Disk,
     syncer: Syncer,
+    /// Absent when this node keeps no contacts across restarts.
+    contacts: Option<ContactsFile>,
+    network: Network,
     /// The last turn's budget of background reads ended before the node's wish for them.
     reading: bool,
     signals: Signals,
@@ -166,6 +171,8 @@ impl Reactor {
             streams: Streams::new(),
             disk: Disk::new(),
             syncer: Syncer::new(waker),
+            contacts: None,
+            network: setup.network,
             reading: true,
             signal: None,
             throttle: Throttle::default(),
@@ -195,6 +202,19 @@ impl Reactor {
     pub fn bootstrap(&mut self, address: SocketAddr) {
         self.node.bootstrap(self.clock.now(), address);
         self.settle();
+    }
+
+    /// Asks the contacts that were saved in the state folder, and saves contacts there from now on.
+    /// The caller holds the folder ([`StateDir`]).
+    ///
+    /// # Errors
+    /// When they cannot be read, or were saved by a newer version.
+    pub fn keep_contacts(&mut self, state: &StateDir) -> Result<(), Error> {
+        let (file, contacts) = ContactsFile::open(state.path(), self.network)?;
+        self.contacts = Some(file);
+        self.node.restore(self.clock.now(), &contacts);
+        self.settle();
+        Ok(())
     }
 
     /// Shares a file or folder from where it lies: walks it, and begins to hash it.
@@ -272,8 +292,8 @@ impl Reactor {
         self.counters
     }
 
-    /// Says goodbye to every stream, sends what the sockets take, and has what was fetched made
-    /// durable, all within two seconds.
+    /// Says goodbye to every stream, sends what the sockets take, has what was fetched made durable,
+    /// all within two seconds, and saves the contacts.
     pub fn stop(mut self) {
         self.node.stop(self.clock.now());
         self.settle();
@@ -282,9 +302,10 @@ impl Reactor {
         while is_busy(&self) && self.clock.now() < deadline {
             if let Err(error) = self.turn(Some(deadline)) {
                 log::warn!("{error}");
-                return;
+                break;
             }
         }
+        self.save_contacts();
     }
 }
 

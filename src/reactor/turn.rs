@@ -169,6 +169,20 @@ impl Reactor {
         if self.node.poll_timeout().is_some_and(|at| at <= now) {
             self.node.handle_timeout(now);
             self.settle();
+            self.save_contacts();
+        }
+    }
+
+    /// Saves the contacts if that is due. It waits for the disk, but hardly ever once an hour.
+    pub(super) fn save_contacts(&mut self) {
+        let now = self.clock.now();
+        let Some(file) = &self.contacts else { return };
+        let Some(contacts) = self.node.poll_saved(now) else {
+            return;
+        };
+        match file.replace(&contacts) {
+            Ok(()) => self.node.handle_saved(&contacts),
+            Err(error) => self.warn(Class::Disk, || error.to_string()),
         }
     }
 

@@ -82,6 +82,10 @@ pub struct Disk {
     places: BTreeMap<SwarmKey, FileId>,
     /// Bytes free.
     pub free: u64,
+    /// The list of saved contacts: replaced at once or not at all, as by a rename. Empty: none.
+    pub contacts: Vec<u8>,
+    /// How often it was written.
+    pub contacts_written: u64,
 }
 
 impl Default for Disk {
@@ -90,6 +94,8 @@ impl Default for Disk {
             stored: BTreeMap::new(),
             places: BTreeMap::new(),
             free: u64::MAX,
+            contacts: Vec::new(),
+            contacts_written: 0,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use super::host::{Death, Found, Host, What};
 use super::world::World;
-use crate::node::{Event, FileRange, Output};
+use crate::node::{Event, FileRange, Output, saved};
 use crate::output::{DiskError, SwarmKey};
 use crate::time::Instant;
 use std::time::Duration;
@@ -162,6 +162,7 @@ impl World {
             node.handle_timeout(now);
             self.note(1, host, 0);
             self.attend(host);
+            self.save_contacts(host);
         } else {
             self.set_timer(host);
         }
@@ -374,6 +375,20 @@ impl World {
         if let Some(range) = self.node_mut(host).poll_read(now) {
             self.hosts[host].is_reading = true;
             self.disk_work(|epoch| What::Read { host, epoch, range }, host);
+        }
+    }
+
+    /// Saves the contacts of a node if that is due, as the reactor does.
+    pub(super) fn save_contacts(&mut self, host: usize) {
+        let now = self.now;
+        let Some(contacts) = self.node_mut(host).poll_saved(now) else {
+            return;
+        };
+        if !self.disk_fails() {
+            let of = &mut self.hosts[host];
+            of.disk.contacts = saved::emit(&contacts, of.config.network);
+            of.disk.contacts_written += 1;
+            self.node_mut(host).handle_saved(&contacts);
         }
     }
 

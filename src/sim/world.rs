@@ -18,7 +18,7 @@ use super::queue::Queue;
 use super::sockets::Sockets;
 use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, RECEIVE_BUFFER_SIZE};
-use crate::node::{Config, Event, Node, SwarmKey};
+use crate::node::{Config, Event, Node, SwarmKey, saved};
 use crate::rng::Rng;
 use crate::slots::Slots;
 use crate::time::Instant;
@@ -132,12 +132,17 @@ impl World {
         index
     }
 
-    /// Starts a node on a host that has none, with the id that it had.
+    /// Starts a node on a host that has none, with the id and the saved contacts that it had.
     pub fn start(&mut self, host: usize) {
         let rng = self.rng.split();
         let of = &mut self.hosts[host];
         assert!(of.node.is_none(), "host {host} has a node");
-        of.node = Some(Node::new(of.config, rng, self.now));
+        let mut node = Node::new(of.config, rng, self.now);
+        if !of.disk.contacts.is_empty() {
+            let contacts = saved::parse(&of.disk.contacts, of.config.network);
+            node.restore(self.now, &contacts.expect("nothing damages a list"));
+        }
+        of.node = Some(node);
         of.is_dark = false;
         of.is_reading = false;
         of.timer_at = None;
@@ -145,9 +150,10 @@ impl World {
         self.attend(host);
     }
 
-    /// Gives a host that has no node another id.
+    /// Gives a host that has no node another id, as when its state folder is lost.
     pub fn change_id(&mut self, host: usize) {
         self.hosts[host].config.id = NodeId(self.rng.id());
+        self.hosts[host].disk.contacts.clear();
     }
 
     /// Ends the node of a host. Its disk stays.
@@ -156,6 +162,7 @@ impl World {
         self.note_provided(host);
         if death == Death::Stopped {
             self.command(host, |node, now| node.stop(now));
+            self.save_contacts(host);
         }
         let of = &mut self.hosts[host];
         of.node = None;

@@ -64,6 +64,22 @@ pub const SLOWER_THAN: u64 = 8;
 /// two.
 pub const STRIKES_MAX: u8 = 3;
 
+// -- caps (`--up`, `--down`)
+
+/// Bytes a second of the lowest cap: below it, a range would take longer than others wait for it.
+pub const RATE_MIN: u64 = 1024;
+/// Bytes a second of the highest cap: a thousand times the fastest link of a small host.
+pub const RATE_MAX: u64 = 1 << 40;
+/// What may go at once is the cap's bytes of a second divided by this (50 ms): a turn of the loop
+/// that comes late loses nothing, and a thin link still sees no burst.
+pub const PACE_BURST_DIVISOR: i64 = 20;
+/// What is admitted at once, at least, is the bytes of a second divided by this (10 ms).
+pub const PACE_PORTION_DIVISOR: i64 = 100;
+/// Bytes of the least portion: with its header it fills a few packets.
+pub const PACE_PORTION_MIN: i64 = 4 * 1024;
+/// Bytes of the greatest portion: a range.
+pub const PACE_PORTION_MAX: i64 = RANGE_SIZE_MAX as i64;
+
 // -- manifest
 
 /// Bytes of the smallest shard: below it, hashes and requests cost more than they save.
@@ -105,6 +121,9 @@ pub const LINK_PROVIDERS_MAX: usize = 16;
 pub const RECEIVE_BUFFER_SIZE: usize = 256 * 1024;
 /// Bytes of one background read.
 pub const READ_SIZE: u32 = RECEIVE_BUFFER_SIZE as u32;
+/// Bytes read from or written to an open file until it is looked at again (is it still the same?):
+/// a look a write took a fourth of a getter's system calls, one in 16 MiB takes none that counts.
+pub const LOOK_SIZE: u64 = 16 * 1024 * 1024;
 /// Free space that a fetch leaves, at least.
 pub const RESERVE_SIZE_MIN: u64 = 256 * 1024 * 1024;
 

@@ -104,6 +104,9 @@ pub struct Stream {
     /// The swarm it is about; for an accepted stream only once open.
     pub swarm: Option<SwarmKey>,
 
+    /// The caps do not count it.
+    pub is_exempt: bool,
+
     /// The other end has every shard.
     pub has_all: bool,
     /// What it has, when that is not every shard.
@@ -173,6 +176,7 @@ impl Stream {
             location: (dialler == Dialler::Us).then_some(address),
             node: NodeId::default(),
             swarm: None,
+            is_exempt: false,
             has_all: false,
             has: ShardSet::default(),
             manifest_size: 0,

@@ -70,9 +70,9 @@ pub const STRIKES_MAX: u8 = 3;
 pub const RATE_MIN: u64 = 1024;
 /// Bytes a second of the highest cap: a thousand times the fastest link of a small host.
 pub const RATE_MAX: u64 = 1 << 40;
-/// What may go at once is the cap's bytes of a second divided by this (50 ms): a turn of the loop
-/// that comes late loses nothing, and a thin link still sees no burst.
-pub const PACE_BURST_DIVISOR: i64 = 20;
+/// What may go at once is the cap's bytes of a second divided by this (100 ms): a turn of the loop
+/// that comes late by less loses nothing, and a thin link sees no longer burst.
+pub const PACE_BURST_DIVISOR: i64 = 10;
 /// What is admitted at once, at least, is the bytes of a second divided by this (10 ms).
 pub const PACE_PORTION_DIVISOR: i64 = 100;
 /// Bytes of the least portion: with its header it fills a few packets.

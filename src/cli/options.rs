@@ -122,7 +122,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "up",
         takes: Takes::OneValue,
         value: "RATE",
-        meaning: "send at most so many bytes a second; K, M and G are units: 512K is 512 KiB;\n\
+        meaning: "send at most so many bytes a second (512K is 512 KiB; also M, G);\n\
                   nodes on this machine's own networks do not count",
         commands: NODES,
     },

@@ -131,7 +131,7 @@ fn the_own_network_is_exempt_unless_asked_otherwise() {
 }
 
 #[test]
-fn two_that_fetch_share_a_cap_equally() {
+fn two_that_fetch_both_get_their_part_of_a_cap() {
     let scratch = Scratch::new();
     let file = scratch.file("file.bin", SIZE / 2);
     let (mut share, link) = share(&scratch, &file, &["--up", "4M", "--limit-lan"]);

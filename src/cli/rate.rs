@@ -28,7 +28,7 @@ impl FromStr for Rate {
         }
         // Only a number of too many digits fails here.
         let bytes = digits.parse::<u64>().unwrap_or(u64::MAX);
-        let bytes = bytes.checked_mul(1 << shift).unwrap_or(u64::MAX);
+        let bytes = bytes.saturating_mul(1 << shift);
         if bytes > RATE_MAX {
             let most = figures::size(RATE_MAX);
             return Err(format!(

@@ -11,6 +11,9 @@
 //!                            └── who was woken and did not come leaves the line
 //! ```
 //!
+//! Over any time longer than a burst, the rate is kept; how smoothly, the tests of this file and
+//! `tests/cli_rates.rs` say.
+//!
 //! Invariants: in any time t, no more payload is admitted than the rate times t and one burst; who
 //! waits is in the line once.
 

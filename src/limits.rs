@@ -25,6 +25,10 @@ pub const PATHS: usize = 1;
 
 /// Bytes of the largest frame body that is stored before it is used.
 pub const FRAME_BODY_MAX: usize = 16 * 1024;
+/// Bytes that a stream has room for from its start, of control frames that come in pieces and of
+/// those that wait to be sent: a full queue of requests and the news of a few dozen shards, so that
+/// nothing is allocated while shards move.
+pub const BOX_SIZE: usize = 1024;
 /// Bytes of the largest range that one request names: what a cancelled request can cost.
 pub const RANGE_SIZE_MAX: u32 = 1024 * 1024;
 /// Requests of a stream that wait for their answer.
@@ -66,8 +70,9 @@ pub const STRIKES_MAX: u8 = 3;
 
 // -- caps (`--up`, `--down`)
 
-/// Bytes a second of the lowest cap: below it, a range would take longer than others wait for it.
-pub const RATE_MIN: u64 = 1024;
+/// Bytes a second of the lowest cap: with [`UPLOADS_MAX`] streams, each gets a portion in less than
+/// half of [`REQUEST_TIMEOUT`], after which its other end would give up.
+pub const RATE_MIN: u64 = 4 * 1024;
 /// Bytes a second of the highest cap: a thousand times the fastest link of a small host.
 pub const RATE_MAX: u64 = 1 << 40;
 /// What may go at once is the cap's bytes of a second divided by this (100 ms): a turn of the loop

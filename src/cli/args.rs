@@ -237,7 +237,7 @@ mod tests {
             ),
             (
                 "get X --up 0",
-                "option --up: 0 is less than 1.0 KiB a second, the lowest cap (see sprat help get)",
+                "option --up: 0 is less than 4.0 KiB a second, the lowest cap (see sprat help get)",
             ),
             (
                 "node --down fast",

@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_rate_is_a_number_and_perhaps_a_unit() {
         let rate = |text: &str| text.parse::<Rate>().map(|rate| rate.0);
-        assert_eq!(rate("1024"), Ok(1024));
+        assert_eq!(rate("4096"), Ok(4096));
         assert_eq!(rate("512K"), Ok(512 << 10));
         assert_eq!(rate("2M"), Ok(2 << 20));
         assert_eq!(rate("2m"), Ok(2 << 20));
@@ -70,9 +70,9 @@ mod tests {
                 "{junk}"
             );
         }
-        for low in ["0", "0G", "1023", "000"] {
+        for low in ["0", "0G", "4095", "3K", "000"] {
             assert!(
-                why(low).ends_with("is less than 1.0 KiB a second, the lowest cap"),
+                why(low).ends_with("is less than 4.0 KiB a second, the lowest cap"),
                 "{low}"
             );
         }

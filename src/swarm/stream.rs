@@ -13,7 +13,7 @@
 use super::inbox::Inbox;
 use super::shards::ShardSet;
 use crate::id::NodeId;
-use crate::limits::{FRAME_BODY_MAX, REQUESTS_MAX};
+use crate::limits::{BOX_SIZE, FRAME_BODY_MAX, REQUESTS_MAX};
 use crate::output::SwarmKey;
 use crate::time::Instant;
 use crate::wire::frame::{HEADER_SIZE, Range};
@@ -200,8 +200,8 @@ impl Stream {
             waiting_since: now,
             rate: Rate::new(now),
             sending: Rate::new(now),
-            inbox: Inbox::default(),
-            outbox: Vec::new(),
+            inbox: Inbox::with_capacity(BOX_SIZE),
+            outbox: Vec::with_capacity(BOX_SIZE),
             outbox_sent: 0,
         }
     }

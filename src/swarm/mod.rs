@@ -3,7 +3,7 @@
 //! Read [`swarm`] (one file) and [`stream`] (one connection) first, then [`flight`] (one shard on
 //! its way). [`Swarms`] joins them, a file for each concern: `receive` takes bytes in from streams,
 //! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
-//! `offer`, `turns` and `relief` choose what goes from whom to whom; `disk` drives hashing,
+//! `offer`, `turns` and `relief` choose what goes from whom to whom, `pace` how fast; `disk` drives hashing,
 //! verification and completion; `upkeep` is what time does. It knows no Kademlia: what it wants of
 //! the DHT are [`Request`]s, what it hears from it are locations.
 //!
@@ -17,6 +17,7 @@ mod inbox;
 mod manifests;
 mod offer;
 mod opening;
+mod pace;
 pub mod providers;
 mod receive;
 mod relief;
@@ -39,6 +40,7 @@ use crate::time::Instant;
 use crate::wire::address::is_local;
 use crate::wire::frame::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
+use pace::Paces;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use stream::{Dialler, State, Stream};
@@ -100,6 +102,8 @@ pub struct Swarms {
     last_words: Vec<u8>,
     /// Streams that wait for their turn to send a range, at most each once.
     line: VecDeque<StreamKey>,
+    /// The caps on what all streams but exempt ones send and ask for.
+    paces: Paces,
     /// When uploads that do not move are looked for next.
     turns_at: Option<Instant>,
     /// Where the round of background reads goes on.
@@ -120,6 +124,7 @@ impl Swarms {
             requests: VecDeque::with_capacity(8),
             last_words: Vec::with_capacity(16),
             line: VecDeque::with_capacity(STREAMS_MAX),
+            paces: Paces::default(),
             turns_at: None,
             read_turn: 0,
         }
@@ -169,6 +174,19 @@ impl Swarms {
             self.learn_manifest(now, key, manifest);
         }
         Ok(key)
+    }
+
+    /// Caps what streams send and ask for, in bytes a second each; `None` lifts the cap.
+    pub fn limit(&mut self, now: Instant, up: Option<u64>, down: Option<u64>) {
+        self.paces.up.set(now, up);
+        self.paces.down.set(now, down);
+    }
+
+    /// The caps do not count this stream.
+    pub fn exempt(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.is_exempt = true;
+        }
     }
 
     /// Says goodbye on every stream and withdraws every announcement.
@@ -328,6 +346,10 @@ impl Swarms {
             return;
         };
         self.leave_line(key);
+        self.paces.forget(key);
+        if !stream.is_exempt {
+            self.paces.down.refund(stream.asked_size());
+        }
         self.pass_turn();
         if let Some(swarm) = stream.swarm {
             self.offer_if_idle(swarm);

@@ -6,6 +6,7 @@
 use super::Seeded;
 use sprat::id::FileId;
 use sprat::rng::Rng;
+use sprat::sim::traffic::Traffic;
 use sprat::sim::{Addressing, Checks, Death, Faults, Setup, World};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -193,12 +194,23 @@ impl Trial {
         self.succeeded as f64 * 100.0 / self.ended.max(1) as f64
     }
 
-    /// Bytes of datagrams that a node sends in a second, with nobody looking anything up.
+    /// Bytes of datagrams that a node sends in a second, with nobody looking anything up; prints
+    /// what they are for.
     fn maintenance(&mut self, seconds: u64) -> f64 {
         let before = self.world.datagram_bytes;
+        self.world.traffic.iter_mut().for_each(Traffic::clear);
         (0..seconds).for_each(|_| self.tick());
-        let bytes = self.world.datagram_bytes - before;
-        bytes as f64 / seconds as f64 / self.count as f64
+        let a_node = |bytes: u64| bytes as f64 / seconds as f64 / self.count as f64;
+        for (cause, bytes) in self.world.traffic.iter().flat_map(Traffic::bytes) {
+            println!(
+                "{cause:?}: {:.1} B/s: requests {:.1}, their padding {:.1}, replies {:.1}",
+                a_node(bytes.requests + bytes.padding + bytes.replies),
+                a_node(bytes.requests),
+                a_node(bytes.padding),
+                a_node(bytes.replies),
+            );
+        }
+        a_node(self.world.datagram_bytes - before)
     }
 
     fn median_took(&mut self) -> Duration {
@@ -230,6 +242,7 @@ fn loss_row(seed: u64, nodes: usize, percent: u64, lookups: u64) -> f64 {
 fn churn_row(seed: u64, nodes: usize, median: Duration, warm_up: u64, lookups: u64) -> (f64, f64) {
     let mut trial = Trial::new(seed, nodes, 10, Faults::none());
     trial.churn(median);
+    trial.world.traffic = Some(Traffic::default());
     (0..warm_up).for_each(|_| trial.tick());
     let maintenance = trial.maintenance(120);
     trial.measure(lookups / 10, 10);

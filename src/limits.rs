@@ -158,6 +158,9 @@ pub const FAR_DEPTH_MAX: usize = 24;
 pub const PER_SUBNET_MAX: usize = 2;
 /// Unanswered requests in a row after which a contact is stale (paper, 4.1).
 pub const STALE_AFTER: u32 = 5;
+/// Nodes in view of a refresh: a few fresh contacts for a bucket, a quarter of a whole lookup's
+/// cost.
+pub const REFRESH_VIEW: usize = 5;
 /// Addresses that are remembered: the lookups of ten minutes.
 pub const ADDRESSES_MAX: usize = 1_024;
 /// Addresses whose probe is remembered after they went from that table: as many as the budget of

@@ -17,10 +17,7 @@ impl Kad {
     /// Sends a request; whoever calls has the permit of `addresses` and room in `rpcs`.
     pub(super) fn ask(&mut self, pending: Pending) {
         let id = self.rpcs.add(pending, &mut self.rng);
-        self.send(Outgoing::Request {
-            id,
-            is_repeat: false,
-        });
+        self.send(Outgoing::Request(id));
     }
 
     /// Asks a contact, if that may be now.
@@ -45,18 +42,28 @@ impl Kad {
         &mut self,
         now: Instant,
         id: RpcId,
-        is_repeat: bool,
     ) -> Option<(SocketAddr, Body, RpcId)> {
         let pending = self.rpcs.pending(id)?;
-        let cookie = match is_repeat {
-            // The cookie may be the reason for the silence.
-            true => Cookie::NONE,
-            false => self.addresses.cookie(now, pending.to),
+        let mut cookie = self.addresses.cookie(now, pending.to);
+        let is_padded = match pending.request {
+            // An error is longer than a short ping: whoever has forgotten its cookie would be silent.
+            Request::Ping => {
+                cookie = if pending.is_slow() { Cookie::NONE } else { cookie };
+                true
+            }
+            Request::FindNode(_) | Request::FindValue(_) => {
+                let Kad { lookups, .. } = self;
+                matches!(&pending.task, Task::Lookup(number)
+                    if lookups.get(number).is_some_and(|lookup| lookup.purpose.is_awaited()))
+            }
+            // Their token is the proof.
+            Request::Store { .. } | Request::Replicate { .. } => false,
         };
-        pending.was_padded = cookie == Cookie::NONE;
+        pending.had_cookie = cookie != Cookie::NONE;
+        let is_padded = is_padded && !pending.had_cookie;
         Some((
             pending.to,
-            pending.request.body(cookie, pending.was_padded),
+            pending.request.body(cookie, is_padded),
             id,
         ))
     }
@@ -100,8 +107,8 @@ impl Kad {
             }
         );
         if is_unproved && !is_another && pending.effort == Effort::Usual && self.rpcs.has_room(1) {
-            // It has forgotten its cookies and gave us a new one. Once: it must not keep us busy.
-            let what = (pending.request, pending.task, Effort::Once);
+            // It gave us a cookie to ask with. Only once: it must not keep us busy.
+            let what = (pending.request, pending.task, Effort::Proved);
             return self.ask(Pending::new(now, (pending.to, pending.expected), what));
         }
         if is_another || matches!(datagram.body, Body::Error { .. }) {
@@ -138,10 +145,7 @@ impl Kad {
             }
         }
         if pending.is_repeated() {
-            self.send(Outgoing::Request {
-                id,
-                is_repeat: true,
-            });
+            self.send(Outgoing::Request(id));
         }
     }
 

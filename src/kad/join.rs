@@ -14,9 +14,10 @@
 //! rests.
 
 use super::addresses::Permit;
-use super::lookup::Purpose;
+use super::lookup::{Lookup, Purpose};
 use super::rpc::{Effort, Pending, Request, Task};
 use super::{Event, Kad, jittered};
+use crate::id::ID_BITS;
 use crate::limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, BOOTSTRAPS_MAX};
 use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD, SETTLE_PERIOD};
 use crate::time::Instant;
@@ -125,10 +126,27 @@ impl Kad {
         }
     }
 
-    /// Our own id was looked up: every bucket farther than the closest neighbour is next (rule 12).
+    /// Our own id is looked up again. The closest α are asked for news, and so is whoever they name
+    /// that we do not know; the others, who answered us last time, are only pinged.
+    pub(super) fn settle(&mut self, lookup: &mut Lookup, seeds: &[Contact]) {
+        for (index, &contact) in seeds.iter().enumerate() {
+            let member = self.table.member(contact.id);
+            if index < self.config.params.alpha || member.is_none_or(|m| m.failures > 0) {
+                lookup.seed(&[contact]);
+                continue;
+            }
+            lookup.presume(contact);
+            self.enqueue(Candidate {
+                contact,
+                effort: Effort::Usual,
+            });
+        }
+    }
+
+    /// Our own id was looked up: the far buckets are next (rule 12).
     /// When nobody answered, which may be bad luck, the lookup is made again after a pause.
-    pub(super) fn joined(&mut self, now: Instant, answered: u32) {
-        if answered == 0 {
+    pub(super) fn joined(&mut self, now: Instant, lookup: &Lookup) {
+        if lookup.answered == 0 {
             let pause = pause_after(self.joins_failed);
             self.joins_failed = self.joins_failed.saturating_add(1);
             self.join_at = Some(now + jittered(pause, &mut self.rng));
@@ -136,7 +154,7 @@ impl Kad {
         }
         self.joins_failed = 0;
         if self.joins == 0 {
-            self.table.refresh_far(now);
+            self.table.refresh_far(now, self.whole_from(lookup));
             let contacts = self.table.len() as u32;
             self.tell(Event::Joined { contacts });
         }
@@ -145,6 +163,18 @@ impl Kad {
         self.joins += 1;
         let is_settled = pause >= self.config.params.refresh_period;
         self.join_at = (!is_settled).then(|| now + jittered(pause, &mut self.rng));
+    }
+
+    /// The bucket from which on nearer ones need no refresh, after a lookup of our own id: when it
+    /// found k nodes, all that are nearer to us than the last of them have just answered.
+    fn whole_from(&self, lookup: &Lookup) -> usize {
+        let found = lookup.closest();
+        match found.last() {
+            Some(last) if found.len() == self.config.params.k => {
+                last.id.0.distance(&self.config.id.0).shared_prefix() + 1
+            }
+            _ => ID_BITS,
+        }
     }
 
     /// Puts somebody on the list of those to be pinged, if the table has use for it.

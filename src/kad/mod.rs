@@ -77,7 +77,7 @@ use vote::Votes;
 /// What waits to be sent.
 #[derive(Clone, Copy, Debug)]
 enum Outgoing {
-    Request { id: RpcId, is_repeat: bool },
+    Request(RpcId),
     Reply(Reply),
 }
 
@@ -193,7 +193,7 @@ impl Kad {
     ) -> Option<(SocketAddr, usize)> {
         while let Some(outgoing) = self.outbox.pop_front() {
             let written = match outgoing {
-                Outgoing::Request { id, is_repeat } => self.request(now, id, is_repeat),
+                Outgoing::Request(id) => self.request(now, id),
                 Outgoing::Reply(reply) => self.reply(now, &reply),
             };
             let Some((to, body, rpc_id)) = written else {

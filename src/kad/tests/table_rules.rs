@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kad::table::{Admission, Table};
+use crate::id::ID_BITS;
 use crate::limits::{NEAR_FACTOR, PER_SUBNET_MAX, STALE_AFTER};
 use crate::rng::Rng;
 use proptest::prelude::*;
@@ -244,7 +245,7 @@ fn rule_11_a_random_id_of_a_bucket_lies_in_its_range() {
 #[test]
 fn rule_12_the_buckets_farther_than_the_closest_neighbour_are_due() {
     let mut table = full();
-    table.refresh_far(Instant::ZERO);
+    table.refresh_far(Instant::ZERO, ID_BITS);
     let due: Vec<bool> = table
         .buckets()
         .iter()

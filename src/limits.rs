@@ -160,7 +160,7 @@ pub const PER_SUBNET_MAX: usize = 2;
 pub const STALE_AFTER: u32 = 5;
 /// Nodes in view of a refresh: a few fresh contacts for a bucket, a quarter of a whole lookup's
 /// cost.
-pub const REFRESH_VIEW: usize = 5;
+pub const REFRESH_VIEW: usize = 3;
 /// Addresses that are remembered: the lookups of ten minutes.
 pub const ADDRESSES_MAX: usize = 1_024;
 /// Addresses whose probe is remembered after they went from that table: as many as the budget of

@@ -145,7 +145,7 @@ impl Kad {
         }
         let seeds = self.seeds(target);
         match purpose {
-            Purpose::Join if self.joins > 0 => self.settle(&mut lookup, &seeds),
+            Purpose::Join if self.joins > 1 => self.settle(&mut lookup, &seeds),
             _ => lookup.seed(&seeds),
         }
         if purpose == Purpose::FindValue {

@@ -38,17 +38,17 @@ impl Kad {
     }
 
     /// The datagram of a request that still waits.
-    pub(super) fn request(
-        &mut self,
-        now: Instant,
-        id: RpcId,
-    ) -> Option<(SocketAddr, Body, RpcId)> {
+    pub(super) fn request(&mut self, now: Instant, id: RpcId) -> Option<(SocketAddr, Body, RpcId)> {
         let pending = self.rpcs.pending(id)?;
         let mut cookie = self.addresses.cookie(now, pending.to);
         let is_padded = match pending.request {
             // An error is longer than a short ping: whoever has forgotten its cookie would be silent.
             Request::Ping => {
-                cookie = if pending.is_slow() { Cookie::NONE } else { cookie };
+                cookie = if pending.is_slow() {
+                    Cookie::NONE
+                } else {
+                    cookie
+                };
                 true
             }
             Request::FindNode(_) | Request::FindValue(_) => {
@@ -61,11 +61,7 @@ impl Kad {
         };
         pending.had_cookie = cookie != Cookie::NONE;
         let is_padded = is_padded && !pending.had_cookie;
-        Some((
-            pending.to,
-            pending.request.body(cookie, is_padded),
-            id,
-        ))
+        Some((pending.to, pending.request.body(cookie, is_padded), id))
     }
 
     pub(super) fn handle_reply(&mut self, now: Instant, from: SocketAddr, datagram: Datagram) {

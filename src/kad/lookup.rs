@@ -210,7 +210,11 @@ impl Lookup {
             return None;
         }
         for path in &mut self.paths {
-            let limit = if path.idle_answers >= alpha { view } else { alpha };
+            let limit = if path.idle_answers >= alpha {
+                view
+            } else {
+                alpha
+            };
             if path.count(State::Asked) >= limit {
                 continue;
             }

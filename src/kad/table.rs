@@ -205,7 +205,11 @@ impl Table {
         let prefixes = self
             .members()
             .map(|m| m.contact.id.0.distance(&own).shared_prefix());
-        let depth = prefixes.max().unwrap_or(0).min(FAR_DEPTH_MAX).min(whole_from);
+        let depth = prefixes
+            .max()
+            .unwrap_or(0)
+            .min(FAR_DEPTH_MAX)
+            .min(whole_from);
         while self.buckets.len() <= depth {
             self.split();
         }

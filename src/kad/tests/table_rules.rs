@@ -1,8 +1,8 @@
 //! The routing table by rules 1 – 7, 9 and 16, against a naive oracle: a list of everybody.
 
 use super::*;
-use crate::kad::table::{Admission, Table};
 use crate::id::ID_BITS;
+use crate::kad::table::{Admission, Table};
 use crate::limits::{NEAR_FACTOR, PER_SUBNET_MAX, STALE_AFTER};
 use crate::rng::Rng;
 use proptest::prelude::*;

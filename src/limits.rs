@@ -208,6 +208,8 @@ pub const NEWCOMER_KEYS_MAX: usize = 256;
 pub const UNCONFIRMED_MAX: usize = 64;
 /// Files that a node announces: as many as it has swarms; each remembers k holders, 1.5 KiB.
 pub const PROVIDED_MAX: usize = SWARMS_MAX;
+/// Files of which a provider asks a holder in a minute whether it is still there: 35 bytes a second.
+pub const HOLDERS_ASKED_MAX: usize = 16;
 /// Stores and replications that wait to be sent.
 pub const ERRANDS_MAX: usize = 512;
 /// Stores and replications in flight, so that lookups find a place.

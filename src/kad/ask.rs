@@ -188,6 +188,11 @@ impl Kad {
             }
             Task::Bootstrap => self.bootstrap_silent(now, pending.to),
             Task::Prepare(errand) | Task::Deliver(errand) => self.errand_done(now, errand, false),
+            Task::Holder(file) => {
+                if let Some(contact) = contact {
+                    self.holder_lost(now, file, contact);
+                }
+            }
             Task::Liveness | Task::Confirm(..) => {}
         }
     }

@@ -328,6 +328,7 @@ impl Kad {
         self.records.sweep(now);
         self.forget_unconfirmed(now);
         self.consider_silent(now);
+        self.ask_holders(now);
         self.collect_announcements(now);
         self.replicate(now);
     }

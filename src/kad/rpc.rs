@@ -159,6 +159,8 @@ pub enum Task {
     Prepare(Errand),
     /// To deliver an errand.
     Deliver(Errand),
+    /// To know that the node, which holds our record of this file, is alive.
+    Holder(FileId),
     /// To confirm that the node provides this file, to be kept for so long.
     Confirm(FileId, Duration),
 }

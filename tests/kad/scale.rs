@@ -3,7 +3,6 @@
 //! `cargo test` prints the table up to 1,000 nodes. The whole table, with time and memory:
 //! `SPRAT_WORLDS=full cargo test --release --test kad scale -- --nocapture`
 
-use super::costs::resident_kib;
 use super::is_full;
 use super::world::*;
 use sprat::kad::Params;
@@ -56,4 +55,12 @@ fn measure(size: usize) {
         begun.elapsed().as_secs_f64(),
         resident_kib() / 1_024,
     );
+}
+
+/// KiB of this process, where the system tells; else 0.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }

@@ -27,19 +27,9 @@
 //! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, what a
 //! node names stays on its path, and no node is asked on two, so that a liar spoils one path only.
 //!
-//! What paths are worth, in a world of 2,000 nodes of which a fifth answer with the closest of one
-//! another (`tests/kad/liars.rs`):
-//!
-//! | liars since | paths | keys found | closest found | asked, mean |
-//! |---|---|---|---|---|
-//! | all had joined | 1 | 93.0 % | 98.0 % | 26 |
-//! | all had joined | 3 | 100.0 % | 100.0 % | 74 |
-//! | all had joined | 4 | 100.0 % | 100.0 % | 89 |
-//! | the beginning | 1 | 6.0 % | 0.0 % | 22 |
-//! | the beginning | 3 | 2.5 % | 0.0 % | 32 |
-//!
-//! Paths do *not* help when the liars were there from the beginning and have spoilt the tables, nor
-//! against ids forged right beside a key from many subnets: ids here are bound to nothing.
+//! What paths are worth is told by the figures in the docs of [`kad`](super): they do *not* help when
+//! the liars were there from the beginning and have spoilt the tables, nor against ids forged right
+//! beside a key from many subnets: ids here are bound to nothing.
 //!
 //! What is not here: datagrams, time-outs, the table. Invariant: each candidate is asked at most
 //! once, and at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.

@@ -27,6 +27,8 @@
 //! that has not proved itself a reply is never longer than its request (asserted in
 //! [`Kad::poll_datagram`], the one place that sends); every table is bounded by `limits`.
 
+#![doc = include_str!("figures.md")]
+
 pub mod addresses;
 mod announce;
 mod answer;

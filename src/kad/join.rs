@@ -37,7 +37,7 @@
 //! - **Narrow refreshes** (rule 11): a refresh of a bucket wants a few contacts that live, not the
 //!   whole neighbourhood of a random id, and ends when the closest [`REFRESH_VIEW`] have answered.
 //!   The paper's would ask twenty.
-//! - **Greetings** (rule 12): from the third on, a lookup of our own id asks the closest α and whom
+//! - **Greetings** (rule 12): from the third on, a lookup of our own id asks the closest α, the farthest α of the k, and whom
 //!   they name that we do not know; the others, who have answered before, get a ping (132 bytes
 //!   instead of 921). The second asks everybody again: nodes that join within the same seconds would
 //!   else miss one another.
@@ -160,12 +160,14 @@ impl Kad {
         }
     }
 
-    /// Our own id is looked up again. The closest α are asked for news, and so is whoever they name
-    /// that we do not know; the others, who answered us last time, are only pinged.
+    /// Our own id is looked up again. The closest α are asked for news, the farthest α, whose own
+    /// neighbourhoods are others, and whoever they name that we do not know; the rest, who answered us last time, are only pinged.
     pub(super) fn settle(&mut self, lookup: &mut Lookup, seeds: &[Contact]) {
+        let alpha = self.config.params.alpha;
         for (index, &contact) in seeds.iter().enumerate() {
             let member = self.table.member(contact.id);
-            if index < self.config.params.alpha || member.is_none_or(|m| m.failures > 0) {
+            let is_middle = (alpha..seeds.len().saturating_sub(alpha)).contains(&index);
+            if !is_middle || member.is_none_or(|m| m.failures > 0) {
                 lookup.seed(&[contact]);
                 continue;
             }

@@ -17,7 +17,7 @@ pub const K: usize = 20;
 /// Queries of a lookup in flight (α).
 pub const ALPHA: usize = 3;
 /// Disjoint paths of a lookup that somebody waits for. One is the paper's. Three ask three times as many
-/// nodes, and are worth it where strangers may join: see the table in `kad::lookup`. A fleet that
+/// nodes, and are worth it where strangers may join: see the figures of `kad`. A fleet that
 /// trusts its nodes pays for nothing with one, which is therefore the default.
 pub const PATHS: usize = 1;
 
@@ -25,6 +25,10 @@ pub const PATHS: usize = 1;
 
 /// Bytes of the largest frame body that is stored before it is used.
 pub const FRAME_BODY_MAX: usize = 16 * 1024;
+/// Bytes that a stream has room for from its start, of control frames that come in pieces and of
+/// those that wait to be sent: a full queue of requests and the news of a few dozen shards, so that
+/// nothing is allocated while shards move.
+pub const BOX_SIZE: usize = 1024;
 /// Bytes of the largest range that one request names: what a cancelled request can cost.
 pub const RANGE_SIZE_MAX: u32 = 1024 * 1024;
 /// Requests of a stream that wait for their answer.
@@ -63,6 +67,23 @@ pub const SLOWER_THAN: u64 = 8;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or
 /// two.
 pub const STRIKES_MAX: u8 = 3;
+
+// -- caps (`--up`, `--down`)
+
+/// Bytes a second of the lowest cap: with [`UPLOADS_MAX`] streams, each gets a portion in less than
+/// half of [`REQUEST_TIMEOUT`], after which its other end would give up.
+pub const RATE_MIN: u64 = 4 * 1024;
+/// Bytes a second of the highest cap: a thousand times the fastest link of a small host.
+pub const RATE_MAX: u64 = 1 << 40;
+/// What may go at once is the cap's bytes of a second divided by this (100 ms): a turn of the loop
+/// that comes late by less loses nothing, and a thin link sees no longer burst.
+pub const PACE_BURST_DIVISOR: i64 = 10;
+/// What is admitted at once, at least, is the bytes of a second divided by this (10 ms).
+pub const PACE_PORTION_DIVISOR: i64 = 100;
+/// Bytes of the least portion: with its header it fills a few packets.
+pub const PACE_PORTION_MIN: i64 = 4 * 1024;
+/// Bytes of the greatest portion: a range.
+pub const PACE_PORTION_MAX: i64 = RANGE_SIZE_MAX as i64;
 
 // -- manifest
 
@@ -105,6 +126,9 @@ pub const LINK_PROVIDERS_MAX: usize = 16;
 pub const RECEIVE_BUFFER_SIZE: usize = 256 * 1024;
 /// Bytes of one background read.
 pub const READ_SIZE: u32 = RECEIVE_BUFFER_SIZE as u32;
+/// Bytes read from or written to an open file until it is looked at again (is it still the same?):
+/// a look a write took a fourth of a getter's system calls, one in 16 MiB takes none that counts.
+pub const LOOK_SIZE: u64 = 16 * 1024 * 1024;
 /// Free space that a fetch leaves, at least.
 pub const RESERVE_SIZE_MIN: u64 = 256 * 1024 * 1024;
 
@@ -169,6 +193,9 @@ pub const FAR_DEPTH_MAX: usize = 24;
 pub const PER_SUBNET_MAX: usize = 2;
 /// Unanswered requests in a row after which a contact is stale (paper, 4.1).
 pub const STALE_AFTER: u32 = 5;
+/// Nodes in view of a refresh: a few fresh contacts for a bucket. Five would cost 426 B/s instead of
+/// 315 where half of 1,000 nodes leave within 84 seconds.
+pub const REFRESH_VIEW: usize = 3;
 /// Addresses that are remembered: the lookups of ten minutes.
 pub const ADDRESSES_MAX: usize = 1_024;
 /// Addresses whose probe is remembered after they went from that table: as many as the budget of
@@ -210,12 +237,14 @@ pub const RECORDS_PER_IP_MAX: usize = 32;
 /// Records of one global /24 (IPv6: /64).
 pub const RECORDS_PER_SUBNET_MAX: usize = 64;
 /// Keys that are looked at, of those kept and of those provided, for each contact that the table
-/// takes in: a millisecond of work each, where all keys would take thirty.
+/// takes in: 0.1 ms of work for most newcomers (`tests/kad_costs.rs`).
 pub const NEWCOMER_KEYS_MAX: usize = 256;
 /// Records handed to us that wait until their provider is asked.
 pub const UNCONFIRMED_MAX: usize = 64;
 /// Files that a node announces: as many as it has swarms; each remembers k holders, 1.5 KiB.
 pub const PROVIDED_MAX: usize = SWARMS_MAX;
+/// Files of which a provider asks a holder in a minute whether it is still there: 35 bytes a second.
+pub const HOLDERS_ASKED_MAX: usize = 16;
 /// Stores and replications that wait to be sent.
 pub const ERRANDS_MAX: usize = 512;
 /// Stores and replications in flight, so that lookups find a place.

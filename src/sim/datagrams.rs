@@ -9,6 +9,8 @@ use super::host::What;
 use super::ledger::{self, Verdict};
 use super::net::Way;
 use super::world::World;
+use crate::wire::Network;
+use crate::wire::datagram::Datagram;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -84,6 +86,10 @@ impl World {
     pub(super) fn send_datagram(&mut self, host: usize, to: SocketAddr, size: usize) {
         let from = self.hosts[host].address;
         self.datagram_bytes += size as u64;
+        if let Some(traffic) = &mut self.traffic {
+            let datagram = Datagram::parse(&self.datagram[..size], Network::named("simulated"));
+            traffic.sent(self.now, &datagram.expect("nodes send datagrams"), size);
+        }
         if self.checks != Checks::Off {
             let bytes = &self.datagram[..size];
             self.ledger.sent(self.now, host, to, bytes);

@@ -16,6 +16,7 @@ use super::net::{Net, Way};
 use super::pipes::{Connection, ConnectionKey, Hold, Side};
 use super::queue::Queue;
 use super::sockets::Sockets;
+use super::traffic::Traffic;
 use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, RECEIVE_BUFFER_SIZE};
 use crate::node::{Config, Event, Node, SwarmKey, saved};
@@ -69,6 +70,8 @@ pub struct World {
     pub datagram_bytes: u64,
     /// Bytes of streams sent by all nodes.
     pub stream_bytes: u64,
+    /// What datagrams were for, if the owner wants to know.
+    pub traffic: Option<Traffic>,
 }
 
 impl World {
@@ -97,6 +100,7 @@ impl World {
             found: Vec::new(),
             datagram_bytes: 0,
             stream_bytes: 0,
+            traffic: None,
         }
     }
 

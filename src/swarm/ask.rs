@@ -40,10 +40,23 @@ impl Swarms {
         let window = window(stream, swarm);
         let mut asked = stream.asked_size();
         let was_idle = stream.asked.is_empty();
+        let mut is_held_back = false;
         while stream.asked.len() < REQUESTS_MAX && asked < window {
-            let Some(range) = next_range(swarm, stream, key, &mut self.rng) else {
+            let admitted = match stream.is_exempt {
+                true => u64::MAX,
+                false => self.paces.down.admits(now, key),
+            };
+            is_held_back = admitted == 0;
+            if is_held_back {
+                break;
+            }
+            let size_max = admitted.min(RANGE_SIZE_MAX.into()) as u32;
+            let Some(range) = next_range(swarm, stream, key, size_max, &mut self.rng) else {
                 break;
             };
+            if !stream.is_exempt {
+                self.paces.down.spend(range.length.into());
+            }
             asked += u64::from(range.length);
             stream.asked.push(Asked {
                 range,
@@ -54,7 +67,7 @@ impl Swarms {
         if was_idle && !stream.asked.is_empty() {
             stream.waiting_since = now;
         }
-        if stream.asked.is_empty() && stream.incoming.is_none() {
+        if stream.asked.is_empty() && stream.incoming.is_none() && !is_held_back {
             self.relieve(now, key);
         }
         self.wake(key);
@@ -81,7 +94,13 @@ fn window(stream: &Stream, swarm: &Swarm) -> u64 {
     by_rate.max(two).max(ASK_AHEAD_MIN)
 }
 
-fn next_range(swarm: &mut Swarm, stream: &Stream, key: StreamKey, rng: &mut Rng) -> Option<Range> {
+fn next_range(
+    swarm: &mut Swarm,
+    stream: &Stream,
+    key: StreamKey,
+    size_max: u32,
+    rng: &mut Rng,
+) -> Option<Range> {
     let mut own = 0;
     for flight in swarm
         .flights
@@ -89,7 +108,7 @@ fn next_range(swarm: &mut Swarm, stream: &Stream, key: StreamKey, rng: &mut Rng)
         .filter(|flight| flight.source == Some(key))
     {
         own += 1;
-        if let Some(range) = flight.request(RANGE_SIZE_MAX) {
+        if let Some(range) = flight.request(size_max) {
             return Some(range);
         }
     }
@@ -103,7 +122,7 @@ fn next_range(swarm: &mut Swarm, stream: &Stream, key: StreamKey, rng: &mut Rng)
     });
     if let Some(flight) = orphan {
         flight.resume(key, stream.address);
-        return flight.request(RANGE_SIZE_MAX);
+        return flight.request(size_max);
     }
     if swarm.flights.len() >= FLIGHTS_MAX {
         return None;
@@ -114,7 +133,7 @@ fn next_range(swarm: &mut Swarm, stream: &Stream, key: StreamKey, rng: &mut Rng)
     swarm
         .flights
         .push(Flight::start(shard, length, key, stream.address));
-    swarm.flights.last_mut()?.request(RANGE_SIZE_MAX)
+    swarm.flights.last_mut()?.request(size_max)
 }
 
 /// The shard that the fewest have, of those that the stream has and we lack.

@@ -3,9 +3,10 @@
 //! Read [`swarm`] (one file) and [`stream`] (one connection) first, then [`flight`] (one shard on
 //! its way). [`Swarms`] joins them, a file for each concern: `receive` takes bytes in from streams,
 //! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
-//! `offer`, `turns` and `relief` choose what goes from whom to whom; `disk` drives hashing,
-//! verification and completion; `checkpoint` what outlives a power cut; `upkeep` is what time does. It knows no Kademlia: what it wants of
-//! the DHT are [`Request`]s, what it hears from it are locations.
+//! `offer`, `turns` and `relief` choose what goes from whom to whom, `pace` how fast; `disk` drives
+//! hashing, verification and completion; `checkpoint` what outlives a power cut; `upkeep` is what
+//! time does. It knows no Kademlia: what it wants of the DHT are [`Request`]s, what it hears from it
+//! are locations.
 //!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
 //! is written; nothing is allocated for a shard once its swarm fetches.
@@ -18,6 +19,7 @@ mod inbox;
 mod manifests;
 mod offer;
 mod opening;
+mod pace;
 pub mod providers;
 mod receive;
 mod relief;
@@ -40,6 +42,7 @@ use crate::time::Instant;
 use crate::wire::address::is_local;
 use crate::wire::frame::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
+use pace::Paces;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use stream::{Dialler, State, Stream};
@@ -101,6 +104,8 @@ pub struct Swarms {
     last_words: Vec<u8>,
     /// Streams that wait for their turn to send a range, at most each once.
     line: VecDeque<StreamKey>,
+    /// The caps on what all streams but exempt ones send and ask for.
+    paces: Paces,
     /// When uploads that do not move are looked for next.
     turns_at: Option<Instant>,
     /// Where the round of background reads goes on.
@@ -121,6 +126,7 @@ impl Swarms {
             requests: VecDeque::with_capacity(8),
             last_words: Vec::with_capacity(16),
             line: VecDeque::with_capacity(STREAMS_MAX),
+            paces: Paces::default(),
             turns_at: None,
             read_turn: 0,
         }
@@ -170,6 +176,19 @@ impl Swarms {
             self.learn_manifest(now, key, manifest);
         }
         Ok(key)
+    }
+
+    /// Caps what streams send and ask for, in bytes a second each; `None` lifts the cap.
+    pub fn limit(&mut self, now: Instant, up: Option<u64>, down: Option<u64>) {
+        self.paces.up.set(now, up);
+        self.paces.down.set(now, down);
+    }
+
+    /// The caps do not count this stream.
+    pub fn exempt(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.is_exempt = true;
+        }
     }
 
     /// Says goodbye on every stream, withdraws every announcement, and has what was gained made
@@ -335,6 +354,10 @@ impl Swarms {
             return;
         };
         self.leave_line(key);
+        self.paces.forget(key);
+        if !stream.is_exempt {
+            self.paces.down.refund(stream.asked_size());
+        }
         self.pass_turn();
         if let Some(swarm) = stream.swarm {
             self.offer_if_idle(swarm);

@@ -148,6 +148,9 @@ impl Swarms {
             .ok_or(PROTOCOL)?;
         let asked = stream.asked.remove(place);
         stream.waiting_since = now;
+        if !stream.is_exempt {
+            self.paces.down.refund(range.length.into());
+        }
         let swarm_key = stream.swarm.ok_or(PROTOCOL)?;
         let Some(swarm) = self.swarms.get_mut(swarm_key) else {
             return Err(PROTOCOL);

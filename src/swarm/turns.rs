@@ -55,9 +55,10 @@ impl Swarms {
             return;
         }
         self.turns_at = None;
-        for (_, stream) in self.streams.iter_mut() {
+        for (key, stream) in self.streams.iter_mut() {
             let stalled = stream.upload.is_some() && now >= stream.sent_at + UPLOAD_STALL_TIMEOUT;
-            stream.upload_stalled |= stalled;
+            // One that a cap holds back would move if it might.
+            stream.upload_stalled |= stalled && !self.paces.up.holds(key);
         }
         let free = UPLOADS_MAX.saturating_sub(self.active_uploads());
         self.line.rotate_left(free.min(self.line.len()));

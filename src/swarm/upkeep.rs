@@ -26,10 +26,21 @@ impl Swarms {
             self.check_stream(now, key);
         }
         self.check_turns(now);
+        self.check_paces(now);
         place = 0;
         while let Some(key) = self.swarms.key_from(place) {
             place = key.slot + 1;
             self.check_swarm(now, key);
+        }
+    }
+
+    /// Lets those that the caps hold back go on, each in its turn.
+    fn check_paces(&mut self, now: Instant) {
+        if let Some(key) = self.paces.up.tick(now) {
+            self.wake(key);
+        }
+        if let Some(key) = self.paces.down.tick(now) {
+            self.ask(now, key);
         }
     }
 
@@ -80,7 +91,7 @@ impl Swarms {
 
     /// When [`Swarms::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = self.turns_at;
+        let mut next = earliest(self.turns_at, self.paces.tick_at());
         for (_, stream) in self.streams.iter() {
             let mut at = deadline(stream);
             if self.could_relieve(stream) {

@@ -138,6 +138,27 @@ fn an_unfinished_part_is_taken_over_and_gets_its_size() {
 }
 
 #[test]
+fn a_journal_that_a_power_cut_left_beside_a_complete_file_goes() {
+    let base = tempfile::tempdir().unwrap();
+    let (path, journal) = (
+        base.path().join("file"),
+        base.path().join("file.part.journal"),
+    );
+    fs::write(&path, "0123456789").unwrap();
+    fs::write(&journal, "whatever").unwrap();
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, &[("", 10)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
+    assert!(!journal.exists());
+    // As long as there is a part, it is the part's.
+    fs::write(&journal, "whatever").unwrap();
+    fs::write(base.path().join("file.part"), "").unwrap();
+    begin(&mut disk, OTHER, &path, &[("", 10)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
+    assert!(journal.exists());
+}
+
+#[test]
 fn what_has_the_final_name_is_never_touched() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");

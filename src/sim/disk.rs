@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It knows nothing of time: `drive` delays the results, and draws which operations fail.
-//! Invariant: a final file changes never, and what is partial was wholly synced or is in the undo
+//! Invariant: a final file never changes unless it is spoilt, and what is partial was wholly synced or is in the undo
 //! list.
 
 use super::content::Content;
@@ -69,6 +69,16 @@ impl Disk {
             undo: Vec::new(),
         };
         self.stored.insert(content.file(), stored);
+    }
+
+    /// Every byte of a file is wrong from now on, and nothing tells the node.
+    pub fn spoil(&mut self, file: FileId) {
+        let Some(stored) = self.stored.get_mut(&file) else {
+            return;
+        };
+        for entry in &mut stored.entries {
+            Rc::make_mut(entry).iter_mut().for_each(|byte| *byte ^= 1);
+        }
     }
 
     /// The node's `swarm` is about `file`.

@@ -12,11 +12,12 @@
 
 use super::Swarms;
 use super::flight::{Flight, State as FlightState};
+use super::send::{has_news, push_have};
 use super::shards::poorest;
 use super::stream::{Asked, Claim, State as StreamState, Stream};
 use super::swarm::Swarm;
 use crate::limits::{
-    ASK_AHEAD_DIVISOR, ASK_AHEAD_MIN, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX,
+    ASK_AHEAD_DIVISOR, ASK_AHEAD_FIRST, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX,
     REQUESTS_MAX,
 };
 use crate::output::{StreamKey, SwarmKey};
@@ -45,6 +46,10 @@ impl Swarms {
                 break;
             };
             asked += u64::from(range.length);
+            // The packet that carries the request takes news along for nothing.
+            if has_news(stream, swarm) {
+                push_have(stream, swarm, self.config.network);
+            }
             stream.asked.push(Asked {
                 range,
                 claim: Claim::Wanted,
@@ -77,8 +82,10 @@ fn window(stream: &Stream, swarm: &Swarm) -> u64 {
         .as_ref()
         .map_or(0, |manifest| manifest.shard_size());
     let two = 2 * u64::from(shard_size.min(RANGE_SIZE_MAX));
-    let by_rate = stream.rate.per_second() / ASK_AHEAD_DIVISOR;
-    by_rate.max(two).max(ASK_AHEAD_MIN)
+    match stream.rate.per_second() {
+        0 => two.max(ASK_AHEAD_FIRST),
+        rate => two.max(rate / ASK_AHEAD_DIVISOR),
+    }
 }
 
 fn next_range(swarm: &mut Swarm, stream: &Stream, key: StreamKey, rng: &mut Rng) -> Option<Range> {

@@ -330,7 +330,7 @@ impl Swarms {
         self.leave_line(key);
         self.pass_turn();
         if let Some(swarm) = stream.swarm {
-            self.offer_if_idle(swarm);
+            self.offer_if_idle(now, swarm);
         }
         let Some(swarm_key) = stream.swarm else {
             return;

@@ -10,6 +10,7 @@
 //! *missing*, *in flight* and *held*, and only what is held is offered to others.
 
 use super::flight::Flight;
+use super::offer::Round;
 use super::providers::Providers;
 use super::scan::Scan;
 use super::shards::ShardSet;
@@ -128,6 +129,8 @@ pub struct Swarm {
     pub idle_since: Instant,
     /// When idle streams look next for shards to take over.
     pub relief_at: Instant,
+    /// How far its offers are.
+    pub round: Round,
     /// The disk has failed for a write: no more are asked for.
     pub failed: bool,
 
@@ -163,6 +166,7 @@ impl Swarm {
             asked_nodes: 0,
             idle_since: now,
             relief_at: now,
+            round: Round::default(),
             failed: false,
             received: 0,
             sent: 0,

@@ -62,7 +62,7 @@ pub const UPLOADS_MAX: usize = 4;
 /// way.
 pub const RELIEVED_QUEUE_MIN: usize = 2;
 /// How many times slower a stream is from which idle ones take over shards that it sends.
-pub const SLOWER_THAN: u64 = 8;
+pub const SLOWER_THAN: u64 = 4;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or
 /// two.
 pub const STRIKES_MAX: u8 = 3;
@@ -136,6 +136,10 @@ pub const KEEP_ALIVE_PERIOD: Duration = Duration::from_secs(25);
 /// for each stream of the swarm: with thirty streams the packets would else take a twentieth of a
 /// thin uplink, and most of a small processor's time.
 pub const HAVE_DELAY: Duration = Duration::from_millis(10);
+/// The same for the first shards, which nobody can request before the news of them has come.
+pub const HAVE_DELAY_FIRST: Duration = Duration::from_millis(1);
+/// How many shards are the first.
+pub const FIRST_NEWS_MAX: usize = 4;
 /// From the end of the first round, in which each shard was offered to one node, to the first shard
 /// that is offered twice: at least so long ...
 pub const REPEAT_DELAY_MIN: Duration = Duration::from_millis(100);

@@ -55,6 +55,9 @@ pub const OFFERS_FIRST: u64 = 2;
 pub const OFFERS_MIN: u64 = 1;
 /// Besides, it offers the stream's rate of a second divided by this.
 pub const OFFER_AHEAD_DIVISOR: u64 = 16;
+/// Shards that it offers when it offers them again, and besides the stream's rate of a second
+/// divided by this.
+pub const OFFERS_REPEATED: u64 = 4;
 /// Streams that are sent payload at once: enough to fill an uplink although each waits for its
 /// window now and then, few enough that shards are whole, and can be passed on, early.
 pub const UPLOADS_MAX: usize = 4;

@@ -18,8 +18,8 @@ use super::Swarms;
 use super::shards::poorest;
 use super::stream::{State, Stream};
 use crate::limits::{
-    OFFER_AHEAD_DIVISOR, OFFERS_FIRST, OFFERS_MIN, REPEAT_DELAY_DIVISOR, REPEAT_DELAY_MAX,
-    REPEAT_DELAY_MIN,
+    OFFER_AHEAD_DIVISOR, OFFERS_FIRST, OFFERS_MIN, OFFERS_REPEATED, REPEAT_DELAY_DIVISOR,
+    REPEAT_DELAY_MAX, REPEAT_DELAY_MIN,
 };
 use crate::output::{StreamKey, SwarmKey};
 use crate::time::Instant;
@@ -43,6 +43,11 @@ pub struct Round {
 }
 
 impl Round {
+    /// Whether shards are offered again.
+    fn repeats(&self, now: Instant) -> bool {
+        self.repeats_at.is_some_and(|at| at <= now)
+    }
+
     /// Whether a shard may be offered that `copies` nodes have or were offered.
     fn allows(&mut self, now: Instant, copies: u16) -> bool {
         let began_at = *self.began_at.get_or_insert(now);
@@ -79,6 +84,10 @@ impl Swarms {
         }
         let target = match stream.sending.per_second() {
             0 => OFFERS_FIRST,
+            // Some of what is offered again comes from others meanwhile, and holds its place.
+            rate if swarm.round.repeats(now) => {
+                OFFERS_REPEATED + rate / u64::from(manifest.shard_size()) / OFFERS_REPEATED
+            }
             rate => OFFERS_MIN + rate / OFFER_AHEAD_DIVISOR / u64::from(manifest.shard_size()),
         };
         let mut list: ArrayVec<[u8; 4], HAVE_COUNT_MAX> = ArrayVec::new();

@@ -6,6 +6,7 @@
 //! ```
 
 mod fleet;
+mod plot;
 mod properties;
 mod scenarios;
 mod tables;

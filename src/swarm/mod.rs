@@ -27,6 +27,14 @@
 //! | 8 | 16 MiB | every fourth tenfold | 6.71 s | 1.08 | 1.00 | 8.1 % |
 //! | 16 | 16 MiB | equal | 6.71 s | 1.11 | 1.00 | 8.3 % |
 //! | 16 | 16 MiB | origin tenfold | 4.03 s | 1.15 | 5.72 | 7.6 % |
+//! | 16 | 16 MiB | every second a quarter | 9.36 s | 1.34 | 1.23 | 8.2 % |
+//! | 16 | 16 MiB | every fourth tenfold | 6.71 s | 1.12 | 1.00 | 8.5 % |
+//! | 32 | 16 MiB | equal | 6.71 s | 1.19 | 1.00 | 8.8 % |
+//! | 32 | 16 MiB | origin tenfold | 5.07 s | 1.20 | 5.97 | 8.4 % |
+//! | 32 | 16 MiB | every second a quarter | 10.03 s | 1.45 | 1.28 | 9.0 % |
+//! | 32 | 16 MiB | every fourth tenfold | 6.71 s | 1.18 | 1.00 | 9.1 % |
+//! | 64 | 16 MiB | equal | 6.71 s | 1.33 | 1.06 | 9.6 % |
+//! | 64 | 16 MiB | origin tenfold | 5.79 s | 1.28 | 2.03 | 9.4 % |
 //!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
 //! is written; nothing is allocated for a shard once its swarm fetches.

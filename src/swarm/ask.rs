@@ -28,7 +28,7 @@
 //!
 //! The simulator's processors cost nothing. On a real machine the packets that carry news are most
 //! of what a small processor does, which is why the longer delay is kept: there the same fleet went
-//! from 1.35 (the origin sent 1.20, headers counted) to 1.25 (1.08).
+//! from 1.35 (the origin sent 1.20, some headers counted) to 1.26 (1.08).
 
 use super::Swarms;
 use super::flight::{Flight, State as FlightState};

@@ -47,15 +47,21 @@ pub const PROVIDERS_MAX: usize = 4 * STREAMS_MAX;
 pub const FLIGHTS_MAX: usize = 4 * STREAMS_MAX;
 /// Shards in flight from one stream: few, so that they become whole, and can be passed on, early.
 pub const FLIGHTS_PER_STREAM_MAX: usize = REQUESTS_MAX;
-/// Bytes that are asked for in advance on any stream, at least.
-pub const ASK_AHEAD_MIN: u64 = 64 * 1024;
+/// Bytes that are asked for in advance on a stream whose rate is not known yet.
+pub const ASK_AHEAD_FIRST: u64 = 64 * 1024;
 /// A stream asks for its rate of a second divided by this in advance.
 pub const ASK_AHEAD_DIVISOR: u64 = 4;
-/// Shards that a node with the whole file offers on a stream in advance, at least: one that is
-/// being sent and one that is asked for meanwhile.
-pub const OFFERS_MIN: u64 = 2;
+/// Shards that a node with the whole file offers on a stream whose rate is not known yet: one that
+/// is being sent and one that is asked for meanwhile.
+pub const OFFERS_FIRST: u64 = 2;
+/// Shards that it offers later, at least. What is offered early is offered blindly; the uplink is
+/// kept busy by the other streams.
+pub const OFFERS_MIN: u64 = 1;
 /// Besides, it offers the stream's rate of a second divided by this.
-pub const OFFER_AHEAD_DIVISOR: u64 = 4;
+pub const OFFER_AHEAD_DIVISOR: u64 = 16;
+/// Shards that it offers when it offers them again, and besides the stream's rate of a second
+/// divided by this.
+pub const OFFERS_REPEATED: u64 = 4;
 /// Streams that are sent payload at once: enough to fill an uplink although each waits for its
 /// window now and then, few enough that shards are whole, and can be passed on, early.
 pub const UPLOADS_MAX: usize = 4;
@@ -63,7 +69,7 @@ pub const UPLOADS_MAX: usize = 4;
 /// way.
 pub const RELIEVED_QUEUE_MIN: usize = 2;
 /// How many times slower a stream is from which idle ones take over shards that it sends.
-pub const SLOWER_THAN: u64 = 8;
+pub const SLOWER_THAN: u64 = 4;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or
 /// two.
 pub const STRIKES_MAX: u8 = 3;
@@ -164,9 +170,23 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Without sending, before a keep-alive: two of them fit the other end's idle time.
 pub const KEEP_ALIVE_PERIOD: Duration = Duration::from_secs(25);
-/// How long news of gained shards wait for more, for each open stream of the swarm: one packet
-/// carries them, and with thirty streams the packets would else take a twentieth of a thin uplink.
-pub const HAVE_DELAY: Duration = Duration::from_millis(3);
+/// How long news of gained shards wait for a request that takes them along, or for more of them,
+/// for each stream of the swarm: with thirty streams the packets would else take a twentieth of a
+/// thin uplink, and most of a small processor's time.
+pub const HAVE_DELAY: Duration = Duration::from_millis(10);
+/// The same for the first shards, which nobody can request before the news of them has come.
+pub const HAVE_DELAY_FIRST: Duration = Duration::from_millis(1);
+/// How many shards are the first.
+pub const FIRST_NEWS_MAX: usize = 4;
+/// From the end of the first round, in which each shard was offered to one node, to the first shard
+/// that is offered twice: at least so long ...
+pub const REPEAT_DELAY_MIN: Duration = Duration::from_millis(100);
+/// ... and at most so long; between them it is the time of the round divided by
+/// [`REPEAT_DELAY_DIVISOR`].
+pub const REPEAT_DELAY_MAX: Duration = Duration::from_secs(1);
+/// By then equals have nearly everything from each other; and if the others are slow, the uplink
+/// that could have helped them was idle for one part in so many of a round.
+pub const REPEAT_DELAY_DIVISOR: u32 = 8;
 /// From the loss of a provider to the next try; doubled with each failure.
 pub const REDIAL_DELAY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait for the next try of a provider.

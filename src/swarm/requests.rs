@@ -41,7 +41,7 @@ impl Swarms {
         if let Some(swarm) = stream.swarm {
             self.ask_manifest(now, swarm);
         }
-        self.offer(key);
+        self.offer(now, key);
         self.ask(now, key);
         self.close_if_done(now, key);
         Ok(())

@@ -142,8 +142,8 @@ impl Swarms {
                 stream.unsent.remove(range.shard);
             }
             self.pass_turn();
-            self.offer(key);
-            self.offer_if_idle(swarm_key);
+            self.offer(now, key);
+            self.offer_if_idle(now, swarm_key);
         }
     }
 
@@ -194,7 +194,7 @@ impl Swarms {
                 push_map(stream, swarm, first, network);
             } else if let Some((offset, length)) = stream.manifest_wanted.take() {
                 push_manifest_part(stream, swarm, offset, length, network);
-            } else if stream.told < swarm.gained.len() && swarm.news_at.is_none_or(|at| at <= now) {
+            } else if has_news(stream, swarm) && swarm.news_at.is_none_or(|at| at <= now) {
                 push_have(stream, swarm, network);
             } else if stream.wanted.is_empty() {
                 return;
@@ -277,9 +277,14 @@ fn push_manifest_part(
     }
 }
 
+/// Whether the other end could be told of shards gained: it has our map, and not these.
+pub(super) fn has_news(stream: &Stream, swarm: &Swarm) -> bool {
+    stream.map_next.is_none() && stream.told < swarm.gained.len()
+}
+
 /// Tells the other end of the shards gained since it was last told; also of those that it has,
 /// because it counts copies, and may have offered them.
-fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
+pub(super) fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
     let mut list = [0; frame::HAVE_COUNT_MAX * 4];
     const { assert!(frame::HAVE_COUNT_MAX * 4 <= FRAME_BODY_MAX) };
     let mut count = 0;

@@ -12,6 +12,7 @@
 
 use super::checkpoint::Durability;
 use super::flight::Flight;
+use super::offer::Round;
 use super::providers::Providers;
 use super::scan::Scan;
 use super::shards::ShardSet;
@@ -136,6 +137,8 @@ pub struct Swarm {
     pub idle_since: Instant,
     /// When idle streams look next for shards to take over.
     pub relief_at: Instant,
+    /// How far its offers are.
+    pub round: Round,
     /// The disk has failed for a write: no more are asked for.
     pub failed: bool,
 
@@ -172,6 +175,7 @@ impl Swarm {
             asked_nodes: 0,
             idle_since: now,
             relief_at: now,
+            round: Round::default(),
             failed: false,
             received: 0,
             sent: 0,

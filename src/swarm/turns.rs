@@ -66,7 +66,7 @@ impl Swarms {
         let mut place = 0;
         while let Some(swarm) = self.swarms.key_from(place) {
             place = swarm.slot + 1;
-            self.offer_if_idle(swarm);
+            self.offer_if_idle(now, swarm);
         }
         self.plan_turns(now);
     }

@@ -70,12 +70,17 @@ impl Swarms {
             return;
         };
         let has_news = swarm.news_at.is_some_and(|at| at <= now);
+        let may_offer = swarm.round.due_at.is_some_and(|at| at <= now);
         let may_relieve = swarm.is_fetching() && swarm.relief_at <= now;
         if has_news {
             swarm.news_at = None;
         }
         if may_relieve {
             swarm.relief_at = now + RELIEF_PERIOD;
+        }
+        if may_offer {
+            swarm.round.due_at = None;
+            self.offer_all(now, key);
         }
         if has_news {
             self.wake_swarm(key);
@@ -105,7 +110,7 @@ impl Swarms {
         }
         let room = self.streams.len() < STREAMS_MAX;
         for (_, swarm) in self.swarms.iter() {
-            next = earliest(next, swarm.news_at);
+            next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
             next = earliest(next, swarm.checkpoint_at());
             if swarm.wants_providers() {
                 if room && self.dialling(swarm) < SWARM_DIALS_MAX {

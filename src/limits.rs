@@ -391,9 +391,6 @@ pub const POLL_EVENTS_MAX: usize = 128;
 /// Descriptors of shared and fetched files that are kept open: one a stream would be the most of
 /// use, but the ordinary limit of a process is 1,024 and small hosts set it lower.
 pub const OPEN_FILES_MAX: usize = 32;
-/// The block of a fetched file whose write-back is started as soon as its end has been written: the
-/// closing `fdatasync` is then short, and the disk still sees long writes.
-pub const WRITE_BACK_SIZE: u64 = 256 * 1024;
 /// After running out of descriptors, when to try to accept again. Other processes free them unseen.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// The longest sleep. A node's own deadline is nearly always earlier; this one bounds what a

@@ -55,7 +55,7 @@ impl Swarms {
         let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
             return;
         };
-        if stream.state != StreamState::Open || !swarm.is_fetching() {
+        if stream.state != StreamState::Open || !swarm.is_fetching() || swarm.waits_for_disk() {
             return;
         }
         let window = window(stream, swarm);

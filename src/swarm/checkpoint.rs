@@ -8,8 +8,11 @@
 //! The driver knows how (`journal::plan`); here is only when: after `CHECKPOINT_SIZE` bytes or
 //! `CHECKPOINT_PERIOD`, at once when something durable is lost, and at the end of the swarm or the
 //! node. Not while what is on the disk is verified: a record of half of it would be all that a start
-//! after a power cut believes. Invariants: a swarm has one checkpoint under way at most; a shard that is durable and not
-//! held is not asked for, so that no byte of it is written before the disk knows that it is lost.
+//! after a power cut believes.
+//!
+//! Invariants: a swarm has one checkpoint under way at most; a shard that is durable and not held is
+//! not asked for, so that no byte of it is written before the disk knows that it is lost; no more
+//! than twice `CHECKPOINT_SIZE`, and what is on its way, is in doubt at any time.
 
 use super::shards::ShardSet;
 use super::swarm::{Phase, Swarm};
@@ -62,6 +65,15 @@ impl Swarm {
             false => self.durability.due_at,
         };
         at.filter(|_| has_place && !self.durability.is_committing)
+    }
+}
+
+impl Swarm {
+    /// Whether a whole checkpoint's bytes have come while the one before is still under way: the
+    /// disk is slower than the network, and asking for more would fill the memory and then hold the
+    /// loop up in a write.
+    pub fn waits_for_disk(&self) -> bool {
+        self.durability.is_committing && self.durability.volatile >= CHECKPOINT_SIZE
     }
 }
 

@@ -212,6 +212,10 @@ impl Swarms {
         if !swarm.wants_providers() {
             return;
         }
+        if swarm.waits_for_disk() {
+            swarm.idle_since = now;
+            return;
+        }
         // A connection that is being made brings nothing yet, and does not begin the wait anew.
         let brings = |stream: &Stream| {
             stream.swarm == Some(key) && (!stream.asked.is_empty() || stream.manifest_asked)

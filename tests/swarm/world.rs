@@ -37,6 +37,10 @@ pub struct Disk {
     pub prepared: Option<Prepared>,
     pub writes_left: Option<u32>,
     pub finished: bool,
+    /// Checkpoints are answered only when the test does so.
+    pub is_slow: bool,
+    /// A checkpoint waits for its answer.
+    pub committing: bool,
 }
 
 /// One end of a connection: which node, and which of its streams.
@@ -223,8 +227,13 @@ impl World {
                     self.write(number, range, shard, bytes);
                 }
                 Output::Checkpoint { swarm, .. } => {
-                    let swarms = &mut self.peers[number].swarms;
-                    swarms.handle_checkpointed(self.now, swarm, Ok(()));
+                    let Peer { swarms, disk, .. } = &mut self.peers[number];
+                    let disk = disk.entry(swarm.slot).or_default();
+                    assert!(!disk.committing, "one checkpoint at a time");
+                    disk.committing = disk.is_slow;
+                    if !disk.is_slow {
+                        swarms.handle_checkpointed(self.now, swarm, Ok(()));
+                    }
                 }
                 Output::Finish(swarm) => {
                     let peer = &mut self.peers[number];

@@ -15,8 +15,10 @@
 //!
 //! *In view* are the k closest candidates that have not failed and are not slow. At most α of them
 //! are asked at once. When α answers in a row named nobody closer, all of those in view that were
-//! not asked yet are asked at once. A node that is slow steps aside: another comes into view for
-//! it, until it answers. The lookup is over when all in view have answered; while fewer than k
+//! not asked yet are asked at once. So they are, if somebody waits, when α were slow or idle in a
+//! row: a round of silence brings nobody closer either, and where half of the nodes are gone it
+//! would else take a second for each three of them, and five more for the last. A node that is slow
+//! steps aside: another comes into view for it, until it answers. The lookup is over when all in view have answered; while fewer than k
 //! have, it also waits for the slow ones, so that it never ends before everyone who exists has
 //! answered (rule 17).
 //!
@@ -109,8 +111,8 @@ struct Groups(Vec<Subnet>);
 #[derive(Default)]
 struct Path {
     candidates: Vec<Candidate>,
-    /// Answers in a row that named nobody closer than was known.
-    idle_answers: usize,
+    /// Answers in a row that named nobody closer than was known, and silences between them.
+    idle: usize,
 }
 
 /// What the answer of a node brought.
@@ -200,11 +202,7 @@ impl Lookup {
             return None;
         }
         for path in &mut self.paths {
-            let limit = if path.idle_answers >= alpha {
-                view
-            } else {
-                alpha
-            };
+            let limit = if path.idle >= alpha { view } else { alpha };
             if path.count(State::Asked) >= limit {
                 continue;
             }
@@ -258,15 +256,18 @@ impl Lookup {
         }
         let path = &mut self.paths[path];
         let is_news = path.candidates.first().map(|candidate| candidate.distance) < nearest;
-        path.idle_answers = if is_news { 0 } else { path.idle_answers + 1 };
+        path.idle = if is_news { 0 } else { path.idle + 1 };
     }
 
     /// A node that was asked takes its time: it steps aside (rule 8).
     pub fn slow(&mut self, contact: Contact) {
+        let is_awaited = self.purpose.is_awaited();
         if let Some((path, index)) = self.position(contact) {
-            let state = &mut self.paths[path].candidates[index].state;
+            let path = &mut self.paths[path];
+            let state = &mut path.candidates[index].state;
             if *state == State::Asked {
                 *state = State::Slow;
+                path.idle += usize::from(is_awaited);
             }
         }
     }

@@ -346,7 +346,6 @@ impl Life {
                 let Some(lookup) = mine.next_back() else {
                     panic!("host {host} has not ended its lookup for {key:?} in {LOOKUP:?}");
                 };
-                let providers = lookup.providers.as_ref().expect("one lookup at a time");
                 let provides = |other: usize| {
                     let node = self.world.node(other).expect("it runs");
                     other != host && node.kad().provided_files().any(|file| file == key)
@@ -354,11 +353,10 @@ impl Life {
                 let mut live = running.iter().filter(|&&other| provides(other)).peekable();
                 if live.peek().is_some() {
                     let is_found =
-                        live.any(|&other| providers.contains(&self.world.address(other)));
+                        live.any(|&other| lookup.providers.contains(&self.world.address(other)));
                     assert!(is_found, "host {host} has not found {key:?}: {lookup:?}");
                 }
-                let closest = lookup.closest.as_ref().expect("one at a time");
-                self.compare(host, key, closest, &crowded);
+                self.compare(host, key, &lookup.closest, &crowded);
             }
             // Fetches go on meanwhile.
             self.pass(second);

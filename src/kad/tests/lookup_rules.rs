@@ -64,6 +64,25 @@ fn rule_08_a_round_that_brings_nobody_closer_asks_all_of_the_k_closest() {
 }
 
 #[test]
+fn rule_08_a_round_of_silence_asks_all_of_the_k_closest_as_well_if_somebody_waits() {
+    let seeds: Vec<u8> = (1..=12).collect();
+    let mut awaited = lookup(6, 1, &seeds);
+    assert_eq!(ask(&mut awaited), [1, 2, 3]);
+    awaited.slow(at_distance(1));
+    answer(&mut awaited, 2, &[]);
+    assert_eq!(ask(&mut awaited), [4, 5]);
+    awaited.slow(at_distance(3));
+    assert_eq!(ask(&mut awaited), [6, 7, 8]);
+
+    let what = (Id::default(), Purpose::Announce);
+    let mut other = Lookup::new(Instant::ZERO, at_distance(255).id, what, (6, 3, 1));
+    other.seed(&seeds.iter().map(|&d| at_distance(d)).collect::<Vec<_>>());
+    assert_eq!(ask(&mut other), [1, 2, 3]);
+    [1, 2, 3].map(|distance| other.slow(at_distance(distance)));
+    assert_eq!(ask(&mut other), [4, 5, 6], "α at once: nobody waits");
+}
+
+#[test]
 fn rule_08_a_slow_node_steps_aside_until_it_answers() {
     let mut lookup = lookup(2, 1, &[1, 2, 3]);
     assert_eq!(ask(&mut lookup), [1, 2]);

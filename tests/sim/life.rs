@@ -19,7 +19,9 @@ const MEETING_POINTS: usize = 3;
 const FAULTS: u64 = 420;
 /// Seconds without faults before everything must be found.
 const QUIET: u64 = 120;
-/// Every lookup must be over by then.
+/// Every lookup must be over by then, and so have found its providers, which it tells as soon as it
+/// hears of them. (At any time, faults and all, it is over within `LOOKUP_TIMEOUT`: the world checks
+/// that.)
 const LOOKUP: Duration = Duration::from_secs(10);
 
 /// What became of a world.
@@ -28,6 +30,8 @@ pub struct Report {
     pub hash: u64,
     pub steps: u64,
     pub lookups: usize,
+    /// The longest wait for the end of a lookup after the faults.
+    pub slowest: Duration,
     pub fetched: usize,
     pub datagram_bytes: u64,
     pub stream_bytes: u64,
@@ -52,6 +56,7 @@ pub struct Life {
     dead: BTreeSet<NodeId>,
     fetched: usize,
     lookups: usize,
+    slowest: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -86,6 +91,7 @@ impl Life {
             dead: BTreeSet::new(),
             fetched: 0,
             lookups: 0,
+            slowest: Duration::ZERO,
         }
     }
 
@@ -112,6 +118,7 @@ impl Life {
             hash: self.world.event_hash(),
             steps: self.world.steps(),
             lookups: self.lookups,
+            slowest: self.slowest,
             fetched: self.fetched,
             datagram_bytes: self.world.datagram_bytes,
             stream_bytes: self.world.stream_bytes,
@@ -334,6 +341,7 @@ impl Life {
             // As it is before: lookups find the dead, and their places go to those who wait.
             let ids = running.iter().map(|&host| self.world.id(host));
             let crowded: BTreeSet<_> = ids.filter(|&id| self.is_crowded_out(id)).collect();
+            let asked_at = self.world.now();
             for &host in &running {
                 self.world.command(host, |node, now| node.look_up(now, key));
                 self.lookups += 1;
@@ -346,6 +354,7 @@ impl Life {
                 let Some(lookup) = mine.next_back() else {
                     panic!("host {host} has not ended its lookup for {key:?} in {LOOKUP:?}");
                 };
+                self.slowest = self.slowest.max(lookup.at.since(asked_at));
                 let provides = |other: usize| {
                     let node = self.world.node(other).expect("it runs");
                     other != host && node.kad().provided_files().any(|file| file == key)

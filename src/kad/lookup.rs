@@ -15,12 +15,15 @@
 //!
 //! *In view* are the k closest candidates that have not failed and are not slow. At most α of them
 //! are asked at once. When α answers in a row named nobody closer, all of those in view that were
-//! not asked yet are asked at once. So they are, if somebody waits, when α were slow or idle in a
-//! row: a round of silence brings nobody closer either, and where half of the nodes are gone it
-//! would else take a second for each three of them, and five more for the last. A node that is slow
-//! steps aside: another comes into view for it, until it answers. The lookup is over when all in view have answered; while fewer than k
+//! not asked yet are asked at once. A node that is slow steps aside: another comes into view for
+//! it, until it answers. The lookup is over when all in view have answered; while fewer than k
 //! have, it also waits for the slow ones, so that it never ends before everyone who exists has
 //! answered (rule 17).
+//!
+//! When somebody waits ([`Purpose::is_awaited`]), a slow node counts like an answer that named
+//! nobody closer. Else, among k nodes of which most have just died, each three of them would take a
+//! second and the last another five: more than the ten seconds in which whatever a live node
+//! provides is to be found. Lookups that nobody waits for take that time and ask fewer.
 //!
 //! At most [`PER_SUBNET_MAX`] of the nodes in view, and of those found, stand in one global subnet:
 //! ids cost nothing, and whoever owns one /24 must not be all of the k closest to a key. The rest

@@ -78,7 +78,7 @@ fn rule_08_a_round_of_silence_asks_all_of_the_k_closest_as_well_if_somebody_wait
     let mut other = Lookup::new(Instant::ZERO, at_distance(255).id, what, (6, 3, 1));
     other.seed(&seeds.iter().map(|&d| at_distance(d)).collect::<Vec<_>>());
     assert_eq!(ask(&mut other), [1, 2, 3]);
-    [1, 2, 3].map(|distance| other.slow(at_distance(distance)));
+    (1..=3).for_each(|distance| other.slow(at_distance(distance)));
     assert_eq!(ask(&mut other), [4, 5, 6], "α at once: nobody waits");
 }
 

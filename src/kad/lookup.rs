@@ -20,6 +20,11 @@
 //! have, it also waits for the slow ones, so that it never ends before everyone who exists has
 //! answered (rule 17).
 //!
+//! When somebody waits ([`Purpose::is_awaited`]), a slow node counts like an answer that named
+//! nobody closer. Else, among k nodes of which most have just died, each three of them would take a
+//! second and the last another five: more than the ten seconds in which whatever a live node
+//! provides is to be found. Lookups that nobody waits for take that time and ask fewer.
+//!
 //! At most [`PER_SUBNET_MAX`] of the nodes in view, and of those found, stand in one global subnet:
 //! ids cost nothing, and whoever owns one /24 must not be all of the k closest to a key. The rest
 //! of a subnet comes into view when those before it have failed or are slow.
@@ -109,8 +114,8 @@ struct Groups(Vec<Subnet>);
 #[derive(Default)]
 struct Path {
     candidates: Vec<Candidate>,
-    /// Answers in a row that named nobody closer than was known.
-    idle_answers: usize,
+    /// Answers in a row that named nobody closer than was known, and silences between them.
+    idle: usize,
 }
 
 /// What the answer of a node brought.
@@ -200,11 +205,7 @@ impl Lookup {
             return None;
         }
         for path in &mut self.paths {
-            let limit = if path.idle_answers >= alpha {
-                view
-            } else {
-                alpha
-            };
+            let limit = if path.idle >= alpha { view } else { alpha };
             if path.count(State::Asked) >= limit {
                 continue;
             }
@@ -223,7 +224,12 @@ impl Lookup {
                             return Some(candidate.contact);
                         }
                         Permit::Later => {}
-                        Permit::Never => candidate.state = State::Failed,
+                        // The next of its subnet comes into view now: nothing may come later that
+                        // would let us look again.
+                        Permit::Never => {
+                            candidate.state = State::Failed;
+                            groups.release(candidate);
+                        }
                     }
                 }
                 in_view += usize::from(candidate.state != State::Failed);
@@ -258,15 +264,18 @@ impl Lookup {
         }
         let path = &mut self.paths[path];
         let is_news = path.candidates.first().map(|candidate| candidate.distance) < nearest;
-        path.idle_answers = if is_news { 0 } else { path.idle_answers + 1 };
+        path.idle = if is_news { 0 } else { path.idle + 1 };
     }
 
     /// A node that was asked takes its time: it steps aside (rule 8).
     pub fn slow(&mut self, contact: Contact) {
+        let is_awaited = self.purpose.is_awaited();
         if let Some((path, index)) = self.position(contact) {
-            let state = &mut self.paths[path].candidates[index].state;
+            let path = &mut self.paths[path];
+            let state = &mut path.candidates[index].state;
             if *state == State::Asked {
                 *state = State::Slow;
+                path.idle += usize::from(is_awaited);
             }
         }
     }
@@ -380,6 +389,17 @@ impl Groups {
             self.0.push(group);
         }
         count < PER_SUBNET_MAX
+    }
+
+    /// A candidate that was let through is not in view after all.
+    fn release(&mut self, candidate: &Candidate) {
+        if let Some(index) = self
+            .0
+            .iter()
+            .position(|&group| Some(group) == candidate.group)
+        {
+            self.0.swap_remove(index);
+        }
     }
 }
 

@@ -83,6 +83,13 @@ enum Outgoing {
     Reply(Reply),
 }
 
+/// What a lookup that somebody awaited has found.
+struct Found {
+    target: Id,
+    closest: Contacts,
+    providers: Vec<SocketAddr>,
+}
+
 /// A Kademlia node. Facts go in through `handle_*`, work comes out through `poll_*`: after each
 /// input drain [`Kad::poll_datagram`] and [`Kad::poll_event`], then sleep until
 /// [`Kad::poll_timeout`].
@@ -97,8 +104,7 @@ pub struct Kad {
     rpcs: Rpcs,
     lookups: BTreeMap<u64, Lookup>,
     next_lookup: u64,
-    found: (Id, Contacts),
-    found_providers: Vec<SocketAddr>,
+    found: VecDeque<Found>,
     waiting_lookups: VecDeque<(Id, Purpose)>,
     bootstraps: Vec<Bootstrap>,
     joins: u32,
@@ -134,8 +140,7 @@ impl Kad {
             rpcs: Rpcs::default(),
             lookups: BTreeMap::new(),
             next_lookup: 0,
-            found: (Id::default(), Contacts::new()),
-            found_providers: Vec::new(),
+            found: VecDeque::new(),
             waiting_lookups: VecDeque::new(),
             bootstraps: Vec::new(),
             joins: 0,
@@ -278,15 +283,16 @@ impl Kad {
         &self.counters
     }
 
-    /// What the lookup for `target` has found, if no other has ended since: the k closest nodes
-    /// that answered, closest first.
+    /// What the last lookup for `target` that somebody awaited has found, if it is among the last
+    /// [`LOOKUPS_MAX`](limits::LOOKUPS_MAX) to end: the k closest nodes that answered, closest
+    /// first. So whoever looks after each input misses none, though several end at once.
     pub fn found(&self, target: Id) -> Option<&[Contact]> {
-        (self.found.0 == target).then_some(&self.found.1)
+        self.last_found(target).map(|found| &found.closest[..])
     }
 
-    /// The providers that the lookup for `file` has found, if no other has ended since.
+    /// The providers that the last lookup for `file` has found, as [`Kad::found`].
     pub fn providers_found(&self, file: FileId) -> Option<&[SocketAddr]> {
-        (self.found.0 == file.0).then_some(&self.found_providers[..])
+        self.last_found(file.0).map(|found| &found.providers[..])
     }
 
     /// When the oldest lookup under way was started.
@@ -312,6 +318,10 @@ impl Kad {
     /// The records kept for others, to look at.
     pub fn records(&self) -> &Records {
         &self.records
+    }
+
+    fn last_found(&self, target: Id) -> Option<&Found> {
+        self.found.iter().rev().find(|found| found.target == target)
     }
 
     /// Does whatever can be done now: the end of every input.

@@ -12,7 +12,7 @@ use super::addresses::Permit;
 use super::lookup::{Answer, Lookup, Purpose};
 use super::rpc::{Effort, Pending, Request, Task};
 use super::table::Contacts;
-use super::{Event, Kad, jittered};
+use super::{Event, Found, Kad, jittered};
 use crate::id::{FileId, Id};
 use crate::limits::REFRESH_VIEW;
 use crate::limits::{BACKGROUND_LOOKUPS_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX, LOOKUPS_WAITING_MAX};
@@ -257,9 +257,21 @@ impl Kad {
         })
     }
 
+    fn remember_found(&mut self, lookup: &Lookup) {
+        if self.found.len() == LOOKUPS_MAX {
+            self.found.pop_front();
+        }
+        self.found.push_back(Found {
+            target: lookup.target,
+            closest: lookup.closest(),
+            providers: lookup.providers.clone(),
+        });
+    }
+
     fn finish(&mut self, now: Instant, lookup: &Lookup) {
-        self.found = (lookup.target, lookup.closest());
-        self.found_providers.clone_from(&lookup.providers);
+        if lookup.purpose.is_awaited() {
+            self.remember_found(lookup);
+        }
         self.tell(Event::LookupDone {
             target: lookup.target,
             purpose: lookup.purpose,

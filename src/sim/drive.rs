@@ -241,13 +241,18 @@ impl World {
                 hops,
                 asked,
                 took,
+                providers: count,
                 ..
             } => {
                 let kad = self.node_mut(host).kad();
-                let providers = kad.providers_found(file).map(<[_]>::to_vec);
-                let closest = kad
-                    .found(file.0)
-                    .map(|found| found.iter().map(|c| c.id).collect());
+                // Nothing is kept of one that was given up before it began.
+                let providers = kad.providers_found(file).unwrap_or_default().to_vec();
+                let closest = kad.found(file.0).unwrap_or_default();
+                let closest = closest.iter().map(|contact| contact.id).collect();
+                assert!(
+                    providers.len() == count as usize,
+                    "host {host}: this is what another lookup has found"
+                );
                 let at = self.now;
                 self.found.push(Found {
                     host,

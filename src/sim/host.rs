@@ -39,10 +39,10 @@ pub struct Found {
     pub hops: u32,
     /// Requests sent.
     pub asked: u32,
-    /// The providers, unless another lookup ended in the same moment.
-    pub providers: Option<Vec<SocketAddr>>,
-    /// The closest nodes that answered, as above.
-    pub closest: Option<Vec<NodeId>>,
+    /// The providers.
+    pub providers: Vec<SocketAddr>,
+    /// The closest nodes that answered, closest first.
+    pub closest: Vec<NodeId>,
 }
 
 /// A host, with or without a running node.

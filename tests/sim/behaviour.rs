@@ -6,7 +6,7 @@ use sprat::limits::{RECORD_TTL, REPLICATE_PERIOD};
 use sprat::node::Event;
 use sprat::sim::disk::State;
 use sprat::sim::ledger::{Ledger, Verdict};
-use sprat::sim::{Addressing, Checks, Content, Death, Faults, Setup, World};
+use sprat::sim::{Addressing, Checks, Content, Death, Faults, Found, Setup, World};
 use sprat::time::Instant;
 use sprat::wire::Network;
 use sprat::wire::datagram::{Body, Cookie, Datagram, RpcId, Seen};
@@ -40,16 +40,14 @@ fn join(world: &mut World, host: usize) {
 
 /// What a lookup of `host` for `key` finds.
 fn look_up(world: &mut World, host: usize, key: FileId) -> Vec<std::net::SocketAddr> {
-    loop {
-        world.found.clear();
-        assert!(world.command(host, |node, now| node.look_up(now, key)));
-        world.run_until(Duration::from_secs(61), |world| !world.found.is_empty());
-        let found = world.found.pop().expect("every lookup ends");
-        // Else another lookup ended in the same moment.
-        if let Some(providers) = found.providers {
-            return providers;
-        }
-    }
+    world.found.clear();
+    assert!(world.command(host, |node, now| node.look_up(now, key)));
+    let is_it = |found: &Found| found.host == host && found.file == key;
+    world.run_until(Duration::from_secs(61), |world| {
+        world.found.iter().any(is_it)
+    });
+    let found = std::mem::take(&mut world.found).into_iter().find(is_it);
+    found.expect("every lookup ends").providers
 }
 
 fn file(size: usize) -> Content {
@@ -179,7 +177,49 @@ fn a_node_that_restarted_and_forgot_its_cookies_answers_lookups_at_once() {
     world.run(Duration::from_secs(10));
     let found = world.found.pop().unwrap();
     assert!(found.took < Duration::from_millis(500), "{found:?}");
-    assert!(found.closest.unwrap().contains(&world.id(5)));
+    assert!(found.closest.contains(&world.id(5)));
+}
+
+/// Seeds 141, 336 and 603: three at a time, the dead cost a lookup a second for each round.
+#[test]
+fn a_lookup_ends_in_ten_seconds_though_most_of_those_it_knows_have_just_died() {
+    let (_seeded, mut world) = world_of(32, 9, Faults::none());
+    let key = FileId(Id([4; 20]));
+    world.command(1, |node, now| node.provide(now, key));
+    world.run(Duration::from_secs(10));
+    (8..32).for_each(|host| world.end(host, Death::PowerCut));
+    world.found.clear();
+    for host in (0..8).filter(|&host| host != 1) {
+        world.command(host, |node, now| node.look_up(now, key));
+    }
+    world.run(Duration::from_secs(10));
+    let slowest = world.found.iter().map(|found| found.took).max();
+    println!("the slowest took {slowest:?}");
+    assert_eq!(world.found.len(), 7, "{:?}", world.found);
+    let provider = [world.address(1)];
+    assert!(world.found.iter().all(|found| found.providers == provider));
+}
+
+/// Seed 948: each of two lookups that end with the same silence has a result of its own.
+#[test]
+fn two_lookups_that_end_in_the_same_moment_are_both_told_what_they_found() {
+    let (_seeded, mut world) = world_of(2, 10, Faults::none());
+    let (one, other) = (FileId(Id([1; 20])), FileId(Id([2; 20])));
+    world.command(1, |node, now| node.provide(now, one));
+    world.run(Duration::from_secs(10));
+    world.end(1, Death::PowerCut);
+    world.found.clear();
+    for key in [one, other] {
+        world.command(0, |node, now| node.look_up(now, key));
+    }
+    world.run(Duration::from_secs(10));
+    let [first, second] = &world.found[..] else {
+        panic!("both end: {:?}", world.found);
+    };
+    assert_eq!(first.at, second.at);
+    let of = |key| world.found.iter().find(|found| found.file == key).unwrap();
+    assert_eq!(of(one).providers, [world.address(1)]);
+    assert!(of(other).providers.is_empty());
 }
 
 /// Every host finds what every other provides.

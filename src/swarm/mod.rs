@@ -4,7 +4,9 @@
 //! its way). [`Swarms`] joins them, a file for each concern: `receive` takes bytes in from streams,
 //! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
 //! `offer`, `turns` and `relief` choose what goes from whom to whom; `disk` drives hashing,
-//! verification and completion; `checkpoint` what outlives a power cut; `upkeep` is what time does. It knows no Kademlia: what it wants of
+//! verification and completion; `checkpoint` what outlives a power cut; `pause`
+//! what waits for its disk, and `scrub` looks whether that still is right; `upkeep` is what time
+//! does. It knows no Kademlia: what it wants of
 //! the DHT are [`Request`]s, what it hears from it are locations.
 //!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
@@ -18,11 +20,13 @@ mod inbox;
 mod manifests;
 mod offer;
 mod opening;
+pub mod pause;
 pub mod providers;
 mod receive;
 mod relief;
 mod requests;
 pub mod scan;
+pub mod scrub;
 mod send;
 pub mod shards;
 pub mod stream;
@@ -105,6 +109,7 @@ pub struct Swarms {
     turns_at: Option<Instant>,
     /// Where the round of background reads goes on.
     read_turn: u32,
+    scrub: scrub::Scrub,
 }
 
 impl Swarms {
@@ -123,6 +128,7 @@ impl Swarms {
             line: VecDeque::with_capacity(STREAMS_MAX),
             turns_at: None,
             read_turn: 0,
+            scrub: scrub::Scrub::default(),
         }
     }
 

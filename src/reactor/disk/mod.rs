@@ -17,10 +17,12 @@ mod journal;
 mod space;
 mod store;
 mod walk;
+mod watch;
 
 pub use job::{Done, Progress};
 pub use store::OutputPath;
 pub use walk::{Walked, walk};
+pub use watch::Seen;
 
 use crate::limits::WRITE_BACK_SIZE;
 use crate::node::{DiskError, FileRange, SwarmKey};
@@ -38,6 +40,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use store::{State, Store};
+use watch::Watch;
 
 /// The places of a node's swarms, and their open files.
 pub struct Disk {
@@ -49,6 +52,9 @@ pub struct Disk {
     is_syncing: bool,
     /// The commit that the syncer works for, unless its swarm is gone.
     syncing: Option<Commit>,
+    watch: Watch,
+    /// Bytes written to parts and journals.
+    written: u64,
 }
 
 impl Disk {
@@ -60,18 +66,22 @@ impl Disk {
             jobs: VecDeque::new(),
             is_syncing: false,
             syncing: None,
+            watch: Watch::default(),
+            written: 0,
         }
     }
 
     /// A swarm whose bytes are shared from where they lie.
     pub fn share(&mut self, swarm: SwarmKey, walked: Walked) {
-        self.insert(Store {
+        let mut store = Store {
             path: walked.path,
             folder: walked.folder,
             entries: walked.entries,
             is_folder: walked.is_folder,
             ..Store::new(swarm, State::Source)
-        });
+        };
+        store.note_root();
+        self.insert(store);
     }
 
     /// A swarm to be fetched, whose manifest may come later.
@@ -86,6 +96,7 @@ impl Disk {
         }
         if let Some(old) = self.stores[slot].take() {
             self.release_files(old.swarm);
+            self.written += old.journal_written;
         }
         self.stores[slot] = Some(store);
     }
@@ -101,10 +112,21 @@ impl Disk {
         }
     }
 
+    /// The swarm's files are not needed for now.
+    pub fn rest(&mut self, swarm: SwarmKey) {
+        self.files.close(swarm);
+    }
+
     fn release_files(&mut self, swarm: SwarmKey) {
         self.files.close(swarm);
         self.jobs.retain(|job| job.swarm() != swarm);
         self.syncing.take_if(|commit| commit.swarm == swarm);
+    }
+
+    /// Bytes written to parts and journals since the start.
+    pub fn written(&self) -> u64 {
+        let journals = self.stores.iter().flatten();
+        self.written + journals.map(|store| store.journal_written).sum::<u64>()
     }
 
     /// The final path of a fetch (none before its manifest is known), the source path of a share.
@@ -142,6 +164,7 @@ impl Disk {
             Ok(())
         });
         let result = self.keep(range.swarm, result);
+        self.written += u64::from(range.length);
         if let Some(store) = self.find_mut(range.swarm) {
             // Also after a failure: some of it may have been written.
             if let Some(entry) = store.entries.get_mut(range.entry as usize) {

@@ -9,6 +9,7 @@
 //! Invariant: the final name holds nothing of ours before `finish` has renamed the part to it.
 
 use super::journal::Journal;
+use super::watch::Identity;
 use crate::id::{FileId, Id};
 use crate::limits::NAME_SIZE_MAX;
 use crate::node::{DiskError, SwarmKey};
@@ -74,6 +75,19 @@ impl Stamp {
             device: metadata.dev(),
             inode: metadata.ino(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+
+    /// The same on another device.
+    pub fn moved_to(self, device: u64) -> Stamp {
+        Stamp { device, ..self }
+    }
+
+    /// The same where the device of number `from` has become `to`.
+    pub fn moved_from(self, from: u64, to: u64) -> Stamp {
+        match self.device == from {
+            true => self.moved_to(to),
+            false => self,
         }
     }
 
@@ -174,6 +188,10 @@ pub struct Store {
     pub journal: Option<Journal>,
     /// Bytes written to journals.
     pub journal_written: u64,
+    /// Which folder it is served from, once it was looked at.
+    pub root: Option<Identity>,
+    /// That folder is not there.
+    pub is_missing: bool,
 }
 
 impl Store {
@@ -192,6 +210,8 @@ impl Store {
             generation: 0,
             journal: None,
             journal_written: 0,
+            root: None,
+            is_missing: false,
         }
     }
 

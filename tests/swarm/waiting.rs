@@ -218,3 +218,38 @@ fn a_scrub_reads_slowly_and_sleeps_between_files() {
     }
     assert!(slices >= size as u64 / SCRUB_SIZE);
 }
+
+#[test]
+fn a_journal_without_room_holds_a_fetch_up_until_a_checkpoint_finds_some() {
+    let mut world = World::new(6);
+    let (origin, getter) = (world.node(), world.node());
+    let size = 1_000_000;
+    let file = world.share(origin, &[("", bytes(9, size))]);
+    world.peers[getter]
+        .disk
+        .entry(0)
+        .or_default()
+        .journal_is_full = true;
+    let progress = |world: &World| world.peers[getter].swarms.progress(FIRST);
+    world.fetch(getter, file, &[origin]);
+    world.run_until(MINUTE, |world| {
+        progress(world).is_some_and(|p| p.done >= 300_000)
+    });
+    world.peers[origin].uplink = 1;
+    // The first checkpoint is due half a minute after the first shard.
+    let full = paused(DiskError::NoSpace);
+    assert!(world.run_until(MINUTE, |world| count(world, getter, full) == 1));
+    world.peers[origin].uplink = usize::MAX;
+    let complete = |world: &World| world.is_complete(getter);
+    assert!(!world.run_until(4 * SPACE_RETRY, complete));
+    assert_eq!(count(&world, getter, full), 1);
+    assert_eq!(count(&world, getter, CONTINUED), 0);
+    assert_eq!(progress(&world).unwrap().durable, 0);
+    world.peers[getter]
+        .disk
+        .get_mut(&0)
+        .unwrap()
+        .journal_is_full = false;
+    assert!(world.run_until(MINUTE, complete));
+    assert_eq!(count(&world, getter, CONTINUED), 1);
+}

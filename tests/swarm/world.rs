@@ -36,6 +36,7 @@ pub struct Disk {
     pub entries: Vec<Vec<u8>>,
     pub prepared: Option<Prepared>,
     pub writes_left: Option<u32>,
+    pub journal_is_full: bool,
     pub finished: bool,
 }
 
@@ -223,8 +224,12 @@ impl World {
                     self.write(number, range, shard, bytes);
                 }
                 Output::Checkpoint { swarm, .. } => {
-                    let swarms = &mut self.peers[number].swarms;
-                    swarms.handle_checkpointed(self.now, swarm, Ok(()));
+                    let peer = &mut self.peers[number];
+                    let result = match peer.disk[&swarm.slot].journal_is_full {
+                        true => Err(DiskError::NoSpace),
+                        false => Ok(()),
+                    };
+                    peer.swarms.handle_checkpointed(self.now, swarm, result);
                 }
                 Output::Finish(swarm) => {
                     let peer = &mut self.peers[number];

@@ -299,4 +299,8 @@ fn start_write_back(file: &File, range: FileRange) {
 }
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

@@ -79,7 +79,7 @@ pub fn waiting(reactor: &Reactor, event: &Event) -> Option<String> {
 pub fn rotten(reactor: &Reactor, swarm: SwarmKey, shard: u32) -> String {
     let path = reactor.output_path(swarm).unwrap_or(Path::new(""));
     format!(
-        "shard {shard} of {} has gone bad on the disk: it is no longer served",
+        "shard {shard} of {} has gone bad on the disk: it is no longer served (restore the file)",
         path.display()
     )
 }

@@ -144,7 +144,7 @@ impl Swarms {
         let Swarm {
             durability, held, ..
         } = swarm;
-        if !at.is_some_and(|at| at <= now) {
+        if at.is_none_or(|at| at > now) {
             return;
         }
         durability.next.clone_from(held);

@@ -15,7 +15,6 @@ use crate::limits::{JOURNAL_SIZE_BASE, JOURNAL_SIZE_PER_SHARD};
 use crate::node::DiskError;
 use crate::swarm::shards::ShardSet;
 use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
 use sha1::{Digest as _, Sha1};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
@@ -81,7 +80,7 @@ impl Journal {
         let mut writer = Writer::begin(header, &mut bytes);
         writer.gained(record::runs(held.iter()), &mut bytes);
         file.set_len(0).map_err(failed)?;
-        reserve(&file, store.shards).map_err(failed)?;
+        reserve(&file, store.shards);
         file.write_all_at(&bytes, 0).map_err(failed)?;
         let size = bytes.len() as u64;
         bytes.clear();
@@ -125,13 +124,10 @@ impl Journal {
 }
 
 /// Takes the room that a journal may need, so that a disk that others fill meanwhile does not keep a
-/// fetch from telling what it has.
-fn reserve(file: &File, shards: u32) -> io::Result<()> {
+/// fetch from telling what it has. What cannot be taken now is asked for when it is needed.
+fn reserve(file: &File, shards: u32) {
     let room = JOURNAL_SIZE_BASE + JOURNAL_SIZE_PER_SHARD * u64::from(shards);
-    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, room) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-        result => Ok(result?),
-    }
+    let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, room);
 }
 
 /// Reads the journal of an earlier try, if there is one that can be used.

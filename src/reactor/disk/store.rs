@@ -78,17 +78,10 @@ impl Stamp {
         }
     }
 
-    /// The same on another device.
-    pub fn moved_to(self, device: u64) -> Stamp {
-        Stamp { device, ..self }
-    }
-
     /// The same where the device of number `from` has become `to`.
-    pub fn moved_from(self, from: u64, to: u64) -> Stamp {
-        match self.device == from {
-            true => self.moved_to(to),
-            false => self,
-        }
+    pub fn moved(self, from: u64, to: u64) -> Stamp {
+        let device = if self.device == from { to } else { self.device };
+        Stamp { device, ..self }
     }
 
     /// Whether it is the same file, whatever it holds by now.

@@ -139,7 +139,7 @@ impl Store {
     /// Looks at some entries, from `next`.
     fn look(&mut self, mut next: usize) -> Look {
         if self.is_missing {
-            return self.look_for_return();
+            return self.look_for_return(next);
         }
         if let Err(seen) = self.check_root() {
             return Look::Seen(seen);
@@ -193,34 +193,29 @@ impl Store {
     }
 
     /// What was missing is back when every file is there as it was, on whatever device.
-    fn look_for_return(&mut self) -> Look {
+    fn look_for_return(&mut self, next: usize) -> Look {
         let Ok(root) = identity(&self.folder) else {
             return Look::Done;
         };
-        let is_back = |(index, entry): (usize, &super::store::Entry)| {
+        let before = self.root.map_or(root.0, |before| before.0);
+        let last = self.entries.len().min(next + WATCHED_PER_TURN);
+        let is_back = |index: usize| {
             let there = fs::symlink_metadata(self.entry_path(index as u32));
-            let is_same = |stamp: &Stamp, there: &Metadata| {
-                let stamp = if there.dev() == root.0 {
-                    stamp.moved_to(root.0)
-                } else {
-                    *stamp
-                };
-                stamp.check(there).is_ok()
-            };
-            let stamp = entry.stamp.as_ref();
-            there.is_ok_and(|there| stamp.is_none_or(|stamp| is_same(stamp, &there)))
+            let stamp = self.entries[index].stamp.as_ref();
+            let stamp = stamp.map(|stamp| stamp.moved(before, root.0));
+            there.is_ok_and(|there| stamp.is_none_or(|stamp| stamp.check(&there).is_ok()))
         };
-        if !self.entries.iter().enumerate().all(is_back) {
+        if !(next..last).all(is_back) {
             return Look::Done;
         }
-        let before = self.root.map_or(root.0, |before| before.0);
-        for stamp in self
+        if last < self.entries.len() {
+            return Look::More(last);
+        }
+        let stamps = self
             .entries
             .iter_mut()
-            .filter_map(|entry| entry.stamp.as_mut())
-        {
-            *stamp = stamp.moved_from(before, root.0);
-        }
+            .filter_map(|entry| entry.stamp.as_mut());
+        stamps.for_each(|stamp| *stamp = stamp.moved(before, root.0));
         (self.root, self.is_missing) = (Some(root), false);
         Look::Seen(Seen::Returned(self.swarm))
     }

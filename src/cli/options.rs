@@ -120,6 +120,31 @@ pub const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         short: "",
+        long: "up",
+        takes: Takes::OneValue,
+        value: "RATE",
+        meaning: "send at most so many bytes a second (512K is 512 KiB; also M, G);\n\
+                  nodes on this machine's own networks do not count",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "",
+        long: "down",
+        takes: Takes::OneValue,
+        value: "RATE",
+        meaning: "fetch at most so many bytes a second",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "",
+        long: "limit-lan",
+        takes: Takes::Nothing,
+        value: "",
+        meaning: "--up and --down count nodes on this machine's own networks as well",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "",
         long: "network",
         takes: Takes::OneValue,
         value: "NAME",

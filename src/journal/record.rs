@@ -312,8 +312,11 @@ mod tests {
         prop::collection::vec((0u8..3, shards), 0..8)
     }
 
+    /// Up to which byte, which shards are proved, and whether it was closed there.
+    type Proof = (usize, BTreeSet<u32>, bool);
+
     /// A journal, and what it proves after each of its records.
-    fn written(steps: &[(u8, BTreeSet<u32>)]) -> (Vec<u8>, Vec<(usize, BTreeSet<u32>, bool)>) {
+    fn written(steps: &[(u8, BTreeSet<u32>)]) -> (Vec<u8>, Vec<Proof>) {
         let mut bytes = Vec::new();
         let mut writer = Writer::begin(header(), &mut bytes);
         let mut held = BTreeSet::new();

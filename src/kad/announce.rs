@@ -4,10 +4,16 @@
 //! ```text
 //!   provide ─► due ─► Announce lookup ─► an errand to each of the k closest ─► Announced
 //!               ▲                                                                │
-//!               └───────── about an hour later; soon, if nobody stored it ───────┘
+//!               └───────── about an hour later; soon, if nobody stored it, ──────┘
+//!                          or when a quarter of those who did are gone
 //!   errand:  (token?) ─no─► FindNode ─► token ─► Store or Replicate ─► done
 //!                └─yes────────────────────────────►
 //! ```
+//!
+//! An hour is a long time in a restless network: where half of all nodes leave within 84 seconds,
+//! none of the k holders is there after ten minutes. Therefore a provider asks one holder of each
+//! file in a minute whether it is still there (132 bytes), and another at once for each that is
+//! not.
 //!
 //! Invariant: an errand ends exactly once, in `errand_done`.
 
@@ -18,8 +24,8 @@ use super::rpc::{Effort, Request, Task};
 use super::{Event, Kad, jittered};
 use crate::id::FileId;
 use crate::limits::{
-    ANNOUNCE_RETRY, BACKGROUND_LOOKUPS_MAX, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, NEWCOMER_KEYS_MAX,
-    PROVIDED_MAX, SECRET_PERIOD,
+    ANNOUNCE_RETRY, BACKGROUND_LOOKUPS_MAX, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, HOLDERS_ASKED_MAX,
+    NEWCOMER_KEYS_MAX, PROVIDED_MAX, SECRET_PERIOD,
 };
 use crate::time::Instant;
 use crate::wire::datagram::{Contact, HandedProvider, Token};
@@ -31,6 +37,8 @@ pub(super) struct Provided {
     announce_at: Option<Instant>,
     /// Who holds the record, with what it takes to withdraw it.
     holders: Vec<Holder>,
+    /// Holders that were found to be gone since the last announcement.
+    lost: usize,
     /// Errands of the announcement under way.
     open: usize,
 }
@@ -131,6 +139,47 @@ impl Kad {
         }
     }
 
+    /// Asks a holder of each file that we provide, or of some if there are many.
+    pub(super) fn ask_holders(&mut self, now: Instant) {
+        let from = self.rng.id();
+        let files: Vec<FileId> = around(&self.provided, from, HOLDERS_ASKED_MAX)
+            .map(|(&file, _)| file)
+            .collect();
+        files
+            .into_iter()
+            .for_each(|file| self.ask_holder(now, file));
+    }
+
+    fn ask_holder(&mut self, now: Instant, file: FileId) {
+        let Some(provided) = self.provided.get(&file) else {
+            return;
+        };
+        if provided.open == 0 && !provided.holders.is_empty() {
+            let index = self.rng.below(provided.holders.len() as u64) as usize;
+            let contact = provided.holders[index].contact;
+            // If it may not be asked now, another may in a minute.
+            _ = self.try_ask(
+                now,
+                contact,
+                (Request::Ping, Task::Holder(file), Effort::Usual),
+            );
+        }
+    }
+
+    /// A holder is gone. When a quarter are, the file is announced anew; till then we look on.
+    pub(super) fn holder_lost(&mut self, now: Instant, file: FileId, contact: Contact) {
+        let Some(provided) = self.provided.get_mut(&file) else {
+            return;
+        };
+        provided.holders.retain(|holder| holder.contact != contact);
+        provided.lost += 1;
+        if provided.lost * 3 < provided.holders.len() {
+            self.ask_holder(now, file);
+        } else if provided.open == 0 {
+            provided.announce_at = Some(now);
+        }
+    }
+
     /// The next file to be announced, if the errands that will bring leave room.
     pub(super) fn next_announcement(&mut self, now: Instant) -> Option<FileId> {
         let room = self.config.params.k * (BACKGROUND_LOOKUPS_MAX + 1);
@@ -158,6 +207,7 @@ impl Kad {
         let closest = lookup.closest_answered();
         provided.open = closest.len().min(k);
         provided.holders.clear();
+        provided.lost = 0;
         if provided.open == 0 {
             self.announced(now, file);
         }

@@ -17,10 +17,7 @@ impl Kad {
     /// Sends a request; whoever calls has the permit of `addresses` and room in `rpcs`.
     pub(super) fn ask(&mut self, pending: Pending) {
         let id = self.rpcs.add(pending, &mut self.rng);
-        self.send(Outgoing::Request {
-            id,
-            is_repeat: false,
-        });
+        self.send(Outgoing::Request(id));
     }
 
     /// Asks a contact, if that may be now.
@@ -41,24 +38,30 @@ impl Kad {
     }
 
     /// The datagram of a request that still waits.
-    pub(super) fn request(
-        &mut self,
-        now: Instant,
-        id: RpcId,
-        is_repeat: bool,
-    ) -> Option<(SocketAddr, Body, RpcId)> {
+    pub(super) fn request(&mut self, now: Instant, id: RpcId) -> Option<(SocketAddr, Body, RpcId)> {
         let pending = self.rpcs.pending(id)?;
-        let cookie = match is_repeat {
-            // The cookie may be the reason for the silence.
-            true => Cookie::NONE,
-            false => self.addresses.cookie(now, pending.to),
+        let mut cookie = self.addresses.cookie(now, pending.to);
+        let is_padded = match pending.request {
+            // An error is longer than a short ping: whoever has forgotten its cookie would be silent.
+            Request::Ping => {
+                cookie = if pending.is_slow() {
+                    Cookie::NONE
+                } else {
+                    cookie
+                };
+                true
+            }
+            Request::FindNode(_) | Request::FindValue(_) => {
+                let Kad { lookups, .. } = self;
+                matches!(&pending.task, Task::Lookup(number)
+                    if lookups.get(number).is_some_and(|lookup| lookup.purpose.is_awaited()))
+            }
+            // Their token is the proof.
+            Request::Store { .. } | Request::Replicate { .. } => false,
         };
-        pending.was_padded = cookie == Cookie::NONE;
-        Some((
-            pending.to,
-            pending.request.body(cookie, pending.was_padded),
-            id,
-        ))
+        pending.had_cookie = cookie != Cookie::NONE;
+        let is_padded = is_padded && !pending.had_cookie;
+        Some((pending.to, pending.request.body(cookie, is_padded), id))
     }
 
     pub(super) fn handle_reply(&mut self, now: Instant, from: SocketAddr, datagram: Datagram) {
@@ -100,8 +103,8 @@ impl Kad {
             }
         );
         if is_unproved && !is_another && pending.effort == Effort::Usual && self.rpcs.has_room(1) {
-            // It has forgotten its cookies and gave us a new one. Once: it must not keep us busy.
-            let what = (pending.request, pending.task, Effort::Once);
+            // It gave us a cookie to ask with. Only once: it must not keep us busy.
+            let what = (pending.request, pending.task, Effort::Proved);
             return self.ask(Pending::new(now, (pending.to, pending.expected), what));
         }
         if is_another || matches!(datagram.body, Body::Error { .. }) {
@@ -138,10 +141,7 @@ impl Kad {
             }
         }
         if pending.is_repeated() {
-            self.send(Outgoing::Request {
-                id,
-                is_repeat: true,
-            });
+            self.send(Outgoing::Request(id));
         }
     }
 
@@ -188,6 +188,11 @@ impl Kad {
             }
             Task::Bootstrap => self.bootstrap_silent(now, pending.to),
             Task::Prepare(errand) | Task::Deliver(errand) => self.errand_done(now, errand, false),
+            Task::Holder(file) => {
+                if let Some(contact) = contact {
+                    self.holder_lost(now, file, contact);
+                }
+            }
             Task::Liveness | Task::Confirm(..) => {}
         }
     }

@@ -27,22 +27,16 @@
 //! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, what a
 //! node names stays on its path, and no node is asked on two, so that a liar spoils one path only.
 //!
-//! What paths are worth, in a world of 2,000 nodes of which a fifth answer with the closest of one
-//! another (`tests/kad/liars.rs`):
-//!
-//! | liars since | paths | keys found | closest found | asked, mean |
-//! |---|---|---|---|---|
-//! | all had joined | 1 | 93.0 % | 98.0 % | 26 |
-//! | all had joined | 3 | 100.0 % | 100.0 % | 74 |
-//! | all had joined | 4 | 100.0 % | 100.0 % | 89 |
-//! | the beginning | 1 | 6.0 % | 0.0 % | 22 |
-//! | the beginning | 3 | 2.5 % | 0.0 % | 32 |
-//!
-//! Paths do *not* help when the liars were there from the beginning and have spoilt the tables, nor
-//! against ids forged right beside a key from many subnets: ids here are bound to nothing.
+//! What paths are worth is told by the figures in the docs of [`kad`](super): they do *not* help when
+//! the liars were there from the beginning and have spoilt the tables, nor against ids forged right
+//! beside a key from many subnets: ids here are bound to nothing.
 //!
 //! What is not here: datagrams, time-outs, the table. Invariant: each candidate is asked at most
 //! once, and at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.
+//!
+//! A refresh is content with a narrower view ([`Lookup::narrow`]), and a lookup of our own id after
+//! the first does not ask everybody anew ([`Lookup::presume`]): what both are worth is told in
+//! `join`.
 
 use super::addresses::Permit;
 use super::subnet::{self, Subnet};
@@ -71,7 +65,13 @@ pub enum Purpose {
 impl Purpose {
     /// Whether somebody waits for it.
     pub fn is_users(self) -> bool {
-        matches!(self, Purpose::FindNode | Purpose::FindValue | Purpose::Join)
+        self.is_awaited() || self == Purpose::Join
+    }
+
+    /// Whether somebody waits for it now: then strangers are asked at full length, which saves a
+    /// round trip and costs 760 bytes each (see `rpc`).
+    pub fn is_awaited(self) -> bool {
+        matches!(self, Purpose::FindNode | Purpose::FindValue)
     }
 }
 
@@ -140,6 +140,8 @@ pub struct Lookup {
     pub providers: Vec<SocketAddr>,
     own: NodeId,
     k: usize,
+    /// How many are in view: k, or fewer.
+    view: usize,
     alpha: usize,
     paths: Vec<Path>,
 }
@@ -161,8 +163,24 @@ impl Lookup {
             providers: Vec::new(),
             own,
             k,
+            view: k,
             alpha: alpha.div_ceil(paths),
             paths: (0..paths).map(|_| Path::default()).collect(),
+        }
+    }
+
+    /// Is content with the `view` closest instead of the k closest: of a refresh, which wants some
+    /// fresh contacts of a bucket and not the whole neighbourhood of a random id.
+    pub fn narrow(&mut self, view: usize) {
+        self.view = view.min(self.k);
+    }
+
+    /// Takes in a contact that need not be asked: it has answered before, and counts as if it had
+    /// now.
+    pub fn presume(&mut self, contact: Contact) {
+        self.hear(0, contact, 1);
+        if let Some((path, index)) = self.position(contact) {
+            self.paths[path].candidates[index].state = State::Answered;
         }
     }
 
@@ -177,12 +195,16 @@ impl Lookup {
     /// The next contact to be asked, if one can be asked now. `permit` says whether a contact may
     /// be; one that may *never* has failed.
     pub fn ask_next(&mut self, mut permit: impl FnMut(Contact) -> Permit) -> Option<Contact> {
-        let (k, alpha) = (self.k, self.alpha);
+        let (view, alpha) = (self.view, self.alpha);
         if self.asked >= LOOKUP_ASKED_MAX {
             return None;
         }
         for path in &mut self.paths {
-            let limit = if path.idle_answers >= alpha { k } else { alpha };
+            let limit = if path.idle_answers >= alpha {
+                view
+            } else {
+                alpha
+            };
             if path.count(State::Asked) >= limit {
                 continue;
             }
@@ -205,7 +227,7 @@ impl Lookup {
                     }
                 }
                 in_view += usize::from(candidate.state != State::Failed);
-                if in_view == k {
+                if in_view == view {
                     break;
                 }
             }
@@ -269,7 +291,7 @@ impl Lookup {
     /// Whether all that can be asked has been asked, and answered (rules 8 and 17).
     pub fn is_over(&self) -> bool {
         let spent = self.asked >= LOOKUP_ASKED_MAX;
-        self.paths.iter().all(|path| path.is_over(self.k, spent))
+        self.paths.iter().all(|path| path.is_over(self.view, spent))
     }
 
     /// Those who answered, closest first, each id once and no subnet too often.
@@ -379,18 +401,18 @@ impl Path {
             .count()
     }
 
-    fn is_over(&self, k: usize, spent: bool) -> bool {
+    fn is_over(&self, view: usize, spent: bool) -> bool {
         let mut groups = Groups::default();
         let in_view =
             |c: &&Candidate| !matches!(c.state, State::Failed | State::Slow) && groups.admit(c);
         let mut answered = 0;
-        for candidate in self.candidates.iter().filter(in_view).take(k) {
+        for candidate in self.candidates.iter().filter(in_view).take(view) {
             match candidate.state {
                 State::Answered => answered += 1,
                 State::Unasked if spent => {}
                 _ => return false,
             }
         }
-        answered >= k || self.count(State::Slow) == 0
+        answered >= view || self.count(State::Slow) == 0
     }
 }

@@ -27,6 +27,8 @@
 //! that has not proved itself a reply is never longer than its request (asserted in
 //! [`Kad::poll_datagram`], the one place that sends); every table is bounded by `limits`.
 
+#![doc = include_str!("figures.md")]
+
 pub mod addresses;
 mod announce;
 mod answer;
@@ -77,7 +79,7 @@ use vote::Votes;
 /// What waits to be sent.
 #[derive(Clone, Copy, Debug)]
 enum Outgoing {
-    Request { id: RpcId, is_repeat: bool },
+    Request(RpcId),
     Reply(Reply),
 }
 
@@ -195,7 +197,7 @@ impl Kad {
     ) -> Option<(SocketAddr, usize)> {
         while let Some(outgoing) = self.outbox.pop_front() {
             let written = match outgoing {
-                Outgoing::Request { id, is_repeat } => self.request(now, id, is_repeat),
+                Outgoing::Request(id) => self.request(now, id),
                 Outgoing::Reply(reply) => self.reply(now, &reply),
             };
             let Some((to, body, rpc_id)) = written else {
@@ -331,6 +333,7 @@ impl Kad {
         self.forget_unconfirmed(now);
         self.consider_silent(now);
         self.consider_saved(now);
+        self.ask_holders(now);
         self.collect_announcements(now);
         self.replicate(now);
     }

@@ -11,6 +11,7 @@
 
 use super::addresses::Permit;
 use super::announce::{Deed, Errand, Grant};
+use super::bucket::Member;
 use super::lookup::Lookup;
 use super::records::Record;
 use super::rpc::{Effort, Pending, Request, Task};
@@ -240,7 +241,9 @@ impl Kad {
     /// Whether no contact but `newcomer` is closer to the file than we are.
     fn is_closest_but(&self, file: &FileId, newcomer: Contact) -> bool {
         let ours = self.config.id.0.distance(&file.0);
-        let nearest = self.table.closest(file.0, 1, Some(newcomer.id));
+        // One that has just failed to answer may be dead; better two hand on than nobody.
+        let is_alive = |m: &Member| m.failures == 0 && m.contact.id != newcomer.id;
+        let nearest = self.table.closest_where(file.0, 1, is_alive);
         nearest
             .iter()
             .all(|contact| contact.id.0.distance(&file.0) > ours)

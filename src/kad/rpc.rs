@@ -12,9 +12,14 @@
 //!                  answered              answered                  a sign of life
 //! ```
 //!
-//! A request that was sent short is repeated when it is slow, at full length and with the same id:
-//! it may be lost, or its cookie forgotten by a node that restarted, which must not answer it then.
-//! A padded request is not repeated: lookups have others to ask.
+//! To a node that has given us no cookie, a request is *padded* to the length of its reply only when
+//! somebody waits for it: 993 bytes for a `FindNode`, and most of those that a lookup hears of in a
+//! restless network are gone. Else it goes out *short*, and a stranger answers with an error that
+//! brings a cookie; with that it is asked again. That costs 153 bytes and a round trip.
+//!
+//! A request with a cookie is repeated when it is slow, with the same id: it may be lost. One
+//! without is not: lookups have others to ask, and a victim that is named to us as a node or a
+//! provider gets one datagram.
 //!
 //! Invariant: at most [`RPCS_MAX`] wait, and [`LATE_RPCS_MAX`] are remembered as given up.
 
@@ -81,8 +86,8 @@ impl Request {
         }
     }
 
-    /// The request as a datagram's body: short with a cookie, else padded so that the whole reply
-    /// and a ping back may be sent to an address that has proved nothing.
+    /// The request as a datagram's body: short, or padded so that the whole reply and a ping back
+    /// may be sent to an address that has proved nothing.
     pub fn body(&self, cookie: Cookie, padded: bool) -> Body {
         let padding = 0;
         let body = match *self {
@@ -154,6 +159,8 @@ pub enum Task {
     Prepare(Errand),
     /// To deliver an errand.
     Deliver(Errand),
+    /// To know that the node, which holds our record of this file, is alive.
+    Holder(FileId),
     /// To confirm that the node provides this file, to be kept for so long.
     Confirm(FileId, Duration),
 }
@@ -161,8 +168,11 @@ pub enum Task {
 /// How much is done for a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// The request is sent once more when it is slow, if it is short.
+    /// The request is sent once more when it is slow, if it had a cookie, or is a ping.
     Usual,
+    /// As usual, but it has been asked before, without proof: a node that asks for another proof
+    /// has failed.
+    Proved,
     /// It is sent once: a ping back, for which the other's request has paid.
     Once,
 }
@@ -180,8 +190,8 @@ pub struct Pending {
     pub task: Task,
     /// Whether it may be sent again.
     pub effort: Effort,
-    /// Whether it went out padded; known once it has.
-    pub was_padded: bool,
+    /// Whether it went out with a cookie; known once it has.
+    pub had_cookie: bool,
     sent_at: Instant,
     is_slow: bool,
 }
@@ -199,7 +209,7 @@ impl Pending {
             request,
             task,
             effort,
-            was_padded: false,
+            had_cookie: false,
             sent_at: now,
             is_slow: false,
         }
@@ -213,10 +223,15 @@ impl Pending {
         })
     }
 
-    /// Whether it is worth sending once more when it is slow: it was short, or it always is.
+    /// Whether it may be sent once more when it is slow.
     pub fn is_repeated(&self) -> bool {
         let is_find = matches!(self.request, Request::FindNode(_) | Request::FindValue(_));
-        self.effort == Effort::Usual && !(is_find && self.was_padded)
+        self.effort != Effort::Once && (self.had_cookie || !is_find)
+    }
+
+    /// Whether it has been slow.
+    pub fn is_slow(&self) -> bool {
+        self.is_slow
     }
 
     fn deadline(&self) -> Instant {

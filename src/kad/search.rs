@@ -14,6 +14,7 @@ use super::rpc::{Effort, Pending, Request, Task};
 use super::table::Contacts;
 use super::{Event, Kad, jittered};
 use crate::id::{FileId, Id};
+use crate::limits::REFRESH_VIEW;
 use crate::limits::{BACKGROUND_LOOKUPS_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX, LOOKUPS_WAITING_MAX};
 use crate::time::Instant;
 use crate::wire::datagram::{Body, Contact};
@@ -139,7 +140,14 @@ impl Kad {
         };
         let numbers = (params.k, params.alpha, paths);
         let mut lookup = Lookup::new(now, self.config.id, (target, purpose), numbers);
-        lookup.seed(&self.seeds(target));
+        if purpose == Purpose::Refresh {
+            lookup.narrow(REFRESH_VIEW);
+        }
+        let seeds = self.seeds(target);
+        match purpose {
+            Purpose::Join if self.joins > 1 => self.settle(&mut lookup, &seeds),
+            _ => lookup.seed(&seeds),
+        }
         if purpose == Purpose::FindValue {
             let known: Vec<_> = self.records.of(now, FileId(target)).collect();
             known
@@ -264,7 +272,7 @@ impl Kad {
         match lookup.purpose {
             Purpose::FindValue => self.cache_providers(lookup),
             Purpose::Announce => self.deliver_announcement(now, lookup),
-            Purpose::Join => self.joined(now, lookup.answered),
+            Purpose::Join => self.joined(now, lookup),
             Purpose::FindNode | Purpose::Refresh => {}
         }
     }

@@ -198,13 +198,18 @@ impl Table {
 
     /// Makes every bucket farther than our closest neighbour due at `now` (rule 12). Those that are
     /// not split off yet are, down to [`FAR_DEPTH_MAX`]: else a node that knows only the k nodes
-    /// around it would have one bucket, and learn of nobody far away.
-    pub fn refresh_far(&mut self, now: Instant) {
+    /// around it would have one bucket, and learn of nobody far away. Buckets from `whole_from` on
+    /// are left out: all nodes of their ranges have just answered.
+    pub fn refresh_far(&mut self, now: Instant, whole_from: usize) {
         let own = self.own;
         let prefixes = self
             .members()
             .map(|m| m.contact.id.0.distance(&own).shared_prefix());
-        let depth = prefixes.max().unwrap_or(0).min(FAR_DEPTH_MAX);
+        let depth = prefixes
+            .max()
+            .unwrap_or(0)
+            .min(FAR_DEPTH_MAX)
+            .min(whole_from);
         while self.buckets.len() <= depth {
             self.split();
         }

@@ -130,6 +130,17 @@ impl Node {
         key
     }
 
+    /// Caps the bytes a second that streams send, and that they ask for; `None` lifts the cap. What
+    /// is below [`crate::limits::RATE_MIN`] becomes that. Datagrams do not count.
+    pub fn limit(&mut self, now: Instant, up: Option<u64>, down: Option<u64>) {
+        self.swarms.limit(now, up, down);
+    }
+
+    /// The caps of [`Node::limit`] do not count this stream.
+    pub fn exempt(&mut self, stream: StreamKey) {
+        self.swarms.exempt(stream);
+    }
+
     /// Looks up who provides a file, without fetching it: [`Event::Lookup`] follows. False: there
     /// is nobody to ask, or too many lookups wait.
     pub fn look_up(&mut self, now: Instant, file: FileId) -> bool {
@@ -314,6 +325,12 @@ impl Node {
     /// [`saved`]): to be asked for after `handle_timeout` and `stop` by a driver that has a disk.
     pub fn poll_saved(&mut self, now: Instant) -> Option<Vec<Contact>> {
         self.saved.poll(now, self.kad.table())
+    }
+
+    /// The range of a file that a stream sends after the current one, as far as known: to be read
+    /// ahead.
+    pub fn next_upload(&self, stream: StreamKey) -> Option<FileRange> {
+        self.swarms.next_upload(stream)
     }
 
     /// The next news for the owner.

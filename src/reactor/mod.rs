@@ -16,7 +16,9 @@ mod contacts;
 mod datagrams;
 mod disk;
 mod error;
+mod lag;
 mod listen;
+mod on_link;
 mod signals;
 mod state;
 mod streams;
@@ -28,6 +30,7 @@ mod turn;
 
 pub use disk::OutputPath;
 pub use error::Error;
+pub use lag::Lag;
 pub use listen::DEFAULT_PORT;
 pub use state::StateDir;
 
@@ -106,6 +109,35 @@ pub struct Counters {
     pub reads: u64,
     /// Calls of `pwrite`.
     pub writes: u64,
+    /// Looks at open files (`fstat`).
+    pub looks: u64,
+    /// Advice about files (`fadvise`).
+    pub advice: u64,
+    /// Bytes received on streams.
+    pub bytes_received: u64,
+    /// Bytes sent on streams.
+    pub bytes_sent: u64,
+}
+
+impl Counters {
+    /// System calls of the data path: everything that is done over and over while bytes move.
+    pub fn system_calls(&self) -> u64 {
+        let sockets = self.receives + self.sends + self.file_sends;
+        let datagrams = self.datagrams_received + self.datagrams_sent;
+        let files = self.reads + self.writes + self.looks + self.advice;
+        self.turns + sockets + datagrams + files
+    }
+}
+
+/// Caps on what streams carry. Datagrams, and what TCP and IP add, do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// Bytes a second that are sent; none: no cap.
+    pub up: Option<u64>,
+    /// Bytes a second that are asked for; none: no cap.
+    pub down: Option<u64>,
+    /// Streams to nodes on our own network count as well.
+    pub limit_lan: bool,
 }
 
 /// A node and everything that it runs on.
@@ -127,7 +159,11 @@ pub struct Reactor {
     signals: Signals,
     signal: Option<i32>,
     throttle: Throttle,
+    caps: Caps,
     counters: Counters,
+    lag: Lag,
+    /// When the last `poll` returned.
+    working_since: Option<Instant>,
     listening: Vec<SocketAddr>,
     /// Everything received on streams, and everything read from files, passes through here.
     buffer: Box<[u8]>,
@@ -176,7 +212,10 @@ impl Reactor {
             reading: true,
             signal: None,
             throttle: Throttle::default(),
+            caps: Caps::default(),
             counters: Counters::default(),
+            lag: Lag::default(),
+            working_since: None,
             listening,
             buffer: vec![0; RECEIVE_BUFFER_SIZE].into_boxed_slice(),
             datagram: Box::new([0; DATAGRAM_SIZE_MAX + 1]),
@@ -196,6 +235,14 @@ impl Reactor {
     /// The reactor's time, which is the node's.
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// Caps what streams carry from now on. Whether a stream stays on our own network is looked at
+    /// when it is made.
+    pub fn limit(&mut self, caps: Caps) {
+        self.caps = caps;
+        self.node.limit(self.clock.now(), caps.up, caps.down);
+        self.settle();
     }
 
     /// Joins through the node at `address`.
@@ -297,7 +344,17 @@ impl Reactor {
 
     /// What the loop has done.
     pub fn counters(&self) -> Counters {
-        self.counters
+        let disk::Calls { looks, advice } = self.disk.calls();
+        Counters {
+            looks,
+            advice,
+            ..self.counters
+        }
+    }
+
+    /// How long its turns took.
+    pub fn lag(&self) -> Lag {
+        self.lag
     }
 
     /// Says goodbye to every stream, sends what the sockets take, has what was fetched made durable,

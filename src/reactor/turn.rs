@@ -15,6 +15,7 @@ use super::accept::Accepted;
 use super::clock::sleep;
 use super::datagrams::{Received, Sent};
 use super::disk::{Done, Progress, Seen};
+use super::on_link::is_on_link;
 use super::throttle::Class;
 use super::token::Source;
 use super::{Error, Reactor, streams};
@@ -54,9 +55,14 @@ impl Reactor {
             let deadline = earliest(deadline, self.disk.watch_at());
             sleep(self.clock.now(), earliest(deadline, until))
         };
+        if let Some(since) = self.working_since.take() {
+            self.lag.count(self.clock.now().since(since));
+        }
         self.counters.turns += 1;
         self.counters.sleeps += u64::from(!timeout.is_zero());
-        match self.poll.poll(&mut self.events, Some(timeout)) {
+        let result = self.poll.poll(&mut self.events, Some(timeout));
+        self.working_since = Some(self.clock.now());
+        match result {
             Ok(()) => Ok(()),
             // A signal's handler has run; its pipe is readable in the next turn.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -95,10 +101,7 @@ impl Reactor {
                 // `work_on_disk` looks for the result.
                 Source::Syncer => {}
                 source @ Source::Stream { .. } => match self.streams.key_of(source) {
-                    Some(key) => {
-                        let (readable, writable) = (event.is_readable(), event.is_writable());
-                        self.streams.handle_ready(key, readable, writable);
-                    }
+                    Some(key) => self.streams.handle_ready(key, event),
                     None => self.counters.stale_tokens += 1,
                 },
             }
@@ -149,6 +152,7 @@ impl Reactor {
                         self.warn(Class::Accept, || format!("accepting {from}: {error}"));
                         self.node.handle_closed(now, key);
                     }
+                    self.exempt_if_local(key, from);
                     self.settle();
                 }
                 Accepted::Shed => {
@@ -322,6 +326,7 @@ impl Reactor {
     }
 
     fn connect(&mut self, key: StreamKey, to: SocketAddr) {
+        self.exempt_if_local(key, to);
         let from = super::listen::source(&self.listening, to);
         let socket = from.and_then(|from| streams::connect(to, from));
         let registry = self.poll.registry();
@@ -329,6 +334,14 @@ impl Reactor {
         if let Err(error) = made {
             self.warn(Class::Stream, || format!("connecting to {to}: {error}"));
             self.node.handle_closed(self.clock.now(), key);
+        }
+    }
+
+    /// The caps do not count a stream that stays on our own network, unless the owner wants it.
+    fn exempt_if_local(&mut self, key: StreamKey, other: SocketAddr) {
+        let matters = self.caps.up.is_some() || self.caps.down.is_some();
+        if matters && !self.caps.limit_lan && is_on_link(other.ip()) {
+            self.node.exempt(key);
         }
     }
 

@@ -8,7 +8,10 @@ use super::faults::Addressing;
 use super::host::What;
 use super::ledger::{self, Verdict};
 use super::net::Way;
+use super::uplink::DATAGRAM_HEADERS_SIZE;
 use super::world::World;
+use crate::wire::Network;
+use crate::wire::datagram::Datagram;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -84,6 +87,10 @@ impl World {
     pub(super) fn send_datagram(&mut self, host: usize, to: SocketAddr, size: usize) {
         let from = self.hosts[host].address;
         self.datagram_bytes += size as u64;
+        if let Some(traffic) = &mut self.traffic {
+            let datagram = Datagram::parse(&self.datagram[..size], Network::named("simulated"));
+            traffic.sent(self.now, &datagram.expect("nodes send datagrams"), size);
+        }
         if self.checks != Checks::Off {
             let bytes = &self.datagram[..size];
             self.ledger.sent(self.now, host, to, bytes);
@@ -145,7 +152,7 @@ impl World {
         size: usize,
         is_genuine: bool,
     ) {
-        let what = (host, size + 28, true);
+        let what = (host, size + DATAGRAM_HEADERS_SIZE);
         let at = self
             .net
             .arrival(self.now, what, &self.faults, &mut self.rng);

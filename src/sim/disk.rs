@@ -9,7 +9,7 @@
 //! Names are durable at once here; `tests/crash.rs` has a disk that loses those, too.
 //!
 //! It knows nothing of time: `drive` delays the results, and draws which operations fail.
-//! Invariant: a final file changes never, and what is partial was wholly synced or is in the undo
+//! Invariant: a final file never changes unless it is spoilt, and what is partial was wholly synced or is in the undo
 //! list.
 
 use super::content::Content;
@@ -111,6 +111,16 @@ impl Disk {
             records: Vec::new(),
         };
         self.stored.insert(content.file(), stored);
+    }
+
+    /// Every byte of a file is wrong from now on, and nothing tells the node.
+    pub fn spoil(&mut self, file: FileId) {
+        let Some(stored) = self.stored.get_mut(&file) else {
+            return;
+        };
+        for entry in &mut stored.entries {
+            Rc::make_mut(entry).iter_mut().for_each(|byte| *byte ^= 1);
+        }
     }
 
     /// The node's `swarm` is about `file`.

@@ -41,6 +41,10 @@ impl World {
             } => {
                 self.make_ready((connection, side), readable, writable);
             }
+            What::UplinkFree { host } => {
+                self.net.uplink(host).end_turn();
+                self.use_uplink(host);
+            }
             What::Timer { host, epoch }
             | What::Serve { host, epoch }
             | What::Prepared { host, epoch, .. }

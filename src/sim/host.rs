@@ -111,6 +111,9 @@ pub(super) enum What {
         readable: bool,
         writable: bool,
     },
+    UplinkFree {
+        host: usize,
+    },
     Serve {
         host: usize,
         epoch: u32,

@@ -16,6 +16,7 @@ use super::net::{Net, Way};
 use super::pipes::{Connection, ConnectionKey, Hold, Side};
 use super::queue::Queue;
 use super::sockets::Sockets;
+use super::traffic::Traffic;
 use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, RECEIVE_BUFFER_SIZE};
 use crate::node::{Config, Event, Node, SwarmKey, saved};
@@ -69,6 +70,8 @@ pub struct World {
     pub datagram_bytes: u64,
     /// Bytes of streams sent by all nodes.
     pub stream_bytes: u64,
+    /// What datagrams were for, if the owner wants to know.
+    pub traffic: Option<Traffic>,
 }
 
 impl World {
@@ -97,6 +100,7 @@ impl World {
             found: Vec::new(),
             datagram_bytes: 0,
             stream_bytes: 0,
+            traffic: None,
         }
     }
 
@@ -273,6 +277,16 @@ impl World {
         self.faults = faults;
     }
 
+    /// Every byte of a file on a host's disk is wrong from now on: its node serves it unknowingly.
+    pub fn spoil(&mut self, host: usize, file: FileId) {
+        self.hosts[host].disk.spoil(file);
+    }
+
+    /// Gives a host's uplink a capacity of its own, in bytes a second; 0: no limit.
+    pub fn set_uplink(&mut self, host: usize, capacity: u64) {
+        self.net.uplink(host).set_capacity(capacity);
+    }
+
     /// The room that a host's disk has left.
     pub fn set_free_space(&mut self, host: usize, free: u64) {
         self.hosts[host].disk.free = free;
@@ -362,6 +376,11 @@ impl World {
         self.hosts[host].node.as_ref()
     }
 
+    /// What was published as `file`.
+    pub fn content(&self, file: FileId) -> &Content {
+        &self.contents[&file]
+    }
+
     /// A host's disk.
     pub fn disk(&self, host: usize) -> &Disk {
         &self.hosts[host].disk
@@ -370,6 +389,12 @@ impl World {
     /// A host's address.
     pub fn address(&self, host: usize) -> SocketAddr {
         self.hosts[host].address
+    }
+
+    /// The bytes that a host's uplink has sent, if it is limited: payload, headers, datagrams and
+    /// acknowledgements.
+    pub fn sent_bytes(&self, host: usize) -> u64 {
+        self.net.sent_bytes(host)
     }
 
     /// The id of a host's node.

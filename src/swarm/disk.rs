@@ -9,7 +9,7 @@ use super::scan::{Scan, Step};
 use super::stream::{State, Stream};
 use super::swarm::{Found, Phase, Request, Swarm};
 use super::{Queued, Swarms};
-use crate::limits::{HAVE_DELAY, STRIKES_MAX};
+use crate::limits::{FIRST_NEWS_MAX, HAVE_DELAY, HAVE_DELAY_FIRST, STRIKES_MAX};
 use crate::output::{
     DiskError, Ended, Event, Failure, FileRange, Output, Prepared, StreamKey, SwarmKey,
 };
@@ -327,8 +327,14 @@ impl Swarms {
     fn schedule_news(&mut self, now: Instant, key: SwarmKey) {
         let of_swarm = |stream: &Stream| stream.swarm == Some(key);
         let streams = self.streams.iter().filter(|(_, stream)| of_swarm(stream));
-        let delay = HAVE_DELAY * streams.count() as u32;
+        let count = streams.count() as u32;
         if let Some(swarm) = self.swarms.get_mut(key) {
+            let is_first = swarm.gained.len() <= FIRST_NEWS_MAX;
+            let delay = if is_first {
+                HAVE_DELAY_FIRST
+            } else {
+                HAVE_DELAY
+            } * count;
             swarm.news_at.get_or_insert(now + delay);
         }
     }

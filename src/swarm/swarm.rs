@@ -12,6 +12,7 @@
 
 use super::checkpoint::Durability;
 use super::flight::Flight;
+use super::offer::Round;
 use super::pause::Pause;
 use super::providers::Providers;
 use super::scan::Scan;
@@ -137,6 +138,8 @@ pub struct Swarm {
     pub idle_since: Instant,
     /// When idle streams look next for shards to take over.
     pub relief_at: Instant,
+    /// How far its offers are.
+    pub round: Round,
     /// The disk is full: what a fetch waits for.
     pub pause: Option<Pause>,
     /// The place of what was served is not there: shards that are held again when it is.
@@ -177,6 +180,7 @@ impl Swarm {
             asked_nodes: 0,
             idle_since: now,
             relief_at: now,
+            round: Round::default(),
             pause: None,
             absent: None,
             verified_at: now,

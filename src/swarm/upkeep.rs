@@ -26,11 +26,22 @@ impl Swarms {
             self.check_stream(now, key);
         }
         self.check_turns(now);
+        self.check_paces(now);
         self.scrub(now);
         place = 0;
         while let Some(key) = self.swarms.key_from(place) {
             place = key.slot + 1;
             self.check_swarm(now, key);
+        }
+    }
+
+    /// Lets those that the caps hold back go on, each in its turn.
+    fn check_paces(&mut self, now: Instant) {
+        if let Some(key) = self.paces.up.tick(now) {
+            self.wake(key);
+        }
+        if let Some(key) = self.paces.down.tick(now) {
+            self.ask(now, key);
         }
     }
 
@@ -60,12 +71,17 @@ impl Swarms {
             return;
         };
         let has_news = swarm.news_at.is_some_and(|at| at <= now);
+        let may_offer = swarm.round.due_at.is_some_and(|at| at <= now);
         let may_relieve = swarm.is_fetching() && swarm.relief_at <= now;
         if has_news {
             swarm.news_at = None;
         }
         if may_relieve {
             swarm.relief_at = now + RELIEF_PERIOD;
+        }
+        if may_offer {
+            swarm.round.due_at = None;
+            self.offer_all(now, key);
         }
         if has_news {
             self.wake_swarm(key);
@@ -82,7 +98,8 @@ impl Swarms {
 
     /// When [`Swarms::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = earliest(self.turns_at, self.scrub_at());
+        let mut next = earliest(self.turns_at, self.paces.tick_at());
+        next = earliest(next, self.scrub_at());
         for (_, stream) in self.streams.iter() {
             let mut at = deadline(stream);
             if self.could_relieve(stream) {
@@ -96,7 +113,7 @@ impl Swarms {
         }
         let room = self.streams.len() < STREAMS_MAX;
         for (_, swarm) in self.swarms.iter() {
-            next = earliest(next, swarm.news_at);
+            next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
             next = earliest(next, swarm.checkpoint_at());
             next = earliest(next, swarm.pause.map(|pause| pause.retry_at));
             if swarm.wants_providers() {

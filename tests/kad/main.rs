@@ -5,7 +5,6 @@
 //! `SPRAT_WORLDS=full cargo test --release --test kad -- --nocapture --test-threads 1`
 
 mod attackers;
-mod costs;
 mod exhaustive;
 mod liars;
 mod network;

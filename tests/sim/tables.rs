@@ -6,12 +6,16 @@
 use super::Seeded;
 use sprat::id::FileId;
 use sprat::rng::Rng;
+use sprat::sim::traffic::Traffic;
 use sprat::sim::{Addressing, Checks, Death, Faults, Setup, World};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Nodes of each world that never leave: they announce one key each.
 const PROVIDERS: usize = 20;
+/// Nodes of the largest world whose invariants are checked: that takes half of the time, and of the
+/// memory more.
+const CHECKED_MAX: usize = 100;
 /// A node asks only after so many seconds of life.
 const GROWN_UP: u64 = 30;
 
@@ -46,7 +50,12 @@ impl Trial {
             seed,
             faults: Faults::none(),
             addressing: Addressing::Global,
-            checks: Checks::OneIn(64),
+            // What must hold in the small worlds holds in the large ones, which are for figures.
+            checks: if count > CHECKED_MAX {
+                Checks::Off
+            } else {
+                Checks::OneIn(64)
+            },
         };
         let mut trial = Trial {
             _seeded: Seeded::new(seed),
@@ -193,12 +202,23 @@ impl Trial {
         self.succeeded as f64 * 100.0 / self.ended.max(1) as f64
     }
 
-    /// Bytes of datagrams that a node sends in a second, with nobody looking anything up.
+    /// Bytes of datagrams that a node sends in a second, with nobody looking anything up; prints
+    /// what they are for.
     fn maintenance(&mut self, seconds: u64) -> f64 {
         let before = self.world.datagram_bytes;
+        self.world.traffic.iter_mut().for_each(Traffic::clear);
         (0..seconds).for_each(|_| self.tick());
-        let bytes = self.world.datagram_bytes - before;
-        bytes as f64 / seconds as f64 / self.count as f64
+        let a_node = |bytes: u64| bytes as f64 / seconds as f64 / self.count as f64;
+        for (cause, bytes) in self.world.traffic.iter().flat_map(Traffic::bytes) {
+            println!(
+                "{cause:?}: {:.1} B/s: requests {:.1}, their padding {:.1}, replies {:.1}",
+                a_node(bytes.requests + bytes.padding + bytes.replies),
+                a_node(bytes.requests),
+                a_node(bytes.padding),
+                a_node(bytes.replies),
+            );
+        }
+        a_node(self.world.datagram_bytes - before)
     }
 
     fn median_took(&mut self) -> Duration {
@@ -230,6 +250,7 @@ fn loss_row(seed: u64, nodes: usize, percent: u64, lookups: u64) -> f64 {
 fn churn_row(seed: u64, nodes: usize, median: Duration, warm_up: u64, lookups: u64) -> (f64, f64) {
     let mut trial = Trial::new(seed, nodes, 10, Faults::none());
     trial.churn(median);
+    trial.world.traffic = Some(Traffic::default());
     (0..warm_up).for_each(|_| trial.tick());
     let maintenance = trial.maintenance(120);
     trial.measure(lookups / 10, 10);

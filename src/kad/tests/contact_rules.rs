@@ -246,3 +246,44 @@ fn a_node_that_answers_with_another_id_takes_the_place_of_the_one_that_was_there
     alone.answer_all(successor, &more);
     assert!(alone.kad.table().holds(successor) && !alone.kad.table().holds(peer(1)));
 }
+
+#[test]
+fn strangers_are_asked_short_and_again_with_their_cookie_unless_somebody_waits() {
+    let mut alone = Alone::new();
+    alone.befriend(peer(1));
+    let ask_stranger = |alone: &mut Alone, target: Id| {
+        let sent = alone.sent();
+        let of_lookup = |(_, d): &&(SocketAddr, Datagram)| matches!(d.body, Body::FindNode { target: of, .. } if of == target);
+        let (_, request) = sent.iter().find(of_lookup).unwrap();
+        let body = Body::FindNodeReply {
+            seen: seen(),
+            token: Token(1),
+            contacts: ArrayVec::from_iter([peer(2)]),
+        };
+        alone.deliver(peer(1), request.rpc_id, body)[0].1.clone()
+    };
+    // Nobody waits for our own id: 78 bytes, and the error that they bring is an invitation.
+    let (now, own) = (alone.now, alone.kad.id().0);
+    alone.kad.join();
+    alone.kad.advance(now);
+    let short = ask_stranger(&mut alone, own);
+    assert_eq!(short.size(), 78);
+    let code = crate::wire::datagram::ErrorCode::Unproved;
+    let error = Body::Error { seen: seen(), code };
+    let again = alone.deliver(peer(2), short.rpc_id, error.clone());
+    let Body::FindNode {
+        cookie, padding, ..
+    } = again[0].1.body
+    else {
+        panic!("{again:?}")
+    };
+    assert_eq!((cookie, padding), (seen().cookie, 0));
+    let more = alone.deliver(peer(2), again[0].1.rpc_id, error);
+    assert!(more.is_empty(), "it does not keep us busy: {more:?}");
+    // Somebody waits: all of it in one round trip.
+    let mut alone = Alone::new();
+    alone.befriend(peer(1));
+    alone.kad.find_node(now, file(0).0);
+    let padded = ask_stranger(&mut alone, file(0).0);
+    assert!(padded.size() > 900, "{} bytes", padded.size());
+}

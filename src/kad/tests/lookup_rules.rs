@@ -270,3 +270,29 @@ fn rule_16_two_of_a_subnet_are_in_view_and_the_next_when_they_fail() {
         [sybils[1], sybils[2], honest[0], honest[1]]
     );
 }
+
+#[test]
+fn rule_11_a_refresh_is_content_with_the_closest_few() {
+    let mut lookup = lookup(20, 1, &[1, 2, 3, 4, 5, 6, 7, 8]);
+    lookup.narrow(3);
+    assert_eq!(ask(&mut lookup), [1, 2, 3]);
+    (2..=3).for_each(|from| answer(&mut lookup, from, &[9]));
+    assert!(!lookup.is_over());
+    lookup.failed(at_distance(1));
+    assert_eq!(ask(&mut lookup), [4], "another comes into view for it");
+    answer(&mut lookup, 4, &[]);
+    assert!(lookup.is_over());
+}
+
+#[test]
+fn rule_12_who_settles_asks_only_the_closest_and_those_it_does_not_know() {
+    let mut lookup = lookup(8, 1, &[1, 2, 3]);
+    (4..=8).for_each(|known| lookup.presume(at_distance(known)));
+    assert_eq!(ask(&mut lookup), [1, 2, 3]);
+    answer(&mut lookup, 2, &[6, 30]);
+    answer(&mut lookup, 3, &[5, 31]);
+    assert!(ask(&mut lookup).is_empty());
+    answer(&mut lookup, 1, &[9, 7]);
+    assert!(ask(&mut lookup).is_empty() && lookup.is_over());
+    assert_eq!(lookup.asked, 3);
+}

@@ -358,3 +358,31 @@ fn rule_10_a_lookup_that_ends_with_providers_hands_them_on() {
     }
     assert_eq!(told, [peer(2)]);
 }
+
+#[test]
+fn rule_13_a_provider_whose_holders_are_gone_announces_anew_long_before_the_hour() {
+    let mut alone = Alone::new();
+    (1..=8).for_each(|number| alone.befriend(peer(number)));
+    let now = alone.now;
+    alone.kad.provide(now, file(1));
+    let mut stores = Vec::new();
+    // Everybody answers for five minutes, then half of them fall silent.
+    for second in 0..900 {
+        let mut sent = alone.pass(secs(1));
+        while let Some((to, request)) = sent.pop() {
+            let number = (1..=8).find(|&number| peer(number).address == to);
+            let is_there = number.is_some_and(|number| second < 300 || number > 4);
+            if matches!(request.body, Body::Store { .. }) {
+                stores.push((second, to));
+            }
+            if let (true, Some(reply)) = (is_there, reply_to(&request.body)) {
+                let who = peer(number.unwrap());
+                sent.extend(alone.deliver(who, request.rpc_id, reply));
+            }
+        }
+    }
+    let between = |from, to| stores.iter().filter(move |(at, _)| (from..to).contains(at));
+    assert_eq!(between(0, 60).count(), 8);
+    assert_eq!(between(60, 300).count(), 0, "while all of them live");
+    assert!(between(300, 900).count() >= 4, "{stores:?}");
+}

@@ -1,6 +1,7 @@
 //! The routing table by rules 1 – 7, 9 and 16, against a naive oracle: a list of everybody.
 
 use super::*;
+use crate::id::ID_BITS;
 use crate::kad::table::{Admission, Table};
 use crate::limits::{NEAR_FACTOR, PER_SUBNET_MAX, STALE_AFTER};
 use crate::rng::Rng;
@@ -244,7 +245,7 @@ fn rule_11_a_random_id_of_a_bucket_lies_in_its_range() {
 #[test]
 fn rule_12_the_buckets_farther_than_the_closest_neighbour_are_due() {
     let mut table = full();
-    table.refresh_far(Instant::ZERO);
+    table.refresh_far(Instant::ZERO, ID_BITS);
     let due: Vec<bool> = table
         .buckets()
         .iter()

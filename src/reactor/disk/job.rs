@@ -293,6 +293,10 @@ impl Disk {
             return Ok(Step::On(Job::Compare { swarm, next }));
         }
         store.state = State::Final;
+        // The power went after the last rename: the journal is of a part that is there no more.
+        if fs::symlink_metadata(store.part_path()).is_err() {
+            journal::remove(store)?;
+        }
         Ok(Step::Done(Done::Prepared(
             Ok(Prepared::Final),
             ShardSet::default(),

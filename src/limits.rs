@@ -138,6 +138,22 @@ pub const LOOK_SIZE: u64 = 16 * 1024 * 1024;
 /// Free space that a fetch leaves, at least.
 pub const RESERVE_SIZE_MIN: u64 = 256 * 1024 * 1024;
 
+/// From a write that found no room to the next try: somebody has to make room first.
+pub const SPACE_RETRY: Duration = Duration::from_secs(10);
+/// From one look at everything that is shared to the next: a file that was edited is not served for
+/// longer, and a node that only shares wakes for it once a minute.
+pub const WATCH_PERIOD: Duration = Duration::from_secs(60);
+/// And while something is missing: who puts a card back waits for it.
+pub const WATCH_PERIOD_MISSING: Duration = Duration::from_secs(5);
+/// Files looked at in one turn: a look takes microseconds, and a millisecond on a cold card.
+pub const WATCHED_PER_TURN: usize = 32;
+/// From a file's verification to the next: cards lose bits over months.
+pub const SCRUB_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// From one slice of a scrub to the next: with it an idle node wakes once in ten seconds, and sleeps
+/// between scrubs.
+pub const SCRUB_PERIOD: Duration = Duration::from_secs(10);
+/// Bytes of a slice: 256 KiB/s, or 21 GiB a day; a tenth of a second of a slow card.
+pub const SCRUB_SIZE: u64 = 10 * READ_SIZE as u64;
 /// Bytes of gained shards after which a fetch makes them durable: what a power cut can cost.
 pub const CHECKPOINT_SIZE: u64 = 32 * 1024 * 1024;
 /// After it, what was gained is made durable even if it is less.

@@ -279,6 +279,26 @@ pub enum Event {
         /// The swarm.
         swarm: SwarmKey,
     },
+    /// The swarm waits: a fetch for room on its disk (`NoSpace`), what is served for its place to be
+    /// there again (`NotFound`). Nothing is forgotten, and [`Event::Continued`] follows.
+    Paused {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// What it waits for.
+        cause: DiskError,
+    },
+    /// What the swarm waited for is there.
+    Continued {
+        /// The swarm.
+        swarm: SwarmKey,
+    },
+    /// A shard that was right once is wrong on the disk: it is no longer served.
+    Rotten {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// The shard.
+        shard: u32,
+    },
     /// Every shard has verified, and the file stands under its final name.
     Complete {
         /// The swarm.

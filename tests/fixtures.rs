@@ -1,15 +1,18 @@
 //! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
 //! files made by other programs.
 //!
-//! A fixture in `fixtures/contacts`, `fixtures/datagram` or `fixtures/frame` is annotated hex text, written from the
-//! byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
+//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `journal` or `node-id` is annotated hex
+//! text, written from the byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
 //! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
 //! must be refused with. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
 
 #[macro_use]
 mod every;
 
+use sprat::id::{FileId, Id, NodeId};
+use sprat::journal::record::{self, Unusable, Writer};
 use sprat::node::saved::{self, SavedError};
+use sprat::reactor::StateDir;
 use sprat::wire::bencode::Decoder;
 use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Header, Manifest, ManifestError};
 use sprat::wire::{Network, datagram, frame};
@@ -179,6 +182,73 @@ fn lists_of_saved_contacts_are_what_their_fixtures_say() {
         let emitted = saved::emit(&contacts, network);
         Ok::<_, SavedError>(("Contacts".into(), format!("{contacts:?}"), emitted))
     });
+}
+
+#[test]
+fn journals_are_what_their_fixtures_say() {
+    let kinds = ["Journal", "History", "Torn"].map(str::to_owned);
+    let errors = every!(Unusable: Damaged OtherFile Newer);
+    let file = FileId(Id([0x11; 20]));
+    check("journal", kinds.into(), errors, |bytes| {
+        let replayed = record::replay(bytes, file, 200)?;
+        let held: Vec<u32> = replayed.held.iter().collect();
+        let (generation, good) = (replayed.header.generation, replayed.good_size);
+        let closed = replayed.closed.map_or("no", |_| "yes");
+        let value =
+            format!("generation {generation}, held {held:?}, closed {closed}, {good} bytes good");
+        let mut emitted = Vec::new();
+        let mut writer = Writer::begin(replayed.header, &mut emitted);
+        writer.gained(record::runs(held.into_iter()), &mut emitted);
+        if let Some(stamp) = &replayed.closed {
+            writer.closed(stamp, &mut emitted);
+        }
+        // What was lost again, or damaged, no writer writes at once.
+        let kind = match (good == bytes.len(), emitted == bytes) {
+            (true, true) => "Journal",
+            (true, false) => "History",
+            (false, _) => "Torn",
+        };
+        Ok::<_, Unusable>((kind.into(), value, bytes.to_vec()))
+    });
+}
+
+#[test]
+fn node_ids_are_what_their_fixtures_say() {
+    let kinds = BTreeSet::from(["NodeId".to_owned()]);
+    let errors = ["Damaged", "Newer"].map(str::to_owned);
+    let other = NodeId(Id([1; 20]));
+    check("node-id", kinds, errors.into(), |bytes| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node-id");
+        std::fs::write(&path, bytes).unwrap();
+        let state = StateDir::open(folder.path()).unwrap();
+        match state.node_id(other) {
+            Err(_) => {
+                assert_eq!(
+                    std::fs::read(&path).unwrap(),
+                    bytes,
+                    "a newer one is left alone"
+                );
+                Err(Shown("Newer"))
+            }
+            Ok(id) if id == other => Err(Shown("Damaged")),
+            Ok(id) => {
+                std::fs::remove_file(&path).unwrap();
+                state.node_id(id).unwrap();
+                let emitted = std::fs::read(&path).unwrap();
+                Ok(("NodeId".into(), format!("{id}"), emitted))
+            }
+        }
+    });
+}
+
+/// A word whose `Debug` text is itself.
+struct Shown(&'static str);
+
+impl Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
 }
 
 #[test]
@@ -385,5 +455,9 @@ fn every_cut_and_every_changed_byte_of_a_metainfo_file_is_read_without_panic() {
 fn there_is_no_other_folder_of_fixtures() {
     let names: Vec<_> = files_of(&folder(""));
     let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
-    assert_eq!(names, ["contacts", "datagram", "frame", "torrent"]);
+    // `names` is read where files are opened, in `reactor::disk::hostile`.
+    let used = [
+        "contacts", "datagram", "frame", "journal", "names", "node-id", "torrent",
+    ];
+    assert_eq!(names, used);
 }

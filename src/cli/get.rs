@@ -132,6 +132,12 @@ impl<'a> Getting<'a> {
                 Happening::Signal(_) => break,
                 Happening::Deadline => {}
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
+                Happening::Event(Event::Rotten { swarm, shard }) => {
+                    self.screen.insist(share::rotten(reactor, swarm, shard));
+                    if !share::is_served(reactor, swarm) {
+                        return Err(Ending::Failed("nothing is left to serve".into()));
+                    }
+                }
                 Happening::Event(event) => self.tell(reactor, &event)?,
             }
         }
@@ -179,6 +185,9 @@ impl<'a> Getting<'a> {
             if let Some(line) = news::json(event) {
                 print(line)?;
             }
+        }
+        if let Some(line) = share::waiting(reactor, event) {
+            self.screen.insist(line);
         }
         match *event {
             Event::Manifest { swarm, .. } if swarm == self.swarm => {
@@ -247,6 +256,14 @@ impl<'a> Getting<'a> {
             );
             self.screen.say(format!(
                 "complete: {size} in {time} ({rate}), every shard verified"
+            ));
+            let written = reactor.written();
+            let state = reactor.node().manifest(self.swarm);
+            let state = state.map_or(0, |manifest| manifest.bytes().len() as u64);
+            self.screen.detail(format!(
+                "wrote {} to the disk, journal included, and {} of state",
+                figures::size(written),
+                figures::size(state)
             ));
         }
         if !self.json {

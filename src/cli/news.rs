@@ -67,6 +67,9 @@ pub fn line(event: &Event) -> Option<(Weight, String)> {
         Event::Shared { .. }
         | Event::Resumed { .. }
         | Event::Changed { .. }
+        | Event::Paused { .. }
+        | Event::Continued { .. }
+        | Event::Rotten { .. }
         | Event::Complete { .. }
         | Event::Failed { .. } => None,
     }
@@ -122,6 +125,9 @@ pub fn json(event: &Event) -> Option<String> {
         Event::Corrupt { shard, from, .. } => Object::event("corrupt")
             .number("shard", shard.into())
             .text("address", &from.to_string()),
+        Event::Paused { cause, .. } => Object::event("paused").text("cause", &cause.to_string()),
+        Event::Continued { .. } => Object::event("continued"),
+        Event::Rotten { shard, .. } => Object::event("rotten").number("shard", shard.into()),
         Event::Shared { .. }
         | Event::Changed { .. }
         | Event::Complete { .. }

@@ -10,11 +10,11 @@ use super::screen::Screen;
 use super::start::{self, Role, Started};
 use super::{Ending, effort, node, print};
 use crate::id::FileId;
-use crate::node::{Event, Failure, SwarmKey};
+use crate::node::{DiskError, Event, Failure, Phase, SwarmKey};
 use crate::reactor::{Happening, Reactor};
 use crate::wire::Link;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
@@ -43,6 +43,46 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
 pub fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
     let progress = reactor.node().progress(swarm);
     progress.is_some_and(|progress| progress.done > 0)
+}
+
+/// That a swarm waits, or goes on, in one line; `None` for other events.
+pub fn waiting(reactor: &Reactor, event: &Event) -> Option<String> {
+    let path = |swarm| {
+        let path = reactor.output_path(swarm).unwrap_or(Path::new(""));
+        path.display().to_string()
+    };
+    let why = |swarm| reactor.disk_message(swarm).unwrap_or("the disk is full");
+    match *event {
+        Event::Paused {
+            swarm,
+            cause: DiskError::NoSpace,
+        } => Some(format!(
+            "no space: {}; fetching waits for room (serving goes on)",
+            why(swarm)
+        )),
+        Event::Paused { swarm, .. } => Some(format!(
+            "not serving {} for now: {} (it is served again when it is back)",
+            path(swarm),
+            why(swarm)
+        )),
+        Event::Continued { swarm } => {
+            let progress = reactor.node().progress(swarm);
+            match progress.is_some_and(|progress| progress.phase == Phase::Complete) {
+                true => Some(format!("{} is back, and served again", path(swarm))),
+                false => Some("there is room again; going on".to_owned()),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// That a shard went bad, in one line.
+pub fn rotten(reactor: &Reactor, swarm: SwarmKey, shard: u32) -> String {
+    let path = reactor.output_path(swarm).unwrap_or(Path::new(""));
+    format!(
+        "shard {shard} of {} has gone bad on the disk: it is no longer served (restore the file)",
+        path.display()
+    )
 }
 
 struct Share {
@@ -76,7 +116,16 @@ impl Sharing<'_> {
                     return Err(self.failure(reactor, swarm, cause));
                 }
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
-                Happening::Event(event) => node::tell(&event, self.screen),
+                Happening::Event(Event::Rotten { swarm, shard }) => {
+                    self.screen.insist(rotten(reactor, swarm, shard));
+                    self.check_rest(reactor, swarm)?;
+                }
+                Happening::Event(event) => {
+                    if let Some(line) = waiting(reactor, &event) {
+                        self.screen.insist(line);
+                    }
+                    node::tell(&event, self.screen);
+                }
                 Happening::Deadline => {
                     if let Some(progress) = hashing.and_then(|swarm| reactor.node().progress(swarm))
                     {
@@ -144,12 +193,20 @@ impl Sharing<'_> {
         let rest = is_served(reactor, swarm);
         let why = reactor.disk_message(swarm).unwrap_or("it has changed");
         for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
-            share.served = rest;
             let path = share.path.display();
             self.screen.insist(match rest {
                 true => format!("one file less of {path} is served: {why} (share it again)"),
                 false => format!("no longer serving {path}: {why} (share it again)"),
             });
+        }
+        self.check_rest(reactor, swarm)
+    }
+
+    /// Some of a share is lost: when that was the last of all, serving ends.
+    fn check_rest(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Ending> {
+        let rest = is_served(reactor, swarm);
+        for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
+            share.served = rest;
         }
         match self.waiting.is_empty() && self.shares.iter().all(|share| !share.served) {
             true => Err(Ending::Failed("nothing is left to serve".into())),

@@ -242,6 +242,24 @@ impl Node {
         self.settle(now);
     }
 
+    /// The place of what is served is not there: it waits until `handle_returned`.
+    pub fn handle_missing(&mut self, now: Instant, swarm: SwarmKey) {
+        self.swarms.handle_missing(now, swarm);
+        self.settle(now);
+    }
+
+    /// The place is there again, and everything in it as it was.
+    pub fn handle_returned(&mut self, now: Instant, swarm: SwarmKey) {
+        self.swarms.handle_returned(swarm);
+        self.settle(now);
+    }
+
+    /// An entry of what is served is not the file that was hashed: it is no longer served.
+    pub fn handle_changed(&mut self, now: Instant, swarm: SwarmKey, entry: u32) {
+        self.swarms.handle_changed(swarm, entry);
+        self.settle(now);
+    }
+
     /// The answer to [`Output::Checkpoint`].
     pub fn handle_checkpointed(
         &mut self,

@@ -308,8 +308,11 @@ impl Reactor {
         let mut turned = false;
         loop {
             if let Some(event) = self.node.poll_event() {
-                if let Event::Failed { swarm, .. } = event {
-                    self.disk.release(swarm);
+                match event {
+                    Event::Failed { swarm, .. } => self.disk.release(swarm),
+                    // A disk whose files are open cannot be unmounted.
+                    Event::Shared { swarm, .. } => self.disk.rest(swarm),
+                    _ => {}
                 }
                 return Ok(Happening::Event(event));
             }
@@ -332,6 +335,11 @@ impl Reactor {
     /// The last failure of a swarm's disk work in words: operation, path, the system's error.
     pub fn disk_message(&self, swarm: SwarmKey) -> Option<&str> {
         self.disk.message(swarm)
+    }
+
+    /// Bytes written to fetched files and their journals since the start.
+    pub fn written(&self) -> u64 {
+        self.disk.written()
     }
 
     /// What the loop has done.

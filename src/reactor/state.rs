@@ -299,6 +299,16 @@ mod tests {
             fs::write(&path, bad).unwrap();
             assert!(state.load_manifest(file).is_none(), "{bad}");
         }
+        let good = good.as_bytes();
+        for at in 0..good.len() {
+            let flipped = [&good[..at], &[good[at] ^ 1], &good[at + 1..]].concat();
+            for bad in [&flipped, &good[..at]] {
+                fs::write(&path, bad).unwrap();
+                let loaded = state.load_manifest(file);
+                let is_right = loaded.is_none_or(|loaded| loaded.bytes() == manifest.bytes());
+                assert!(is_right, "byte {at}");
+            }
+        }
     }
 
     #[test]

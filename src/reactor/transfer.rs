@@ -204,7 +204,11 @@ impl Reactor {
                 };
                 self.log_disk(level, range.swarm);
                 // The stream's next bytes cannot be what was promised: the node ends it.
-                self.node.handle_unsendable(self.clock.now(), key, error);
+                let now = self.clock.now();
+                match self.disk.is_missing(range.swarm) {
+                    true => self.node.handle_missing(now, range.swarm),
+                    false => self.node.handle_unsendable(now, key, error),
+                }
                 self.settle();
                 Step::Rest(Half::Ended)
             }

@@ -14,7 +14,7 @@
 use super::accept::Accepted;
 use super::clock::sleep;
 use super::datagrams::{Received, Sent};
-use super::disk::{Done, Progress};
+use super::disk::{Done, Progress, Seen};
 use super::on_link::is_on_link;
 use super::throttle::Class;
 use super::token::Source;
@@ -52,6 +52,7 @@ impl Reactor {
             Duration::ZERO
         } else {
             let deadline = earliest(self.node.poll_timeout(), self.acceptor.poll_timeout());
+            let deadline = earliest(deadline, self.disk.watch_at());
             sleep(self.clock.now(), earliest(deadline, until))
         };
         if let Some(since) = self.working_since.take() {
@@ -77,6 +78,7 @@ impl Reactor {
             || self.acceptor.is_ready()
             || self.streams.ready_count() > 0
             || self.disk.has_jobs()
+            || self.disk.is_watching()
             || self.reading
     }
 
@@ -201,6 +203,7 @@ impl Reactor {
             false => self.disk.step(),
         };
         self.take_progress(progress);
+        self.watch();
         self.reading = false;
         for _ in 0..READS_PER_TURN {
             let now = self.clock.now();
@@ -218,6 +221,20 @@ impl Reactor {
             self.settle();
         }
         self.reading = true;
+    }
+
+    /// Looks at some of the files that are served.
+    fn watch(&mut self) {
+        let now = self.clock.now();
+        let Some(seen) = self.disk.watch(now) else {
+            return;
+        };
+        match seen {
+            Seen::Missing(swarm) => self.node.handle_missing(now, swarm),
+            Seen::Returned(swarm) => self.node.handle_returned(now, swarm),
+            Seen::Changed(swarm, entry) => self.node.handle_changed(now, swarm, entry),
+        }
+        self.settle();
     }
 
     fn take_progress(&mut self, progress: Progress) {

@@ -55,10 +55,18 @@ impl Swarms {
         let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
             return;
         };
-        if stream.state != StreamState::Open || !swarm.is_fetching() || swarm.waits_for_disk() {
+        if stream.state != StreamState::Open || !swarm.may_ask() || swarm.waits_for_disk() {
             return;
         }
-        let window = window(stream, swarm);
+        let mut window = window(stream, swarm);
+        if swarm.pause.is_some() {
+            // One range at a time finds out whether the disk has room again.
+            let elsewhere = |flight: &Flight| flight.source.is_some_and(|source| source != key);
+            if swarm.flights.iter().any(elsewhere) {
+                return;
+            }
+            window = 1;
+        }
         let mut asked = stream.asked_size();
         let was_idle = stream.asked.is_empty();
         let mut is_held_back = false;

@@ -17,7 +17,7 @@
 use super::shards::ShardSet;
 use super::swarm::{Phase, Swarm};
 use super::{Queued, Swarms};
-use crate::limits::{CHECKPOINT_PERIOD, CHECKPOINT_SIZE};
+use crate::limits::{CHECKPOINT_PERIOD, CHECKPOINT_SIZE, SPACE_RETRY};
 use crate::output::{DiskError, Event, Failure, Output, SwarmKey};
 use crate::time::Instant;
 
@@ -169,7 +169,8 @@ impl Swarms {
         });
     }
 
-    /// The answer to [`Output::Checkpoint`]. After a failure nothing gained since the last one is
+    /// The answer to [`Output::Checkpoint`]. Without room for it (`NoSpace`: not a byte of it stands in
+    /// the journal) the fetch waits. After any other failure nothing gained since the last one is
     /// believed, and the swarm ends.
     pub fn handle_checkpointed(
         &mut self,
@@ -183,6 +184,11 @@ impl Swarms {
         if !std::mem::take(&mut swarm.durability.is_committing) {
             return;
         }
+        if let (Err(DiskError::NoSpace), Phase::Fetching) = (result, swarm.phase) {
+            // Nothing was appended: what was to be told is told again when there is room.
+            swarm.durability.due_at = Some(now + SPACE_RETRY);
+            return self.pause(now, key, true);
+        }
         if let Err(error) = result {
             return self.remove(now, key, Failure::Disk(error));
         }
@@ -192,6 +198,7 @@ impl Swarms {
             (Phase::Finishing, ..) => self.push_finish(key),
             (Phase::Ending, false, Some(cause)) => self.remove(now, key, cause),
             _ => {
+                self.found_room(now, key, true);
                 self.checkpoint_if_due(now, key);
                 // What was lost may be asked for from now on.
                 self.ask_all(now, key);

@@ -28,13 +28,17 @@ impl Swarms {
                 let Some(swarm) = self.swarms.get_mut(key) else {
                     continue;
                 };
-                let Some(mut scan) = swarm.scan.take() else {
+                let is_over = swarm.is_scrubbed() && self.scrub.left == 0;
+                let Some(mut scan) = swarm.scan.take_if(|_| !is_over) else {
                     continue;
                 };
                 let request = scan.request(|entry| swarm.entry_size(entry));
                 swarm.scan = Some(scan);
                 if let Some((entry, offset, length)) = request {
                     self.read_turn = place;
+                    if swarm.is_scrubbed() {
+                        self.scrub.left = self.scrub.left.saturating_sub(length.into());
+                    }
                     return Some(FileRange {
                         swarm: key,
                         entry,
@@ -53,6 +57,9 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
+        if swarm.is_scrubbed() {
+            return self.handle_scrubbed(now, key, result);
+        }
         let Some(scan) = &mut swarm.scan else { return };
         if let (Err(error), Phase::Hashing) = (result, swarm.phase) {
             return self.fail(now, key, Failure::Disk(error));
@@ -149,6 +156,7 @@ impl Swarms {
         swarm.copies = vec![0; manifest.shard_count() as usize];
         (swarm.file, swarm.manifest) = (Some(file), Some(manifest));
         swarm.phase = Phase::Complete;
+        swarm.verified_at = now;
         self.events.push_back(Event::Shared { swarm: key, file });
         self.announce(key);
     }
@@ -209,7 +217,8 @@ impl Swarms {
         self.ask_all(now, key);
     }
 
-    /// A section of a shard is written, or could not be.
+    /// A section of a shard is written, or could not be. For want of room the shard is given up and
+    /// the fetch waits; any other failure ends it.
     pub fn handle_written(
         &mut self,
         now: Instant,
@@ -221,19 +230,51 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        if let Err(error) = result {
+        let is_full = result == Err(DiskError::NoSpace);
+        if let (Err(error), false) = (result, is_full) {
             return self.fail(now, key, Failure::Disk(error));
         }
         let Some(flight) = swarm.flight(shard) else {
             return;
         };
-        if !flight.stored(length) {
-            return;
+        let source = flight.source;
+        if is_full {
+            flight.spoil();
         }
-        if flight.state == FlightState::Wrong {
+        let (is_settled, state) = (flight.stored(length), flight.state);
+        if is_full {
+            self.cancel(source, shard);
+            self.pause(now, key, false);
+        }
+        if is_settled {
+            self.settled(now, key, shard, state);
+        }
+    }
+
+    /// Takes back what `source` was asked for of a shard.
+    fn cancel(&mut self, source: Option<StreamKey>, shard: u32) {
+        let Some((key, stream)) = source.and_then(|key| Some((key, self.streams.get_mut(key)?)))
+        else {
+            return;
+        };
+        stream.cancel(shard, self.config.network);
+        self.wake(key);
+    }
+
+    /// Nothing of a shard waits for the disk any more.
+    fn settled(&mut self, now: Instant, key: SwarmKey, shard: u32, state: FlightState) {
+        if state == FlightState::Wrong {
             return self.judge(now, key, shard);
         }
-        if let Some(source) = flight.source {
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
+        if state == FlightState::Spoiled {
+            swarm.land(shard);
+            return self.ask_all(now, key);
+        }
+        let source = swarm.flight(shard).and_then(|flight| flight.source);
+        if let Some(source) = source {
             swarm.providers.proved(source);
         }
         swarm.land(shard);
@@ -241,6 +282,7 @@ impl Swarms {
         self.schedule_news(now, key);
         self.announce(key);
         self.count_gain(now, key, shard);
+        self.found_room(now, key, false);
         if self.swarms.get(key).is_some_and(Swarm::is_whole) {
             self.finish(key);
         }
@@ -328,6 +370,7 @@ impl Swarms {
             return;
         };
         swarm.phase = Phase::Complete;
+        swarm.verified_at = now;
         self.events.push_back(Event::Complete {
             swarm: key,
             already,
@@ -368,7 +411,7 @@ impl Swarms {
     }
 
     /// Has this node announced as a provider, once it has something to provide.
-    fn announce(&mut self, key: SwarmKey) {
+    pub(super) fn announce(&mut self, key: SwarmKey) {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };

@@ -28,6 +28,9 @@ pub enum State {
     Verified,
     /// Every byte came and the hash is wrong; some bytes may not be written yet.
     Wrong,
+    /// The disk had no room for some of it: no more is received, and it is missing again once
+    /// nothing of it waits for the disk.
+    Spoiled,
 }
 
 /// One shard on its way.
@@ -117,9 +120,20 @@ impl Flight {
         self.is_settled()
     }
 
-    /// Whether all bytes came, their hash is known and none waits for the disk.
+    /// Whether all bytes came, their hash is known and none waits for the disk; of a spoiled one,
+    /// whether none waits.
     pub fn is_settled(&self) -> bool {
-        self.state != State::Receiving && self.stored == self.length
+        match self.state {
+            State::Receiving => false,
+            State::Verified | State::Wrong => self.stored == self.length,
+            State::Spoiled => self.stored == self.received,
+        }
+    }
+
+    /// The disk had no room for some of it.
+    pub fn spoil(&mut self) {
+        self.abandon();
+        self.state = State::Spoiled;
     }
 
     /// Bytes that came and are not written yet.

@@ -4,9 +4,9 @@
 //! its way). [`Swarms`] joins them, a file for each concern: `receive` takes bytes in from streams,
 //! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
 //! `offer`, `turns` and `relief` choose what goes from whom to whom, `pace` how fast; `disk` drives
-//! hashing, verification and completion; `checkpoint` what outlives a power cut; `upkeep` is what
-//! time does. It knows no Kademlia: what it wants of the DHT are [`Request`]s, what it hears from it
-//! are locations.
+//! hashing, verification and completion; `checkpoint` what outlives a power cut; `pause` what waits
+//! for its disk, and `scrub` looks whether that still is right; `upkeep` is what time does. It knows
+//! no Kademlia: what it wants of the DHT are [`Request`]s, what it hears from it are locations.
 //!
 //! What it comes to, in the simulator, with uplinks of 20 Mbit/s where the mix does not say
 //! otherwise, headers and acknowledgements counted as overhead (`SPRAT_TABLES=1 cargo test --release
@@ -49,11 +49,13 @@ mod manifests;
 mod offer;
 mod opening;
 mod pace;
+pub mod pause;
 pub mod providers;
 mod receive;
 mod relief;
 mod requests;
 pub mod scan;
+pub mod scrub;
 mod send;
 pub mod shards;
 pub mod stream;
@@ -139,6 +141,7 @@ pub struct Swarms {
     turns_at: Option<Instant>,
     /// Where the round of background reads goes on.
     read_turn: u32,
+    scrub: scrub::Scrub,
 }
 
 impl Swarms {
@@ -158,6 +161,7 @@ impl Swarms {
             paces: Paces::default(),
             turns_at: None,
             read_turn: 0,
+            scrub: scrub::Scrub::default(),
         }
     }
 

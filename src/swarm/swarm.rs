@@ -13,6 +13,7 @@
 use super::checkpoint::Durability;
 use super::flight::Flight;
 use super::offer::Round;
+use super::pause::Pause;
 use super::providers::Providers;
 use super::scan::Scan;
 use super::shards::ShardSet;
@@ -139,8 +140,12 @@ pub struct Swarm {
     pub relief_at: Instant,
     /// How far its offers are.
     pub round: Round,
-    /// The disk has failed for a write: no more are asked for.
-    pub failed: bool,
+    /// The disk is full: what a fetch waits for.
+    pub pause: Option<Pause>,
+    /// The place of what was served is not there: shards that are held again when it is.
+    pub absent: Option<ShardSet>,
+    /// When all that is held was verified last.
+    pub verified_at: Instant,
 
     /// Bytes of payload received.
     pub received: u64,
@@ -176,7 +181,9 @@ impl Swarm {
             idle_since: now,
             relief_at: now,
             round: Round::default(),
-            failed: false,
+            pause: None,
+            absent: None,
+            verified_at: now,
             received: 0,
             sent: 0,
         }
@@ -207,7 +214,12 @@ impl Swarm {
 
     /// Whether it wants shards from others now.
     pub fn is_fetching(&self) -> bool {
-        self.phase == Phase::Fetching && !self.failed
+        self.phase == Phase::Fetching && self.pause.is_none()
+    }
+
+    /// Whether it may ask for a shard: also to find out whether there is room again.
+    pub fn may_ask(&self) -> bool {
+        self.phase == Phase::Fetching && self.pause.is_none_or(|pause| pause.is_probing)
     }
 
     /// Whether a fetch is still short of something that others have.
@@ -225,7 +237,8 @@ impl Swarm {
             Phase::Finding => self.manifest.is_some(),
             phase => phase == Phase::Verifying,
         };
-        self.wants_providers() && !asks_disk && self.providers.are_tried()
+        let waits = self.pause.is_some_and(|pause| !pause.is_probing);
+        self.wants_providers() && !asks_disk && !waits && self.providers.are_tried()
     }
 
     /// Shards of the file; 0 while the manifest is unknown.
@@ -302,17 +315,33 @@ impl Swarm {
         let Some(segment) = manifest.segments(shard, offset, 1).next() else {
             return 0;
         };
-        let entry = &manifest.entries()[segment.entry as usize];
+        self.drop_entry(segment.entry)
+    }
+
+    /// Holds no more shard of an entry, here or where it is absent; how many those were.
+    pub fn drop_entry(&mut self, entry: u32) -> u32 {
+        let Some(manifest) = &self.manifest else {
+            return 0;
+        };
+        let Some(entry) = manifest.entries().get(entry as usize) else {
+            return 0;
+        };
+        if entry.size == 0 {
+            return 0;
+        }
         let shard_size = u64::from(manifest.shard_size());
         let first = entry.offset / shard_size;
         let last = (entry.offset + entry.size - 1) / shard_size;
-        let dropped = (first..=last).filter(|&shard| self.held.remove(shard as u32));
+        let set = self.absent.as_mut().unwrap_or(&mut self.held);
+        let dropped = (first..=last).filter(|&shard| set.remove(shard as u32));
         dropped.count() as u32
     }
 
     /// How far it is, streams aside.
     pub fn progress(&self) -> Progress {
-        let scanned = self.scan.as_ref().map(Scan::position);
+        // A scrub changes nothing of what is held, unless it says so.
+        let scan = self.scan.as_ref().filter(|_| !self.is_scrubbed());
+        let scanned = scan.map(Scan::position);
         let share_size = self
             .share
             .as_ref()

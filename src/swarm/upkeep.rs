@@ -27,6 +27,7 @@ impl Swarms {
         }
         self.check_turns(now);
         self.check_paces(now);
+        self.scrub(now);
         place = 0;
         while let Some(key) = self.swarms.key_from(place) {
             place = key.slot + 1;
@@ -88,6 +89,7 @@ impl Swarms {
         if may_relieve {
             self.ask_all(now, key);
         }
+        self.probe(now, key);
         self.checkpoint_if_due(now, key);
         self.look_up(now, key);
         self.dial(now, key);
@@ -97,6 +99,7 @@ impl Swarms {
     /// When [`Swarms::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let mut next = earliest(self.turns_at, self.paces.tick_at());
+        next = earliest(next, self.scrub_at());
         for (_, stream) in self.streams.iter() {
             let mut at = deadline(stream);
             if self.could_relieve(stream) {
@@ -112,6 +115,7 @@ impl Swarms {
         for (_, swarm) in self.swarms.iter() {
             next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
             next = earliest(next, swarm.checkpoint_at());
+            next = earliest(next, swarm.pause.map(|pause| pause.retry_at));
             if swarm.wants_providers() {
                 if room && self.dialling(swarm) < SWARM_DIALS_MAX {
                     next = earliest(next, swarm.providers.next_at());

@@ -127,14 +127,20 @@ pub fn check_paths<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), Confl
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end();
     let is = |device: &str| stem.eq_ignore_ascii_case(device);
-    if ["con", "prn", "aux", "nul"].into_iter().any(is) {
+    if ["con", "prn", "aux", "nul", "conin$", "conout$"]
+        .into_iter()
+        .any(is)
+    {
         return true;
     }
-    let numbered = stem.len() == 4 && stem.ends_with(|last| ('1'..='9').contains(&last));
-    numbered
-        && stem.get(..3).is_some_and(|stem| {
-            stem.eq_ignore_ascii_case("com") || stem.eq_ignore_ascii_case("lpt")
-        })
+    // To Windows, a raised digit is a digit, too.
+    let is_digit = |last| matches!(last, '1'..='9' | '¹' | '²' | '³');
+    let numbered = stem.strip_suffix(is_digit);
+    numbered.is_some_and(|stem| {
+        ["com", "lpt"]
+            .iter()
+            .any(|port| stem.eq_ignore_ascii_case(port))
+    })
 }
 
 impl fmt::Display for NameError {

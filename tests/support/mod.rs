@@ -53,7 +53,24 @@ impl Sprat {
     /// Starts sprat with these words, in a folder of its own beneath `place`, which is also its
     /// home.
     pub fn start(place: &Path, words: &[&str]) -> Sprat {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sprat"))
+        Sprat::start_by(Command::new(env!("CARGO_BIN_EXE_sprat")), place, words)
+    }
+
+    /// As `start`, under `strace`, which looks at some system calls and may make them fail; it
+    /// writes to `trace` in the place. Signals go to sprat.
+    pub fn start_traced(place: &Path, calls: &str, fault: &str, words: &[&str]) -> Sprat {
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-q", "-o", "trace"]);
+        command.args(["-e", &format!("trace={calls}")]);
+        if !fault.is_empty() {
+            command.args(["-e", &format!("inject={fault}")]);
+        }
+        command.arg(env!("CARGO_BIN_EXE_sprat"));
+        Sprat::start_by(command, place, words)
+    }
+
+    fn start_by(mut command: Command, place: &Path, words: &[&str]) -> Sprat {
+        let mut child = command
             .args(words)
             .current_dir(place)
             .env("HOME", place)
@@ -141,6 +158,14 @@ impl Sprat {
                 }
             }
         }
+    }
+
+    /// The most memory that it has had so far, in KiB (`VmHWM`).
+    pub fn memory_peak(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.unwrap().parse().unwrap()
     }
 
     /// Asks it to end, as `kill` and Ctrl-C do.

@@ -2,9 +2,10 @@
 //! whoever has it.
 
 mod checkpoints;
+mod waiting;
 mod world;
 
-use sprat::output::{DiskError, Event, Failure, Prepared};
+use sprat::output::{Event, Failure, Prepared};
 use sprat::rng::Rng;
 use sprat::swarm::Request;
 use sprat::time::Instant;
@@ -250,22 +251,6 @@ fn a_complete_file_is_recognised_and_another_file_is_left_alone() {
         }));
         assert!(world.peers[getter].disk[&0].entries[0] == on_disk);
     }
-}
-
-#[test]
-fn a_full_disk_fails_the_fetch_with_its_cause() {
-    let mut world = World::new(9);
-    let (origin, getter) = (world.node(), world.node());
-    let file = world.share(origin, &[("", bytes(9, 1_000_000))]);
-    world.peers[getter].disk.entry(0).or_default().writes_left = Some(5);
-    let swarm = world.fetch(getter, file, &[origin]);
-    let expected = Event::Failed {
-        swarm,
-        cause: Failure::Disk(DiskError::NoSpace),
-    };
-    assert!(world.run_until(MINUTE, |world| {
-        world.peers[getter].events.contains(&expected)
-    }));
 }
 
 #[test]

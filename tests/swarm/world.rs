@@ -36,6 +36,7 @@ pub struct Disk {
     pub entries: Vec<Vec<u8>>,
     pub prepared: Option<Prepared>,
     pub writes_left: Option<u32>,
+    pub journal_is_full: bool,
     pub finished: bool,
     /// Checkpoints are answered only when the test does so.
     pub is_slow: bool,
@@ -231,8 +232,12 @@ impl World {
                     let disk = disk.entry(swarm.slot).or_default();
                     assert!(!disk.committing, "one checkpoint at a time");
                     disk.committing = disk.is_slow;
+                    let result = match disk.journal_is_full {
+                        true => Err(DiskError::NoSpace),
+                        false => Ok(()),
+                    };
                     if !disk.is_slow {
-                        swarms.handle_checkpointed(self.now, swarm, Ok(()));
+                        swarms.handle_checkpointed(self.now, swarm, result);
                     }
                 }
                 Output::Finish(swarm) => {

@@ -125,9 +125,13 @@ impl Commit {
         }
     }
 
-    /// The disk's answer to the last [`Advance::Sync`].
+    /// The disk's answer to the last [`Advance::Sync`]. Whatever the reason, what was written may be
+    /// lost: not even a full disk is a thing to wait for then.
     pub fn handle_synced(&mut self, result: io::Result<()>) -> Result<(), Fault> {
-        result.map_err(|error| Fault::new("sync", &self.syncing, error))
+        result.map_err(|error| Fault {
+            error: DiskError::Failed,
+            ..Fault::new("sync", &self.syncing, error)
+        })
     }
 
     /// Does a bounded part of what is left.

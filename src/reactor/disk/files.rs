@@ -11,6 +11,8 @@ use std::fs::File;
 pub struct Files {
     open: Vec<Open>,
     clock: u64,
+    /// The clock when `close_unused` was called last.
+    mark: u64,
 }
 
 /// One open file.
@@ -30,6 +32,7 @@ impl Files {
         Files {
             open: Vec::with_capacity(OPEN_FILES_MAX),
             clock: 0,
+            mark: 0,
         }
     }
 
@@ -65,6 +68,12 @@ impl Files {
     /// Closes the files of a swarm.
     pub fn close(&mut self, swarm: SwarmKey) {
         self.open.retain(|open| open.swarm != swarm);
+    }
+
+    /// Closes the files that were not used since it was called last.
+    pub fn close_unused(&mut self) {
+        self.open.retain(|open| open.used_at > self.mark);
+        self.mark = self.clock;
     }
 
     fn close_oldest(&mut self) {

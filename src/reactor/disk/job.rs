@@ -350,6 +350,8 @@ impl Disk {
                 .and_then(|file| {
                     // Before it is changed by us.
                     look.add(&file.metadata()?);
+                    // After a failed sync the cache may hold what the disk does not. Advice only.
+                    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
                     space::allocate(&file, entry.size)?;
                     Ok(Stamp::of(&file.metadata()?))
                 })

@@ -14,6 +14,7 @@ use crate::journal::record::{self, Digest, Header, Replayed, Run, Unusable, Writ
 use crate::limits::{JOURNAL_SIZE_BASE, JOURNAL_SIZE_PER_SHARD};
 use crate::node::DiskError;
 use crate::swarm::shards::ShardSet;
+use rustix::fs::FallocateFlags;
 use sha1::{Digest as _, Sha1};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
@@ -29,6 +30,8 @@ pub struct Journal {
     size: u64,
     /// What is to be appended; its room is used again.
     records: Vec<u8>,
+    /// The writer before that was taken down.
+    before: Writer,
 }
 
 /// What the part's files are, as far as a journal knows it: one walk over them in the manifest's
@@ -77,11 +80,13 @@ impl Journal {
         let mut writer = Writer::begin(header, &mut bytes);
         writer.gained(record::runs(held.iter()), &mut bytes);
         file.set_len(0).map_err(failed)?;
+        reserve(&file, store.shards);
         file.write_all_at(&bytes, 0).map_err(failed)?;
         let size = bytes.len() as u64;
         bytes.clear();
         Ok(Journal {
             file,
+            before: writer.clone(),
             writer,
             size,
             records: bytes,
@@ -99,14 +104,30 @@ impl Journal {
         self.writer.closed(stamp, &mut self.records);
     }
 
-    /// Appends what was taken down; how many bytes that were.
+    /// Appends what was taken down; how many bytes that were. After a failure the journal is what it
+    /// was, and what was taken down is forgotten: what it said may not be so any more when it is
+    /// tried again.
     pub fn append(&mut self) -> io::Result<usize> {
-        self.file.write_all_at(&self.records, self.size)?;
+        if let Err(error) = self.file.write_all_at(&self.records, self.size) {
+            self.records.clear();
+            self.writer = self.before.clone();
+            self.file.set_len(self.size)?;
+            self.file.sync_data()?;
+            return Err(error);
+        }
+        self.before = self.writer.clone();
         let count = self.records.len();
         self.size += count as u64;
         self.records.clear();
         Ok(count)
     }
+}
+
+/// Takes the room that a journal may need, so that a disk that others fill meanwhile does not keep a
+/// fetch from telling what it has. What cannot be taken now is asked for when it is needed.
+fn reserve(file: &File, shards: u32) {
+    let room = JOURNAL_SIZE_BASE + JOURNAL_SIZE_PER_SHARD * u64::from(shards);
+    let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, room);
 }
 
 /// Reads the journal of an earlier try, if there is one that can be used.

@@ -19,10 +19,12 @@ mod journal;
 mod space;
 mod store;
 mod walk;
+mod watch;
 
 pub use job::{Done, Progress};
 pub use store::OutputPath;
 pub use walk::{Walked, walk};
+pub use watch::Seen;
 
 use crate::limits::LOOK_SIZE;
 use crate::node::{DiskError, FileRange, SwarmKey};
@@ -40,6 +42,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use store::{State, Store};
+use watch::Watch;
 
 /// When a file is looked at (`fstat`) before it is used: is it still what it was?
 ///
@@ -67,6 +70,9 @@ pub struct Disk {
     is_syncing: bool,
     /// The commit that the syncer works for, unless its swarm is gone.
     syncing: Option<Commit>,
+    watch: Watch,
+    /// Bytes written to parts and journals.
+    written: u64,
     calls: Calls,
 }
 
@@ -88,19 +94,23 @@ impl Disk {
             jobs: VecDeque::new(),
             is_syncing: false,
             syncing: None,
+            watch: Watch::default(),
+            written: 0,
             calls: Calls::default(),
         }
     }
 
     /// A swarm whose bytes are shared from where they lie.
     pub fn share(&mut self, swarm: SwarmKey, walked: Walked) {
-        self.insert(Store {
+        let mut store = Store {
             path: walked.path,
             folder: walked.folder,
             entries: walked.entries,
             is_folder: walked.is_folder,
             ..Store::new(swarm, State::Source)
-        });
+        };
+        store.note_root();
+        self.insert(store);
     }
 
     /// A swarm to be fetched, whose manifest may come later.
@@ -115,6 +125,7 @@ impl Disk {
         }
         if let Some(old) = self.stores[slot].take() {
             self.release_files(old.swarm);
+            self.written += old.journal_written;
         }
         self.stores[slot] = Some(store);
     }
@@ -130,10 +141,21 @@ impl Disk {
         }
     }
 
+    /// The swarm's files are not needed for now.
+    pub fn rest(&mut self, swarm: SwarmKey) {
+        self.files.close(swarm);
+    }
+
     fn release_files(&mut self, swarm: SwarmKey) {
         self.files.close(swarm);
         self.jobs.retain(|job| job.swarm() != swarm);
         self.syncing.take_if(|commit| commit.swarm == swarm);
+    }
+
+    /// Bytes written to parts and journals since the start.
+    pub fn written(&self) -> u64 {
+        let journals = self.stores.iter().flatten();
+        self.written + journals.map(|store| store.journal_written).sum::<u64>()
     }
 
     /// The final path of a fetch (none before its manifest is known), the source path of a share.
@@ -181,6 +203,7 @@ impl Disk {
             file.write_all_at(bytes, range.offset)
                 .map_err(|error| Unplaced::new("write", error))
         });
+        self.written += u64::from(range.length);
         let result = self.keep(range.swarm, result);
         if let Some(store) = self.find_mut(range.swarm) {
             // Also after a failure: some of it may have been written.
@@ -324,5 +347,9 @@ fn check(store: &Store, entry: u32, open: &Open) -> Result<(), Fault> {
     }
 }
 
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 //! Invariant: the final name holds nothing of ours before `finish` has renamed the part to it.
 
 use super::journal::Journal;
+use super::watch::Identity;
 use crate::id::{FileId, Id};
 use crate::limits::NAME_SIZE_MAX;
 use crate::node::{DiskError, SwarmKey};
@@ -75,6 +76,12 @@ impl Stamp {
             inode: metadata.ino(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
         }
+    }
+
+    /// The same where the device of number `from` has become `to`.
+    pub fn moved(self, from: u64, to: u64) -> Stamp {
+        let device = if self.device == from { to } else { self.device };
+        Stamp { device, ..self }
     }
 
     /// Whether it is the same file, whatever it holds by now.
@@ -174,6 +181,10 @@ pub struct Store {
     pub journal: Option<Journal>,
     /// Bytes written to journals.
     pub journal_written: u64,
+    /// Which folder it is served from, once it was looked at.
+    pub root: Option<Identity>,
+    /// That folder is not there.
+    pub is_missing: bool,
 }
 
 impl Store {
@@ -192,6 +203,8 @@ impl Store {
             generation: 0,
             journal: None,
             journal_written: 0,
+            root: None,
+            is_missing: false,
         }
     }
 

@@ -224,7 +224,12 @@ impl Lookup {
                             return Some(candidate.contact);
                         }
                         Permit::Later => {}
-                        Permit::Never => candidate.state = State::Failed,
+                        // The next of its subnet comes into view now: nothing may come later that
+                        // would let us look again.
+                        Permit::Never => {
+                            candidate.state = State::Failed;
+                            groups.release(candidate);
+                        }
                     }
                 }
                 in_view += usize::from(candidate.state != State::Failed);
@@ -384,6 +389,17 @@ impl Groups {
             self.0.push(group);
         }
         count < PER_SUBNET_MAX
+    }
+
+    /// A candidate that was let through is not in view after all.
+    fn release(&mut self, candidate: &Candidate) {
+        if let Some(index) = self
+            .0
+            .iter()
+            .position(|&group| Some(group) == candidate.group)
+        {
+            self.0.swap_remove(index);
+        }
     }
 }
 

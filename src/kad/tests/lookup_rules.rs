@@ -1,4 +1,4 @@
-//! One lookup by rules 8 and 17, step by step.
+//! One lookup by rules 8, 16 and 17, step by step.
 
 use super::*;
 use crate::kad::addresses::Permit;
@@ -80,6 +80,23 @@ fn rule_08_a_round_of_silence_asks_all_of_the_k_closest_as_well_if_somebody_wait
     assert_eq!(ask(&mut other), [1, 2, 3]);
     (1..=3).for_each(|distance| other.slow(at_distance(distance)));
     assert_eq!(ask(&mut other), [4, 5, 6], "α at once: nobody waits");
+}
+
+/// Else nobody is asked, nobody can answer, and the lookup stands still until something else happens.
+#[test]
+fn rule_16_the_next_of_a_subnet_is_asked_at_once_when_one_before_it_may_never_be() {
+    let of_subnet = |distance| Contact {
+        address: ([45, 0, 0, distance], 4160).into(),
+        ..at_distance(distance)
+    };
+    let mut lookup = lookup(20, 1, &[]);
+    lookup.seed(&[1, 2, 3].map(of_subnet));
+    let permit = |contact| match contact == of_subnet(1) {
+        true => Permit::Never,
+        false => Permit::Now,
+    };
+    let asked: Vec<Contact> = std::iter::from_fn(|| lookup.ask_next(permit)).collect();
+    assert_eq!(asked, [2, 3].map(of_subnet));
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //!
 //! ```text
 //!   cli ──► reactor ──► node ──► kad ┐
-//!                            └─► swarm ┴──► wire ──► id, limits, time, rng
+//!              │             └─► swarm ┴──► wire ──► id, limits, time, rng
+//!              └────► journal ────▲
 //! ```
 //!
 //! To read it: [`wire`] (what goes over the network), [`kad`] (who has what), [`swarm`] (who sends
@@ -18,6 +19,7 @@
 
 pub mod cli;
 pub mod id;
+pub mod journal;
 pub mod kad;
 pub mod limits;
 pub mod node;

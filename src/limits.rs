@@ -25,6 +25,10 @@ pub const PATHS: usize = 1;
 
 /// Bytes of the largest frame body that is stored before it is used.
 pub const FRAME_BODY_MAX: usize = 16 * 1024;
+/// Bytes that a stream has room for from its start, of control frames that come in pieces and of
+/// those that wait to be sent: a full queue of requests and the news of a few dozen shards, so that
+/// nothing is allocated while shards move.
+pub const BOX_SIZE: usize = 1024;
 /// Bytes of the largest range that one request names: what a cancelled request can cost.
 pub const RANGE_SIZE_MAX: u32 = 1024 * 1024;
 /// Requests of a stream that wait for their answer.
@@ -43,15 +47,21 @@ pub const PROVIDERS_MAX: usize = 4 * STREAMS_MAX;
 pub const FLIGHTS_MAX: usize = 4 * STREAMS_MAX;
 /// Shards in flight from one stream: few, so that they become whole, and can be passed on, early.
 pub const FLIGHTS_PER_STREAM_MAX: usize = REQUESTS_MAX;
-/// Bytes that are asked for in advance on any stream, at least.
-pub const ASK_AHEAD_MIN: u64 = 64 * 1024;
+/// Bytes that are asked for in advance on a stream whose rate is not known yet.
+pub const ASK_AHEAD_FIRST: u64 = 64 * 1024;
 /// A stream asks for its rate of a second divided by this in advance.
 pub const ASK_AHEAD_DIVISOR: u64 = 4;
-/// Shards that a node with the whole file offers on a stream in advance, at least: one that is
-/// being sent and one that is asked for meanwhile.
-pub const OFFERS_MIN: u64 = 2;
+/// Shards that a node with the whole file offers on a stream whose rate is not known yet: one that
+/// is being sent and one that is asked for meanwhile.
+pub const OFFERS_FIRST: u64 = 2;
+/// Shards that it offers later, at least. What is offered early is offered blindly; the uplink is
+/// kept busy by the other streams.
+pub const OFFERS_MIN: u64 = 1;
 /// Besides, it offers the stream's rate of a second divided by this.
-pub const OFFER_AHEAD_DIVISOR: u64 = 4;
+pub const OFFER_AHEAD_DIVISOR: u64 = 16;
+/// Shards that it offers when it offers them again, and besides the stream's rate of a second
+/// divided by this.
+pub const OFFERS_REPEATED: u64 = 4;
 /// Streams that are sent payload at once: enough to fill an uplink although each waits for its
 /// window now and then, few enough that shards are whole, and can be passed on, early.
 pub const UPLOADS_MAX: usize = 4;
@@ -59,10 +69,27 @@ pub const UPLOADS_MAX: usize = 4;
 /// way.
 pub const RELIEVED_QUEUE_MIN: usize = 2;
 /// How many times slower a stream is from which idle ones take over shards that it sends.
-pub const SLOWER_THAN: u64 = 8;
+pub const SLOWER_THAN: u64 = 4;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or
 /// two.
 pub const STRIKES_MAX: u8 = 3;
+
+// -- caps (`--up`, `--down`)
+
+/// Bytes a second of the lowest cap: with [`UPLOADS_MAX`] streams, each gets a portion in less than
+/// half of [`REQUEST_TIMEOUT`], after which its other end would give up.
+pub const RATE_MIN: u64 = 4 * 1024;
+/// Bytes a second of the highest cap: a thousand times the fastest link of a small host.
+pub const RATE_MAX: u64 = 1 << 40;
+/// What may go at once is the cap's bytes of a second divided by this (100 ms): a turn of the loop
+/// that comes late by less loses nothing, and a thin link sees no longer burst.
+pub const PACE_BURST_DIVISOR: i64 = 10;
+/// What is admitted at once, at least, is the bytes of a second divided by this (10 ms).
+pub const PACE_PORTION_DIVISOR: i64 = 100;
+/// Bytes of the least portion: with its header it fills a few packets.
+pub const PACE_PORTION_MIN: i64 = 4 * 1024;
+/// Bytes of the greatest portion: a range.
+pub const PACE_PORTION_MAX: i64 = RANGE_SIZE_MAX as i64;
 
 // -- manifest
 
@@ -105,8 +132,22 @@ pub const LINK_PROVIDERS_MAX: usize = 16;
 pub const RECEIVE_BUFFER_SIZE: usize = 256 * 1024;
 /// Bytes of one background read.
 pub const READ_SIZE: u32 = RECEIVE_BUFFER_SIZE as u32;
+/// Bytes read from or written to an open file until it is looked at again (is it still the same?):
+/// a look a write took a fourth of a getter's system calls, one in 16 MiB takes none that counts.
+pub const LOOK_SIZE: u64 = 16 * 1024 * 1024;
 /// Free space that a fetch leaves, at least.
 pub const RESERVE_SIZE_MIN: u64 = 256 * 1024 * 1024;
+
+/// Bytes of gained shards after which a fetch makes them durable: what a power cut can cost.
+pub const CHECKPOINT_SIZE: u64 = 32 * 1024 * 1024;
+/// After it, what was gained is made durable even if it is less.
+pub const CHECKPOINT_PERIOD: Duration = Duration::from_secs(30);
+/// Bytes of a journal that is read: its header and a few clean stops.
+pub const JOURNAL_SIZE_BASE: u64 = 64 * 1024;
+/// And for each shard: a record of its own, gained and lost and gained.
+pub const JOURNAL_SIZE_PER_SHARD: u64 = 72;
+/// Runs of shards in one record of a journal: 8 KiB, of which a damaged byte can cost no more.
+pub const JOURNAL_RUNS_MAX: usize = 1_024;
 
 // -- times of streams and swarms
 
@@ -129,9 +170,23 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Without sending, before a keep-alive: two of them fit the other end's idle time.
 pub const KEEP_ALIVE_PERIOD: Duration = Duration::from_secs(25);
-/// How long news of gained shards wait for more, for each open stream of the swarm: one packet
-/// carries them, and with thirty streams the packets would else take a twentieth of a thin uplink.
-pub const HAVE_DELAY: Duration = Duration::from_millis(3);
+/// How long news of gained shards wait for a request that takes them along, or for more of them,
+/// for each stream of the swarm: with thirty streams the packets would else take a twentieth of a
+/// thin uplink, and most of a small processor's time.
+pub const HAVE_DELAY: Duration = Duration::from_millis(10);
+/// The same for the first shards, which nobody can request before the news of them has come.
+pub const HAVE_DELAY_FIRST: Duration = Duration::from_millis(1);
+/// How many shards are the first.
+pub const FIRST_NEWS_MAX: usize = 4;
+/// From the end of the first round, in which each shard was offered to one node, to the first shard
+/// that is offered twice: at least so long ...
+pub const REPEAT_DELAY_MIN: Duration = Duration::from_millis(100);
+/// ... and at most so long; between them it is the time of the round divided by
+/// [`REPEAT_DELAY_DIVISOR`].
+pub const REPEAT_DELAY_MAX: Duration = Duration::from_secs(1);
+/// By then equals have nearly everything from each other; and if the others are slow, the uplink
+/// that could have helped them was idle for one part in so many of a round.
+pub const REPEAT_DELAY_DIVISOR: u32 = 8;
 /// From the loss of a provider to the next try; doubled with each failure.
 pub const REDIAL_DELAY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait for the next try of a provider.
@@ -220,6 +275,9 @@ pub const CANDIDATE_CONTACTS_MAX: usize = 256;
 pub const PINGS_ACTIVE_MAX: usize = 16;
 /// Nodes to join through.
 pub const BOOTSTRAPS_MAX: usize = 32;
+/// Contacts that are saved across restarts: if one in eight lives, 99 restarts of 100 find one. They
+/// are 1,234 bytes, and one burst of [`DESTINATIONS`] asks them all.
+pub const SAVED_CONTACTS_MAX: usize = 32;
 /// Datagrams that wait to be sent: the driver drains them after each input.
 pub const OUTBOX_MAX: usize = 512;
 /// Events that wait for the owner.
@@ -280,6 +338,12 @@ pub const BOOTSTRAP_RETRY_MIN: Duration = Duration::from_secs(1);
 pub const BOOTSTRAP_RETRY_MAX: Duration = Duration::from_secs(60);
 /// From the first lookup of our own id to the second; each pause after it is four times as long.
 pub const SETTLE_PERIOD: Duration = Duration::from_secs(15);
+/// From the start to the first look whether contacts should be saved, and from look to look: the
+/// node has joined by then.
+pub const SAVE_DELAY: Duration = Duration::from_secs(60);
+/// Contacts are written to disk at most once in this time, but for the end (rule 15): memory cards
+/// wear out.
+pub const SAVE_PERIOD: Duration = Duration::from_secs(3_600);
 /// A bucket without a lookup for so long is refreshed (rule 11).
 pub const REFRESH_PERIOD: Duration = Duration::from_secs(3_600);
 /// Holders of a record hand it on so often, unless it was stored meanwhile (rule 13).
@@ -313,8 +377,8 @@ pub const READS_PER_TURN: usize = 4;
 /// Files made, or files synced, in one turn of a fetch's beginning or end: each can take
 /// milliseconds on an SD card, and the network waits meanwhile.
 pub const FILES_MADE_PER_TURN: usize = 64;
-/// As above, for `fsync`, which is far slower.
-pub const FILES_SYNCED_PER_TURN: usize = 1;
+/// Files that a checkpoint syncs one by one; if more were written, it syncs the file system at once.
+pub const FILES_SYNCED_EACH_MAX: usize = 32;
 /// Addresses that a node listens on.
 pub const LISTEN_ADDRESSES_MAX: usize = 16;
 /// Tries to find a port that is free for UDP and TCP alike: one is nearly always enough.
@@ -327,9 +391,6 @@ pub const POLL_EVENTS_MAX: usize = 128;
 /// Descriptors of shared and fetched files that are kept open: one a stream would be the most of
 /// use, but the ordinary limit of a process is 1,024 and small hosts set it lower.
 pub const OPEN_FILES_MAX: usize = 32;
-/// The block of a fetched file whose write-back is started as soon as its end has been written: the
-/// closing `fdatasync` is then short, and the disk still sees long writes.
-pub const WRITE_BACK_SIZE: u64 = 256 * 1024;
 /// After running out of descriptors, when to try to accept again. Other processes free them unseen.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// The longest sleep. A node's own deadline is nearly always earlier; this one bounds what a

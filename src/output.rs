@@ -89,6 +89,15 @@ pub enum Output {
         /// The shard that they are part of.
         shard: u32,
     },
+    /// Make what a fetch has gained durable, as `journal::plan` says: what is gained and what is
+    /// lost are told by `Node::gained` and `Node::lost`, and stay so until the answer, which is
+    /// `handle_checkpointed`.
+    Checkpoint {
+        /// The fetch.
+        swarm: SwarmKey,
+        /// Nothing will be written after it: the stamps of the files may be kept, too.
+        last: bool,
+    },
     /// Make a fetched file durable under its final name (`fdatasync`, rename, `fsync` of the
     /// folder); the answer is `handle_finished`.
     Finish(SwarmKey),
@@ -101,6 +110,8 @@ pub enum Prepared {
     Fresh,
     /// An unfinished fetch, which may hold some shards.
     Partial,
+    /// An unfinished fetch, whose journal proves the shards that `handle_durable` has told of.
+    Journaled,
     /// Files of the right sizes under the final name, which may hold every shard.
     Final,
 }

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The layers, lowest first. A module may name those below it, and its own.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["id", "limits", "time", "rng"],
     &["wire"],
     &["output"],
     &["slots"],
     &["kad", "swarm"],
+    &["journal"],
     &["node"],
     &["reactor", "sim"],
     &["cli"],

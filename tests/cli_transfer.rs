@@ -295,3 +295,67 @@ fn the_demo_shows_the_main_job_and_leaves_nothing_behind() {
         "its folder is gone"
     );
 }
+
+#[test]
+fn the_demo_of_a_crowd_finds_every_file_while_its_nodes_are_killed() {
+    let scratch = Scratch::new();
+    let place = scratch.place("demo");
+    let ended = run(&place, &["demo", "--nodes", "4"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let all = ended.out.join("\n");
+    // Nodes 1 and 4, then 2, then 3; node 1 shares nothing.
+    for text in [
+        "2 of them are killed",
+        "1 of them are killed",
+        "All 18 fetches found",
+    ] {
+        assert!(all.contains(text), "{text:?}: {ended:?}");
+    }
+    assert_eq!(
+        fs::read_dir(&place).unwrap().count(),
+        0,
+        "its folder is gone"
+    );
+    run(&place, &["demo", "--nodes", "4", "x"]).assert(2, "not both");
+}
+
+#[test]
+fn a_file_that_the_network_knows_of_arrives_in_a_tenth_of_a_second() {
+    let scratch = Scratch::new();
+    let file = scratch.file("file.bin", 256 << 10);
+    let mut node = Sprat::node(&scratch.place("node"), "127.0.0.1:0", None);
+    let bootstrap = node.address();
+    let words = [
+        "share",
+        "-v",
+        "-l",
+        "127.0.0.2:0",
+        "-b",
+        &bootstrap,
+        text(&file),
+    ];
+    let mut share = Sprat::start(&scratch.place("share"), &words);
+    let link = without_providers(&share.link(1));
+    share.announced();
+    // From the start of the fetch: join, lookup, connection, manifest, and every shard verified.
+    // Another process may hold one try up, not all of them.
+    let seconds = |number: u32| -> f64 {
+        let place = scratch.place(&format!("get-{number}"));
+        let words = [
+            "get",
+            "--json",
+            "-l",
+            "127.0.0.3:0",
+            "-b",
+            &bootstrap,
+            &link,
+        ];
+        let ended = run(&place, &words);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let line = ended.out.last().unwrap();
+        let (_, rest) = line.split_once("\"seconds\":").unwrap();
+        rest.split(',').next().unwrap().parse().unwrap()
+    };
+    let times: Vec<f64> = (0..5).map(seconds).collect();
+    assert!(times.iter().any(|&time| time <= 0.1), "{times:?}");
+}

@@ -1,7 +1,7 @@
 //! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
 //! files made by other programs.
 //!
-//! A fixture in `fixtures/datagram` or `fixtures/frame` is annotated hex text, written from the
+//! A fixture in `fixtures/contacts`, `fixtures/datagram` or `fixtures/frame` is annotated hex text, written from the
 //! byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
 //! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
 //! must be refused with. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
@@ -9,6 +9,7 @@
 #[macro_use]
 mod every;
 
+use sprat::node::saved::{self, SavedError};
 use sprat::wire::bencode::Decoder;
 use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Header, Manifest, ManifestError};
 use sprat::wire::{Network, datagram, frame};
@@ -164,6 +165,19 @@ fn frames_are_what_their_fixtures_say() {
         let emitted = emitted(32_768, |buffer| frame.emit(network, buffer));
         assert_eq!(frame.size(), emitted.len());
         Ok::<_, FrameError>((format!("{:?}", frame.kind()), format!("{frame:?}"), emitted))
+    });
+}
+
+#[test]
+fn lists_of_saved_contacts_are_what_their_fixtures_say() {
+    let kinds = BTreeSet::from(["Contacts".to_owned()]);
+    let errors = every!(SavedError: TooShort Crc Magic Newer Version Network Count Contact
+        Trailing);
+    let network = Network::named(Network::DEFAULT_NAME);
+    check("contacts", kinds, errors, |bytes| {
+        let contacts = saved::parse(bytes, network)?;
+        let emitted = saved::emit(&contacts, network);
+        Ok::<_, SavedError>(("Contacts".into(), format!("{contacts:?}"), emitted))
     });
 }
 
@@ -371,5 +385,5 @@ fn every_cut_and_every_changed_byte_of_a_metainfo_file_is_read_without_panic() {
 fn there_is_no_other_folder_of_fixtures() {
     let names: Vec<_> = files_of(&folder(""));
     let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
-    assert_eq!(names, ["datagram", "frame", "torrent"]);
+    assert_eq!(names, ["contacts", "datagram", "frame", "torrent"]);
 }

@@ -7,6 +7,7 @@
 
 use super::options::{Command, OptionSpec, Takes};
 use super::place::{HostPort, Listen};
+use super::rate::Rate;
 use crate::wire::Network;
 use std::ffi::OsString;
 use std::fmt;
@@ -30,10 +31,18 @@ pub struct Args {
     pub output: Option<PathBuf>,
     /// `--seed`
     pub seed: bool,
+    /// `--up`
+    pub up: Option<Rate>,
+    /// `--down`
+    pub down: Option<Rate>,
+    /// `--limit-lan`
+    pub limit_lan: bool,
     /// `--network`
     pub network: Network,
     /// `--json`
     pub json: bool,
+    /// `-n`
+    pub nodes: Option<usize>,
     /// How often `-v` stands, less how often `-q` stands.
     pub verbosity: i32,
     /// `-h`
@@ -113,6 +122,10 @@ impl Args {
             }
             path => Ok(path.map(PathBuf::from)),
         };
+        let rate = |name: &str| {
+            let rate = value(name).map(|text| text.parse()).transpose();
+            rate.map_err(|why: String| hint(format!("option --{name}: {why}")))
+        };
         let network = match value("network") {
             Some(name) if name.is_empty() => {
                 return Err(hint("option --network: empty name".into()));
@@ -128,13 +141,28 @@ impl Args {
             dir: path("dir")?,
             output: path("output")?,
             seed: count("seed") > 0,
+            up: rate("up")?,
+            down: rate("down")?,
+            limit_lan: count("limit-lan") > 0,
             network,
             json: count("json") > 0,
+            nodes: value("nodes")
+                .map(|text| number_of_nodes(&text))
+                .transpose()
+                .map_err(|e| hint(format!("option --nodes: {e}")))?,
             verbosity: count("verbose") - count("quiet"),
             help: count("help") > 0,
             operands: matches.free,
         })
     }
+}
+
+fn number_of_nodes(text: &str) -> Result<usize, Misuse> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (4..=100).contains(number));
+    number.ok_or_else(|| Misuse(format!("not a number from 4 to 100: '{text}'")))
 }
 
 fn parsed<T: FromStr>(texts: &[String]) -> Result<Vec<T>, T::Err> {
@@ -220,6 +248,19 @@ mod tests {
             (
                 "get X --output=",
                 "option --output: the path is empty (see sprat help get)",
+            ),
+            (
+                "demo -n 3",
+                "option --nodes: not a number from 4 to 100: '3' (see sprat help demo)",
+            ),
+            (
+                "get X --up 0",
+                "option --up: 0 is less than 4.0 KiB a second, the lowest cap (see sprat help get)",
+            ),
+            (
+                "node --down fast",
+                "option --down: not a rate: \"fast\" (a whole number of bytes a second, or with K, \
+                 M or G: 512K) (see sprat help node)",
             ),
             (
                 "get X --network=",

@@ -7,7 +7,7 @@ use super::news;
 use super::screen::Screen;
 use super::start::{self, Role, Started};
 use super::wanted::{self, Wanted};
-use super::{Ending, failure, figures, node, print, share};
+use super::{Ending, effort, failure, figures, node, print, share};
 use crate::id::FileId;
 use crate::node::{Ended, Event, Failure, Progress, SwarmKey};
 use crate::reactor::{Happening, OutputPath, Reactor, StateDir};
@@ -42,6 +42,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         ending = getting.seed(&mut reactor);
     }
     getting.meter.clear();
+    effort::tell(&reactor, screen);
     reactor.stop();
     ending
 }

@@ -98,7 +98,11 @@ usage: sprat demo [OPTIONS] [FILE]
 Starts five nodes on 127.0.0.1, each of which knows only one other; shares FILE (or 256 MiB of
 generated data) at one, fetches it at a second through the network, then at a third from both,
 and verifies what arrived. Works in a folder of its own under $TMPDIR, which it removes; it takes
-about three times the file's size there.";
+about three times the file's size there.
+
+With -n, starts that many nodes, each with a file of its own; finds every file through another
+node; kills a third of the nodes and finds the files of the others; starts those again and finds
+all; and so for each third. Exit code 1 if any was missed.";
 
 #[cfg(test)]
 mod tests {

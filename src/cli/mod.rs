@@ -9,6 +9,7 @@
 
 mod args;
 mod demo;
+mod effort;
 mod failure;
 mod figures;
 mod get;
@@ -20,6 +21,7 @@ mod news;
 mod node;
 mod options;
 mod place;
+mod rate;
 mod screen;
 mod share;
 mod start;

@@ -1,10 +1,10 @@
 //! `sprat node`: a node that others join the network through, until a signal.
 
-use super::Ending;
 use super::args::{Args, Misuse};
 use super::news::{self, Weight};
 use super::screen::Screen;
 use super::start::{self, Role, Started};
+use super::{Ending, effort};
 use crate::reactor::Happening;
 
 /// Runs the command.
@@ -28,6 +28,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
             Happening::Signal(_) => break,
         }
     }
+    effort::tell(&reactor, screen);
     reactor.stop();
     Ok(())
 }

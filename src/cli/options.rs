@@ -96,8 +96,9 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "dir",
         takes: Takes::OneValue,
         value: "DIR",
-        meaning: "the folder of the state (node id, manifests); default $STATE_DIRECTORY,\n\
-                  else $XDG_STATE_HOME/sprat, else ~/.local/state/sprat",
+        meaning: "the folder of the state (node id, contacts, manifests);\n\
+                  default $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat,\n\
+                  else ~/.local/state/sprat",
         commands: NODES,
     },
     OptionSpec {
@@ -119,6 +120,31 @@ pub const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         short: "",
+        long: "up",
+        takes: Takes::OneValue,
+        value: "RATE",
+        meaning: "send at most so many bytes a second (512K is 512 KiB; also M, G);\n\
+                  nodes on this machine's own networks do not count",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "",
+        long: "down",
+        takes: Takes::OneValue,
+        value: "RATE",
+        meaning: "fetch at most so many bytes a second",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "",
+        long: "limit-lan",
+        takes: Takes::Nothing,
+        value: "",
+        meaning: "--up and --down count nodes on this machine's own networks as well",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "",
         long: "network",
         takes: Takes::OneValue,
         value: "NAME",
@@ -132,6 +158,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         value: "",
         meaning: "one JSON object a line on standard output, instead of the path",
         commands: &[Command::Get],
+    },
+    OptionSpec {
+        short: "n",
+        long: "nodes",
+        takes: Takes::OneValue,
+        value: "N",
+        meaning: "a crowd of N nodes instead (4 to 100), of which a third at a time is killed",
+        commands: &[Command::Demo],
     },
     OptionSpec {
         short: "q",

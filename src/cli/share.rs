@@ -8,7 +8,7 @@ use super::figures;
 use super::meter::{Meter, TICK};
 use super::screen::Screen;
 use super::start::{self, Role, Started};
-use super::{Ending, node, print};
+use super::{Ending, effort, node, print};
 use crate::id::FileId;
 use crate::node::{Event, Failure, SwarmKey};
 use crate::reactor::{Happening, Reactor};
@@ -34,6 +34,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     };
     let ending = sharing.serve(&mut reactor);
     sharing.say_what_was_served(&reactor);
+    effort::tell(&reactor, screen);
     reactor.stop();
     ending
 }

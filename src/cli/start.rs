@@ -7,7 +7,7 @@ use super::args::Args;
 use super::place::{HostPort, Listen};
 use super::screen::Screen;
 use crate::id::{Id, NodeId};
-use crate::reactor::{self, Reactor, Setup, StateDir};
+use crate::reactor::{self, Caps, Reactor, Setup, StateDir};
 use std::env;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
@@ -47,11 +47,19 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
         None => fresh,
     };
     let mut reactor = listen(args, role, id)?;
+    if let Some(state) = &state {
+        reactor.keep_contacts(state)?;
+    }
     if !screen.is_quiet() || role == Role::Service {
         for address in reactor.listening() {
             screen.insist(format!("listening on {address}"));
         }
     }
+    reactor.limit(Caps {
+        up: args.up.map(|rate| rate.0),
+        down: args.down.map(|rate| rate.0),
+        limit_lan: args.limit_lan,
+    });
     let bootstraps = reachable(&bootstraps, reactor.listening())?;
     for &address in &bootstraps {
         reactor.bootstrap(address);

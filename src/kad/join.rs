@@ -8,7 +8,9 @@
 //! ```
 //!
 //! A *candidate* is somebody who may be a node: it was saved before a restart, or has sent us a
-//! request. It is pinged, and only its answer lets it into the table (rule 3).
+//! request. It is pinged, and only its answer lets it into the table (rule 3). Those who were saved
+//! are asked again after 1, 2, 4 … 60 minutes, because a fleet that had no power starts in any order;
+//! and each minute while nobody is alive.
 //!
 //! # What it costs, and where the paper's way is left
 //!
@@ -37,10 +39,10 @@
 //! - **Narrow refreshes** (rule 11): a refresh of a bucket wants a few contacts that live, not the
 //!   whole neighbourhood of a random id, and ends when the closest [`REFRESH_VIEW`] have answered.
 //!   The paper's would ask twenty.
-//! - **Greetings** (rule 12): from the third on, a lookup of our own id asks the closest α, the farthest α of the k, and whom
-//!   they name that we do not know; the others, who have answered before, get a ping (132 bytes
-//!   instead of 921). The second asks everybody again: nodes that join within the same seconds would
-//!   else miss one another.
+//! - **Greetings** (rule 12): from the third on, a lookup of our own id asks the closest α, the
+//!   farthest α of the k, and whom they name that we do not know; the others, who have answered
+//!   before, get a ping (132 bytes instead of 921). The second asks everybody again: nodes that join
+//!   within the same seconds would else miss one another.
 //!
 //! [`REFRESH_VIEW`]: crate::limits::REFRESH_VIEW
 //!
@@ -52,8 +54,9 @@ use super::lookup::{Lookup, Purpose};
 use super::rpc::{Effort, Pending, Request, Task};
 use super::{Event, Kad, jittered};
 use crate::id::ID_BITS;
-use crate::limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, BOOTSTRAPS_MAX};
-use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD, SETTLE_PERIOD};
+use crate::limits::SETTLE_PERIOD;
+use crate::limits::{BACK_OFF_MAX, BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, BOOTSTRAPS_MAX};
+use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD, SAVED_CONTACTS_MAX};
 use crate::time::Instant;
 use crate::wire::address;
 use crate::wire::datagram::Contact;
@@ -76,6 +79,14 @@ pub(super) struct Candidate {
     effort: Effort,
 }
 
+/// Those who were saved before a restart, and when they are asked again.
+#[derive(Default)]
+pub(super) struct Saved {
+    contacts: Vec<Contact>,
+    rounds: u32,
+    ask_at: Instant,
+}
+
 impl Kad {
     /// Joins through the node at `address`: asks it, again and again with growing pauses until it
     /// answers, and once more when all contacts are lost. At most [`BOOTSTRAPS_MAX`] are kept.
@@ -92,13 +103,18 @@ impl Kad {
         self.advance(now);
     }
 
-    /// Takes in a contact that was saved before a restart: a candidate, to be pinged.
+    /// Takes in a contact that was saved before a restart: a candidate, to be pinged, and again
+    /// later for as long as it is silent. At most [`SAVED_CONTACTS_MAX`] are kept for that.
     pub fn insert_saved(&mut self, now: Instant, contact: Contact) {
         let contact = Contact {
             address: address::canonical(contact.address),
             ..contact
         };
         if address::is_usable(contact.address) {
+            if self.saved.contacts.len() < SAVED_CONTACTS_MAX {
+                self.saved.contacts.push(contact);
+                self.saved.ask_at = now + PROBE_PERIOD;
+            }
             self.consider(now, contact, Effort::Usual);
         }
         self.advance(now);
@@ -258,6 +274,19 @@ impl Kad {
         if self.table.is_cut_off() {
             let resting = self.bootstraps.iter_mut().filter(|b| b.attempts == 0);
             resting.for_each(|bootstrap| bootstrap.ask_at = Some(now));
+        }
+    }
+
+    /// Asks those again who were saved and are not known yet (rule 15).
+    pub(super) fn consider_saved(&mut self, now: Instant) {
+        if now < self.saved.ask_at && !self.table.is_cut_off() {
+            return;
+        }
+        let pause = PROBE_PERIOD * (1 << self.saved.rounds.min(16));
+        self.saved.rounds = self.saved.rounds.saturating_add(1);
+        self.saved.ask_at = now + pause.min(BACK_OFF_MAX);
+        for index in 0..self.saved.contacts.len() {
+            self.consider(now, self.saved.contacts[index], Effort::Usual);
         }
     }
 

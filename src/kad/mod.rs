@@ -19,7 +19,7 @@
 //! | 8, 9, 17 lookups, closest k | `lookup`, `table` |
 //! | 10, 13, 14 records | `replicate`, `announce`, `records` |
 //! | 11, 12 refresh, join | `join` |
-//! | 15 persistence | [`Kad::contacts`] and [`Kad::insert_saved`]; the driver writes |
+//! | 15 persistence | [`Kad::insert_saved`]; `node::saved` chooses, the driver writes |
 //! | 16 bounds | `limits`, `addresses`, `budget`, `records` |
 //!
 //! **What this is not**: it knows no sockets, no streams and no files, and does not say when a
@@ -64,7 +64,7 @@ use addresses::Addresses;
 use announce::{Errand, Provided};
 use answer::Reply;
 use budget::Sources;
-use join::{Bootstrap, Candidate};
+use join::{Bootstrap, Candidate, Saved};
 use lookup::Lookup;
 use records::Records;
 use replicate::Unconfirmed;
@@ -111,6 +111,7 @@ pub struct Kad {
     joins_failed: u32,
     join_at: Option<Instant>,
     candidates: VecDeque<Candidate>,
+    saved: Saved,
     provided: BTreeMap<FileId, Provided>,
     due_announcements: VecDeque<FileId>,
     errands: VecDeque<Errand>,
@@ -146,6 +147,7 @@ impl Kad {
             joins_failed: 0,
             join_at: None,
             candidates: VecDeque::new(),
+            saved: Saved::default(),
             provided: BTreeMap::new(),
             due_announcements: VecDeque::new(),
             errands: VecDeque::new(),
@@ -263,7 +265,7 @@ impl Kad {
         self.config.id
     }
 
-    /// The contacts that are alive as far as we know, to be saved across restarts (rule 15).
+    /// The contacts that are alive as far as we know.
     pub fn contacts(&self) -> impl Iterator<Item = Contact> {
         self.table
             .members()
@@ -340,6 +342,7 @@ impl Kad {
         self.records.sweep(now);
         self.forget_unconfirmed(now);
         self.consider_silent(now);
+        self.consider_saved(now);
         self.ask_holders(now);
         self.collect_announcements(now);
         self.replicate(now);

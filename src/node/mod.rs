@@ -21,6 +21,8 @@
 //! After `poll_send` has said `None`, the node says [`Output::Send`] when there is more. A key that
 //! the node has freed finds nothing, so late facts are harmless.
 
+pub mod saved;
+
 use crate::id::{FileId, NodeId};
 use crate::kad::{self, Kad};
 use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDED_MAX, SWARMS_MAX};
@@ -30,6 +32,7 @@ use crate::swarm::{self, Request, Swarms};
 pub use crate::swarm::{Phase, Progress, ShareSpec};
 use crate::time::{Instant, earliest};
 use crate::wire::{Contact, Manifest, Network};
+use saved::Saved;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -50,6 +53,7 @@ pub struct Config {
 pub struct Node {
     kad: Kad,
     swarms: Swarms,
+    saved: Saved,
     events: VecDeque<Event>,
 }
 
@@ -73,6 +77,7 @@ impl Node {
         Node {
             kad: Kad::new(kad_config, rng.split(), now),
             swarms: Swarms::new(swarm::Config { id, network, port }, rng),
+            saved: Saved::new(now),
             events: VecDeque::with_capacity(8),
         }
     }
@@ -82,6 +87,16 @@ impl Node {
     /// Joins through the node at `address`, which is tried until it answers.
     pub fn bootstrap(&mut self, now: Instant, address: SocketAddr) {
         self.kad.bootstrap(now, address);
+    }
+
+    /// Takes in the contacts that [`Node::poll_saved`] gave before a restart: they are asked, and are
+    /// contacts when they answer.
+    pub fn restore(&mut self, now: Instant, contacts: &[Contact]) {
+        self.saved.stand(contacts);
+        for &contact in contacts {
+            self.kad.insert_saved(now, contact);
+        }
+        self.settle(now);
     }
 
     /// Shares what lies on disk: [`Event::Shared`] follows when it is hashed.
@@ -115,6 +130,17 @@ impl Node {
         key
     }
 
+    /// Caps the bytes a second that streams send, and that they ask for; `None` lifts the cap. What
+    /// is below [`crate::limits::RATE_MIN`] becomes that. Datagrams do not count.
+    pub fn limit(&mut self, now: Instant, up: Option<u64>, down: Option<u64>) {
+        self.swarms.limit(now, up, down);
+    }
+
+    /// The caps of [`Node::limit`] do not count this stream.
+    pub fn exempt(&mut self, stream: StreamKey) {
+        self.swarms.exempt(stream);
+    }
+
     /// Looks up who provides a file, without fetching it: [`Event::Lookup`] follows. False: there
     /// is nobody to ask, or too many lookups wait.
     pub fn look_up(&mut self, now: Instant, file: FileId) -> bool {
@@ -130,9 +156,11 @@ impl Node {
         self.settle(now);
     }
 
-    /// Says goodbye on every stream and withdraws every announcement: drain the work once more.
+    /// Says goodbye on every stream, withdraws every announcement, and has what was gained made
+    /// durable: drain the work, and run on until [`Node::is_committing`] says no.
     pub fn stop(&mut self, now: Instant) {
         self.swarms.stop(now);
+        self.saved.stop(now);
         self.settle(now);
     }
 
@@ -177,6 +205,12 @@ impl Node {
         self.settle(now);
     }
 
+    /// The journal of an earlier try proves that a fetch holds this shard; before
+    /// `handle_prepared` with [`Prepared::Journaled`].
+    pub fn handle_durable(&mut self, swarm: SwarmKey, shard: u32) {
+        self.swarms.handle_durable(swarm, shard);
+    }
+
     /// The answer to [`Output::Prepare`].
     pub fn handle_prepared(
         &mut self,
@@ -208,6 +242,17 @@ impl Node {
         self.settle(now);
     }
 
+    /// The answer to [`Output::Checkpoint`].
+    pub fn handle_checkpointed(
+        &mut self,
+        now: Instant,
+        swarm: SwarmKey,
+        result: Result<(), DiskError>,
+    ) {
+        self.swarms.handle_checkpointed(now, swarm, result);
+        self.settle(now);
+    }
+
     /// The answer to [`Output::Finish`].
     pub fn handle_finished(
         &mut self,
@@ -217,6 +262,11 @@ impl Node {
     ) {
         self.swarms.handle_finished(now, swarm, result);
         self.settle(now);
+    }
+
+    /// The list of [`Node::poll_saved`] stands on disk. When it could not be written, say nothing.
+    pub fn handle_saved(&mut self, contacts: &[Contact]) {
+        self.saved.stand(contacts);
     }
 
     /// The instant of `poll_timeout` has come.
@@ -251,6 +301,18 @@ impl Node {
     /// The next thing that a stream has to send.
     pub fn poll_send(&mut self, now: Instant, stream: StreamKey) -> Option<Chunk> {
         self.swarms.poll_send(now, stream)
+    }
+
+    /// The contacts to be kept on disk in place of those before, when that is worth a write (see
+    /// [`saved`]): to be asked for after `handle_timeout` and `stop` by a driver that has a disk.
+    pub fn poll_saved(&mut self, now: Instant) -> Option<Vec<Contact>> {
+        self.saved.poll(now, self.kad.table())
+    }
+
+    /// The range of a file that a stream sends after the current one, as far as known: to be read
+    /// ahead.
+    pub fn next_upload(&self, stream: StreamKey) -> Option<FileRange> {
+        self.swarms.next_upload(stream)
     }
 
     /// The next news for the owner.
@@ -288,6 +350,21 @@ impl Node {
     /// Whether a swarm holds a shard: it has verified and is on disk.
     pub fn holds(&self, swarm: SwarmKey, shard: u32) -> bool {
         self.swarms.holds(swarm, shard)
+    }
+
+    /// Shards that the checkpoint under way makes durable, in order.
+    pub fn gained(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
+        self.swarms.gained(swarm)
+    }
+
+    /// Shards that were durable and are held no more, as the checkpoint under way says, in order.
+    pub fn lost(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
+        self.swarms.lost(swarm)
+    }
+
+    /// Whether something is on its way to the disk that a stop should wait for.
+    pub fn is_committing(&self) -> bool {
+        self.swarms.is_committing()
     }
 
     /// How many streams there are, open or not.

@@ -12,13 +12,17 @@
 
 mod accept;
 mod clock;
+mod contacts;
 mod datagrams;
 mod disk;
 mod error;
+mod lag;
 mod listen;
+mod on_link;
 mod signals;
 mod state;
 mod streams;
+mod syncer;
 mod throttle;
 mod token;
 mod transfer;
@@ -26,6 +30,7 @@ mod turn;
 
 pub use disk::OutputPath;
 pub use error::Error;
+pub use lag::Lag;
 pub use listen::DEFAULT_PORT;
 pub use state::StateDir;
 
@@ -37,15 +42,18 @@ use crate::time::Instant;
 use crate::wire::{Manifest, Network};
 use accept::Acceptor;
 use clock::Clock;
+use contacts::ContactsFile;
 use datagrams::Datagrams;
 use disk::Disk;
-use mio::{Events, Poll};
+use mio::{Events, Poll, Waker};
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use streams::Streams;
+use syncer::Syncer;
 use throttle::Throttle;
+use token::Source;
 
 /// How a reactor and its node are set up.
 #[derive(Clone, Debug)]
@@ -101,6 +109,35 @@ pub struct Counters {
     pub reads: u64,
     /// Calls of `pwrite`.
     pub writes: u64,
+    /// Looks at open files (`fstat`).
+    pub looks: u64,
+    /// Advice about files (`fadvise`).
+    pub advice: u64,
+    /// Bytes received on streams.
+    pub bytes_received: u64,
+    /// Bytes sent on streams.
+    pub bytes_sent: u64,
+}
+
+impl Counters {
+    /// System calls of the data path: everything that is done over and over while bytes move.
+    pub fn system_calls(&self) -> u64 {
+        let sockets = self.receives + self.sends + self.file_sends;
+        let datagrams = self.datagrams_received + self.datagrams_sent;
+        let files = self.reads + self.writes + self.looks + self.advice;
+        self.turns + sockets + datagrams + files
+    }
+}
+
+/// Caps on what streams carry. Datagrams, and what TCP and IP add, do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// Bytes a second that are sent; none: no cap.
+    pub up: Option<u64>,
+    /// Bytes a second that are asked for; none: no cap.
+    pub down: Option<u64>,
+    /// Streams to nodes on our own network count as well.
+    pub limit_lan: bool,
 }
 
 /// A node and everything that it runs on.
@@ -113,12 +150,20 @@ pub struct Reactor {
     acceptor: Acceptor,
     streams: Streams,
     disk: Disk,
+    syncer: Syncer,
+    /// Absent when this node keeps no contacts across restarts.
+    contacts: Option<ContactsFile>,
+    network: Network,
     /// The last turn's budget of background reads ended before the node's wish for them.
     reading: bool,
     signals: Signals,
     signal: Option<i32>,
     throttle: Throttle,
+    caps: Caps,
     counters: Counters,
+    lag: Lag,
+    /// When the last `poll` returned.
+    working_since: Option<Instant>,
     listening: Vec<SocketAddr>,
     /// Everything received on streams, and everything read from files, passes through here.
     buffer: Box<[u8]>,
@@ -150,6 +195,7 @@ impl Reactor {
             read_only: setup.read_only,
         };
         let registry = poll.registry();
+        let waker = Waker::new(registry, Source::Syncer.token()).map_err(failed)?;
         Ok(Reactor {
             node: Node::new(config, Rng::from_seed(seed), clock.now()),
             datagrams: Datagrams::new(registry, udp, listening.clone()).map_err(failed)?,
@@ -160,10 +206,16 @@ impl Reactor {
             poll,
             streams: Streams::new(),
             disk: Disk::new(),
+            syncer: Syncer::new(waker),
+            contacts: None,
+            network: setup.network,
             reading: true,
             signal: None,
             throttle: Throttle::default(),
+            caps: Caps::default(),
             counters: Counters::default(),
+            lag: Lag::default(),
+            working_since: None,
             listening,
             buffer: vec![0; RECEIVE_BUFFER_SIZE].into_boxed_slice(),
             datagram: Box::new([0; DATAGRAM_SIZE_MAX + 1]),
@@ -185,10 +237,31 @@ impl Reactor {
         self.clock.now()
     }
 
+    /// Caps what streams carry from now on. Whether a stream stays on our own network is looked at
+    /// when it is made.
+    pub fn limit(&mut self, caps: Caps) {
+        self.caps = caps;
+        self.node.limit(self.clock.now(), caps.up, caps.down);
+        self.settle();
+    }
+
     /// Joins through the node at `address`.
     pub fn bootstrap(&mut self, address: SocketAddr) {
         self.node.bootstrap(self.clock.now(), address);
         self.settle();
+    }
+
+    /// Asks the contacts that were saved in the state folder, and saves contacts there from now on.
+    /// The caller holds the folder ([`StateDir`]).
+    ///
+    /// # Errors
+    /// When they cannot be read, or were saved by a newer version.
+    pub fn keep_contacts(&mut self, state: &StateDir) -> Result<(), Error> {
+        let (file, contacts) = ContactsFile::open(state.path(), self.network)?;
+        self.contacts = Some(file);
+        self.node.restore(self.clock.now(), &contacts);
+        self.settle();
+        Ok(())
     }
 
     /// Shares a file or folder from where it lies: walks it, and begins to hash it.
@@ -263,20 +336,33 @@ impl Reactor {
 
     /// What the loop has done.
     pub fn counters(&self) -> Counters {
-        self.counters
+        let disk::Calls { looks, advice } = self.disk.calls();
+        Counters {
+            looks,
+            advice,
+            ..self.counters
+        }
     }
 
-    /// Says goodbye to every stream, and sends what the sockets take within two seconds.
+    /// How long its turns took.
+    pub fn lag(&self) -> Lag {
+        self.lag
+    }
+
+    /// Says goodbye to every stream, sends what the sockets take, has what was fetched made durable,
+    /// all within two seconds, and saves the contacts.
     pub fn stop(mut self) {
         self.node.stop(self.clock.now());
         self.settle();
         let deadline = self.clock.now() + STOP_TIMEOUT;
-        while self.datagrams.is_waiting() && self.clock.now() < deadline {
+        let is_busy = |this: &Reactor| this.datagrams.is_waiting() || this.node.is_committing();
+        while is_busy(&self) && self.clock.now() < deadline {
             if let Err(error) = self.turn(Some(deadline)) {
                 log::warn!("{error}");
-                return;
+                break;
             }
         }
+        self.save_contacts();
     }
 }
 

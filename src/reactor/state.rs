@@ -4,6 +4,7 @@
 //! ```text
 //!  DIR/lock                        flock held while a process uses DIR; holds its process id as text
 //!  DIR/node-id                     magic "sprat-id" 8, version 1, node id 20, CRC-32 of these 4
+//!  DIR/contacts                    good contacts: see `node::saved` (written by the reactor)
 //!  DIR/manifests/<40 hex>.torrent  a fetch's manifest as a metainfo file (BEP 3)
 //! ```
 //!
@@ -26,6 +27,8 @@ const VERSION: u8 = 1;
 const ID_AT: usize = MAGIC.len() + 1;
 const CRC_AT: usize = ID_AT + ID_SIZE;
 const NODE_ID_SIZE: usize = CRC_AT + 4;
+/// Why a file is left alone.
+pub(super) const NEWER: &str = "it was written by a newer version of sprat";
 /// A metainfo file is the manifest and a few bytes around it.
 const METAINFO_SIZE_MAX: u64 = crate::limits::MANIFEST_SIZE_MAX as u64 + 1024;
 
@@ -93,9 +96,7 @@ impl StateDir {
         };
         match parse_node_id(&bytes) {
             Ok(id) => Ok(id),
-            Err(Unread::Newer) => Err(failed(io::Error::other(
-                "it was written by a newer version of sprat",
-            ))),
+            Err(Unread::Newer) => Err(failed(io::Error::other(NEWER))),
             Err(Unread::Damaged) => {
                 log::warn!("{} is damaged: this node takes a new id", path.display());
                 self.keep_node_id(fresh)
@@ -104,7 +105,7 @@ impl StateDir {
     }
 
     fn keep_node_id(&self, id: NodeId) -> Result<NodeId, Error> {
-        self.replace(&self.path, "node-id", &emit_node_id(id))?;
+        replace(&self.path, "node-id", &emit_node_id(id))?;
         Ok(id)
     }
 
@@ -118,7 +119,7 @@ impl StateDir {
             Err(error) => return Err(failed(error)),
             Ok(()) => sync_folder(&self.path).map_err(failed)?,
         }
-        self.replace(
+        replace(
             &folder,
             &manifest_name(manifest.file_id()),
             &manifest.metainfo(),
@@ -146,21 +147,21 @@ impl StateDir {
         }
         manifest
     }
+}
 
-    /// Puts a file in place: write, sync, rename, sync the folder.
-    fn replace(&self, folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let new = folder.join(format!("{name}.new"));
-        let write = || -> io::Result<()> {
-            let mut options = File::options();
-            let options = options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&new)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&new, folder.join(name))?;
-            sync_folder(folder)
-        };
-        write().map_err(|error| Error::new(format!("write {}", folder.join(name).display()), error))
-    }
+/// Puts a file in place: write, sync, rename, sync the folder.
+pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let new = folder.join(format!("{name}.new"));
+    let write = || -> io::Result<()> {
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, folder.join(name))?;
+        sync_folder(folder)
+    };
+    write().map_err(|error| Error::new(format!("write {}", folder.join(name).display()), error))
 }
 
 fn held_by_another(mut lock: File, path: &Path) -> io::Error {
@@ -176,7 +177,7 @@ fn held_by_another(mut lock: File, path: &Path) -> io::Error {
 }
 
 /// The file's first bytes: one more than `most` shows that it is too long.
-fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![];
     File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

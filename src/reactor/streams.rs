@@ -11,12 +11,13 @@
 //!
 //! Not here: what is sent. Invariants: a slot holds one generation at a time, and a key or token of
 //! another finds nothing; a stream counts as readable (writable) until the socket has said
-//! `WouldBlock`; a stream is on the ready list at most once; `close` is the only end of a
+//! `WouldBlock`, or has given less than there was room for; a stream is on the ready list at most once; `close` is the only end of a
 //! connection.
 
 use super::token::Source;
 use crate::limits::STREAMS_MAX;
 use crate::node::{FileRange, StreamKey};
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use rustix::io::Errno;
@@ -31,12 +32,17 @@ pub struct Stream {
     pub socket: TcpStream,
     /// The socket is connected.
     pub connected: bool,
-    /// It has not said `WouldBlock` to a receive since the last event.
+    /// There may be something to receive: the socket has not shown since the last event that it is
+    /// empty.
     pub readable: bool,
     /// It has not said `WouldBlock` to a send since the last event.
     pub writable: bool,
-    /// The file range that is being sent: reading ahead was asked for once.
+    /// The other end has closed its half, or the connection has failed: the next receives find out.
+    pub ending: bool,
+    /// The file range that is being sent: its file was looked at once.
     pub sending: Option<FileRange>,
+    /// The file range that was last read ahead.
+    pub advised: Option<FileRange>,
     key: StreamKey,
     queued: bool,
 }
@@ -78,7 +84,9 @@ impl Streams {
             connected,
             readable: connected,
             writable: connected,
+            ending: false,
             sending: None,
+            advised: None,
             key,
             queued: false,
         });
@@ -102,10 +110,11 @@ impl Streams {
     }
 
     /// The poll says that a stream can be read or written: it is served in this turn.
-    pub fn handle_ready(&mut self, key: StreamKey, readable: bool, writable: bool) {
+    pub fn handle_ready(&mut self, key: StreamKey, event: &Event) {
         if let Some(stream) = self.find(key) {
-            stream.readable |= readable;
-            stream.writable |= writable;
+            stream.readable |= event.is_readable();
+            stream.writable |= event.is_writable();
+            stream.ending |= event.is_read_closed() || event.is_error();
             self.queue(key);
         }
     }

@@ -22,6 +22,8 @@ pub enum Source {
     Listener(usize),
     /// The pipe of a signal, by its index.
     Signal(usize),
+    /// The syncer, which has a result.
+    Syncer,
     /// A stream's slot, and the generation as far as the token keeps it.
     Stream {
         /// The slot.
@@ -33,6 +35,8 @@ pub enum Source {
 
 const KIND_BITS: u32 = 2;
 const INDEX_BITS: u32 = 8;
+/// Among the signals, which are few.
+const SYNCER_INDEX: usize = (1 << INDEX_BITS) - 1;
 
 impl Source {
     /// The source of a stream.
@@ -54,6 +58,7 @@ impl Source {
             Source::Udp(index) => (0, index, 0),
             Source::Listener(index) => (1, index, 0),
             Source::Signal(index) => (2, index, 0),
+            Source::Syncer => (2, SYNCER_INDEX, 0),
             Source::Stream { slot, generation } => (3, slot, generation),
         };
         assert!(index < 1 << INDEX_BITS, "a token's index fits its bits");
@@ -66,6 +71,7 @@ impl Source {
         match token.0 & ((1 << KIND_BITS) - 1) {
             0 => Source::Udp(index),
             1 => Source::Listener(index),
+            2 if index == SYNCER_INDEX => Source::Syncer,
             2 => Source::Signal(index),
             _ => Source::Stream {
                 slot: index,
@@ -94,6 +100,7 @@ mod tests {
             Source::Udp(3),
             Source::Listener(255),
             Source::Signal(1),
+            Source::Syncer,
             Source::stream(key),
         ] {
             assert_eq!(Source::of(source.token()), source);

@@ -41,6 +41,7 @@ impl Reactor {
         if received == Half::Ended {
             return;
         }
+        self.advise(key);
         let sent = self.send(key);
         if sent != Half::Ended && (received == Half::More || sent == Half::More) {
             self.streams.queue(key);
@@ -91,6 +92,10 @@ impl Reactor {
                 }
                 Ok(count) => {
                     bytes += count;
+                    // Less than there was room for: the socket is empty, and says so when more
+                    // comes (epoll(7), question 9). Not at the end, which says nothing more.
+                    stream.readable = stream.ending || count == self.buffer.len();
+                    self.counters.bytes_received += count as u64;
                     let now = self.clock.now();
                     self.node.handle_received(now, key, &self.buffer[..count]);
                     // Before the buffer is used again: writes refer to it.
@@ -124,6 +129,7 @@ impl Reactor {
             match step {
                 Step::Sent(count) => {
                     bytes += count;
+                    self.counters.bytes_sent += count as u64;
                     let count = u32::try_from(count).expect("a chunk is at most 4 GiB");
                     self.node.handle_sent(self.clock.now(), key, count);
                     self.settle();
@@ -133,6 +139,21 @@ impl Reactor {
             }
         }
         Half::More
+    }
+
+    /// Has the range read ahead that the stream sends next: while it waits for its turn, or for the
+    /// one before it to go out.
+    fn advise(&mut self, key: StreamKey) {
+        let Some(range) = self.node.next_upload(key) else {
+            return;
+        };
+        let Some(stream) = self.streams.find(key) else {
+            return;
+        };
+        if stream.advised != Some(range) {
+            stream.advised = Some(range);
+            self.disk.read_ahead(range);
+        }
     }
 
     fn send_bytes(&mut self, key: StreamKey, more: bool) -> Step {
@@ -156,15 +177,22 @@ impl Reactor {
         let Some(stream) = self.streams.find(key) else {
             return Step::Rest(Half::Ended);
         };
-        if !stream.sending.is_some_and(|begun| continues(begun, range)) {
+        let begins = !stream.sending.is_some_and(|begun| continues(begun, range));
+        if begins {
             stream.sending = Some(range);
-            self.disk.read_ahead(range);
         }
+        let is_fit = if begins {
+            self.disk.begin_send(range)
+        } else {
+            Ok(())
+        };
         self.counters.file_sends += 1;
-        let result = self.disk.send(range, |file| {
-            let mut offset = range.offset;
-            let length = (range.length as usize).min(STREAM_BYTES_PER_TURN);
-            rustix::fs::sendfile(&stream.socket, file, Some(&mut offset), length)
+        let result = is_fit.and_then(|()| {
+            self.disk.send(range, |file| {
+                let mut offset = range.offset;
+                let length = (range.length as usize).min(STREAM_BYTES_PER_TURN);
+                rustix::fs::sendfile(&stream.socket, file, Some(&mut offset), length)
+            })
         });
         match result {
             Ok(result) => self.conclude(key, result),

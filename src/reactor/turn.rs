@@ -14,7 +14,8 @@
 use super::accept::Accepted;
 use super::clock::sleep;
 use super::datagrams::{Received, Sent};
-use super::disk::Done;
+use super::disk::{Done, Progress};
+use super::on_link::is_on_link;
 use super::throttle::Class;
 use super::token::Source;
 use super::{Error, Reactor, streams};
@@ -53,9 +54,14 @@ impl Reactor {
             let deadline = earliest(self.node.poll_timeout(), self.acceptor.poll_timeout());
             sleep(self.clock.now(), earliest(deadline, until))
         };
+        if let Some(since) = self.working_since.take() {
+            self.lag.count(self.clock.now().since(since));
+        }
         self.counters.turns += 1;
         self.counters.sleeps += u64::from(!timeout.is_zero());
-        match self.poll.poll(&mut self.events, Some(timeout)) {
+        let result = self.poll.poll(&mut self.events, Some(timeout));
+        self.working_since = Some(self.clock.now());
+        match result {
             Ok(()) => Ok(()),
             // A signal's handler has run; its pipe is readable in the next turn.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -90,11 +96,10 @@ impl Reactor {
                 Source::Signal(index) => {
                     self.signal = self.signals.take(index).or(self.signal);
                 }
+                // `work_on_disk` looks for the result.
+                Source::Syncer => {}
                 source @ Source::Stream { .. } => match self.streams.key_of(source) {
-                    Some(key) => {
-                        let (readable, writable) = (event.is_readable(), event.is_writable());
-                        self.streams.handle_ready(key, readable, writable);
-                    }
+                    Some(key) => self.streams.handle_ready(key, event),
                     None => self.counters.stale_tokens += 1,
                 },
             }
@@ -145,6 +150,7 @@ impl Reactor {
                         self.warn(Class::Accept, || format!("accepting {from}: {error}"));
                         self.node.handle_closed(now, key);
                     }
+                    self.exempt_if_local(key, from);
                     self.settle();
                 }
                 Accepted::Shed => {
@@ -167,24 +173,34 @@ impl Reactor {
         if self.node.poll_timeout().is_some_and(|at| at <= now) {
             self.node.handle_timeout(now);
             self.settle();
+            self.save_contacts();
+        }
+    }
+
+    /// Saves the contacts if that is due. It waits for the disk, but hardly ever once an hour.
+    pub(super) fn save_contacts(&mut self) {
+        let now = self.clock.now();
+        let Some(file) = &self.contacts else { return };
+        let Some(contacts) = self.node.poll_saved(now) else {
+            return;
+        };
+        match file.replace(&contacts) {
+            Ok(()) => self.node.handle_saved(&contacts),
+            Err(error) => self.warn(Class::Disk, || error.to_string()),
         }
     }
 
     /// One step of a job, and a few background reads. Whatever is left waits until the network was
     /// served.
     fn work_on_disk(&mut self) {
-        if let Some((swarm, done)) = self.disk.step() {
-            let now = self.clock.now();
-            let failed = matches!(done, Done::Prepared(Err(_)) | Done::Finished(Err(_)));
-            match done {
-                Done::Prepared(result) => self.node.handle_prepared(now, swarm, result),
-                Done::Finished(result) => self.node.handle_finished(now, swarm, result),
-            }
-            if failed {
-                self.log_disk(Level::Info, swarm);
-            }
-            self.settle();
-        }
+        let progress = match self.disk.is_syncing() {
+            true => match self.syncer.poll() {
+                Some(result) => self.disk.handle_synced(result),
+                None => Progress::Nothing,
+            },
+            false => self.disk.step(),
+        };
+        self.take_progress(progress);
         self.reading = false;
         for _ in 0..READS_PER_TURN {
             let now = self.clock.now();
@@ -204,6 +220,45 @@ impl Reactor {
         self.reading = true;
     }
 
+    fn take_progress(&mut self, progress: Progress) {
+        match progress {
+            Progress::Nothing => {}
+            Progress::Sync(request) => {
+                if let Err(error) = self.syncer.request(request) {
+                    let progress = self.disk.handle_synced(Err(error));
+                    self.take_progress(progress);
+                }
+            }
+            Progress::Done(swarm, done) => {
+                let now = self.clock.now();
+                let failed = match done {
+                    Done::Prepared(result, held) => {
+                        for shard in held.iter() {
+                            self.node.handle_durable(swarm, shard);
+                        }
+                        self.node.handle_prepared(now, swarm, result);
+                        result.is_err()
+                    }
+                    Done::Checkpointed(result) => {
+                        self.node.handle_checkpointed(now, swarm, result);
+                        if let (Ok(()), Some(progress)) = (result, self.node.progress(swarm)) {
+                            log::debug!("checkpoint: {} shards durable", progress.durable);
+                        }
+                        result.is_err()
+                    }
+                    Done::Finished(result) => {
+                        self.node.handle_finished(now, swarm, result);
+                        result.is_err()
+                    }
+                };
+                if failed {
+                    self.log_disk(Level::Info, swarm);
+                }
+                self.settle();
+            }
+        }
+    }
+
     /// Does what the node asks for after a fact, until it asks for nothing more.
     pub(super) fn settle(&mut self) {
         while let Some(output) = self.node.poll_output(self.clock.now()) {
@@ -220,6 +275,10 @@ impl Reactor {
                     start,
                     shard,
                 } => self.write(range, start, shard),
+                Output::Checkpoint { swarm, last } => {
+                    let (gained, lost) = (self.node.gained(swarm), self.node.lost(swarm));
+                    self.disk.checkpoint(swarm, last, gained, lost);
+                }
                 Output::Finish(swarm) => self.disk.finish(swarm),
             }
         }
@@ -250,6 +309,7 @@ impl Reactor {
     }
 
     fn connect(&mut self, key: StreamKey, to: SocketAddr) {
+        self.exempt_if_local(key, to);
         let from = super::listen::source(&self.listening, to);
         let socket = from.and_then(|from| streams::connect(to, from));
         let registry = self.poll.registry();
@@ -257,6 +317,14 @@ impl Reactor {
         if let Err(error) = made {
             self.warn(Class::Stream, || format!("connecting to {to}: {error}"));
             self.node.handle_closed(self.clock.now(), key);
+        }
+    }
+
+    /// The caps do not count a stream that stays on our own network, unless the owner wants it.
+    fn exempt_if_local(&mut self, key: StreamKey, other: SocketAddr) {
+        let matters = self.caps.up.is_some() || self.caps.down.is_some();
+        if matters && !self.caps.limit_lan && is_on_link(other.ip()) {
+            self.node.exempt(key);
         }
     }
 

@@ -8,6 +8,7 @@ use super::faults::Addressing;
 use super::host::What;
 use super::ledger::{self, Verdict};
 use super::net::Way;
+use super::uplink::DATAGRAM_HEADERS_SIZE;
 use super::world::World;
 use crate::wire::Network;
 use crate::wire::datagram::Datagram;
@@ -151,7 +152,7 @@ impl World {
         size: usize,
         is_genuine: bool,
     ) {
-        let what = (host, size + 28, true);
+        let what = (host, size + DATAGRAM_HEADERS_SIZE);
         let at = self
             .net
             .arrival(self.now, what, &self.faults, &mut self.rng);

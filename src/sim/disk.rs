@@ -3,16 +3,22 @@
 //! ```text
 //!   (nothing) ── prepare: fallocate ──► Partial ── finish: sync, rename ──► Final
 //!                                        │ write: kept at once, torn or lost by a power cut until synced
+//!                                        └ commit: the steps of `journal::plan`, one by one
 //! ```
 //!
+//! Names are durable at once here; `tests/crash.rs` has a disk that loses those, too.
+//!
 //! It knows nothing of time: `drive` delays the results, and draws which operations fail.
-//! Invariant: a final file changes never, and what is partial was wholly synced or is in the undo
+//! Invariant: a final file never changes unless it is spoilt, and what is partial was wholly synced or is in the undo
 //! list.
 
 use super::content::Content;
 use crate::id::FileId;
+use crate::journal::plan::{Plan, Step};
+use crate::journal::record::{self, Header, Writer};
 use crate::output::{DiskError, FileRange, Prepared, SwarmKey};
 use crate::rng::Rng;
+use crate::swarm::shards::ShardSet;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -33,6 +39,34 @@ struct Stored {
     state: State,
     /// What stood where something was written since the last sync.
     undo: Vec<Undo>,
+    journal: Option<Journal>,
+    /// What the checkpoint under way appends.
+    records: Vec<u8>,
+}
+
+/// A journal with its name.
+struct Journal {
+    header: Header,
+    writer: Writer,
+    bytes: Vec<u8>,
+    /// Bytes that a power cut leaves.
+    synced: usize,
+}
+
+impl Journal {
+    /// A journal that is on the disk, and proves `held`.
+    fn begin(header: Header, held: &ShardSet) -> Journal {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::begin(header, &mut bytes);
+        writer.gained(record::runs(held.iter()), &mut bytes);
+        let synced = bytes.len();
+        Journal {
+            header,
+            writer,
+            bytes,
+            synced,
+        }
+    }
 }
 
 struct Undo {
@@ -48,6 +82,10 @@ pub struct Disk {
     places: BTreeMap<SwarmKey, FileId>,
     /// Bytes free.
     pub free: u64,
+    /// The list of saved contacts: replaced at once or not at all, as by a rename. Empty: none.
+    pub contacts: Vec<u8>,
+    /// How often it was written.
+    pub contacts_written: u64,
 }
 
 impl Default for Disk {
@@ -56,6 +94,8 @@ impl Default for Disk {
             stored: BTreeMap::new(),
             places: BTreeMap::new(),
             free: u64::MAX,
+            contacts: Vec::new(),
+            contacts_written: 0,
         }
     }
 }
@@ -67,8 +107,20 @@ impl Disk {
             entries: content.entries.clone(),
             state: State::Final,
             undo: Vec::new(),
+            journal: None,
+            records: Vec::new(),
         };
         self.stored.insert(content.file(), stored);
+    }
+
+    /// Every byte of a file is wrong from now on, and nothing tells the node.
+    pub fn spoil(&mut self, file: FileId) {
+        let Some(stored) = self.stored.get_mut(&file) else {
+            return;
+        };
+        for entry in &mut stored.entries {
+            Rc::make_mut(entry).iter_mut().for_each(|byte| *byte ^= 1);
+        }
     }
 
     /// The node's `swarm` is about `file`.
@@ -96,15 +148,29 @@ impl Disk {
         self.stored.get(&file).map(|stored| stored.state)
     }
 
-    /// Makes or finds the place of a fetched file.
+    /// Makes or finds the place of a fetched file, and what its journal proves.
     ///
     /// # Errors
     /// When it does not fit.
-    pub fn prepare(&mut self, content: &Content) -> Result<Prepared, DiskError> {
-        match self.state(content.file()) {
-            Some(State::Final) => return Ok(Prepared::Final),
-            Some(State::Partial) => return Ok(Prepared::Partial),
-            None => {}
+    pub fn prepare(&mut self, content: &Content) -> Result<(Prepared, ShardSet), DiskError> {
+        let none = ShardSet::default();
+        if let Some(stored) = self.stored.get_mut(&content.file()) {
+            if stored.state == State::Final {
+                return Ok((Prepared::Final, none));
+            }
+            let Some(old) = &stored.journal else {
+                return Ok((Prepared::Partial, none));
+            };
+            let (file, shards) = (content.file(), content.manifest.shard_count());
+            let replayed = record::replay(&old.bytes, file, shards);
+            let replayed = replayed.expect("a header that was synced is whole");
+            let generation = old.header.generation + 1;
+            let header = Header {
+                generation,
+                ..old.header
+            };
+            stored.journal = Some(Journal::begin(header, &replayed.held));
+            return Ok((Prepared::Journaled, replayed.held));
         }
         let left = self.free.checked_sub(content.manifest.size());
         self.free = left.ok_or(DiskError::NoSpace)?;
@@ -113,9 +179,60 @@ impl Disk {
             entries: sizes.map(|size| Rc::new(vec![0; size])).collect(),
             state: State::Partial,
             undo: Vec::new(),
+            journal: None,
+            records: Vec::new(),
         };
         self.stored.insert(content.file(), stored);
-        Ok(Prepared::Fresh)
+        Ok((Prepared::Fresh, none))
+    }
+
+    /// A checkpoint begins: what it is to make durable.
+    ///
+    /// # Errors
+    /// When the file is not there.
+    pub fn begin_commit(
+        &mut self,
+        swarm: SwarmKey,
+        shards: u32,
+        gained: impl Iterator<Item = u32>,
+        lost: impl Iterator<Item = u32>,
+    ) -> Result<(), DiskError> {
+        let file = *self.places.get(&swarm).ok_or(DiskError::NotFound)?;
+        let stored = self.stored_mut(swarm)?;
+        let journal = stored.journal.get_or_insert_with(|| {
+            let header = Header {
+                file,
+                shards,
+                generation: 1,
+                place: [0; 20],
+            };
+            Journal::begin(header, &ShardSet::default())
+        });
+        stored.records.clear();
+        journal.writer.lost(record::runs(lost), &mut stored.records);
+        journal
+            .writer
+            .gained(record::runs(gained), &mut stored.records);
+        Ok(())
+    }
+
+    /// The next step of the checkpoint under way: nothing when there is none left.
+    ///
+    /// # Errors
+    /// When the file is not there.
+    pub fn commit(&mut self, swarm: SwarmKey, step: usize) -> Result<Option<Step>, DiskError> {
+        let stored = self.stored_mut(swarm)?;
+        let Some(&step) = Plan::Checkpoint.steps().get(step) else {
+            return Ok(None);
+        };
+        let journal = stored.journal.as_mut().ok_or(DiskError::NotFound)?;
+        match step {
+            Step::SyncData => stored.undo.clear(),
+            Step::AppendRecords => journal.bytes.append(&mut stored.records),
+            Step::SyncJournal => journal.synced = journal.bytes.len(),
+            _ => unreachable!("a checkpoint has no other steps"),
+        }
+        Ok(Some(step))
     }
 
     /// Writes into a partial file.
@@ -163,6 +280,7 @@ impl Disk {
         let stored = self.stored_mut(swarm)?;
         stored.undo.clear();
         stored.state = State::Final;
+        stored.journal = None;
         Ok(())
     }
 
@@ -172,6 +290,15 @@ impl Disk {
         self.places.clear();
         let Some(rng) = torn_by else { return };
         for stored in self.stored.values_mut() {
+            if let Some(journal) = &mut stored.journal {
+                // Some of what was not synced is there, and its end may be rubbish.
+                let unsynced = journal.bytes.len() - journal.synced;
+                let kept = rng.below(unsynced as u64 + 1) as usize;
+                journal.bytes.truncate(journal.synced + kept);
+                let torn = kept.min(rng.below(SECTOR_SIZE as u64) as usize);
+                let start = journal.bytes.len() - torn;
+                journal.bytes[start..].iter_mut().for_each(|byte| *byte = 0);
+            }
             for undo in stored.undo.drain(..).rev() {
                 let bytes = Rc::make_mut(&mut stored.entries[undo.entry]);
                 for (index, sector) in undo.before.chunks(SECTOR_SIZE).enumerate() {

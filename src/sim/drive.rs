@@ -6,8 +6,8 @@
 
 use super::host::{Death, Found, Host, What};
 use super::world::World;
-use crate::node::{Event, FileRange, Output};
-use crate::output::DiskError;
+use crate::node::{Event, FileRange, Output, saved};
+use crate::output::{DiskError, SwarmKey};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -41,11 +41,16 @@ impl World {
             } => {
                 self.make_ready((connection, side), readable, writable);
             }
+            What::UplinkFree { host } => {
+                self.net.uplink(host).end_turn();
+                self.use_uplink(host);
+            }
             What::Timer { host, epoch }
             | What::Serve { host, epoch }
             | What::Prepared { host, epoch, .. }
             | What::Written { host, epoch, .. }
             | What::Read { host, epoch, .. }
+            | What::Committed { host, epoch, .. }
             | What::Finished { host, epoch, .. } => {
                 let of = &mut self.hosts[host];
                 if of.epoch != epoch || of.node.is_none() {
@@ -82,7 +87,11 @@ impl World {
                     of.disk.prepare(content)
                 };
                 if let Some(node) = &mut of.node {
-                    node.handle_prepared(now, swarm, result);
+                    if let Ok((_, held)) = &result {
+                        held.iter()
+                            .for_each(|shard| node.handle_durable(swarm, shard));
+                    }
+                    node.handle_prepared(now, swarm, result.map(|(found, _)| found));
                 }
                 self.note(5, host, u64::from(swarm.generation));
             }
@@ -117,6 +126,7 @@ impl World {
                 }
                 self.note(7, host, range.offset);
             }
+            What::Committed { swarm, step, .. } => self.commit(host, swarm, step),
             What::Finished { swarm, .. } => {
                 let is_failed = self.disk_fails();
                 let of = &mut self.hosts[host];
@@ -156,6 +166,7 @@ impl World {
             node.handle_timeout(now);
             self.note(1, host, 0);
             self.attend(host);
+            self.save_contacts(host);
         } else {
             self.set_timer(host);
         }
@@ -200,6 +211,7 @@ impl World {
                     start,
                     shard,
                 } => self.write(host, range, start, shard),
+                Output::Checkpoint { swarm, .. } => self.begin_commit(host, swarm),
                 Output::Finish(swarm) => {
                     self.disk_work(|epoch| What::Finished { host, epoch, swarm }, host);
                 }
@@ -315,6 +327,55 @@ impl World {
         );
     }
 
+    fn begin_commit(&mut self, host: usize, swarm: SwarmKey) {
+        let Host { node, disk, .. } = &mut self.hosts[host];
+        let node = node.as_ref().expect("only hosts with a node are attended");
+        let Some(manifest) = node.manifest(swarm) else {
+            return;
+        };
+        let (gained, lost) = (node.gained(swarm), node.lost(swarm));
+        disk.begin_commit(swarm, manifest.shard_count(), gained, lost)
+            .expect("a fetch with shards has a place");
+        let step = 0;
+        self.disk_work(
+            |epoch| What::Committed {
+                host,
+                epoch,
+                swarm,
+                step,
+            },
+            host,
+        );
+    }
+
+    /// Takes a step of a checkpoint, and tells the node after the last.
+    fn commit(&mut self, host: usize, swarm: SwarmKey, step: usize) {
+        let now = self.now;
+        let is_failed = self.disk_fails();
+        let of = &mut self.hosts[host];
+        let result = match of.disk.commit(swarm, step) {
+            _ if is_failed => Err(DiskError::Failed),
+            Ok(Some(_)) => {
+                let step = step + 1;
+                return self.disk_work(
+                    |epoch| What::Committed {
+                        host,
+                        epoch,
+                        swarm,
+                        step,
+                    },
+                    host,
+                );
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Some(node) = &mut of.node {
+            node.handle_checkpointed(now, swarm, result);
+        }
+        self.note(10, host, u64::from(swarm.generation));
+    }
+
     fn read_ahead(&mut self, host: usize) {
         let now = self.now;
         if self.hosts[host].is_reading {
@@ -323,6 +384,20 @@ impl World {
         if let Some(range) = self.node_mut(host).poll_read(now) {
             self.hosts[host].is_reading = true;
             self.disk_work(|epoch| What::Read { host, epoch, range }, host);
+        }
+    }
+
+    /// Saves the contacts of a node if that is due, as the reactor does.
+    pub(super) fn save_contacts(&mut self, host: usize) {
+        let now = self.now;
+        let Some(contacts) = self.node_mut(host).poll_saved(now) else {
+            return;
+        };
+        if !self.disk_fails() {
+            let of = &mut self.hosts[host];
+            of.disk.contacts = saved::emit(&contacts, of.config.network);
+            of.disk.contacts_written += 1;
+            self.node_mut(host).handle_saved(&contacts);
         }
     }
 

@@ -111,6 +111,9 @@ pub(super) enum What {
         readable: bool,
         writable: bool,
     },
+    UplinkFree {
+        host: usize,
+    },
     Serve {
         host: usize,
         epoch: u32,
@@ -131,6 +134,13 @@ pub(super) enum What {
         host: usize,
         epoch: u32,
         range: FileRange,
+    },
+    /// A step of a checkpoint.
+    Committed {
+        host: usize,
+        epoch: u32,
+        swarm: SwarmKey,
+        step: usize,
     },
     Finished {
         host: usize,

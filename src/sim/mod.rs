@@ -2,9 +2,9 @@
 //! network and disk.
 //!
 //! Read [`world`] first (the event loop), then `drive` (what one host does with its node, the twin
-//! of `reactor`'s turn), then whichever part is of interest: [`net`] and `datagrams` (ways and what
-//! passes), `sockets`, `streams` and [`pipes`] (streams as edge-triggered sockets), [`disk`],
-//! [`ledger`] and `check` (what must always hold), [`traffic`] (what datagrams were for).
+//! of `reactor`'s turn), then whichever part is of interest: [`net`], [`uplink`] and `datagrams`
+//! (ways and what passes), `sockets`, `streams` and [`pipes`] (streams as edge-triggered sockets),
+//! [`disk`], [`ledger`] and `check` (what must always hold), [`traffic`] (what datagrams were for).
 //!
 //! ```text
 //!   Queue ─► World::step ─► one fact to one host's node ─► drive: outputs, datagrams, streams, disk
@@ -31,6 +31,7 @@ pub mod queue;
 mod sockets;
 mod streams;
 pub mod traffic;
+pub mod uplink;
 pub mod world;
 
 pub use check::Checks;

@@ -1,10 +1,11 @@
-//! The ways between hosts: which are open, how long they take, and what an uplink lets through.
+//! The ways between hosts: which are open, and how long they take.
 //!
 //! Datagrams can be lost, doubled, late, damaged and forged (`drive` draws that); here is what
 //! holds for streams as well. Invariant: the hosts of a way are indices of one world, and a way
 //! from a host to itself is always open.
 
 use super::faults::Faults;
+use super::uplink::Uplink;
 use crate::rng::Rng;
 use crate::time::Instant;
 use std::collections::BTreeSet;
@@ -27,8 +28,7 @@ pub struct Net {
     /// Nothing passes from the first set to the second.
     cuts: Vec<(BTreeSet<usize>, BTreeSet<usize>)>,
     clogged: BTreeSet<(usize, usize)>,
-    /// When each host's uplink has sent all that it was given.
-    uplinks: Vec<Instant>,
+    uplinks: Vec<Uplink>,
 }
 
 impl Net {
@@ -74,30 +74,35 @@ impl Net {
         self.clogged.clear();
     }
 
-    /// When `size` bytes that `from` sends now arrive. An uplink of limited capacity sends one
-    /// thing after the other; datagrams go first, as they do in a router that is set up well.
+    /// The uplink of a host.
+    pub fn uplink(&mut self, host: usize) -> &mut Uplink {
+        if self.uplinks.len() <= host {
+            self.uplinks.resize_with(host + 1, Uplink::default);
+        }
+        &mut self.uplinks[host]
+    }
+
+    /// The bytes that a host's uplink has sent, headers and acknowledgements among them; nothing is
+    /// counted where there is no limit.
+    pub fn sent_bytes(&self, host: usize) -> u64 {
+        self.uplinks.get(host).map_or(0, Uplink::sent_bytes)
+    }
+
+    /// How long the way is for what leaves now.
+    pub fn way_time(&self, faults: &Faults, rng: &mut Rng) -> Duration {
+        let jitter = rng.below(faults.jitter.as_micros() as u64 + 1);
+        faults.delay + Duration::from_micros(jitter)
+    }
+
+    /// When a packet of `size` bytes in all, which goes before what waits, arrives.
     pub fn arrival(
         &mut self,
         now: Instant,
-        (from, size, is_datagram): (usize, usize, bool),
+        (from, size): (usize, usize),
         faults: &Faults,
         rng: &mut Rng,
     ) -> Instant {
-        let jitter = rng.below(faults.jitter.as_micros() as u64 + 1);
-        let way = faults.delay + Duration::from_micros(jitter);
-        if faults.uplink == 0 {
-            return now + way;
-        }
-        if self.uplinks.len() <= from {
-            self.uplinks.resize(from + 1, Instant::ZERO);
-        }
-        let sending = Duration::from_micros(size as u64 * 1_000_000 / faults.uplink);
-        let free_at = self.uplinks[from].max(now);
-        self.uplinks[from] = free_at + sending;
-        if is_datagram {
-            now + sending + way
-        } else {
-            free_at + sending + way
-        }
+        let way = self.way_time(faults, rng);
+        now + self.uplink(from).send_first(now, size, faults.uplink) + way
     }
 }

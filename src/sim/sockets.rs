@@ -7,9 +7,11 @@
 use super::host::What;
 use super::net::Way;
 use super::pipes::{Connection, ConnectionKey, Hold, PIPE_SIZE, Readable, Side};
+use super::uplink::{After, HEADERS_SIZE};
 use super::world::World;
 use crate::limits::STREAMS_MAX;
 use crate::output::StreamKey;
+use crate::time::Instant;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -116,7 +118,7 @@ impl World {
         let key = self.connections.insert(connection);
         self.hosts[host].sockets.insert(stream, key, 0);
         if let Some(to) = to {
-            let at = self.arrival(host, to, 60);
+            let at = self.arrival(host, to, HEADERS_SIZE);
             self.queue.push(at, What::Syn { connection: key });
         }
     }
@@ -134,13 +136,15 @@ impl World {
             self.connections.remove(connection);
             return;
         }
-        let at = self.arrival(from, to, 40);
-        let what = if is_unread {
-            What::Reset { connection, side }
+        let (after, what) = if is_unread {
+            (After::Reset, What::Reset { connection, side })
         } else {
-            What::Fin { connection, side }
+            (After::Fin, What::Fin { connection, side })
         };
-        self.queue.push(at, what);
+        if !self.net.uplink(from).end_with((connection, side), after) {
+            let at = self.arrival(from, to, HEADERS_SIZE);
+            self.queue.push(at, what);
+        }
     }
 
     /// Writes at one end, and sends it on its way.
@@ -150,19 +154,48 @@ impl World {
         };
         of.write(side, bytes);
         let (from, to) = (of.ends[side].host, of.ends[1 - side].host);
-        let (count, mut at) = (bytes.len(), self.arrival(from, to, bytes.len()));
-        if self.rng.below(1_000) < self.faults.loss {
-            at += RETRANSMIT;
-        }
+        let count = bytes.len();
         self.stream_bytes += count as u64;
-        self.queue.push(
-            at,
-            What::Arrive {
-                connection,
-                side,
-                count,
-            },
-        );
+        if from == to || self.net.uplink(from).capacity(self.faults.uplink) == 0 {
+            let at = self.arrival(from, to, 0);
+            self.set_out((connection, side), count, at);
+        } else {
+            self.net.uplink(from).wait((connection, side), count);
+            self.use_uplink(from);
+        }
+    }
+
+    /// Lets the next stream that waits for a host's uplink send, if that is free.
+    pub(super) fn use_uplink(&mut self, host: usize) {
+        let is_alive = |(connection, side): (ConnectionKey, Side)| {
+            let of = self.connections.get(connection);
+            of.is_some_and(|of| of.ends[side].hold != Hold::Dead)
+        };
+        let uplink = self.net.uplink(host);
+        let Some((turn, end)) = uplink.next_turn(self.now, self.faults.uplink, is_alive) else {
+            return;
+        };
+        self.queue.push(end, What::UplinkFree { host });
+        let at = end + self.net.way_time(&self.faults, &mut self.rng);
+        self.set_out(turn.at, turn.count, at);
+        let (connection, side) = turn.at;
+        match turn.after {
+            After::Nothing => {}
+            After::Fin => self.queue.push(at, What::Fin { connection, side }),
+            After::Reset => self.queue.push(at, What::Reset { connection, side }),
+        }
+    }
+
+    /// Bytes that one end has written are on their way, to arrive at `at` if they are not lost.
+    fn set_out(&mut self, (connection, side): (ConnectionKey, Side), count: usize, at: Instant) {
+        let is_lost = self.rng.below(1_000) < self.faults.loss;
+        let at = if is_lost { at + RETRANSMIT } else { at };
+        let what = What::Arrive {
+            connection,
+            side,
+            count,
+        };
+        self.queue.push(at, what);
     }
 
     /// One end has read: if the other waits for room, there is some.
@@ -174,7 +207,8 @@ impl World {
         if other.write_waits && other.room() >= PIPE_SIZE / 3 {
             other.write_waits = false;
             let (from, to) = (of.ends[side].host, of.ends[1 - side].host);
-            let at = self.arrival(from, to, 40);
+            // An acknowledgement says it, and those are counted as data arrives.
+            let at = self.arrival(from, to, 0);
             let (side, readable, writable) = (1 - side, false, true);
             self.queue.push(
                 at,
@@ -188,13 +222,12 @@ impl World {
         }
     }
 
-    fn arrival(&mut self, from: usize, to: usize, size: usize) -> crate::time::Instant {
+    fn arrival(&mut self, from: usize, to: usize, size: usize) -> Instant {
         if from == to {
             return self.now + Duration::from_micros(50);
         }
-        let what = (from, size, false);
         self.net
-            .arrival(self.now, what, &self.faults, &mut self.rng)
+            .arrival(self.now, (from, size), &self.faults, &mut self.rng)
     }
 
     // -- what happens in kernels
@@ -257,7 +290,7 @@ impl World {
         let at = match (host.is_dark, host.node.is_some()) {
             (true, _) => return,
             (false, false) => {
-                let at = self.arrival(to, from, 40);
+                let at = self.arrival(to, from, HEADERS_SIZE);
                 self.queue.push(
                     at,
                     What::Reset {
@@ -267,7 +300,7 @@ impl World {
                 );
                 return;
             }
-            (false, true) => self.arrival(to, from, 60),
+            (false, true) => self.arrival(to, from, HEADERS_SIZE),
         };
         let epoch = self.hosts[to].epoch;
         self.queue
@@ -280,13 +313,17 @@ impl World {
             return;
         };
         let (from, to) = (of.ends[side].host, of.ends[1 - side].host);
+        if let (true, Some(count)) = (from != to, count) {
+            let uplink = self.net.uplink(to);
+            uplink.acknowledge(self.now, count, self.faults.uplink);
+        }
         match of.ends[1 - side].hold {
             Hold::Open => {}
             // A kernel that knows nothing of the connection says so, if it runs.
             Hold::Dead if self.hosts[to].is_dark => return,
             Hold::Dead | Hold::Closed => {
                 if count.is_some() {
-                    let at = self.arrival(to, from, 40);
+                    let at = self.arrival(to, from, HEADERS_SIZE);
                     self.queue.push(
                         at,
                         What::Reset {

@@ -19,7 +19,7 @@ use super::sockets::Sockets;
 use super::traffic::Traffic;
 use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, RECEIVE_BUFFER_SIZE};
-use crate::node::{Config, Event, Node, SwarmKey};
+use crate::node::{Config, Event, Node, SwarmKey, saved};
 use crate::rng::Rng;
 use crate::slots::Slots;
 use crate::time::Instant;
@@ -136,12 +136,17 @@ impl World {
         index
     }
 
-    /// Starts a node on a host that has none, with the id that it had.
+    /// Starts a node on a host that has none, with the id and the saved contacts that it had.
     pub fn start(&mut self, host: usize) {
         let rng = self.rng.split();
         let of = &mut self.hosts[host];
         assert!(of.node.is_none(), "host {host} has a node");
-        of.node = Some(Node::new(of.config, rng, self.now));
+        let mut node = Node::new(of.config, rng, self.now);
+        if !of.disk.contacts.is_empty() {
+            let contacts = saved::parse(&of.disk.contacts, of.config.network);
+            node.restore(self.now, &contacts.expect("nothing damages a list"));
+        }
+        of.node = Some(node);
         of.is_dark = false;
         of.is_reading = false;
         of.timer_at = None;
@@ -149,9 +154,10 @@ impl World {
         self.attend(host);
     }
 
-    /// Gives a host that has no node another id.
+    /// Gives a host that has no node another id, as when its state folder is lost.
     pub fn change_id(&mut self, host: usize) {
         self.hosts[host].config.id = NodeId(self.rng.id());
+        self.hosts[host].disk.contacts.clear();
     }
 
     /// Ends the node of a host. Its disk stays.
@@ -160,6 +166,7 @@ impl World {
         self.note_provided(host);
         if death == Death::Stopped {
             self.command(host, |node, now| node.stop(now));
+            self.save_contacts(host);
         }
         let of = &mut self.hosts[host];
         of.node = None;
@@ -270,6 +277,16 @@ impl World {
         self.faults = faults;
     }
 
+    /// Every byte of a file on a host's disk is wrong from now on: its node serves it unknowingly.
+    pub fn spoil(&mut self, host: usize, file: FileId) {
+        self.hosts[host].disk.spoil(file);
+    }
+
+    /// Gives a host's uplink a capacity of its own, in bytes a second; 0: no limit.
+    pub fn set_uplink(&mut self, host: usize, capacity: u64) {
+        self.net.uplink(host).set_capacity(capacity);
+    }
+
     /// The room that a host's disk has left.
     pub fn set_free_space(&mut self, host: usize, free: u64) {
         self.hosts[host].disk.free = free;
@@ -359,6 +376,11 @@ impl World {
         self.hosts[host].node.as_ref()
     }
 
+    /// What was published as `file`.
+    pub fn content(&self, file: FileId) -> &Content {
+        &self.contents[&file]
+    }
+
     /// A host's disk.
     pub fn disk(&self, host: usize) -> &Disk {
         &self.hosts[host].disk
@@ -367,6 +389,12 @@ impl World {
     /// A host's address.
     pub fn address(&self, host: usize) -> SocketAddr {
         self.hosts[host].address
+    }
+
+    /// The bytes that a host's uplink has sent, if it is limited: payload, headers, datagrams and
+    /// acknowledgements.
+    pub fn sent_bytes(&self, host: usize) -> u64 {
+        self.net.sent_bytes(host)
     }
 
     /// The id of a host's node.

@@ -9,7 +9,7 @@ use super::scan::{Scan, Step};
 use super::stream::{State, Stream};
 use super::swarm::{Found, Phase, Request, Swarm};
 use super::{Queued, Swarms};
-use crate::limits::{HAVE_DELAY, STRIKES_MAX};
+use crate::limits::{FIRST_NEWS_MAX, HAVE_DELAY, HAVE_DELAY_FIRST, STRIKES_MAX};
 use crate::output::{
     DiskError, Ended, Event, Failure, FileRange, Output, Prepared, StreamKey, SwarmKey,
 };
@@ -69,8 +69,12 @@ impl Swarms {
                     .is_some_and(|of| *of.shard_hash(shard) == hash);
                 if right {
                     swarm.gain(shard);
+                    let is_fetched = swarm.found == Found::Partial;
                     self.schedule_news(now, key);
                     self.announce(key);
+                    if is_fetched {
+                        self.count_gain(now, key, shard);
+                    }
                 } else if swarm.found == Found::Final {
                     return self.fail(now, key, Failure::OtherFile);
                 }
@@ -166,12 +170,30 @@ impl Swarms {
         swarm.found = match result {
             Err(error) => return self.fail(now, key, Failure::Disk(error)),
             Ok(Prepared::Fresh) => return self.start_fetching(now, key),
+            Ok(Prepared::Journaled) => return self.resume(now, key),
             Ok(Prepared::Partial) => Found::Partial,
             Ok(Prepared::Final) => Found::Final,
         };
         swarm.phase = Phase::Verifying;
         swarm.scan = Some(scan);
         self.hash_if_empty(now, key);
+    }
+
+    /// The journal proves some shards: they are served at once.
+    fn resume(&mut self, now: Instant, key: SwarmKey) {
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
+        let durable = std::mem::take(&mut swarm.durability.durable);
+        durable.iter().for_each(|shard| swarm.gain(shard));
+        let held = durable.count();
+        swarm.durability.durable = durable;
+        self.events.push_back(Event::Resumed { swarm: key, held });
+        if held > 0 {
+            self.schedule_news(now, key);
+            self.announce(key);
+        }
+        self.start_fetching(now, key);
     }
 
     fn start_fetching(&mut self, now: Instant, key: SwarmKey) {
@@ -183,6 +205,7 @@ impl Swarms {
         if swarm.is_whole() {
             return self.finish(key);
         }
+        self.checkpoint_if_due(now, key);
         self.ask_all(now, key);
     }
 
@@ -217,6 +240,7 @@ impl Swarms {
         swarm.gain(shard);
         self.schedule_news(now, key);
         self.announce(key);
+        self.count_gain(now, key, shard);
         if self.swarms.get(key).is_some_and(Swarm::is_whole) {
             self.finish(key);
         }
@@ -261,8 +285,14 @@ impl Swarms {
     fn schedule_news(&mut self, now: Instant, key: SwarmKey) {
         let of_swarm = |stream: &Stream| stream.swarm == Some(key);
         let streams = self.streams.iter().filter(|(_, stream)| of_swarm(stream));
-        let delay = HAVE_DELAY * streams.count() as u32;
+        let count = streams.count() as u32;
         if let Some(swarm) = self.swarms.get_mut(key) {
+            let is_first = swarm.gained.len() <= FIRST_NEWS_MAX;
+            let delay = if is_first {
+                HAVE_DELAY_FIRST
+            } else {
+                HAVE_DELAY
+            } * count;
             swarm.news_at.get_or_insert(now + delay);
         }
     }
@@ -272,6 +302,13 @@ impl Swarms {
             return;
         };
         swarm.phase = Phase::Finishing;
+        // A checkpoint that is under way comes first: the disk does one thing of a swarm at a time.
+        if !swarm.durability.is_busy() {
+            self.push_finish(key);
+        }
+    }
+
+    pub(super) fn push_finish(&mut self, key: SwarmKey) {
         self.outputs.push_back(Queued {
             output: Output::Finish(key),
             goodbye: None,

@@ -32,6 +32,13 @@ pub enum Piece<'a> {
 }
 
 impl Inbox {
+    /// An inbox with room for `capacity` bytes; it grows if it must.
+    pub fn with_capacity(capacity: usize) -> Inbox {
+        Inbox {
+            bytes: Vec::with_capacity(capacity),
+        }
+    }
+
     /// Takes in what one frame needs of `bytes`; how many that were, and what they make. After a
     /// frame, [`Inbox::clear`] goes on to the next.
     ///

@@ -115,6 +115,7 @@ impl Swarms {
         let shard_count = manifest.shard_count();
         swarm.copies = vec![0; shard_count as usize];
         swarm.held = super::shards::ShardSet::with_capacity(shard_count);
+        swarm.durability = super::checkpoint::Durability::with_capacity(shard_count);
         swarm.flying = super::shards::ShardSet::with_capacity(shard_count);
         swarm.gained.reserve_exact(shard_count as usize);
         swarm.manifest = Some(manifest);

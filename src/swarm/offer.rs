@@ -8,22 +8,67 @@
 //! arrangement, because an offer is a `Have` like any other (the idea of BEP 16, super-seeding,
 //! without waiting for proof that a shard was passed on: the node's uplink never idles).
 //!
-//! What somebody has or was offered already is offered again only to whom nothing else is on offer,
-//! or when the uplink would idle otherwise. An offer counts as a copy until its receiver is gone,
-//! so that no two nodes are offered the same shard while another is poorer.
+//! What somebody has or was offered already is offered again only some time after each shard was
+//! offered once (see [`Round`]), so that nodes have it from each other meanwhile; and then only to
+//! whom nothing else is on offer, or when the uplink would idle otherwise. An offer counts as a copy
+//! until its receiver is gone, so that no two nodes are offered the same shard while another is
+//! poorer.
 
 use super::Swarms;
 use super::shards::poorest;
 use super::stream::{State, Stream};
-use crate::limits::{OFFER_AHEAD_DIVISOR, OFFERS_MIN};
+use crate::limits::{
+    OFFER_AHEAD_DIVISOR, OFFERS_FIRST, OFFERS_MIN, OFFERS_REPEATED, REPEAT_DELAY_DIVISOR,
+    REPEAT_DELAY_MAX, REPEAT_DELAY_MIN,
+};
 use crate::output::{StreamKey, SwarmKey};
+use crate::time::Instant;
 use crate::wire::Frame;
 use crate::wire::frame::{self, HAVE_COUNT_MAX};
 use arrayvec::ArrayVec;
 
+/// How far the offers of a swarm are.
+///
+/// In the first round each shard is offered to one node, and the uplink is what everybody waits
+/// for. When it ends, equal nodes are about to have all of it from each other, and what is sent
+/// twice is wasted; but where they are many and slow, the uplink is to go on helping them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Round {
+    /// When the first shard was offered.
+    began_at: Option<Instant>,
+    /// When shards may be offered again; none while some were never offered.
+    repeats_at: Option<Instant>,
+    /// When that is to be tried, if somebody waits for it.
+    pub due_at: Option<Instant>,
+}
+
+impl Round {
+    /// Whether shards are offered again.
+    fn repeats(&self, now: Instant) -> bool {
+        self.repeats_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether a shard may be offered that `copies` nodes have or were offered.
+    fn allows(&mut self, now: Instant, copies: u16) -> bool {
+        let began_at = *self.began_at.get_or_insert(now);
+        if copies == 0 {
+            self.repeats_at = None;
+            return true;
+        }
+        let repeats_at = *self.repeats_at.get_or_insert_with(|| {
+            let part = now.since(began_at) / REPEAT_DELAY_DIVISOR;
+            now + part.clamp(REPEAT_DELAY_MIN, REPEAT_DELAY_MAX)
+        });
+        if now < repeats_at {
+            self.due_at = Some(repeats_at);
+        }
+        now >= repeats_at
+    }
+}
+
 impl Swarms {
     /// Offers shards until as much is on offer as the stream's rate takes.
-    pub(super) fn offer(&mut self, key: StreamKey) {
+    pub(super) fn offer(&mut self, now: Instant, key: StreamKey) {
         let is_uplink_free = self.is_uplink_free();
         let Some(stream) = self.streams.get_mut(key) else {
             return;
@@ -37,8 +82,14 @@ impl Swarms {
         if !stream.offers || stream.state != State::Open {
             return;
         }
-        let ahead = stream.sending.per_second() / OFFER_AHEAD_DIVISOR;
-        let target = OFFERS_MIN + ahead / (u64::from(manifest.shard_size()));
+        let target = match stream.sending.per_second() {
+            0 => OFFERS_FIRST,
+            // Some of what is offered again comes from others meanwhile, and holds its place.
+            rate if swarm.round.repeats(now) => {
+                OFFERS_REPEATED + rate / u64::from(manifest.shard_size()) / OFFERS_REPEATED
+            }
+            rate => OFFERS_MIN + rate / OFFER_AHEAD_DIVISOR / u64::from(manifest.shard_size()),
+        };
         let mut list: ArrayVec<[u8; 4], HAVE_COUNT_MAX> = ArrayVec::new();
         while u64::from(stream.unsent.count()) < target && !list.is_full() {
             let Stream { has, offered, .. } = &*stream;
@@ -48,12 +99,16 @@ impl Swarms {
                 break;
             };
             let is_first = stream.unsent.count() == 0;
-            if swarm.copies[shard as usize] > 0 && !is_uplink_free && !is_first {
+            let copies = swarm.copies[shard as usize];
+            if copies > 0 && !is_uplink_free && !is_first {
+                break;
+            }
+            if !swarm.round.allows(now, copies) {
                 break;
             }
             stream.offered.insert(shard);
             stream.unsent.insert(shard);
-            swarm.copies[shard as usize] = swarm.copies[shard as usize].saturating_add(1);
+            swarm.copies[shard as usize] = copies.saturating_add(1);
             list.push(frame::shard_bytes(shard));
         }
         if !list.is_empty() {
@@ -68,13 +123,36 @@ impl Swarms {
     }
 
     /// Offers on every stream of a swarm, when nobody waits for the uplink.
-    pub(super) fn offer_if_idle(&mut self, swarm: SwarmKey) {
+    pub(super) fn offer_if_idle(&mut self, now: Instant, swarm: SwarmKey) {
         if self.is_uplink_free() {
-            let mut place = 0;
-            while let Some(key) = self.stream_from(swarm, place) {
-                place = key.slot + 1;
-                self.offer(key);
-            }
+            self.offer_all(now, swarm);
         }
+    }
+
+    /// Offers on every stream of a swarm.
+    pub(super) fn offer_all(&mut self, now: Instant, swarm: SwarmKey) {
+        let mut place = 0;
+        while let Some(key) = self.stream_from(swarm, place) {
+            place = key.slot + 1;
+            self.offer(now, key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn nothing_is_offered_twice_until_a_part_of_the_round_has_passed_since_its_end() {
+        let at = |millis| Instant::ZERO + Duration::from_millis(millis);
+        let mut round = Round::default();
+        assert!(round.allows(at(0), 0) && round.allows(at(4_000), 0));
+        assert!(!round.allows(at(4_000), 1));
+        assert_eq!(round.due_at, Some(at(4_500)));
+        assert!(!round.allows(at(4_499), 1) && round.allows(at(4_500), 1));
+        // A node that has left takes the only copy along: the wait begins again.
+        assert!(round.allows(at(5_000), 0) && !round.allows(at(5_000), 1));
     }
 }

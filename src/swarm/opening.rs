@@ -111,7 +111,7 @@ impl Swarms {
         });
         self.push_providers(key, swarm_key);
         self.ask_manifest(now, swarm_key);
-        self.offer(key);
+        self.offer(now, key);
         self.ask(now, key);
         self.close_if_done(now, key);
         Ok(())

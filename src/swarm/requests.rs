@@ -41,7 +41,7 @@ impl Swarms {
         if let Some(swarm) = stream.swarm {
             self.ask_manifest(now, swarm);
         }
-        self.offer(key);
+        self.offer(now, key);
         self.ask(now, key);
         self.close_if_done(now, key);
         Ok(())
@@ -148,6 +148,9 @@ impl Swarms {
             .ok_or(PROTOCOL)?;
         let asked = stream.asked.remove(place);
         stream.waiting_since = now;
+        if !stream.is_exempt {
+            self.paces.down.refund(range.length.into());
+        }
         let swarm_key = stream.swarm.ok_or(PROTOCOL)?;
         let Some(swarm) = self.swarms.get_mut(swarm_key) else {
             return Err(PROTOCOL);

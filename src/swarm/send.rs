@@ -30,7 +30,18 @@ impl Swarms {
             stream.notified = waiting;
             return waiting.then_some(Chunk::Bytes { more: false });
         };
-        if upload.header_sent < upload.header.len() {
+        let (header_left, is_exempt) = (upload.header_sent < upload.header.len(), stream.is_exempt);
+        let admitted = match is_exempt {
+            true => u64::MAX,
+            false => self.paces.up.admits(now, key),
+        };
+        let stream = self.streams.get_mut(key)?;
+        if admitted == 0 {
+            // Its turn among those held back wakes it.
+            stream.notified = false;
+            return None;
+        }
+        if header_left {
             return Some(Chunk::Bytes { more: true });
         }
         let swarm_key = stream.swarm?;
@@ -43,13 +54,34 @@ impl Swarms {
         let rest = manifest
             .segments(shard, offset + upload.sent, length - upload.sent)
             .next()?;
-        let (entry, offset, length) = (rest.entry, rest.offset, rest.length);
+        let (entry, offset) = (rest.entry, rest.offset);
         Some(Chunk::File(FileRange {
             swarm: swarm_key,
             entry,
             offset,
-            length,
+            length: u64::from(rest.length).min(admitted) as u32,
         }))
+    }
+
+    /// The range of a file that a stream sends after the current one, if that is known: what it was
+    /// asked for first, as far as it lies in one file.
+    pub fn next_upload(&self, key: StreamKey) -> Option<FileRange> {
+        let stream = self.streams.get(key)?;
+        let swarm = stream.swarm?;
+        let Range {
+            shard,
+            offset,
+            length,
+        } = *stream.wanted.first()?;
+        let manifest = self.swarms.get(swarm)?.manifest.as_ref()?;
+        let first = manifest.segments(shard, offset, length).next()?;
+        let (entry, offset, length) = (first.entry, first.offset, first.length);
+        Some(FileRange {
+            swarm,
+            entry,
+            offset,
+            length,
+        })
     }
 
     /// The bytes of a stream's [`Chunk::Bytes`]; empty when it has none.
@@ -69,6 +101,9 @@ impl Swarms {
             return;
         };
         stream.sent_at = now;
+        if !stream.is_exempt {
+            self.paces.up.spend(u64::from(count));
+        }
         let Some(upload) = &mut stream.upload else {
             return stream.outbox_sent(count as usize);
         };
@@ -107,8 +142,8 @@ impl Swarms {
                 stream.unsent.remove(range.shard);
             }
             self.pass_turn();
-            self.offer(key);
-            self.offer_if_idle(swarm_key);
+            self.offer(now, key);
+            self.offer_if_idle(now, swarm_key);
         }
     }
 
@@ -136,6 +171,7 @@ impl Swarms {
                 self.events.push_back(Event::Changed { swarm: swarm_key });
             }
             self.withdraw_if_empty(swarm_key);
+            self.count_loss(now, swarm_key);
         }
         self.close(now, key, Ended::Lost, None);
     }
@@ -158,7 +194,7 @@ impl Swarms {
                 push_map(stream, swarm, first, network);
             } else if let Some((offset, length)) = stream.manifest_wanted.take() {
                 push_manifest_part(stream, swarm, offset, length, network);
-            } else if stream.told < swarm.gained.len() && swarm.news_at.is_none_or(|at| at <= now) {
+            } else if has_news(stream, swarm) && swarm.news_at.is_none_or(|at| at <= now) {
                 push_have(stream, swarm, network);
             } else if stream.wanted.is_empty() {
                 return;
@@ -241,9 +277,14 @@ fn push_manifest_part(
     }
 }
 
+/// Whether the other end could be told of shards gained: it has our map, and not these.
+pub(super) fn has_news(stream: &Stream, swarm: &Swarm) -> bool {
+    stream.map_next.is_none() && stream.told < swarm.gained.len()
+}
+
 /// Tells the other end of the shards gained since it was last told; also of those that it has,
 /// because it counts copies, and may have offered them.
-fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
+pub(super) fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
     let mut list = [0; frame::HAVE_COUNT_MAX * 4];
     const { assert!(frame::HAVE_COUNT_MAX * 4 <= FRAME_BODY_MAX) };
     let mut count = 0;

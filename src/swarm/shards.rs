@@ -7,11 +7,35 @@
 use crate::rng::Rng;
 
 /// A set of shard numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct ShardSet {
     words: Vec<u64>,
     count: u32,
 }
+
+impl Clone for ShardSet {
+    fn clone(&self) -> ShardSet {
+        ShardSet {
+            words: self.words.clone(),
+            count: self.count,
+        }
+    }
+
+    /// Allocates nothing where there is room.
+    fn clone_from(&mut self, source: &ShardSet) {
+        self.words.clone_from(&source.words);
+        self.count = source.count;
+    }
+}
+
+/// Sets are equal when they have the same shards, however many words they once took.
+impl PartialEq for ShardSet {
+    fn eq(&self, other: &ShardSet) -> bool {
+        self.count == other.count && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for ShardSet {}
 
 const fn place(shard: u32) -> (usize, u64) {
     ((shard / 64) as usize, 1 << (63 - shard % 64))

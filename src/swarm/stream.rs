@@ -13,7 +13,7 @@
 use super::inbox::Inbox;
 use super::shards::ShardSet;
 use crate::id::NodeId;
-use crate::limits::{FRAME_BODY_MAX, REQUESTS_MAX};
+use crate::limits::{BOX_SIZE, FRAME_BODY_MAX, REQUESTS_MAX};
 use crate::output::SwarmKey;
 use crate::time::Instant;
 use crate::wire::frame::{HEADER_SIZE, Range};
@@ -104,6 +104,9 @@ pub struct Stream {
     /// The swarm it is about; for an accepted stream only once open.
     pub swarm: Option<SwarmKey>,
 
+    /// The caps do not count it.
+    pub is_exempt: bool,
+
     /// The other end has every shard.
     pub has_all: bool,
     /// What it has, when that is not every shard.
@@ -173,6 +176,7 @@ impl Stream {
             location: (dialler == Dialler::Us).then_some(address),
             node: NodeId::default(),
             swarm: None,
+            is_exempt: false,
             has_all: false,
             has: ShardSet::default(),
             manifest_size: 0,
@@ -196,8 +200,8 @@ impl Stream {
             waiting_since: now,
             rate: Rate::new(now),
             sending: Rate::new(now),
-            inbox: Inbox::default(),
-            outbox: Vec::new(),
+            inbox: Inbox::with_capacity(BOX_SIZE),
+            outbox: Vec::with_capacity(BOX_SIZE),
             outbox_sent: 0,
         }
     }

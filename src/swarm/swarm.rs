@@ -4,12 +4,15 @@
 //!  share:  Hashing ──────────────────────────────────────────────────────────► Complete
 //!  fetch:  Finding ──► (prepare) ──► Verifying ──► Fetching ──► Finishing ──► Complete
 //!                                └───────────────────▲
+//!          no one has the rest: Ending ──► gone
 //! ```
 //!
 //! It holds no stream; [`super::Swarms`] joins the two. Invariant: a shard is in exactly one of
 //! *missing*, *in flight* and *held*, and only what is held is offered to others.
 
+use super::checkpoint::Durability;
 use super::flight::Flight;
+use super::offer::Round;
 use super::providers::Providers;
 use super::scan::Scan;
 use super::shards::ShardSet;
@@ -47,6 +50,8 @@ pub enum Phase {
     Finishing,
     /// Has every shard.
     Complete,
+    /// Has failed, and has what it gained made durable.
+    Ending,
 }
 
 /// How far a swarm is.
@@ -58,6 +63,8 @@ pub struct Progress {
     pub size: u64,
     /// Bytes hashed or verified on disk in this phase, or bytes of the shards held.
     pub done: u64,
+    /// Shards that would outlive a power cut, while fetching.
+    pub durable: u32,
     /// Bytes of payload received since the start.
     pub received: u64,
     /// Bytes of payload sent since the start.
@@ -101,6 +108,8 @@ pub struct Swarm {
 
     /// Shards that verified and are on disk.
     pub held: ShardSet,
+    /// What of that would outlive a power cut.
+    pub durability: Durability,
     /// Shards in flight.
     pub flying: ShardSet,
     /// The flights themselves.
@@ -128,6 +137,8 @@ pub struct Swarm {
     pub idle_since: Instant,
     /// When idle streams look next for shards to take over.
     pub relief_at: Instant,
+    /// How far its offers are.
+    pub round: Round,
     /// The disk has failed for a write: no more are asked for.
     pub failed: bool,
 
@@ -150,6 +161,7 @@ impl Swarm {
             manifest_parts: Vec::new(),
             manifest_from: None,
             held: ShardSet::default(),
+            durability: Durability::default(),
             flying: ShardSet::default(),
             flights: Vec::with_capacity(FLIGHTS_MAX),
             gained: Vec::new(),
@@ -163,6 +175,7 @@ impl Swarm {
             asked_nodes: 0,
             idle_since: now,
             relief_at: now,
+            round: Round::default(),
             failed: false,
             received: 0,
             sent: 0,
@@ -313,6 +326,7 @@ impl Swarm {
                 .or(share_size)
                 .unwrap_or(0),
             done: scanned.unwrap_or_else(|| self.held_size()),
+            durable: self.durability.durable.count(),
             received: self.received,
             sent: self.sent,
             streams: 0,

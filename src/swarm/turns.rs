@@ -55,9 +55,10 @@ impl Swarms {
             return;
         }
         self.turns_at = None;
-        for (_, stream) in self.streams.iter_mut() {
+        for (key, stream) in self.streams.iter_mut() {
             let stalled = stream.upload.is_some() && now >= stream.sent_at + UPLOAD_STALL_TIMEOUT;
-            stream.upload_stalled |= stalled;
+            // One that a cap holds back would move if it might.
+            stream.upload_stalled |= stalled && !self.paces.up.holds(key);
         }
         let free = UPLOADS_MAX.saturating_sub(self.active_uploads());
         self.line.rotate_left(free.min(self.line.len()));
@@ -65,7 +66,7 @@ impl Swarms {
         let mut place = 0;
         while let Some(swarm) = self.swarms.key_from(place) {
             place = swarm.slot + 1;
-            self.offer_if_idle(swarm);
+            self.offer_if_idle(now, swarm);
         }
         self.plan_turns(now);
     }

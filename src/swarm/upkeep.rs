@@ -11,7 +11,7 @@ use crate::limits::{
     LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RELIEF_PERIOD, REQUEST_TIMEOUT,
     SEND_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX,
 };
-use crate::output::{Ended, Event, Failure, Output, StreamKey, SwarmKey};
+use crate::output::{Ended, Failure, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
 use crate::wire::Frame;
 use crate::wire::frame::CloseReason;
@@ -26,10 +26,21 @@ impl Swarms {
             self.check_stream(now, key);
         }
         self.check_turns(now);
+        self.check_paces(now);
         place = 0;
         while let Some(key) = self.swarms.key_from(place) {
             place = key.slot + 1;
             self.check_swarm(now, key);
+        }
+    }
+
+    /// Lets those that the caps hold back go on, each in its turn.
+    fn check_paces(&mut self, now: Instant) {
+        if let Some(key) = self.paces.up.tick(now) {
+            self.wake(key);
+        }
+        if let Some(key) = self.paces.down.tick(now) {
+            self.ask(now, key);
         }
     }
 
@@ -59,6 +70,7 @@ impl Swarms {
             return;
         };
         let has_news = swarm.news_at.is_some_and(|at| at <= now);
+        let may_offer = swarm.round.due_at.is_some_and(|at| at <= now);
         let may_relieve = swarm.is_fetching() && swarm.relief_at <= now;
         if has_news {
             swarm.news_at = None;
@@ -66,12 +78,17 @@ impl Swarms {
         if may_relieve {
             swarm.relief_at = now + RELIEF_PERIOD;
         }
+        if may_offer {
+            swarm.round.due_at = None;
+            self.offer_all(now, key);
+        }
         if has_news {
             self.wake_swarm(key);
         }
         if may_relieve {
             self.ask_all(now, key);
         }
+        self.checkpoint_if_due(now, key);
         self.look_up(now, key);
         self.dial(now, key);
         self.give_up_if_hopeless(now, key, false);
@@ -79,7 +96,7 @@ impl Swarms {
 
     /// When [`Swarms::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = self.turns_at;
+        let mut next = earliest(self.turns_at, self.paces.tick_at());
         for (_, stream) in self.streams.iter() {
             let mut at = deadline(stream);
             if self.could_relieve(stream) {
@@ -93,7 +110,8 @@ impl Swarms {
         }
         let room = self.streams.len() < STREAMS_MAX;
         for (_, swarm) in self.swarms.iter() {
-            next = earliest(next, swarm.news_at);
+            next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
+            next = earliest(next, swarm.checkpoint_at());
             if swarm.wants_providers() {
                 if room && self.dialling(swarm) < SWARM_DIALS_MAX {
                     next = earliest(next, swarm.providers.next_at());
@@ -194,6 +212,10 @@ impl Swarms {
         if !swarm.wants_providers() {
             return;
         }
+        if swarm.waits_for_disk() {
+            swarm.idle_since = now;
+            return;
+        }
         // A connection that is being made brings nothing yet, and does not begin the wait anew.
         let brings = |stream: &Stream| {
             stream.swarm == Some(key) && (!stream.asked.is_empty() || stream.manifest_asked)
@@ -227,20 +249,13 @@ impl Swarms {
         self.fail(now, key, cause);
     }
 
-    /// Ends a swarm that cannot go on. What is on disk stays.
-    pub(super) fn fail(&mut self, now: Instant, key: SwarmKey, cause: Failure) {
-        let Some(swarm) = self.swarms.remove(key) else {
-            return;
-        };
-        if let (true, Some(file)) = (swarm.announced, swarm.file) {
-            self.requests.push_back(Request::Withdraw(file));
-        }
+    /// Says goodbye on every stream of a swarm.
+    pub(super) fn close_all(&mut self, now: Instant, key: SwarmKey) {
         let mut place = 0;
         while let Some(stream) = self.stream_from(key, place) {
             place = stream.slot + 1;
             self.close(now, stream, Ended::Stopped, Some(CloseReason::Stopping));
         }
-        self.events.push_back(Event::Failed { swarm: key, cause });
     }
 }
 

@@ -241,6 +241,72 @@ fn two_lookups_that_end_in_the_same_moment_are_both_told_what_they_found() {
     assert!(of(other).providers.is_empty());
 }
 
+/// Every host finds what every other provides.
+fn assert_found(world: &mut World, hosts: std::ops::Range<usize>) {
+    for host in hosts.clone() {
+        let key = FileId(Id([host as u8; 20]));
+        world.command(host, |node, now| node.provide(now, key));
+    }
+    world.run(Duration::from_secs(30));
+    for host in hosts.clone() {
+        let other = if host + 1 < hosts.end {
+            host + 1
+        } else {
+            hosts.start
+        };
+        let key = FileId(Id([other as u8; 20]));
+        assert_eq!(
+            look_up(world, host, key),
+            [world.address(other)],
+            "host {host}"
+        );
+    }
+}
+
+#[test]
+fn rule_15_a_network_without_power_meets_again_without_any_node_to_join_through() {
+    for death in [Death::Stopped, Death::Killed, Death::PowerCut] {
+        let (_seeded, mut world) = world_of(24, 9, Faults::none());
+        world.run(Duration::from_secs(60));
+        let ids: Vec<_> = (0..24).map(|host| world.id(host)).collect();
+        (0..24).for_each(|host| world.end(host, death));
+        world.run(Duration::from_secs(600));
+        // The node through which all had joined stays down. The others start within four minutes.
+        for host in 1..24 {
+            world.start(host);
+            world.run(Duration::from_secs(10));
+        }
+        world.run(Duration::from_secs(120));
+        assert!((1..24).all(|host| world.id(host) == ids[host]));
+        assert_found(&mut world, 1..24);
+    }
+}
+
+#[test]
+fn rule_15_who_starts_while_all_it_knew_are_down_meets_them_when_they_are_back() {
+    let (_seeded, mut world) = world_of(8, 10, Faults::none());
+    world.run(Duration::from_secs(60));
+    (0..8).for_each(|host| world.end(host, Death::PowerCut));
+    world.start(3);
+    world.run(Duration::from_secs(1_800));
+    assert_eq!(world.node(3).unwrap().contact_count(), 0);
+    // They come back as others, so that it is on host 3 to find them.
+    for host in 4..8 {
+        world.change_id(host);
+        world.start(host);
+    }
+    world.run(Duration::from_secs(180));
+    assert_found(&mut world, 3..8);
+}
+
+#[test]
+fn rule_15_a_network_where_nobody_comes_or_goes_writes_its_contacts_once() {
+    let (_seeded, mut world) = world_of(16, 11, Faults::none());
+    world.run(Duration::from_secs(24 * 3_600));
+    (0..16).for_each(|host| world.end(host, Death::Stopped));
+    assert!((0..16).all(|host| world.disk(host).contacts_written == 1));
+}
+
 #[test]
 fn what_was_clogged_is_released_and_does_no_harm() {
     let (_seeded, mut world) = world_of(12, 7, Faults::none());

@@ -1,6 +1,7 @@
 //! Swarms among themselves: every byte that arrives is right, is fetched once, and comes from
 //! whoever has it.
 
+mod checkpoints;
 mod world;
 
 use sprat::output::{DiskError, Event, Failure, Prepared};

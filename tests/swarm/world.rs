@@ -37,6 +37,10 @@ pub struct Disk {
     pub prepared: Option<Prepared>,
     pub writes_left: Option<u32>,
     pub finished: bool,
+    /// Checkpoints are answered only when the test does so.
+    pub is_slow: bool,
+    /// A checkpoint waits for its answer.
+    pub committing: bool,
 }
 
 /// One end of a connection: which node, and which of its streams.
@@ -221,6 +225,15 @@ impl World {
                 } => {
                     let bytes = &buffer[start as usize..][..range.length as usize];
                     self.write(number, range, shard, bytes);
+                }
+                Output::Checkpoint { swarm, .. } => {
+                    let Peer { swarms, disk, .. } = &mut self.peers[number];
+                    let disk = disk.entry(swarm.slot).or_default();
+                    assert!(!disk.committing, "one checkpoint at a time");
+                    disk.committing = disk.is_slow;
+                    if !disk.is_slow {
+                        swarms.handle_checkpointed(self.now, swarm, Ok(()));
+                    }
                 }
                 Output::Finish(swarm) => {
                     let peer = &mut self.peers[number];

@@ -5,9 +5,12 @@
 //! other only. Node 1 shares a file; node 4 fetches it by a link without addresses, so that it must
 //! find the provider through the network; node 5 does the same and finds two.
 //!
+//! With `--nodes`, another one: see `crowd`.
+//!
 //! Invariant: however it ends, no process and no file of the demo is left.
 
 mod child;
+mod crowd;
 
 use super::args::{Args, Misuse};
 use super::screen::Screen;
@@ -36,7 +39,14 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         [file] => Some(PathBuf::from(file)),
         _ => return Err(Misuse("demo takes one FILE (see sprat help demo)".into()).into()),
     };
+    if args.nodes.is_some() && given.is_some() {
+        let text = "demo takes a FILE or --nodes, not both (see sprat help demo)";
+        return Err(Misuse(text.into()).into());
+    }
     let interrupt = Interrupt::catch()?;
+    if let Some(count) = args.nodes {
+        return crowd::run(count, interrupt);
+    }
     let folder = Folder::make()?;
     let (source, size) = match given {
         Some(file) => (file.clone(), size_of(&file)?),

@@ -1,7 +1,7 @@
 //! Open files, at most `OPEN_FILES_MAX`: the one used longest ago is closed for the next.
 //!
 //! A scan over 32 places is cheaper than anything clever, and each hit saves an `open`. Not here:
-//! which file is which, and whether it is still the same one.
+//! which file is which, and whether it is still the same one; only when somebody last looked.
 
 use crate::limits::OPEN_FILES_MAX;
 use crate::node::SwarmKey;
@@ -13,11 +13,15 @@ pub struct Files {
     clock: u64,
 }
 
-struct Open {
+/// One open file.
+pub struct Open {
     swarm: SwarmKey,
     entry: u32,
     used_at: u64,
-    file: File,
+    /// The file.
+    pub file: File,
+    /// Bytes read and written since it was last looked at; none when nobody has looked yet.
+    pub unseen: Option<u64>,
 }
 
 impl Files {
@@ -35,7 +39,7 @@ impl Files {
         swarm: SwarmKey,
         entry: u32,
         open: impl FnOnce() -> Result<File, E>,
-    ) -> Result<&File, E> {
+    ) -> Result<&mut Open, E> {
         self.clock += 1;
         let same = |one: &Open| one.swarm == swarm && one.entry == entry;
         let index = match self.open.iter().position(same) {
@@ -49,12 +53,13 @@ impl Files {
                     entry,
                     used_at: 0,
                     file: open()?,
+                    unseen: None,
                 });
                 self.open.len() - 1
             }
         };
         self.open[index].used_at = self.clock;
-        Ok(&self.open[index].file)
+        Ok(&mut self.open[index])
     }
 
     /// Closes the files of a swarm.

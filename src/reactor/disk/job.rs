@@ -1,30 +1,33 @@
-//! How a fetch's place is made, and how a finished fetch becomes durable: both in steps.
+//! How the place of a fetch is made or found, and the round of all work that takes several turns.
 //!
-//! A folder may hold 32,768 files, and a `fsync` may take a second on an SD card, so each turn of
-//! the loop does one step and then serves the network.
+//! A folder may hold 32,768 files, and a sync may take a second on an SD card, so each turn of the
+//! loop does one step and then serves the network.
 //!
 //! ```text
-//!  prepare:  resolve ──► final name there? ──► sizes right ─────────────► Final
+//!  prepare:  resolve ──► final name there? ──► sizes right ──────────────────────► Final
 //!               │              └──► DiskError::Exists
-//!               └──► lock NAME.part ──► free space ──► files made ──────► Fresh | Partial
-//!  finish:   fdatasync each file ──► fsync each folder ──► rename ──► fsync parent
+//!               └──► lock NAME.part ──► free space ──► files made ─► nothing there ► Fresh
+//!                                                          └──► journal read, begun ► Journaled
+//!                                                                     └──► no proof ► Partial
 //! ```
 //!
-//! Invariants: nothing is renamed before everything in it is synced, and seen to be what this fetch
-//! has made and written, in its size; a rename never replaces anything; an existing `NAME.part` is
-//! taken over as it is (its bytes are verified by the node) but for its size.
+//! Invariants: an existing `NAME.part` is taken over as it is but for its size; its bytes are
+//! proved by its journal, or verified by the node.
 
 use super::Disk;
 use super::beneath::{self, Access};
+use super::commit::{Advance, Commit, Goal};
 use super::fault::Fault;
+use super::journal::{self, Look};
 use super::space;
 use super::store::{Entry, Stamp, State, Store};
-use crate::limits::{FILES_MADE_PER_TURN, FILES_SYNCED_PER_TURN};
+use crate::limits::FILES_MADE_PER_TURN;
 use crate::node::{DiskError, Prepared, SwarmKey};
+use crate::reactor::syncer::Request;
+use crate::swarm::shards::ShardSet;
 use crate::wire::Manifest;
-use rustix::fs::{CWD, FlockOperation, RenameFlags};
+use rustix::fs::FlockOperation;
 use rustix::io::Errno;
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,23 +52,31 @@ pub enum Job {
         next: usize,
         /// Whether a part was there.
         found: Prepared,
+        /// How its files looked when they were found.
+        look: Look,
     },
-    /// Syncs the part's files from entry `next`, then its folders, then gives it its final name.
-    Finish {
-        /// Whose.
-        swarm: SwarmKey,
-        /// The next entry.
-        next: usize,
-        /// Folders of the part that are not synced yet.
-        folders: Vec<PathBuf>,
-    },
+    /// Carries out a plan.
+    Commit(Commit),
+}
+
+/// What a turn's step has led to.
+#[derive(Debug)]
+pub enum Progress {
+    /// Nothing that others have to know of.
+    Nothing,
+    /// The syncer is to wait for this; `handle_synced` takes its result.
+    Sync(Request),
+    /// A job is at its end.
+    Done(SwarmKey, Done),
 }
 
 /// The end of a job.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Done {
-    /// For `Node::handle_prepared`.
-    Prepared(Result<Prepared, DiskError>),
+    /// For `Node::handle_prepared`, after `Node::handle_durable` for each shard.
+    Prepared(Result<Prepared, DiskError>, ShardSet),
+    /// For `Node::handle_checkpointed`.
+    Checkpointed(Result<(), DiskError>),
     /// For `Node::handle_finished`.
     Finished(Result<(), DiskError>),
 }
@@ -73,10 +84,9 @@ pub enum Done {
 impl Job {
     /// Whose work it is.
     pub fn swarm(&self) -> SwarmKey {
-        match *self {
-            Job::Compare { swarm, .. } | Job::Make { swarm, .. } | Job::Finish { swarm, .. } => {
-                swarm
-            }
+        match self {
+            Job::Compare { swarm, .. } | Job::Make { swarm, .. } => *swarm,
+            Job::Commit(commit) => commit.swarm,
         }
     }
 }
@@ -84,6 +94,7 @@ impl Job {
 /// A step's outcome: the job goes on, or is done.
 enum Step {
     On(Job),
+    Sync(Commit, Request),
     Done(Done),
 }
 
@@ -94,6 +105,8 @@ impl Disk {
             .entries()
             .iter()
             .map(|entry| (entry.path.as_str(), entry.size));
+        let store = self.job_store(swarm);
+        (store.file, store.shards) = (manifest.file_id(), manifest.shard_count());
         self.begin_prepare(swarm, manifest.name(), manifest.is_folder(), entries);
     }
 
@@ -111,6 +124,7 @@ impl Disk {
             path: PathBuf::from(path),
             size,
             stamp: None,
+            is_dirty: false,
         };
         store.entries = entries.map(entry).collect();
         store.is_folder = is_folder;
@@ -122,48 +136,116 @@ impl Disk {
         self.jobs.push_back(Job::Compare { swarm, next: 0 });
     }
 
+    /// Begins to make what a fetch has gained durable. Its end comes from `step`.
+    pub fn checkpoint(
+        &mut self,
+        swarm: SwarmKey,
+        last: bool,
+        gained: impl Iterator<Item = u32>,
+        lost: impl Iterator<Item = u32>,
+    ) {
+        let commit = Commit::checkpoint(self.job_store(swarm), last, gained, lost);
+        self.jobs.push_back(Job::Commit(commit));
+    }
+
     /// Begins to make a fetch durable under its final name. Its end comes from `step`.
     pub fn finish(&mut self, swarm: SwarmKey) {
-        let store = self
-            .find(swarm)
-            .expect("a fetch is known before it is finished");
-        let folders = if store.is_folder {
-            folders_of(&store.entries)
-        } else {
-            vec![]
-        };
-        self.jobs.push_back(Job::Finish {
-            swarm,
-            next: 0,
-            folders,
-        });
+        self.jobs.push_back(Job::Commit(Commit::finish(swarm)));
     }
 
     /// Whether `step` has something to do.
     pub fn has_jobs(&self) -> bool {
-        !self.jobs.is_empty()
+        !self.jobs.is_empty() && !self.is_syncing
     }
 
-    /// Does one step of the first job; the swarm and the result when that was its last.
-    pub fn step(&mut self) -> Option<(SwarmKey, Done)> {
-        let job = self.jobs.pop_front()?;
+    /// Whether a result of the syncer is waited for.
+    pub fn is_syncing(&self) -> bool {
+        self.is_syncing
+    }
+
+    /// The syncer is done with what `step` gave it last.
+    pub fn handle_synced(&mut self, result: io::Result<()>) -> Progress {
+        self.is_syncing = false;
+        let Some(mut commit) = self.syncing.take() else {
+            return Progress::Nothing;
+        };
+        let swarm = commit.swarm;
+        let goal = commit.goal;
+        let step = commit
+            .handle_synced(result)
+            .map(|()| Step::On(Job::Commit(commit)));
+        self.conclude(swarm, Some(goal), step)
+    }
+
+    /// Does one step of the first job.
+    pub fn step(&mut self) -> Progress {
+        if self.is_syncing {
+            return Progress::Nothing;
+        }
+        let Some(job) = self.jobs.pop_front() else {
+            return Progress::Nothing;
+        };
         let swarm = job.swarm();
-        let finishing = matches!(job, Job::Finish { .. });
+        let mut goal = None;
         let step = match job {
             Job::Compare { next, .. } => self.compare(swarm, next),
-            Job::Make { next, found, .. } => self.make(swarm, next, found),
-            Job::Finish { next, folders, .. } => self.sync(swarm, next, folders),
+            Job::Make {
+                next, found, look, ..
+            } => self.make(swarm, next, found, look),
+            Job::Commit(commit) => {
+                goal = Some(commit.goal);
+                self.commit(commit)
+            }
         };
+        self.conclude(swarm, goal, step)
+    }
+
+    fn conclude(
+        &mut self,
+        swarm: SwarmKey,
+        goal: Option<Goal>,
+        step: Result<Step, Fault>,
+    ) -> Progress {
         match self.keep(swarm, step) {
             Ok(Step::On(job)) => {
                 // Jobs take turns, as all else does.
                 self.jobs.push_back(job);
-                None
+                Progress::Nothing
             }
-            Ok(Step::Done(done)) => Some((swarm, done)),
-            Err(error) if finishing => Some((swarm, Done::Finished(Err(error)))),
-            Err(error) => Some((swarm, Done::Prepared(Err(error)))),
+            Ok(Step::Sync(commit, request)) => {
+                self.is_syncing = true;
+                self.syncing = Some(commit);
+                Progress::Sync(request)
+            }
+            Ok(Step::Done(done)) => Progress::Done(swarm, done),
+            Err(error) => {
+                let done = match goal {
+                    Some(Goal::Finished) => Done::Finished(Err(error)),
+                    Some(Goal::Checkpointed { .. }) => Done::Checkpointed(Err(error)),
+                    Some(Goal::Prepared(_)) | None => {
+                        Done::Prepared(Err(error), ShardSet::default())
+                    }
+                };
+                Progress::Done(swarm, done)
+            }
         }
+    }
+
+    fn commit(&mut self, mut commit: Commit) -> Result<Step, Fault> {
+        let store = self.job_store(commit.swarm);
+        Ok(match commit.advance(store)? {
+            Advance::On => Step::On(Job::Commit(commit)),
+            Advance::Sync(request) => Step::Sync(commit, request),
+            Advance::Done => Step::Done(match commit.goal {
+                Goal::Prepared(found) => Done::Prepared(Ok(found), commit.held),
+                Goal::Checkpointed { .. } => Done::Checkpointed(Ok(())),
+                Goal::Finished => {
+                    // Descriptors opened for writing are not needed any more.
+                    self.files.close(commit.swarm);
+                    Done::Finished(Ok(()))
+                }
+            }),
+        })
     }
 
     fn job_store(&mut self, swarm: SwarmKey) -> &mut Store {
@@ -211,7 +293,14 @@ impl Disk {
             return Ok(Step::On(Job::Compare { swarm, next }));
         }
         store.state = State::Final;
-        Ok(Step::Done(Done::Prepared(Ok(Prepared::Final))))
+        // The power went after the last rename: the journal is of a part that is there no more.
+        if fs::symlink_metadata(store.part_path()).is_err() {
+            journal::remove(store)?;
+        }
+        Ok(Step::Done(Done::Prepared(
+            Ok(Prepared::Final),
+            ShardSet::default(),
+        )))
     }
 
     /// Locks `NAME.part`, making it if it is not there, and looks whether all of it will fit.
@@ -240,11 +329,18 @@ impl Disk {
             swarm,
             next: 0,
             found,
+            look: Look::default(),
         }))
     }
 
     /// Makes some of the part's files, each with its size.
-    fn make(&mut self, swarm: SwarmKey, mut next: usize, found: Prepared) -> Result<Step, Fault> {
+    fn make(
+        &mut self,
+        swarm: SwarmKey,
+        mut next: usize,
+        found: Prepared,
+        mut look: Look,
+    ) -> Result<Step, Fault> {
         let store = self.job_store(swarm);
         let last = store.entries.len().min(next + FILES_MADE_PER_TURN);
         while next < last {
@@ -252,6 +348,8 @@ impl Disk {
             let made = beneath::open(&store.folder, &entry.path, Access::Create);
             let stamp = made
                 .and_then(|file| {
+                    // Before it is changed by us.
+                    look.add(&file.metadata()?);
                     space::allocate(&file, entry.size)?;
                     Ok(Stamp::of(&file.metadata()?))
                 })
@@ -259,59 +357,47 @@ impl Disk {
             store.entries[next].stamp = Some(stamp);
             next += 1;
         }
-        Ok(match next < store.entries.len() {
-            true => Step::On(Job::Make { swarm, next, found }),
-            false => Step::Done(Done::Prepared(Ok(found))),
-        })
+        if next < store.entries.len() {
+            return Ok(Step::On(Job::Make {
+                swarm,
+                next,
+                found,
+                look,
+            }));
+        }
+        self.resume(swarm, found, &look)
     }
 
-    /// Syncs a few files or folders; after the last, renames.
+    /// The files are there, and an old journal may say what they hold.
     ///
-    /// Every file is synced, not only those written since the start: an earlier process may have
-    /// written the rest, and its writes may not have reached the disk yet.
-    fn sync(
-        &mut self,
-        swarm: SwarmKey,
-        mut next: usize,
-        mut folders: Vec<PathBuf>,
-    ) -> Result<Step, Fault> {
-        for _ in 0..FILES_SYNCED_PER_TURN {
-            let store = self.job_store(swarm);
-            if next < store.entries.len() {
-                let path = store.entry_path(next as u32);
-                let entry = &mut store.entries[next];
-                let file = beneath::open(&store.folder, &entry.path, Access::Read)
-                    .map_err(|error| Fault::new("open", &path, error))?;
-                let metadata = file
-                    .metadata()
-                    .map_err(|error| Fault::new("look at", &path, error))?;
-                entry
-                    .check_part(&metadata)
-                    .map_err(|why| Fault::because(DiskError::Changed, "finish", &path, why))?;
-                file.sync_data()
-                    .map_err(|error| Fault::new("sync", &path, error))?;
-                next += 1;
-            } else if let Some(folder) = folders.pop() {
-                sync_folder(&store.folder.join(folder))?;
-            } else {
-                rename(store)?;
-                store.set_place(false);
-                store.state = State::Final;
-                // They said which files the part's were.
-                store
-                    .entries
-                    .iter_mut()
-                    .for_each(|entry| entry.stamp = None);
-                // Descriptors opened for writing are not needed any more.
-                self.files.close(swarm);
-                return Ok(Step::Done(Done::Finished(Ok(()))));
-            }
+    /// One that is believed gives way to a new one before anything is written, because it would be
+    /// wrong afterwards; so does one that was left behind by files that are gone. Where the node has
+    /// to verify, a journal begins only after that: a half of what is there would be all that it
+    /// proves.
+    fn resume(&mut self, swarm: SwarmKey, found: Prepared, look: &Look) -> Result<Step, Fault> {
+        let store = self.job_store(swarm);
+        let replayed = journal::read(store)?;
+        if let Some(old) = &replayed {
+            store.generation = old.header.generation;
         }
-        Ok(Step::On(Job::Finish {
-            swarm,
-            next,
-            folders,
-        }))
+        let begin = match (found, replayed) {
+            (Prepared::Fresh, Some(_)) => Some((found, ShardSet::default())),
+            (Prepared::Fresh, None) => None,
+            (_, replayed) => replayed
+                .and_then(|replayed| journal::proven(&replayed, look))
+                .map(|held| (Prepared::Journaled, held)),
+        };
+        if let Some((found, held)) = begin {
+            return Ok(Step::On(Job::Commit(Commit::begin(swarm, found, held))));
+        }
+        if found == Prepared::Partial {
+            // An earlier process may have written them, and its writes may not be on the disk yet.
+            store
+                .entries
+                .iter_mut()
+                .for_each(|entry| entry.is_dirty = true);
+        }
+        Ok(Step::Done(Done::Prepared(Ok(found), ShardSet::default())))
     }
 }
 
@@ -350,54 +436,4 @@ fn lock_part(store: &Store, parent: &OwnedFd, part: &Path) -> Result<OwnedFd, Fa
         }
         Err(error) => Err(Fault::new("lock", part, error)),
     }
-}
-
-/// Gives the part its final name, which nothing must have, and makes the name durable.
-fn rename(store: &Store) -> Result<(), Fault> {
-    let part = store.part_path();
-    let failed = |error: io::Error| Fault::new("rename", &part, error);
-    check_identity(store, &part)?;
-    match rustix::fs::renameat_with(CWD, &part, CWD, &store.path, RenameFlags::NOREPLACE) {
-        // A file system without that flag.
-        Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(&store.path) {
-            Ok(_) => return Err(failed(Errno::EXIST.into())),
-            Err(_) => fs::rename(&part, &store.path).map_err(failed)?,
-        },
-        result => result.map_err(|errno| failed(errno.into()))?,
-    }
-    sync_folder(store.parent())
-}
-
-/// The part must still be what was locked, made and synced: a rename goes by name.
-fn check_identity(store: &Store, part: &Path) -> Result<(), Fault> {
-    let State::Part { lock } = &store.state else {
-        return Ok(());
-    };
-    let looked = |error| Fault::new("look at", part, error);
-    let ours = rustix::fs::fstat(lock).map_err(|errno| looked(errno.into()))?;
-    let there = fs::symlink_metadata(part).map_err(looked)?;
-    match (there.dev(), there.ino()) == (ours.st_dev, ours.st_ino) {
-        true => Ok(()),
-        false => {
-            let why = "another program has replaced it";
-            Err(Fault::because(DiskError::Changed, "finish", part, why))
-        }
-    }
-}
-
-fn sync_folder(path: &Path) -> Result<(), Fault> {
-    let folder = beneath::folder(path).map_err(|error| Fault::new("open", path, error))?;
-    rustix::fs::fsync(&folder).map_err(|errno| Fault::new("sync", path, errno))
-}
-
-/// The folders above the entries, each once; the part's own is the empty path.
-fn folders_of(entries: &[Entry]) -> Vec<PathBuf> {
-    let above = entries
-        .iter()
-        .flat_map(|entry| entry.path.ancestors().skip(1));
-    above
-        .map(Path::to_path_buf)
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect()
 }

@@ -8,6 +8,8 @@
 //!
 //! Invariant: the final name holds nothing of ours before `finish` has renamed the part to it.
 
+use super::journal::Journal;
+use crate::id::{FileId, Id};
 use crate::limits::NAME_SIZE_MAX;
 use crate::node::{DiskError, SwarmKey};
 use std::ffi::OsStr;
@@ -19,6 +21,10 @@ use std::path::{Path, PathBuf};
 
 /// What an unfinished fetch has after its name.
 const PART: &str = ".part";
+/// What its journal has.
+const JOURNAL: &str = ".part.journal";
+/// What a journal has that is not yet whole.
+const NEW_JOURNAL: &str = ".part.journal.new";
 
 /// Where a fetched file or folder goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +110,8 @@ pub struct Entry {
     pub size: u64,
     /// A shared file: what it must still be. A part's: which file it must still be.
     pub stamp: Option<Stamp>,
+    /// A part's: it was written since it was last synced.
+    pub is_dirty: bool,
 }
 
 impl Entry {
@@ -156,9 +164,37 @@ pub struct Store {
     pub is_folder: bool,
     /// The last failure, in words.
     pub fault: Option<String>,
+    /// What is fetched.
+    pub file: FileId,
+    /// Its shards.
+    pub shards: u32,
+    /// The last journal's generation.
+    pub generation: u32,
+    /// The journal of a fetch, once there is one.
+    pub journal: Option<Journal>,
+    /// Bytes written to journals.
+    pub journal_written: u64,
 }
 
 impl Store {
+    /// A place without entries.
+    pub fn new(swarm: SwarmKey, state: State) -> Store {
+        Store {
+            swarm,
+            state,
+            path: PathBuf::new(),
+            folder: PathBuf::new(),
+            entries: vec![],
+            is_folder: false,
+            fault: None,
+            file: FileId(Id([0; 20])),
+            shards: 0,
+            generation: 0,
+            journal: None,
+            journal_written: 0,
+        }
+    }
+
     /// The whole path of an entry, for messages.
     pub fn entry_path(&self, entry: u32) -> PathBuf {
         self.folder.join(&self.entries[entry as usize].path)
@@ -169,13 +205,27 @@ impl Store {
     /// A name that is too long for that is cut between two characters, and gets the CRC-32 of the
     /// whole name, so that two long names do not share a part: `CUT-xxxxxxxx.part`.
     pub fn part_path(&self) -> PathBuf {
+        self.beside(PART)
+    }
+
+    /// The path of the part's journal.
+    pub fn journal_path(&self) -> PathBuf {
+        self.beside(JOURNAL)
+    }
+
+    /// The path of a journal that is being written, and takes the old one's name when it is whole.
+    pub fn new_journal_path(&self) -> PathBuf {
+        self.beside(NEW_JOURNAL)
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
         let name = self.path.file_name().unwrap_or_default();
-        if name.len() + PART.len() <= NAME_SIZE_MAX {
+        if name.len() + suffix.len() <= NAME_SIZE_MAX {
             let mut path = self.path.clone().into_os_string();
-            path.push(PART);
+            path.push(suffix);
             return path.into();
         }
-        let end = format!("-{:08x}{PART}", crc32fast::hash(name.as_bytes()));
+        let end = format!("-{:08x}{suffix}", crc32fast::hash(name.as_bytes()));
         let mut cut = &name.as_bytes()[..NAME_SIZE_MAX.min(name.len()) - end.len()];
         if let Some(text) = name.to_str() {
             while !text.is_char_boundary(cut.len()) {
@@ -233,18 +283,12 @@ mod tests {
     #[test]
     fn a_part_has_a_name_that_can_be_stored_and_is_its_own() {
         let part = |name: &str| {
-            let store = Store {
-                swarm: SwarmKey {
-                    slot: 0,
-                    generation: 0,
-                },
-                state: State::Final,
-                path: Path::new("folder").join(name),
-                folder: PathBuf::new(),
-                entries: vec![],
-                is_folder: true,
-                fault: None,
+            let swarm = SwarmKey {
+                slot: 0,
+                generation: 0,
             };
+            let mut store = Store::new(swarm, State::Final);
+            store.path = Path::new("folder").join(name);
             let part = store.part_path();
             assert_eq!(part.parent(), Some(Path::new("folder")));
             part.file_name().unwrap().to_str().unwrap().to_owned()

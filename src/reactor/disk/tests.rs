@@ -30,17 +30,20 @@ fn begin(disk: &mut Disk, swarm: SwarmKey, path: &Path, entries: &[(&str, u64)],
 }
 
 fn run(disk: &mut Disk) -> Done {
-    while disk.has_jobs() {
-        if let Some((_, done)) = disk.step() {
-            return done;
-        }
+    let mut progress = Progress::Nothing;
+    while disk.has_jobs() || !matches!(progress, Progress::Nothing) {
+        progress = match progress {
+            Progress::Nothing => disk.step(),
+            Progress::Sync(request) => disk.handle_synced(request.wait().map_err(Into::into)),
+            Progress::Done(_, done) => return done,
+        };
     }
     panic!("a job ends with a result");
 }
 
 fn prepared(disk: &mut Disk) -> Result<Prepared, DiskError> {
     match run(disk) {
-        Done::Prepared(result) => result,
+        Done::Prepared(result, _) => result,
         done => panic!("{done:?}"),
     }
 }
@@ -135,6 +138,27 @@ fn an_unfinished_part_is_taken_over_and_gets_its_size() {
 }
 
 #[test]
+fn a_journal_that_a_power_cut_left_beside_a_complete_file_goes() {
+    let base = tempfile::tempdir().unwrap();
+    let (path, journal) = (
+        base.path().join("file"),
+        base.path().join("file.part.journal"),
+    );
+    fs::write(&path, "0123456789").unwrap();
+    fs::write(&journal, "whatever").unwrap();
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, &[("", 10)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
+    assert!(!journal.exists());
+    // As long as there is a part, it is the part's.
+    fs::write(&journal, "whatever").unwrap();
+    fs::write(base.path().join("file.part"), "").unwrap();
+    begin(&mut disk, OTHER, &path, &[("", 10)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
+    assert!(journal.exists());
+}
+
+#[test]
 fn what_has_the_final_name_is_never_touched() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");
@@ -219,6 +243,80 @@ fn a_part_that_others_have_changed_never_gets_the_final_name() {
         }
     };
     assert_eq!(harmed(&folder, moved), changed);
+}
+
+#[test]
+fn a_part_that_was_cut_meanwhile_is_found_out_whatever_is_written_after_it() {
+    // In any order of writes around the cut: shards that were verified before it are gone.
+    let sections = [(0, 4), (4, 4), (8, 2)];
+    let orders = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
+    for (order, cut_after) in orders
+        .iter()
+        .flat_map(|order| (1..=3).map(move |at| (order, at)))
+    {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("out");
+        let mut disk = Disk::new();
+        begin(&mut disk, KEY, &path, &[("", 10)], false);
+        assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
+        let mut result = Ok(());
+        for (place, &section) in order.iter().enumerate() {
+            let (offset, length) = sections[section];
+            let bytes = vec![b'x'; length as usize];
+            result = result.and_then(|()| disk.write(range(0, offset, length), &bytes));
+            if place + 1 == cut_after {
+                let part = File::options()
+                    .write(true)
+                    .open(base.path().join("out.part"));
+                part.unwrap().set_len(1).unwrap();
+            }
+        }
+        let result = result.and_then(|()| {
+            disk.finish(KEY);
+            match run(&mut disk) {
+                Done::Finished(result) => result,
+                done => panic!("{done:?}"),
+            }
+        });
+        assert_eq!(
+            result,
+            Err(DiskError::Changed),
+            "{order:?}, cut after {cut_after}"
+        );
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_file_is_looked_at_for_ranges_that_are_served_and_seldom_else() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("file");
+    let mib = vec![0; 1 << 20];
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, &[("", 40 << 20)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
+    let write = |disk: &mut Disk, at: u64| disk.write(range(0, at << 20, 1 << 20), &mib).unwrap();
+    (0..39).for_each(|at| write(&mut disk, at));
+    // After the open, and twice in 39 MiB.
+    assert_eq!(disk.calls().looks, 3);
+    write(&mut disk, 39);
+    assert_eq!(disk.calls().looks, 4);
+
+    fs::write(&path, "0123456789").unwrap();
+    disk.share(KEY, walk(&path).unwrap().0);
+    disk.begin_send(range(0, 0, 4)).unwrap();
+    disk.send(range(0, 0, 4), |_| Ok(2)).unwrap().unwrap();
+    disk.send(range(0, 2, 2), |_| Ok(2)).unwrap().unwrap();
+    assert_eq!(disk.calls().looks, 5);
+    fs::write(&path, "edited....").unwrap();
+    assert_eq!(disk.begin_send(range(0, 4, 4)), Err(DiskError::Changed));
 }
 
 #[test]

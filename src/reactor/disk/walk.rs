@@ -116,6 +116,7 @@ fn entry(path: &Path, inner: PathBuf, metadata: &Metadata) -> Result<Entry, Erro
     Ok(Entry {
         path: inner,
         size: metadata.len(),
+        is_dirty: false,
         stamp: Some(Stamp::of(metadata)),
     })
 }

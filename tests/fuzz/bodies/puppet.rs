@@ -32,6 +32,7 @@ pub const OWN_ID: NodeId = NodeId(Id([0x40; 20]));
 pub enum Job {
     Prepare(SwarmKey),
     Written(SwarmKey, u32, u32, Result<(), DiskError>),
+    Checkpoint(SwarmKey),
     Finish(SwarmKey),
     Read(FileRange),
 }
@@ -320,6 +321,9 @@ impl Puppet {
                 self.node
                     .handle_written(self.now, swarm, shard, length, result);
             }
+            Some(Job::Checkpoint(swarm)) => {
+                self.node.handle_checkpointed(self.now, swarm, done);
+            }
             Some(Job::Finish(swarm)) => self.node.handle_finished(self.now, swarm, done),
             Some(Job::Read(range)) => {
                 let result = match (failure, self.disks.get(&range.swarm)) {
@@ -388,6 +392,14 @@ impl Puppet {
                 );
             }
             Output::Prepare(swarm) => self.jobs.push_back(Job::Prepare(swarm)),
+            Output::Checkpoint { swarm, .. } => {
+                let held = |shard| self.node.holds(swarm, shard);
+                assert!(
+                    self.node.gained(swarm).all(held),
+                    "only what is held is kept"
+                );
+                self.jobs.push_back(Job::Checkpoint(swarm));
+            }
             Output::Finish(swarm) => {
                 let disk = &self.disks[&swarm];
                 let file = disk.file.expect("only fetches are finished");

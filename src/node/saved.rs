@@ -1,0 +1,323 @@
+//! The contacts that survive a restart (rule 15): which, when they are written, and their bytes.
+//!
+//! They serve to find the network again when every bootstrap node is gone, or none is given. Saved
+//! are members of the routing table that answered their last request, most recently heard first, a
+//! few of each bucket ([`SAVED_CONTACTS_MAX`] in all); room that is left keeps those who stood there
+//! before, because silence is more often our own outage than everyone's end. After a restart they
+//! are candidates, who enter the table when they have answered (rule 3).
+//!
+//! Memory cards wear out, so a list is written only when at least half of it would be news, and at
+//! most once in [`SAVE_PERIOD`]; at a clean stop when any of it would be. A node whose contacts stay
+//! the same writes nothing, however long it runs.
+//!
+//! ```text
+//!  0           8   9       13  14                         14 + 38 n    18 + 38 n
+//! +-----------+---+---------+---+--------------------------+------------+
+//! | sprat-ct  | 1 | network | n | n × (id, IP, port)       | CRC-32     |
+//! +-----------+---+---------+---+--------------------------+------------+
+//!  magic      version            contacts: 20 + 16 + 2      of all before
+//! ```
+//!
+//! The network is the CRC-32 of nothing in it ([`Network::crc`]): contacts of another are of no use.
+//! What a newer version writes begins with the same magic and a greater version, and ends with the
+//! CRC. **What this is not**: files; the driver reads and writes them. Invariant: what was parsed
+//! emits the bytes that it came from.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use crate::id::{Id, NodeId};
+use crate::kad::bucket::{Bucket, Member};
+use crate::kad::table::Table;
+use crate::limits::{SAVE_DELAY, SAVE_PERIOD, SAVED_CONTACTS_MAX};
+use crate::time::Instant;
+use crate::wire::datagram::CONTACT_SIZE;
+use crate::wire::reader::{Reader, Writer};
+use crate::wire::{Contact, Network, address};
+
+const MAGIC: &[u8; 8] = b"sprat-ct";
+const VERSION: u8 = 1;
+const HEAD_SIZE: usize = MAGIC.len() + 1 + 4 + 1;
+const CRC_SIZE: usize = 4;
+/// Bytes of the longest list.
+pub const SAVED_SIZE_MAX: usize = HEAD_SIZE + SAVED_CONTACTS_MAX * CONTACT_SIZE + CRC_SIZE;
+const _: () = assert!(
+    SAVED_CONTACTS_MAX <= u8::MAX as usize,
+    "the count is one byte"
+);
+
+/// Why bytes are no list of contacts for this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SavedError {
+    /// Not even a magic, a version and a CRC.
+    TooShort,
+    /// They are damaged.
+    Crc,
+    /// They are something else.
+    Magic,
+    /// They were written by a newer version: they must be left alone.
+    Newer,
+    /// Version 0 never was.
+    Version,
+    /// They are of another network.
+    Network,
+    /// More contacts than are saved, or no count.
+    Count,
+    /// A contact is cut off, or stands where no node can be.
+    Contact,
+    /// Something follows the contacts.
+    Trailing,
+}
+
+/// The bytes of a list, of at most [`SAVED_CONTACTS_MAX`] contacts.
+pub fn emit(contacts: &[Contact], network: Network) -> Vec<u8> {
+    let contacts = contacts.iter().take(SAVED_CONTACTS_MAX);
+    let mut bytes = vec![0; SAVED_SIZE_MAX];
+    let mut writer = Writer::new(&mut bytes);
+    writer.put(MAGIC);
+    writer.u8(VERSION);
+    writer.u32(network.crc(&[]));
+    writer.u8(u8::try_from(contacts.len()).unwrap_or(u8::MAX));
+    for contact in contacts {
+        writer.put(&contact.id.0.0);
+        address::write(&mut writer, contact.address);
+    }
+    let size = writer.written().len();
+    bytes.truncate(size);
+    let crc = crc32fast::hash(&bytes);
+    bytes.extend(crc.to_be_bytes());
+    bytes
+}
+
+/// The contacts of a list that this network's nodes have saved.
+///
+/// # Errors
+/// See [`SavedError`].
+pub fn parse(bytes: &[u8], network: Network) -> Result<Vec<Contact>, SavedError> {
+    use SavedError as Wrong;
+    let (body, crc) = bytes.split_last_chunk().ok_or(Wrong::TooShort)?;
+    let mut reader = Reader::new(body);
+    let magic = reader.array(Wrong::TooShort)?;
+    let version = reader.u8(Wrong::TooShort)?;
+    if crc32fast::hash(body) != u32::from_be_bytes(*crc) {
+        return Err(Wrong::Crc);
+    }
+    match version {
+        _ if magic != *MAGIC => return Err(Wrong::Magic),
+        VERSION => {}
+        0 => return Err(Wrong::Version),
+        _ => return Err(Wrong::Newer),
+    }
+    if reader.u32(Wrong::Network)? != network.crc(&[]) {
+        return Err(Wrong::Network);
+    }
+    let count = usize::from(reader.u8(Wrong::Count)?);
+    if count > SAVED_CONTACTS_MAX {
+        return Err(Wrong::Count);
+    }
+    let mut contacts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = NodeId(Id(reader.array(Wrong::Contact)?));
+        let address = address::read(&mut reader, Wrong::Contact)?;
+        contacts.push(Contact { id, address });
+    }
+    reader.end(Wrong::Trailing)?;
+    Ok(contacts)
+}
+
+/// What stands on disk, and when to look whether it should be written anew.
+#[derive(Debug)]
+pub(super) struct Saved {
+    on_disk: Vec<Contact>,
+    look_at: Instant,
+    is_stopping: bool,
+}
+
+#[allow(clippy::arithmetic_side_effects, reason = "an instant saturates")]
+impl Saved {
+    /// Nothing is on disk.
+    pub fn new(now: Instant) -> Saved {
+        Saved {
+            on_disk: Vec::new(),
+            look_at: now + SAVE_DELAY,
+            is_stopping: false,
+        }
+    }
+
+    /// This stands on disk now.
+    pub fn stand(&mut self, contacts: &[Contact]) {
+        self.on_disk = contacts.to_vec();
+    }
+
+    /// The node is about to end: whoever is news is worth a write now.
+    pub fn stop(&mut self, now: Instant) {
+        self.is_stopping = true;
+        self.look_at = now;
+    }
+
+    /// The list to be written now, if there is one.
+    pub fn poll(&mut self, now: Instant, table: &Table) -> Option<Vec<Contact>> {
+        if now < self.look_at {
+            return None;
+        }
+        let good = good(table);
+        let is_news = |contact: &&Contact| !self.on_disk.contains(contact);
+        let news = good.iter().filter(is_news).count();
+        let is_due = news > 0 && (self.is_stopping || news >= good.len().div_ceil(2));
+        self.is_stopping = false;
+        self.look_at = now + if is_due { SAVE_PERIOD } else { SAVE_DELAY };
+        is_due.then(|| filled_up(good, &self.on_disk))
+    }
+}
+
+/// The contacts that are worth saving: the most recently heard of each bucket, then the second of
+/// each, and so on.
+fn good(table: &Table) -> Vec<Contact> {
+    let mut found = Vec::with_capacity(SAVED_CONTACTS_MAX);
+    for round in 0..SAVED_CONTACTS_MAX {
+        let next = table
+            .buckets()
+            .iter()
+            .filter_map(|bucket| alive(bucket).nth(round));
+        let before = found.len();
+        found.extend(next.take(SAVED_CONTACTS_MAX.saturating_sub(before)));
+        if found.len() == before {
+            break;
+        }
+    }
+    found
+}
+
+/// Those of a bucket that answered their last request, most recently heard first.
+fn alive(bucket: &Bucket) -> impl Iterator<Item = Contact> {
+    let answered = |member: &&Member| member.failures == 0;
+    bucket
+        .members
+        .iter()
+        .rev()
+        .filter(answered)
+        .map(|member| member.contact)
+}
+
+/// `contacts`, and those of `others` that fit besides. An id, and an address, stands there once.
+fn filled_up(mut contacts: Vec<Contact>, others: &[Contact]) -> Vec<Contact> {
+    for other in others {
+        let is_same = |c: &Contact| c.id == other.id || c.address == other.address;
+        if contacts.len() < SAVED_CONTACTS_MAX && !contacts.iter().any(is_same) {
+            contacts.push(*other);
+        }
+    }
+    contacts
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::*;
+    use crate::kad::Params;
+    use crate::rng::Rng;
+    use std::time::Duration;
+
+    fn peer(number: u64) -> Contact {
+        Contact {
+            id: NodeId(Rng::from_number(number).id()),
+            address: ([192, 168, 0, 1], 1_000 + number as u16).into(),
+        }
+    }
+
+    fn table_of(peers: impl Iterator<Item = u64>) -> Table {
+        let mut table = Table::new(NodeId::default(), &Params::default(), Instant::ZERO);
+        for number in peers {
+            table.answered(at(number), peer(number));
+        }
+        table
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn rule_15_a_new_list_is_written_once_and_the_same_contacts_never_again() {
+        let table = table_of(1..30);
+        let mut saved = Saved::new(at(0));
+        assert_eq!(saved.poll(at(1), &table), None, "it is too early");
+        let first = saved.poll(at(60), &table).unwrap();
+        saved.stand(&first);
+        let hours = (1..1_000).map(|hour| at(60 + hour * 3_600));
+        assert!(hours.clone().all(|now| saved.poll(now, &table).is_none()));
+        saved.stop(at(9_000_000));
+        assert_eq!(saved.poll(at(9_000_000), &table), None, "nor at the end");
+    }
+
+    #[test]
+    fn rule_15_half_news_are_worth_a_write_each_hour_and_any_at_the_end() {
+        let mut saved = Saved::new(at(0));
+        saved.stand(&[peer(1), peer(2), peer(3)]);
+        assert_eq!(saved.poll(at(60), &table_of(1..6)), None, "two of five");
+        saved.stop(at(61));
+        let all = saved.poll(at(61), &table_of(1..6)).unwrap();
+        assert_eq!(all.len(), 5);
+        saved.stand(&all);
+        let moved_on = table_of(20..30);
+        assert_eq!(saved.poll(at(3_600), &moved_on), None, "within the hour");
+        assert!(saved.poll(at(3_661), &moved_on).is_some());
+        assert_eq!(
+            saved.poll(at(3_662), &moved_on),
+            None,
+            "though that one failed"
+        );
+        assert!(saved.poll(at(7_261), &moved_on).is_some());
+    }
+
+    #[test]
+    fn rule_15_a_node_that_hears_nobody_leaves_the_list_as_it_is() {
+        let mut table = table_of(1..10);
+        let mut saved = Saved::new(at(0));
+        let all = saved.poll(at(60), &table).unwrap();
+        saved.stand(&all);
+        (1..9).for_each(|number| table.failed(at(100), peer(number)));
+        table.answered(at(100), peer(50));
+        saved.stop(at(200));
+        let list = saved.poll(at(200), &table).unwrap();
+        assert_eq!(list[..2], [peer(50), peer(9)], "who answers stands first");
+        assert_eq!(list.len(), 10, "the silent may be back before us");
+    }
+
+    #[test]
+    fn rule_15_the_list_has_some_of_each_bucket_and_the_most_recent_of_them() {
+        let table = table_of(1..2_000);
+        let list = good(&table);
+        assert_eq!(list.len(), SAVED_CONTACTS_MAX);
+        for bucket in table.buckets() {
+            let members: Vec<Contact> = bucket.members.iter().rev().map(|m| m.contact).collect();
+            let count = members
+                .iter()
+                .filter(|member| list.contains(member))
+                .count();
+            assert!(count >= 2 && members[..count].iter().all(|member| list.contains(member)));
+        }
+    }
+
+    #[test]
+    fn a_list_of_any_length_is_read_as_it_was_written_and_in_its_network_only() {
+        let (network, other) = (Network::named("one"), Network::named("other"));
+        for count in 0..=SAVED_CONTACTS_MAX + 1 {
+            let contacts: Vec<Contact> = (0..count as u64).map(peer).collect();
+            let bytes = emit(&contacts, network);
+            let kept = &contacts[..count.min(SAVED_CONTACTS_MAX)];
+            assert_eq!(parse(&bytes, network).unwrap(), kept);
+            assert_eq!(
+                bytes.len(),
+                HEAD_SIZE + kept.len() * CONTACT_SIZE + CRC_SIZE
+            );
+            assert_eq!(parse(&bytes, other), Err(SavedError::Network));
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Carrying out a plan of `journal::plan` on files, a step at a time.
+//!
+//! What waits for the disk is handed to the syncer; the plan rests meanwhile, and the loop goes on.
+//! Invariants: a step begins when the one before it is done wholly; nothing is renamed before it is
+//! seen to be what this fetch has made and written, in its size; a rename never replaces anything.
+
+use super::beneath::{self, Access};
+use super::fault::Fault;
+use super::journal::{self, Journal, Look};
+use super::store::{Entry, State, Store};
+use crate::journal::plan::{Plan, Step};
+use crate::journal::record;
+use crate::limits::{FILES_MADE_PER_TURN, FILES_SYNCED_EACH_MAX};
+use crate::node::{DiskError, Prepared, SwarmKey};
+use crate::reactor::syncer::Request;
+use crate::swarm::shards::ShardSet;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What a commit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// The place of a fetch is ready, with what was found there.
+    Prepared(Prepared),
+    /// What was gained is durable.
+    Checkpointed {
+        /// Nothing is written after it.
+        last: bool,
+    },
+    /// The file has its final name.
+    Finished,
+}
+
+/// A plan, or two of them, under way.
+#[derive(Debug)]
+pub struct Commit {
+    /// Whose.
+    pub swarm: SwarmKey,
+    /// What for.
+    pub goal: Goal,
+    plans: &'static [Plan],
+    plan: usize,
+    step: usize,
+    /// What the step has still to sync, last first.
+    targets: Vec<Target>,
+    /// What is being synced, for messages.
+    syncing: PathBuf,
+    /// What the old journal proved.
+    pub held: ShardSet,
+    /// What the new one proves besides, from the first checkpoint on.
+    gained: ShardSet,
+}
+
+/// Something to be synced.
+#[derive(Debug)]
+enum Target {
+    Entry(usize),
+    Folder(PathBuf),
+    /// Everything: there are too many entries.
+    FileSystem,
+    Journal,
+}
+
+/// What one turn has done of a commit.
+pub enum Advance {
+    /// There is more to do.
+    On,
+    /// It goes on when the disk has this.
+    Sync(Request),
+    /// It is done.
+    Done,
+}
+
+impl Commit {
+    /// Begins the journal of a part that was found, with what the old one proved.
+    pub fn begin(swarm: SwarmKey, found: Prepared, held: ShardSet) -> Commit {
+        Commit {
+            held,
+            ..Commit::new(swarm, Goal::Prepared(found), &[Plan::Begin])
+        }
+    }
+
+    /// Makes what was gained durable. The first time it begins the journal, too: a fetch that is
+    /// over sooner never has one.
+    pub fn checkpoint(
+        store: &mut Store,
+        last: bool,
+        gained: impl Iterator<Item = u32>,
+        lost: impl Iterator<Item = u32>,
+    ) -> Commit {
+        let goal = Goal::Checkpointed { last };
+        let Some(journal) = &mut store.journal else {
+            let plans = &[Plan::Begin, Plan::Checkpoint];
+            let mut commit = Commit::new(store.swarm, goal, plans);
+            for shard in gained {
+                commit.gained.insert(shard);
+            }
+            return commit;
+        };
+        journal.note(record::runs(gained), record::runs(lost));
+        Commit::new(store.swarm, goal, &[Plan::Checkpoint])
+    }
+
+    /// Gives a whole file its final name.
+    pub fn finish(swarm: SwarmKey) -> Commit {
+        Commit::new(swarm, Goal::Finished, &[Plan::Finish])
+    }
+
+    fn new(swarm: SwarmKey, goal: Goal, plans: &'static [Plan]) -> Commit {
+        Commit {
+            swarm,
+            goal,
+            plans,
+            plan: 0,
+            step: 0,
+            targets: Vec::new(),
+            syncing: PathBuf::new(),
+            held: ShardSet::default(),
+            gained: ShardSet::default(),
+        }
+    }
+
+    /// The disk's answer to the last [`Advance::Sync`].
+    pub fn handle_synced(&mut self, result: io::Result<()>) -> Result<(), Fault> {
+        result.map_err(|error| Fault::new("sync", &self.syncing, error))
+    }
+
+    /// Does a bounded part of what is left.
+    pub fn advance(&mut self, store: &mut Store) -> Result<Advance, Fault> {
+        for _ in 0..FILES_MADE_PER_TURN {
+            if let Some(target) = self.targets.pop() {
+                match self.sync(store, target)? {
+                    Some(request) => return Ok(Advance::Sync(request)),
+                    None => continue,
+                }
+            }
+            let Some(plan) = self.plans.get(self.plan) else {
+                return Ok(Advance::Done);
+            };
+            match plan.steps().get(self.step) {
+                Some(&step) => {
+                    self.step += 1;
+                    self.take(step, store)?;
+                }
+                None => (self.plan, self.step) = (self.plan + 1, 0),
+            }
+        }
+        Ok(Advance::On)
+    }
+
+    /// Takes a step, or lists what it has to sync.
+    fn take(&mut self, step: Step, store: &mut Store) -> Result<(), Fault> {
+        match step {
+            Step::SyncData => self.targets = dirty(store, self.goal == Goal::Finished),
+            Step::SyncFolders if store.is_folder => {
+                let folders = folders_of(&store.entries).into_iter();
+                let paths = folders.map(|folder| store.folder.join(folder));
+                self.targets = paths.map(Target::Folder).collect();
+            }
+            Step::SyncFolders => {}
+            Step::SyncParent => self
+                .targets
+                .push(Target::Folder(store.parent().to_path_buf())),
+            Step::SyncJournal => self.targets.push(Target::Journal),
+            Step::WriteJournal => {
+                let place = look(store)?.place();
+                store.generation += 1;
+                let mut journal = Journal::write(store, place, &self.held)?;
+                journal.note(record::runs(self.gained.iter()), std::iter::empty());
+                store.journal = Some(journal);
+            }
+            Step::NameJournal => {
+                let (new, path) = (store.new_journal_path(), store.journal_path());
+                fs::rename(&new, &path).map_err(|error| Fault::new("rename", &new, error))?;
+            }
+            Step::AppendRecords => self.append(store)?,
+            Step::NamePart => {
+                rename(store)?;
+                store.set_place(false);
+                store.state = State::Final;
+                // They said which files the part's were.
+                store
+                    .entries
+                    .iter_mut()
+                    .for_each(|entry| entry.stamp = None);
+            }
+            Step::RemoveJournal => {
+                store.journal = None;
+                journal::remove(store)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&self, store: &mut Store) -> Result<(), Fault> {
+        let stamp = match self.goal {
+            Goal::Checkpointed { last: true } => Some(look(store)?.stamp()),
+            _ => None,
+        };
+        let path = store.journal_path();
+        let Some(journal) = &mut store.journal else {
+            return Ok(());
+        };
+        if let Some(stamp) = stamp {
+            journal.note_closed(&stamp);
+        }
+        let count = journal
+            .append()
+            .map_err(|error| Fault::new("write", &path, error))?;
+        store.journal_written += count as u64;
+        Ok(())
+    }
+
+    /// What the syncer has to wait for; nothing when the target needs no sync.
+    fn sync(&mut self, store: &mut Store, target: Target) -> Result<Option<Request>, Fault> {
+        let (path, request) = match target {
+            Target::Entry(index) => {
+                let path = store.entry_path(index as u32);
+                let entry = &mut store.entries[index];
+                let file = beneath::open(&store.folder, &entry.path, Access::Read)
+                    .map_err(|error| Fault::new("open", &path, error))?;
+                let metadata = file
+                    .metadata()
+                    .map_err(|error| Fault::new("look at", &path, error))?;
+                let why = |why| Fault::because(DiskError::Changed, "finish", &path, why);
+                entry.check_part(&metadata).map_err(why)?;
+                if !std::mem::take(&mut entry.is_dirty) {
+                    return Ok(None);
+                }
+                (path, Request::Data(file.into()))
+            }
+            Target::FileSystem => {
+                let path = store.part_path();
+                let State::Part { lock } = &store.state else {
+                    return Ok(None);
+                };
+                // The lock was opened before anything was written: it hears of every failure since.
+                let lock = lock
+                    .try_clone()
+                    .map_err(|error| Fault::new("open", &path, error))?;
+                store
+                    .entries
+                    .iter_mut()
+                    .for_each(|entry| entry.is_dirty = false);
+                (path, Request::FileSystem(lock))
+            }
+            Target::Folder(path) => {
+                let folder =
+                    beneath::folder(&path).map_err(|error| Fault::new("open", &path, error))?;
+                (path, Request::All(folder))
+            }
+            Target::Journal => {
+                let path = store.journal_path();
+                let Some(journal) = &store.journal else {
+                    return Ok(None);
+                };
+                let file = journal.file.try_clone();
+                let file = file.map_err(|error| Fault::new("open", &path, error))?;
+                (path, Request::Data(file.into()))
+            }
+        };
+        self.syncing = path;
+        Ok(Some(request))
+    }
+}
+
+/// The entries that were written since they were synced; `all` for a look at every one of them.
+fn dirty(store: &Store, all: bool) -> Vec<Target> {
+    let dirty = store.entries.iter().filter(|entry| entry.is_dirty).count();
+    let each = |(index, _): (usize, &Entry)| Target::Entry(index);
+    let entries = store.entries.iter().enumerate().rev();
+    let is_many = dirty > FILES_SYNCED_EACH_MAX;
+    let mut targets: Vec<Target> = match all {
+        true => entries.map(each).collect(),
+        false if is_many => Vec::new(),
+        false => entries
+            .filter(|(_, entry)| entry.is_dirty)
+            .map(each)
+            .collect(),
+    };
+    if is_many {
+        targets.push(Target::FileSystem);
+    }
+    targets
+}
+
+/// How the part's files look now.
+fn look(store: &Store) -> Result<Look, Fault> {
+    let mut look = Look::default();
+    for (index, entry) in store.entries.iter().enumerate() {
+        let file = beneath::open(&store.folder, &entry.path, Access::Read);
+        let metadata = file.and_then(|file| file.metadata());
+        let path = || store.entry_path(index as u32);
+        look.add(&metadata.map_err(|error| Fault::new("look at", &path(), error))?);
+    }
+    Ok(look)
+}
+
+/// Gives the part its final name, which nothing must have.
+fn rename(store: &Store) -> Result<(), Fault> {
+    let part = store.part_path();
+    let failed = |error: io::Error| Fault::new("rename", &part, error);
+    check_identity(store, &part)?;
+    match rustix::fs::renameat_with(CWD, &part, CWD, &store.path, RenameFlags::NOREPLACE) {
+        // A file system without that flag.
+        Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(&store.path) {
+            Ok(_) => Err(failed(Errno::EXIST.into())),
+            Err(_) => fs::rename(&part, &store.path).map_err(failed),
+        },
+        result => result.map_err(|errno| failed(errno.into())),
+    }
+}
+
+/// The part must still be what was locked, made and synced: a rename goes by name.
+fn check_identity(store: &Store, part: &Path) -> Result<(), Fault> {
+    let State::Part { lock } = &store.state else {
+        return Ok(());
+    };
+    let looked = |error| Fault::new("look at", part, error);
+    let ours = rustix::fs::fstat(lock).map_err(|errno| looked(errno.into()))?;
+    let there = fs::symlink_metadata(part).map_err(looked)?;
+    match (there.dev(), there.ino()) == (ours.st_dev, ours.st_ino) {
+        true => Ok(()),
+        false => {
+            let why = "another program has replaced it";
+            Err(Fault::because(DiskError::Changed, "finish", part, why))
+        }
+    }
+}
+
+/// The folders above the entries, each once; the part's own is the empty path.
+fn folders_of(entries: &[Entry]) -> Vec<PathBuf> {
+    let above = entries
+        .iter()
+        .flat_map(|entry| entry.path.ancestors().skip(1));
+    above
+        .map(Path::to_path_buf)
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}

@@ -1,0 +1,264 @@
+//! A cap on payload, as a token bucket: so many bytes a second, a little of it at once.
+//!
+//! One [`Pace`] holds back what all streams send together, another what they ask for together: who
+//! asks for less is sent less, so nothing piles up in the network, as it would if we only read
+//! more slowly. Every byte of a stream counts, but only payload waits: control frames are few, and
+//! late ones would cost more than they take. Datagrams have budgets of their own, and do not count.
+//!
+//! ```text
+//!   credit ≥ a portion, nobody in line ──► admits(key): up to the whole credit
+//!   else ──► the line ──► tick: wakes its first ──► admits(first) ──► (to the end, for more)
+//!                            └── who was woken and did not come leaves the line
+//! ```
+//!
+//! Over any time longer than a burst, the rate is kept; how smoothly, the tests of this file and
+//! `tests/cli_rates.rs` say.
+//!
+//! Invariants: in any time t, no more payload is admitted than the rate times t and one burst; who
+//! waits is in the line once.
+
+use crate::limits::{
+    PACE_BURST_DIVISOR, PACE_PORTION_DIVISOR, PACE_PORTION_MAX, PACE_PORTION_MIN, RATE_MAX,
+    RATE_MIN, STREAMS_MAX,
+};
+use crate::output::StreamKey;
+use crate::time::{Instant, earliest};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What one byte costs, so that a microsecond of a rate is a whole number: its bytes a second.
+const BYTE: i64 = 1_000_000;
+
+/// A cap, or none.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// Bytes a second; none when nothing is held back.
+    rate: Option<i64>,
+    /// What may be spent, in millionths of a byte; below 0 after control frames.
+    credit: i64,
+    /// When the credit was last added to.
+    counted_at: Instant,
+    line: VecDeque<StreamKey>,
+    tick_at: Option<Instant>,
+    /// The first in line was woken by the last tick.
+    woken: bool,
+}
+
+impl Pace {
+    /// Caps at `rate` bytes a second, brought into [`RATE_MIN`] and [`RATE_MAX`]; `None` lifts the
+    /// cap.
+    pub fn set(&mut self, now: Instant, rate: Option<u64>) {
+        self.rate = rate.map(|rate| rate.clamp(RATE_MIN, RATE_MAX) as i64);
+        (self.credit, self.counted_at) = (0, now);
+        self.line.reserve(STREAMS_MAX);
+        self.tick_at = (!self.line.is_empty()).then_some(now);
+    }
+
+    /// How many bytes `key` may send (or ask for) now. 0: it waits in line until it is woken.
+    pub fn admits(&mut self, now: Instant, key: StreamKey) -> u64 {
+        let Some(rate) = self.rate else {
+            return u64::MAX;
+        };
+        self.count(now);
+        let is_next = self.line.front().is_none_or(|&first| first == key);
+        if is_next && self.credit >= portion(rate) * BYTE {
+            self.leave(key);
+            return (self.credit / BYTE) as u64;
+        }
+        if !self.line.contains(&key) {
+            self.line.push_back(key);
+        }
+        if self.tick_at.is_none() {
+            self.tick_at = Some(now + self.wait(rate));
+        }
+        0
+    }
+
+    /// `bytes` were sent (or asked for).
+    pub fn spend(&mut self, bytes: u64) {
+        if self.rate.is_some() {
+            self.credit = self.credit.saturating_sub(cost(bytes));
+        }
+    }
+
+    /// `bytes` that were asked for will not come.
+    pub fn refund(&mut self, bytes: u64) {
+        if self.rate.is_some() {
+            self.credit = self.credit.saturating_add(cost(bytes));
+        }
+    }
+
+    /// `key` has nothing to send (or ask for) any more.
+    pub fn leave(&mut self, key: StreamKey) {
+        self.woken &= self.line.front() != Some(&key);
+        self.line.retain(|&waiting| waiting != key);
+    }
+
+    /// Whether `key` is held back.
+    pub fn holds(&self, key: StreamKey) -> bool {
+        self.line.contains(&key)
+    }
+
+    /// When [`Pace::tick`] is due; none while nobody waits.
+    pub fn tick_at(&self) -> Option<Instant> {
+        self.tick_at
+    }
+
+    /// Whose turn it is, once the credit is enough for it.
+    pub fn tick(&mut self, now: Instant) -> Option<StreamKey> {
+        let rate = self.rate?;
+        if self.tick_at.is_none_or(|at| now < at) {
+            return None;
+        }
+        self.count(now);
+        let is_enough = self.credit >= portion(rate) * BYTE;
+        if is_enough && self.woken {
+            self.line.pop_front();
+        }
+        let first = self.line.front().copied().filter(|_| is_enough);
+        self.woken = first.is_some();
+        let wait = self.wait(rate);
+        self.tick_at = (!self.line.is_empty()).then(|| now + wait);
+        first
+    }
+
+    /// Adds what has been earned since it was last counted.
+    fn count(&mut self, now: Instant) {
+        let Some(rate) = self.rate else { return };
+        let micros = i64::try_from(now.since(self.counted_at).as_micros()).unwrap_or(i64::MAX);
+        let earned = rate.saturating_mul(micros);
+        let most = (rate / PACE_BURST_DIVISOR).max(portion(rate)) * BYTE;
+        self.credit = self.credit.saturating_add(earned).min(most);
+        self.counted_at = now;
+    }
+
+    /// Until a portion is there, if nothing is taken meanwhile; at least the time that one takes.
+    fn wait(&self, rate: i64) -> Duration {
+        let lacking = (portion(rate) * BYTE).saturating_sub(self.credit.max(0));
+        let micros = if self.woken {
+            portion(rate) * BYTE
+        } else {
+            lacking
+        } / rate;
+        Duration::from_micros(micros.max(1_000) as u64)
+    }
+}
+
+/// The least that is admitted at once: small, to be smooth, but no crumbs.
+fn portion(rate: i64) -> i64 {
+    (rate / PACE_PORTION_DIVISOR).clamp(PACE_PORTION_MIN, PACE_PORTION_MAX)
+}
+
+fn cost(bytes: u64) -> i64 {
+    i64::try_from(bytes)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(BYTE)
+}
+
+/// The caps of a node.
+#[derive(Debug, Default)]
+pub struct Paces {
+    /// On what is sent.
+    pub up: Pace,
+    /// On what is asked for.
+    pub down: Pace,
+}
+
+impl Paces {
+    /// When either has something due.
+    pub fn tick_at(&self) -> Option<Instant> {
+        earliest(self.up.tick_at(), self.down.tick_at())
+    }
+
+    /// A stream is gone.
+    pub fn forget(&mut self, key: StreamKey) {
+        self.up.leave(key);
+        self.down.leave(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const fn key(slot: u32) -> StreamKey {
+        StreamKey {
+            slot,
+            generation: 0,
+        }
+    }
+
+    /// Lets streams take all they are admitted for `seconds`, looked at every `step` microseconds;
+    /// what each took, and the most that any 100 ms brought.
+    fn run(rate: u64, streams: u32, step: u64, seconds: u64) -> (Vec<u64>, u64) {
+        let mut pace = Pace::default();
+        pace.set(Instant::ZERO, Some(rate));
+        let mut taken = vec![0; streams as usize];
+        let mut windows = vec![0; seconds as usize * 10 + 1];
+        let mut asking: Vec<StreamKey> = (0..streams).map(key).collect();
+        for micros in (0..seconds * 1_000_000).step_by(step as usize) {
+            let now = Instant::from_micros(micros);
+            asking.extend(pace.tick(now));
+            for key in std::mem::take(&mut asking) {
+                loop {
+                    let bytes = pace.admits(now, key);
+                    if bytes == 0 {
+                        break;
+                    }
+                    pace.spend(bytes);
+                    taken[key.slot as usize] += bytes;
+                    windows[micros as usize / 100_000] += bytes;
+                }
+            }
+        }
+        (taken, windows.into_iter().max().unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_rate_is_kept_smoothly_and_shared_equally(
+            rate in 20_000u64..1_000_000_000,
+            streams in 1u32..8,
+            step in 200u64..20_000,
+        ) {
+            let (taken, most) = run(rate, streams, step, 4);
+            let sum: u64 = taken.iter().sum();
+            let portion = portion(rate as i64) as u64;
+            prop_assert!(sum <= 4 * rate + portion, "{sum} of {rate}");
+            prop_assert!(sum + 2 * portion >= 4 * rate * 98 / 100, "{sum} of {rate}");
+            prop_assert!(most <= rate / 10 + rate / PACE_BURST_DIVISOR as u64 + portion, "{most}");
+            let burst = (rate / PACE_BURST_DIVISOR as u64).max(portion);
+            let (least, greatest) = (taken.iter().min().unwrap(), taken.iter().max().unwrap());
+            prop_assert!(greatest - least <= 2 * burst + sum / 20, "{taken:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_woken_and_does_not_come_holds_nobody_up() {
+        let mut pace = Pace::default();
+        pace.set(Instant::ZERO, Some(1_000_000));
+        assert_eq!(pace.admits(Instant::ZERO, key(0)), 0);
+        assert_eq!(pace.admits(Instant::ZERO, key(1)), 0);
+        let mut now = pace.tick_at().unwrap();
+        assert_eq!(pace.tick(now), Some(key(0)));
+        now = pace.tick_at().unwrap();
+        assert!(now > Instant::ZERO);
+        assert_eq!(pace.tick(now), Some(key(1)));
+        assert!(pace.admits(now, key(1)) > 0);
+        assert!(!pace.holds(key(0)) && !pace.holds(key(1)));
+        // It comes when it can, and waits again.
+        pace.spend(1_000_000);
+        assert_eq!(pace.admits(now, key(0)), 0);
+        assert!(pace.holds(key(0)));
+    }
+
+    #[test]
+    fn without_a_cap_nobody_waits() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.admits(Instant::ZERO, key(0)), u64::MAX);
+        pace.spend(u64::MAX);
+        assert_eq!(pace.admits(Instant::ZERO, key(1)), u64::MAX);
+        assert_eq!(pace.tick_at(), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! One host of a fleet is odd, and the others must not be the slower for it: by less than three
+//! tenths.
+//!
+//! Each scenario is compared with the same fleet without the oddity.
+
+use super::fleet::{Fleet, MBIT, Plan};
+use sprat::sim::Death;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(120);
+const UPLINK: u64 = 20 * MBIT;
+const HOSTS: usize = 8;
+const SIZE: usize = 8 << 20;
+
+fn plan() -> Plan {
+    Plan::equal(HOSTS, UPLINK, SIZE)
+}
+
+/// The longest that one of `hosts` took, in seconds.
+fn slowest(fleet: &Fleet, hosts: impl Iterator<Item = usize>) -> f64 {
+    let took = hosts.map(|host| fleet.took[host].expect("it has the file").as_secs_f64());
+    took.fold(0.0, f64::max)
+}
+
+/// The slowest of a fleet of equals, where nothing is odd.
+fn undisturbed(plan: Plan) -> f64 {
+    let mut fleet = Fleet::new(plan);
+    assert!(fleet.run(LONG, |_| ()));
+    slowest(&fleet, 1..fleet.world.len())
+}
+
+fn compare(name: &str, with: f64, without: f64) {
+    let ratio = with / without;
+    println!("{name}: {with:.2} s, without {without:.2} s: {ratio:.2}");
+    assert!(
+        ratio < 1.3,
+        "{name}: the others took {ratio:.2} times as long"
+    );
+}
+
+#[test]
+fn downloaders_that_start_two_seconds_apart() {
+    let mut fleet = Fleet::new(Plan {
+        apart: Duration::from_secs(2),
+        ..plan()
+    });
+    assert!(fleet.run(LONG, |_| ()));
+    compare("apart", slowest(&fleet, 1..HOSTS), undisturbed(plan()));
+}
+
+#[test]
+fn a_downloader_with_a_tenth_of_the_uplink() {
+    for seed in 1..=3 {
+        let equals = Plan { seed, ..plan() };
+        let mut odd = equals.clone();
+        odd.uplinks[3] = UPLINK / 10;
+        let mut fleet = Fleet::new(odd);
+        assert!(fleet.run(LONG, |_| ()));
+        let others = (1..HOSTS).filter(|&host| host != 3);
+        compare("a tenth", slowest(&fleet, others), undisturbed(equals));
+    }
+}
+
+#[test]
+fn a_provider_that_serves_corrupt_shards() {
+    let mut fleet = Fleet::new(plan());
+    let odd = fleet.provide();
+    let file = fleet.file;
+    fleet.world.spoil(odd, file);
+    assert!(fleet.run(LONG, |_| ()));
+    let without = undisturbed(Plan::equal(HOSTS - 1, UPLINK, SIZE));
+    compare("corrupt", slowest(&fleet, 2..HOSTS), without);
+    assert!(fleet.payload(odd).1 > 0, "nobody asked it for anything");
+}
+
+#[test]
+fn a_provider_that_accepts_and_never_sends() {
+    let without = undisturbed(Plan::equal(HOSTS - 1, UPLINK, SIZE));
+    // From the beginning, and after some shards.
+    for sent in [0, 500_000] {
+        let mut fleet = Fleet::new(plan());
+        let odd = fleet.provide();
+        let mut is_silent = false;
+        let is_done = fleet.run(LONG, |fleet| {
+            if !is_silent && fleet.payload(odd).1 >= sent {
+                is_silent = true;
+                fleet.world.pause(odd);
+            }
+        });
+        assert!(is_done && is_silent);
+        compare("silent", slowest(&fleet, 2..HOSTS), without);
+    }
+}
+
+/// It is to be killed when it has sent a tenth more than the file. It never sends that much among
+/// equals, so it is killed earlier: as soon as the others have every shard between them.
+#[test]
+fn an_origin_that_is_killed_as_soon_as_the_others_have_every_shard_between_them() {
+    let mut fleet = Fleet::new(plan());
+    let (mut sent, mut looked_at) = (0, fleet.started);
+    let is_done = fleet.run(LONG, |fleet| {
+        let now = fleet.world.now();
+        let is_time = now.since(looked_at) >= Duration::from_millis(10);
+        if is_time && fleet.world.node(0).is_some() {
+            (sent, looked_at) = (fleet.payload(0).1, now);
+            if fleet.is_spread(0) {
+                fleet.world.end(0, Death::Killed);
+            }
+        }
+    });
+    assert!(is_done && fleet.world.node(0).is_none());
+    assert!(sent < SIZE as u64 * 11 / 10);
+    compare("killed", slowest(&fleet, 1..HOSTS), undisturbed(plan()));
+}

@@ -15,6 +15,11 @@
 //! file in a minute whether it is still there (132 bytes), and another at once for each that is
 //! not.
 //!
+//! What is announced in one part of a divided network is held there, maybe by none of those who are
+//! closest in the whole. When the parts meet again, nobody is new: therefore a contact that answers
+//! after a silence is told like a newcomer, and an announcement that most were silent to is made
+//! again after 30 s, 60 s, 120 s … until most answer.
+//!
 //! Invariant: an errand ends exactly once, in `errand_done`.
 
 use super::addresses::Permit;
@@ -41,6 +46,14 @@ pub(super) struct Provided {
     lost: usize,
     /// Errands of the announcement under way.
     open: usize,
+    /// Announcements in a row that more were silent to than answered.
+    doubtful: u32,
+}
+
+impl Provided {
+    fn is_held_by(&self, contact: Contact) -> bool {
+        self.holders.iter().any(|holder| holder.contact == contact)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -205,6 +218,12 @@ impl Kad {
             return;
         };
         let closest = lookup.closest_answered();
+        let is_doubtful = lookup.asked > 2 * lookup.answered;
+        provided.doubtful = if is_doubtful {
+            provided.doubtful + 1
+        } else {
+            0
+        };
         provided.open = closest.len().min(k);
         provided.holders.clear();
         provided.lost = 0;
@@ -229,20 +248,22 @@ impl Kad {
             return;
         };
         let stored = provided.holders.len() as u32;
-        let period = if stored > 0 {
-            self.config.params.announce_period
-        } else {
-            ANNOUNCE_RETRY
+        let usual = self.config.params.announce_period;
+        let period = match (stored, provided.doubtful) {
+            (0, _) => ANNOUNCE_RETRY,
+            (_, 0) => usual,
+            (_, doubtful) => usual.min(ANNOUNCE_RETRY * (1 << (doubtful - 1).min(16))),
         };
         provided.announce_at = Some(now + jittered(period, &mut self.rng));
         self.tell(Event::Announced { file, stored });
     }
 
-    /// A node that the table has just taken in is told of the files that we provide near it.
+    /// A node that the table has just taken in, or that answers again after it was silent, is told
+    /// of the files that we provide near it, if it was not.
     pub(super) fn extend_announcements(&mut self, contact: Contact) {
         let k = self.config.params.k;
         let announced = around(&self.provided, contact.id.0, NEWCOMER_KEYS_MAX)
-            .filter(|(_, provided)| !provided.holders.is_empty());
+            .filter(|(_, provided)| !provided.holders.is_empty() && !provided.is_held_by(contact));
         let files: Vec<FileId> = announced
             .map(|(&file, _)| file)
             .filter(|file| self.table.closest(file.0, k, None).contains(&contact))

@@ -148,9 +148,13 @@ impl Kad {
     /// A node has answered us: the table may take it in (rule 3), and with it come duties.
     fn admit(&mut self, now: Instant, contact: Contact) {
         let was_cut_off = self.table.is_cut_off();
+        let member = self.table.member(contact.id);
+        let was_silent = member.is_some_and(|member| member.failures > 0);
         match self.table.answered(now, contact) {
             Admission::Added => self.hand_over(contact),
             Admission::Refused => self.consider_moved(now, contact),
+            // It may have been cut off from us when we announced.
+            Admission::Known if was_silent => self.extend_announcements(contact),
             Admission::Known | Admission::Cached => {}
         }
         if was_cut_off && !self.table.is_cut_off() {

@@ -130,6 +130,25 @@ fn both_parts_of_a_network_serve_and_then_merge() {
     assert_eq!(look_up(&mut world, 7, left), [world.address(2)]);
 }
 
+/// Seed 896: none of the twenty closest were in the part where the key was announced.
+#[test]
+fn what_was_announced_in_a_small_part_is_found_by_all_when_the_network_is_whole_again() {
+    let (_seeded, mut world) = world_of(32, 11, Faults::none());
+    let key = FileId(Id([8; 20]));
+    let mut hosts: Vec<usize> = (0..32).collect();
+    hosts.sort_by_key(|&host| world.id(host).0.distance(&key.0));
+    let (others, part) = hosts.split_at(26);
+    world.cut(part, others);
+    world.cut(others, part);
+    world.command(part[0], |node, now| node.provide(now, key));
+    world.run(Duration::from_secs(60));
+    world.heal();
+    world.run(Duration::from_secs(120));
+    for &host in others {
+        assert_eq!(look_up(&mut world, host, key), [world.address(part[0])]);
+    }
+}
+
 #[test]
 fn a_node_that_stood_still_for_ten_minutes_sends_no_storm_and_goes_on() {
     let (_seeded, mut world) = world_of(16, 5, Faults::none());

@@ -8,37 +8,10 @@
 //! for its disk, and `scrub` looks whether that still is right; `upkeep` is what time does. It knows
 //! no Kademlia: what it wants of the DHT are [`Request`]s, what it hears from it are locations.
 //!
-//! What it comes to, in the simulator, with uplinks of 20 Mbit/s where the mix does not say
-//! otherwise, headers and acknowledgements counted as overhead (`SPRAT_TABLES=1 cargo test --release
-//! --test fleet tables -- --nocapture`). The bound is the least time that any scheme needs:
-//!
-//! | hosts | file | uplinks | bound | time ÷ bound | origin sent ÷ file | overhead |
-//! |---|---|---|---|---|---|---|
-//! | 2 | 16 MiB | equal | 6.71 s | 1.06 | 1.00 | 8.0 % |
-//! | 2 | 16 MiB | origin tenfold | 0.67 s | 1.27 | 1.00 | 7.7 % |
-//! | 2 | 16 MiB | every second a quarter | 6.71 s | 1.06 | 1.00 | 8.0 % |
-//! | 2 | 16 MiB | every fourth tenfold | 6.71 s | 1.06 | 1.00 | 8.0 % |
-//! | 4 | 16 MiB | equal | 6.71 s | 1.07 | 1.00 | 8.0 % |
-//! | 4 | 16 MiB | origin tenfold | 1.55 s | 1.26 | 2.28 | 7.0 % |
-//! | 4 | 16 MiB | every second a quarter | 6.71 s | 1.43 | 1.20 | 7.8 % |
-//! | 4 | 16 MiB | every fourth tenfold | 6.71 s | 1.07 | 1.00 | 8.0 % |
-//! | 8 | 16 MiB | equal | 6.71 s | 1.08 | 1.00 | 8.1 % |
-//! | 8 | 16 MiB | origin tenfold | 2.76 s | 1.16 | 4.07 | 7.2 % |
-//! | 8 | 16 MiB | every second a quarter | 8.17 s | 1.35 | 1.09 | 7.8 % |
-//! | 8 | 16 MiB | every fourth tenfold | 6.71 s | 1.08 | 1.00 | 8.1 % |
-//! | 16 | 16 MiB | equal | 6.71 s | 1.11 | 1.00 | 8.3 % |
-//! | 16 | 16 MiB | origin tenfold | 4.03 s | 1.15 | 5.72 | 7.6 % |
-//! | 16 | 16 MiB | every second a quarter | 9.36 s | 1.34 | 1.23 | 8.2 % |
-//! | 16 | 16 MiB | every fourth tenfold | 6.71 s | 1.12 | 1.00 | 8.5 % |
-//! | 32 | 16 MiB | equal | 6.71 s | 1.19 | 1.00 | 8.8 % |
-//! | 32 | 16 MiB | origin tenfold | 5.07 s | 1.20 | 5.97 | 8.4 % |
-//! | 32 | 16 MiB | every second a quarter | 10.03 s | 1.45 | 1.28 | 9.0 % |
-//! | 32 | 16 MiB | every fourth tenfold | 6.71 s | 1.18 | 1.00 | 9.1 % |
-//! | 64 | 16 MiB | equal | 6.71 s | 1.33 | 1.06 | 9.6 % |
-//! | 64 | 16 MiB | origin tenfold | 5.79 s | 1.28 | 2.03 | 9.4 % |
-//!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
 //! is written; nothing is allocated for a shard once its swarm fetches.
+
+#![doc = include_str!("figures.md")]
 
 mod ask;
 mod checkpoint;

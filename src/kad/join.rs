@@ -33,9 +33,8 @@
 //! - **Short questions** (`rpc`): nobody waits for these lookups, so strangers are not asked at full
 //!   length. That was 767 of the 2,070.
 //! - **No refresh where the join has just been** (rule 12): when the lookup of our own id has found
-//!   k nodes, those that are nearer than the last of them have all answered; of a thousand nodes
-//!   that spares four of ten refreshes. The buckets farther than the k closest are refreshed, not
-//!   those farther than the closest.
+//!   k nodes, those that are nearer than the last of them have all answered. The buckets farther than
+//!   the k closest are refreshed, not those farther than the closest.
 //! - **Narrow refreshes** (rule 11): a refresh of a bucket wants a few contacts that live, not the
 //!   whole neighbourhood of a random id, and ends when the closest [`REFRESH_VIEW`] have answered.
 //!   The paper's would ask twenty.

@@ -336,7 +336,10 @@ impl World {
         let (gained, lost) = (node.gained(swarm), node.lost(swarm));
         disk.begin_commit(swarm, manifest.shard_count(), gained, lost)
             .expect("a fetch with shards has a place");
-        let step = 0;
+        self.plan_step(host, swarm, 0);
+    }
+
+    fn plan_step(&mut self, host: usize, swarm: SwarmKey, step: usize) {
         self.disk_work(
             |epoch| What::Committed {
                 host,
@@ -355,18 +358,7 @@ impl World {
         let of = &mut self.hosts[host];
         let result = match of.disk.commit(swarm, step) {
             _ if is_failed => Err(DiskError::Failed),
-            Ok(Some(_)) => {
-                let step = step + 1;
-                return self.disk_work(
-                    |epoch| What::Committed {
-                        host,
-                        epoch,
-                        swarm,
-                        step,
-                    },
-                    host,
-                );
-            }
+            Ok(Some(_)) => return self.plan_step(host, swarm, step + 1),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };

@@ -5,7 +5,10 @@ mod support;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use support::{Proxy, Scratch, Sprat, assert_same, run, text, with_providers, without_providers};
+use support::{
+    Proxy, Scratch, Sprat, assert_same, run, share_behind_proxy, text, with_providers,
+    without_providers,
+};
 
 /// Changes bytes of a file in its place.
 fn edit(path: &Path) {
@@ -87,11 +90,7 @@ fn what_is_left_of_a_folder_is_served_when_a_file_in_it_is_edited() {
 fn a_busy_output_and_a_device_are_told_plainly() {
     let scratch = Scratch::new();
     let size = 8 << 20;
-    let file = scratch.file("file.bin", size);
-    let words = ["share", "-l", "127.0.0.1:0", text(&file)];
-    let mut share = Sprat::start(&scratch.place("share"), &words);
-    let proxy = Proxy::start(&share.address(), size as u64 / 2);
-    let link = with_providers(&share.link(1), &[proxy.address]);
+    let (mut share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
     let place = scratch.place("get");
     let words = ["get", "-l", "127.0.0.1:0", &link];
     let first = Sprat::start(&place, &words);

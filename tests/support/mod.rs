@@ -374,6 +374,21 @@ struct Allowance {
     spent: bool,
 }
 
+/// A share of `file.bin`, of `size` bytes, and a proxy before it that lets `allowance` bytes pass until
+/// it is opened: the share, its file, the proxy, and a link by way of it.
+pub fn share_behind_proxy(
+    scratch: &Scratch,
+    size: usize,
+    allowance: u64,
+) -> (Sprat, PathBuf, Proxy, String) {
+    let file = scratch.file("file.bin", size);
+    let words = ["share", "-l", "127.0.0.1:0", text(&file)];
+    let mut share = Sprat::start(&scratch.place("share"), &words);
+    let proxy = Proxy::start(&share.address(), allowance);
+    let link = with_providers(&share.link(1), &[proxy.address]);
+    (share, file, proxy, link)
+}
+
 impl Proxy {
     /// A proxy of the server at `to`, for `allowance` bytes.
     pub fn start(to: &str, allowance: u64) -> Proxy {

@@ -96,6 +96,29 @@ impl Alone {
         sent
     }
 
+    /// Lets time pass while those of the first `peers` who are there (number, second) answer and name
+    /// nobody: what the node has asked of whom, and in which second.
+    pub fn live(
+        &mut self,
+        peers: u64,
+        seconds: u64,
+        is_there: impl Fn(u64, u64) -> bool,
+    ) -> Vec<(u64, SocketAddr, Body)> {
+        let mut asked = Vec::new();
+        for second in 0..seconds {
+            let mut sent = self.pass(Duration::from_secs(1));
+            while let Some((to, request)) = sent.pop() {
+                let number = (1..=peers).find(|&number| peer(number).address == to);
+                let answering = number.filter(|&number| is_there(number, second));
+                if let (Some(number), Some(reply)) = (answering, reply_to(&request.body)) {
+                    sent.extend(self.deliver(peer(number), request.rpc_id, reply));
+                }
+                asked.push((second, to, request.body));
+            }
+        }
+        asked
+    }
+
     /// The peer asks, is pinged back, and answers: it is in the table.
     pub fn befriend(&mut self, peer: Contact) {
         let sent = self.say(peer, find_node(peer.id.0));

@@ -1,9 +1,11 @@
 //! One lookup by rules 8, 16 and 17, step by step.
 
+use super::alone::{Alone, peer};
 use super::*;
 use crate::kad::addresses::Permit;
 use crate::kad::lookup::{Answer, Lookup};
-use crate::limits::LOOKUP_ASKED_MAX;
+use crate::limits::{LOOKUP_ASKED_MAX, REFRESH_VIEW};
+use crate::wire::datagram::Body;
 
 /// A contact at this distance from the target, which is 0.
 fn at_distance(distance: u8) -> Contact {
@@ -318,6 +320,45 @@ fn rule_11_a_refresh_is_content_with_the_closest_few() {
     assert_eq!(ask(&mut lookup), [4], "another comes into view for it");
     answer(&mut lookup, 4, &[]);
     assert!(lookup.is_over());
+}
+
+/// How often each target was asked for in hours of a node with twenty contacts, its own id aside; and
+/// the seconds in which somebody was asked for its own.
+fn hours_among_twenty() -> (BTreeMap<Id, usize>, Vec<u64>) {
+    let mut alone = Alone::new();
+    (1..=20).for_each(|number| alone.befriend(peer(number)));
+    let own = alone.kad.id().0;
+    alone.kad.bootstrap(alone.now, peer(1).address);
+    let (mut others, mut ours) = (BTreeMap::new(), Vec::new());
+    for (second, _, body) in alone.live(20, 20_000, |_, _| true) {
+        match body {
+            Body::FindNode { target, .. } if target == own => ours.push(second),
+            Body::FindNode { target, .. } => *others.entry(target).or_default() += 1,
+            _ => {}
+        }
+    }
+    (others, ours)
+}
+
+#[test]
+fn rule_11_a_refresh_asks_a_few_where_a_lookup_would_ask_twenty() {
+    let (asked, _) = hours_among_twenty();
+    assert!(!asked.is_empty(), "hours have passed");
+    assert!(
+        asked.values().all(|&count| count <= 2 * REFRESH_VIEW),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn rule_12_from_the_third_on_a_lookup_of_our_own_id_asks_a_few() {
+    let (_, asked) = hours_among_twenty();
+    let lookups: Vec<usize> = asked
+        .chunk_by(|one, next| one == next)
+        .map(<[u64]>::len)
+        .collect();
+    // The closest α, and the farthest α; the others get a ping.
+    assert_eq!(lookups, [20, 20, 6, 6, 6]);
 }
 
 #[test]

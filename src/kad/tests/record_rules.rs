@@ -5,6 +5,18 @@ use super::*;
 use crate::wire::datagram::{Body, Cookie, HandedProvider, Seen, Status, Token};
 use arrayvec::ArrayVec;
 
+/// What a provider at the usual port says.
+fn store(file: FileId, token: Token, ttl: u32) -> Body {
+    let (port, padding) = (4160, 0);
+    Body::Store {
+        file,
+        token,
+        port,
+        ttl,
+        padding,
+    }
+}
+
 #[test]
 fn a_store_needs_a_token_of_its_own_address_and_key() {
     let mut alone = Alone::new();
@@ -213,16 +225,7 @@ fn run_errands(alone: &mut Alone, newcomer: Contact) -> Vec<Body> {
 fn rule_13_a_holder_hands_its_records_to_a_closer_newcomer() {
     let mut alone = Alone::new();
     let token = alone.token_for(peer(1), file(1));
-    alone.say(
-        peer(1),
-        Body::Store {
-            file: file(1),
-            token,
-            port: 4160,
-            ttl: 600,
-            padding: 0,
-        },
-    );
+    alone.say(peer(1), store(file(1), token, 600));
     alone.now += secs(100);
     let handed = run_errands(&mut alone, peer(2))
         .into_iter()
@@ -254,16 +257,7 @@ fn rule_13_a_holder_hands_its_records_to_a_closer_newcomer() {
 fn rule_13_a_holder_with_a_contact_nearer_to_the_key_leaves_the_hand_over_to_it() {
     let mut alone = Alone::new();
     let token = alone.token_for(peer(1), file(1));
-    alone.say(
-        peer(1),
-        Body::Store {
-            file: file(1),
-            token,
-            port: 4160,
-            ttl: 600,
-            padding: 0,
-        },
-    );
+    alone.say(peer(1), store(file(1), token, 600));
     let nearer = Contact {
         id: NodeId(file(1).0.with_bit(159, true)),
         address: address_of(70),
@@ -365,24 +359,29 @@ fn rule_13_a_provider_whose_holders_are_gone_announces_anew_long_before_the_hour
     (1..=8).for_each(|number| alone.befriend(peer(number)));
     let now = alone.now;
     alone.kad.provide(now, file(1));
-    let mut stores = Vec::new();
     // Everybody answers for five minutes, then half of them fall silent.
-    for second in 0..900 {
-        let mut sent = alone.pass(secs(1));
-        while let Some((to, request)) = sent.pop() {
-            let number = (1..=8).find(|&number| peer(number).address == to);
-            let is_there = number.is_some_and(|number| second < 300 || number > 4);
-            if matches!(request.body, Body::Store { .. }) {
-                stores.push((second, to));
-            }
-            if let (true, Some(reply)) = (is_there, reply_to(&request.body)) {
-                let who = peer(number.unwrap());
-                sent.extend(alone.deliver(who, request.rpc_id, reply));
-            }
-        }
-    }
-    let between = |from, to| stores.iter().filter(move |(at, _)| (from..to).contains(at));
+    let asked = alone.live(8, 900, |number, second| second < 300 || number > 4);
+    let is_store = |body: &Body| matches!(body, Body::Store { .. });
+    let stores: Vec<u64> = asked
+        .iter()
+        .filter(|(_, _, body)| is_store(body))
+        .map(|(second, ..)| *second)
+        .collect();
+    let between = |from, to| stores.iter().filter(move |at| (from..to).contains(*at));
     assert_eq!(between(0, 60).count(), 8);
     assert_eq!(between(60, 300).count(), 0, "while all of them live");
     assert!(between(300, 900).count() >= 4, "{stores:?}");
+}
+
+#[test]
+fn rule_13_who_was_silent_to_an_announcement_is_told_when_it_answers_again() {
+    let mut alone = Alone::new();
+    (1..=8).for_each(|number| alone.befriend(peer(number)));
+    let now = alone.now;
+    alone.kad.provide(now, file(1));
+    let asked = alone.live(8, 900, |number, second| number != 8 || second >= 60);
+    let mut told = asked
+        .iter()
+        .filter(|(_, to, body)| *to == peer(8).address && matches!(body, Body::Store { .. }));
+    assert!(told.next().is_some_and(|(second, ..)| *second >= 60));
 }

@@ -90,7 +90,7 @@ fn what_is_left_of_a_folder_is_served_when_a_file_in_it_is_edited() {
 fn a_busy_output_and_a_device_are_told_plainly() {
     let scratch = Scratch::new();
     let size = 8 << 20;
-    let (mut share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
+    let (_share, _file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
     let place = scratch.place("get");
     let words = ["get", "-l", "127.0.0.1:0", &link];
     let first = Sprat::start(&place, &words);

@@ -156,7 +156,7 @@ fn what_is_cut_edited_or_removed_while_it_is_fetched_is_told_and_nothing_of_the_
     ] {
         let scratch = Scratch::new();
         let size = 8 << 20;
-        let (mut share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
+        let (_share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
         let place = scratch.place("get");
         let words = ["get", "-l", "127.0.0.1:0", &link];
         let get = Sprat::start(&place, &words);
@@ -191,7 +191,7 @@ fn what_is_cut_edited_or_removed_while_it_is_fetched_is_told_and_nothing_of_the_
 fn bytes_that_change_in_a_part_between_two_starts_are_fetched_again() {
     let scratch = Scratch::new();
     let size = 8 << 20;
-    let (mut share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
+    let (_share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
     let place = scratch.place("get");
     let words = ["get", "-l", "127.0.0.1:0", &link];
     let get = Sprat::start(&place, &words);
@@ -218,7 +218,7 @@ fn a_file_system_that_turns_read_only_ends_the_fetch_and_loses_nothing() {
         return;
     };
     let size = 8 << 20;
-    let (mut share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
+    let (_share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 2);
     let place = scratch.place("get");
     let output = mount.place.join("file.bin");
     let words = ["get", "-l", "127.0.0.1:0", "-o", text(&output), &link];
@@ -277,7 +277,7 @@ fn a_disk_that_is_taken_out_and_put_back_is_served_again() {
 fn a_journal_or_manifest_that_is_damaged_costs_nothing_but_a_line() {
     let scratch = Scratch::new();
     let size = 48 << 20;
-    let (mut share, file, proxy, link) = share_behind_proxy(&scratch, size, 40 << 20);
+    let (_share, file, proxy, link) = share_behind_proxy(&scratch, size, 40 << 20);
     let place = scratch.place("get");
     let words = ["get", "-l", "127.0.0.1:0", &link];
     let get = Sprat::start(&place, &words);

@@ -414,6 +414,10 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 pub const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// A class of warning that others can cause is logged once in this time.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// From one look whether systemd should hear another status to the next: a person reads it.
+pub const STATUS_PERIOD: Duration = Duration::from_secs(5);
+/// How long systemd may take to take a message that must not get lost.
+pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(1);
 /// From `stop` to the end of the process, at most.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// The share of a file system that a fetch leaves free, as a divisor: 5 %.

@@ -5,7 +5,8 @@ use super::news::{self, Weight};
 use super::screen::Screen;
 use super::start::{self, Role, Started};
 use super::{Ending, effort};
-use crate::reactor::Happening;
+use crate::reactor::{Happening, Systemd};
+use std::env;
 
 /// Runs the command.
 pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
@@ -21,6 +22,10 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         state: _state,
         ..
     } = start::start(&args, Role::Service, screen)?;
+    if let Some(systemd) = Systemd::of(|name| env::var_os(name))? {
+        reactor.report_to(systemd);
+    }
+    reactor.tell_ready();
     loop {
         match reactor.next(None)? {
             Happening::Event(event) => tell(&event, screen),

@@ -385,6 +385,11 @@ impl Node {
         self.swarms.is_committing()
     }
 
+    /// What each swarm is doing.
+    pub fn phases(&self) -> impl Iterator<Item = Phase> {
+        self.swarms.phases()
+    }
+
     /// How many streams there are, open or not.
     pub fn stream_count(&self) -> usize {
         self.swarms.stream_count()

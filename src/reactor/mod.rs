@@ -23,6 +23,7 @@ mod signals;
 mod state;
 mod streams;
 mod syncer;
+mod systemd;
 mod throttle;
 mod token;
 mod transfer;
@@ -33,6 +34,7 @@ pub use error::Error;
 pub use lag::Lag;
 pub use listen::DEFAULT_PORT;
 pub use state::StateDir;
+pub use systemd::Systemd;
 
 use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, POLL_EVENTS_MAX, RECEIVE_BUFFER_SIZE, STOP_TIMEOUT};
@@ -76,7 +78,7 @@ pub enum Happening {
     Event(Event),
     /// The time given has come.
     Deadline,
-    /// SIGINT or SIGTERM, by its number.
+    /// SIGINT or SIGTERM, or one of [`Reactor::catch_hangup`], by its number.
     Signal(i32),
 }
 
@@ -157,7 +159,8 @@ pub struct Reactor {
     /// The last turn's budget of background reads ended before the node's wish for them.
     reading: bool,
     signals: Signals,
-    signal: Option<i32>,
+    /// Absent when nobody manages this node.
+    systemd: Option<Systemd>,
     throttle: Throttle,
     caps: Caps,
     counters: Counters,
@@ -210,7 +213,7 @@ impl Reactor {
             contacts: None,
             network: setup.network,
             reading: true,
-            signal: None,
+            systemd: None,
             throttle: Throttle::default(),
             caps: Caps::default(),
             counters: Counters::default(),
@@ -235,6 +238,14 @@ impl Reactor {
     /// The reactor's time, which is the node's.
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// SIGHUP no longer ends the process, but is a [`Happening::Signal`].
+    ///
+    /// # Errors
+    /// When the system refuses a handler, or a descriptor for it.
+    pub fn catch_hangup(&mut self) -> Result<(), Error> {
+        self.signals.catch_hangup(self.poll.registry())
     }
 
     /// Caps what streams carry from now on. Whether a stream stays on our own network is looked at
@@ -316,7 +327,7 @@ impl Reactor {
                 }
                 return Ok(Happening::Event(event));
             }
-            if let Some(signal) = self.signal.take() {
+            if let Some(signal) = self.signals.next() {
                 return Ok(Happening::Signal(signal));
             }
             if turned && until.is_some_and(|until| until <= self.clock.now()) {
@@ -360,6 +371,7 @@ impl Reactor {
     /// Says goodbye to every stream, sends what the sockets take, has what was fetched made durable,
     /// all within two seconds, and saves the contacts.
     pub fn stop(mut self) {
+        self.tell_stopping();
         self.node.stop(self.clock.now());
         self.settle();
         let deadline = self.clock.now() + STOP_TIMEOUT;

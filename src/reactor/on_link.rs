@@ -11,9 +11,9 @@ use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// IPv4 routes of the main table; those without a gateway are of networks at one of our interfaces.
-const ROUTES: &str = "/proc/net/route";
+const ROUTES: &str = "/proc/self/net/route";
 /// IPv6 addresses of our interfaces, each with the length of its network's prefix.
-const ADDRESSES: &str = "/proc/net/if_inet6";
+const ADDRESSES: &str = "/proc/self/net/if_inet6";
 /// What is read of either: thousands of lines.
 const TABLE_SIZE_MAX: u64 = 256 * 1024;
 

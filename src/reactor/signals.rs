@@ -1,14 +1,17 @@
-//! SIGINT and SIGTERM as readable sources of the poll.
+//! SIGINT and SIGTERM as readable sources of the poll; SIGHUP, too, for who wants it.
 //!
 //! A signal's handler writes one byte into a socket pair; nothing else happens outside the loop.
-//! SIGPIPE is ignored by Rust's runtime already: a broken stream is an error of `send`.
+//! SIGPIPE is ignored by Rust's runtime already: a broken stream is an error of `send`. SIGHUP is left
+//! to the system unless it is asked for: who starts a share with `nohup` wants it ignored.
+//!
+//! Invariant: a signal that ends the node is told before one that does not.
 
 use super::error::Error;
 use super::token::Source;
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level;
 use std::io::{self, Read};
 
@@ -20,34 +23,55 @@ pub struct Signals(Vec<Pipe>);
 
 struct Pipe {
     signal: i32,
+    has_come: bool,
     handler: SigId,
     receiver: UnixStream,
 }
 
 impl Signals {
-    /// Catches the signals from now on.
+    /// Catches the signals that end a node from now on.
     pub fn catch(registry: &Registry) -> Result<Signals, Error> {
-        let pipes = SIGNALS.iter().enumerate().map(|(index, &signal)| {
-            Pipe::open(registry, index, signal)
-                .map_err(|error| Error::new(format!("catch signal {signal}"), error))
-        });
-        Ok(Signals(pipes.collect::<Result<_, _>>()?))
+        let mut signals = Signals(Vec::new());
+        for signal in SIGNALS {
+            signals.add(registry, signal)?;
+        }
+        Ok(signals)
     }
 
-    /// Empties the pipe at `index`; the signal's number when there was one.
-    pub fn take(&mut self, index: usize) -> Option<i32> {
+    /// Catches SIGHUP, too.
+    pub fn catch_hangup(&mut self, registry: &Registry) -> Result<(), Error> {
+        match self.0.iter().any(|pipe| pipe.signal == SIGHUP) {
+            true => Ok(()),
+            false => self.add(registry, SIGHUP),
+        }
+    }
+
+    fn add(&mut self, registry: &Registry, signal: i32) -> Result<(), Error> {
+        let pipe = Pipe::open(registry, self.0.len(), signal)
+            .map_err(|error| Error::new(format!("catch signal {signal}"), error))?;
+        self.0.push(pipe);
+        Ok(())
+    }
+
+    /// The poll says that the pipe at `index` can be read: empties it.
+    pub fn handle_readable(&mut self, index: usize) {
         let pipe = &mut self.0[index];
-        let mut arrived = false;
         let mut bytes = [0; 16];
         loop {
             match pipe.receiver.read(&mut bytes) {
                 Ok(0) => break,
-                Ok(_) => arrived = true,
+                Ok(_) => pipe.has_come = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
-        arrived.then_some(pipe.signal)
+    }
+
+    /// The next signal that has come, by its number.
+    pub fn next(&mut self) -> Option<i32> {
+        let pipe = self.0.iter_mut().find(|pipe| pipe.has_come)?;
+        pipe.has_come = false;
+        Some(pipe.signal)
     }
 }
 
@@ -64,6 +88,7 @@ impl Pipe {
         let handler = low_level::pipe::register(signal, sender)?;
         Ok(Pipe {
             signal,
+            has_come: false,
             handler,
             receiver,
         })
@@ -83,20 +108,27 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_signal_wakes_the_poll_and_is_taken_once() {
+    fn a_signal_wakes_the_poll_and_is_told_once_and_those_that_end_a_node_first() {
         let mut poll = Poll::new().unwrap();
         let mut signals = Signals::catch(poll.registry()).unwrap();
-        assert_eq!(signals.take(1), None);
+        signals.catch_hangup(poll.registry()).unwrap();
+        signals.catch_hangup(poll.registry()).unwrap();
+        assert_eq!(signals.next(), None);
+        low_level::raise(SIGHUP).unwrap();
         low_level::raise(SIGTERM).unwrap();
         let mut events = Events::with_capacity(4);
         poll.poll(&mut events, Some(Duration::from_secs(10)))
             .unwrap();
-        let sources: Vec<_> = events
+        let mut sources: Vec<_> = events
             .iter()
             .map(|event| Source::of(event.token()))
             .collect();
-        assert_eq!(sources, [Source::Signal(1)]);
-        assert_eq!(signals.take(1), Some(SIGTERM));
-        assert_eq!(signals.take(1), None);
+        sources.sort_by_key(|source| source.token());
+        assert_eq!(sources, [Source::Signal(1), Source::Signal(2)]);
+        signals.handle_readable(2);
+        signals.handle_readable(1);
+        assert_eq!(signals.next(), Some(SIGTERM));
+        assert_eq!(signals.next(), Some(SIGHUP));
+        assert_eq!(signals.next(), None);
     }
 }

@@ -16,6 +16,7 @@ use super::clock::sleep;
 use super::datagrams::{Received, Sent};
 use super::disk::{Done, Progress, Seen};
 use super::on_link::is_on_link;
+use super::systemd::Systemd;
 use super::throttle::Class;
 use super::token::Source;
 use super::{Error, Reactor, streams};
@@ -43,6 +44,7 @@ impl Reactor {
         }
         self.handle_timers();
         self.work_on_disk();
+        self.report();
         Ok(())
     }
 
@@ -53,6 +55,8 @@ impl Reactor {
         } else {
             let deadline = earliest(self.node.poll_timeout(), self.acceptor.poll_timeout());
             let deadline = earliest(deadline, self.disk.watch_at());
+            let ping_at = self.systemd.as_ref().and_then(Systemd::ping_at);
+            let deadline = earliest(deadline, ping_at);
             sleep(self.clock.now(), earliest(deadline, until))
         };
         if let Some(since) = self.working_since.take() {
@@ -95,9 +99,7 @@ impl Reactor {
                     writable_datagrams |= event.is_writable();
                 }
                 Source::Listener(index) => self.acceptor.handle_readable(index),
-                Source::Signal(index) => {
-                    self.signal = self.signals.take(index).or(self.signal);
-                }
+                Source::Signal(index) => self.signals.handle_readable(index),
                 // `work_on_disk` looks for the result.
                 Source::Syncer => {}
                 source @ Source::Stream { .. } => match self.streams.key_of(source) {

@@ -292,6 +292,11 @@ impl Swarms {
             .is_some_and(|swarm| swarm.held.contains(shard))
     }
 
+    /// What each swarm is doing.
+    pub fn phases(&self) -> impl Iterator<Item = Phase> {
+        self.swarms.iter().map(|(_, swarm)| swarm.phase)
+    }
+
     /// How many streams there are.
     pub fn stream_count(&self) -> usize {
         self.streams.len()

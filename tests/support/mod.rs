@@ -24,6 +24,15 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 
 // -- the program
 
+/// Variables of whoever runs the tests that sprat would heed.
+const OUTER_VARIABLES: [&str; 5] = [
+    "XDG_STATE_HOME",
+    "STATE_DIRECTORY",
+    "RUST_LOG",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+];
+
 /// A running sprat and what it has said so far.
 pub struct Sprat {
     call: String,
@@ -53,7 +62,13 @@ impl Sprat {
     /// Starts sprat with these words, in a folder of its own beneath `place`, which is also its
     /// home.
     pub fn start(place: &Path, words: &[&str]) -> Sprat {
-        Sprat::start_by(Command::new(env!("CARGO_BIN_EXE_sprat")), place, words)
+        Sprat::start_with(place, &[], words)
+    }
+
+    /// As `start`, with these variables in its environment.
+    pub fn start_with(place: &Path, variables: &[(&str, &str)], words: &[&str]) -> Sprat {
+        let command = Command::new(env!("CARGO_BIN_EXE_sprat"));
+        Sprat::start_by(command, place, variables, words)
     }
 
     /// As `start`, under `strace`, which looks at some system calls and may make them fail; it
@@ -66,18 +81,24 @@ impl Sprat {
             command.args(["-e", &format!("inject={fault}")]);
         }
         command.arg(env!("CARGO_BIN_EXE_sprat"));
-        Sprat::start_by(command, place, words)
+        Sprat::start_by(command, place, &[], words)
     }
 
-    fn start_by(mut command: Command, place: &Path, words: &[&str]) -> Sprat {
+    fn start_by(
+        mut command: Command,
+        place: &Path,
+        variables: &[(&str, &str)],
+        words: &[&str],
+    ) -> Sprat {
+        for name in OUTER_VARIABLES {
+            command.env_remove(name);
+        }
         let mut child = command
             .args(words)
             .current_dir(place)
             .env("HOME", place)
             .env("TMPDIR", place)
-            .env_remove("XDG_STATE_HOME")
-            .env_remove("STATE_DIRECTORY")
-            .env_remove("RUST_LOG")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -423,6 +423,22 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// The share of a file system that a fetch leaves free, as a divisor: 5 %.
 pub const RESERVE_DIVISOR: u64 = 20;
 
+// -- control socket
+
+/// Bytes of the longest request: a path of 4,096 bytes, each of them escaped, twice.
+pub const CONTROL_REQUEST_MAX: usize = 16 * 1024;
+/// Bytes of an answer that wait for the client, and one line more: a screenful, and few enough
+/// that all clients at once take no more than a quarter of a MiB.
+pub const CONTROL_ANSWER_SIZE: usize = 32 * 1024;
+/// Clients at once: people and scripts of one machine. More are told to come again.
+pub const CONTROL_CLIENTS_MAX: usize = 8;
+/// From the connection of a client to the end of its request, which it has at hand.
+pub const CONTROL_ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Without taking a byte of its answer, before a client is closed: it may be a pager's.
+pub const CONTROL_TAKE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of the longest path of a Unix socket (unix(7)), less the zero at its end.
+pub const SOCKET_PATH_MAX: usize = 107;
+
 // Each turn's budgets fit the buffers and tables that they are spent on.
 const _: () = assert!(STREAM_BYTES_PER_TURN >= RECEIVE_BUFFER_SIZE);
 const _: () = assert!(STREAMS_MAX <= 256, "a token keeps the slot in eight bits");

@@ -30,6 +30,18 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_wrong() {
             "sprat: node takes no operand: x (see sprat help node)",
         ),
         (
+            &["ls", "x"],
+            "sprat: ls takes no operand: x (see sprat help ls)",
+        ),
+        (
+            &["status", "x"],
+            "sprat: status takes no operand: x (see sprat help status)",
+        ),
+        (
+            &["status", "-l", ":0"],
+            "sprat: no such option: -l (see sprat help status)",
+        ),
+        (
             &["help", "fly"],
             "sprat: no such command: fly (see sprat help)",
         ),
@@ -152,12 +164,17 @@ fn a_state_folder_has_one_user() {
     first.address();
     let second = run(&two, &["node", "-l", "127.0.0.1:0", "-d", text(&state)]);
     second.assert(1, text(&state));
+    second.assert(1, &format!("another sprat (pid {})", first.id()));
 
-    // Without -d, the usual folder being taken is no reason to fail.
+    // The usual folder is a service's alone as well: it would forget what it is given.
     let mut third = Sprat::node(&two, "127.0.0.1:0", None);
     third.address();
-    let mut fourth = Sprat::node(&two, "127.0.0.1:0", None);
-    fourth.address();
+    let fourth = run(&two, &["node", "-l", "127.0.0.1:0"]);
+    fourth.assert(1, &format!("another sprat (pid {})", third.id()));
+    // For whoever shares in the foreground, its being taken is no reason to fail.
+    let file = scratch.file("file.bin", 1000);
+    let mut fifth = Sprat::start(&two, &["share", "-l", "127.0.0.1:0", text(&file)]);
+    fifth.link(1);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub fn tell(reactor: &Reactor, screen: &Screen) {
 }
 
 /// A short time: `85 µs`, `12.3 ms`, `1.20 s`.
-fn time(time: Duration) -> String {
+pub fn time(time: Duration) -> String {
     match time.as_micros() {
         micros @ 0..1_000 => format!("{micros} µs"),
         micros @ 1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),

@@ -106,6 +106,7 @@ impl<'a> Getting<'a> {
         loop {
             let until = reactor.now() + TICK;
             match reactor.next(Some(until))? {
+                Happening::Client(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => self.look(reactor)?,
                 Happening::Signal(_) => {
                     self.meter.clear();
@@ -130,7 +131,7 @@ impl<'a> Getting<'a> {
         loop {
             match reactor.next(None)? {
                 Happening::Signal(_) => break,
-                Happening::Deadline => {}
+                Happening::Client(_) | Happening::Deadline => {}
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
                 Happening::Event(Event::Rotten { swarm, shard }) => {
                     self.screen.insist(share::rotten(reactor, swarm, shard));

@@ -1,14 +1,24 @@
 //! One JSON object a line: written for programs, and read back by the demo.
 //!
-//! Flat objects of texts, numbers and truth values only, so a writer and a reader of a few lines
-//! do.
+//! Objects of texts, arrays of them, numbers and truth values only, so a writer and a reader of a few
+//! lines do.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-/// An object that is being written; its first member says what happened.
+/// The version of the objects of listings: raised when a member changes or goes, not when one comes.
+const LISTING_VERSION: u64 = 1;
+
+/// An object that is being written; its first members say what it is.
 pub struct Object(String);
 
 impl Object {
+    /// `{"version":1,"kind":"…"`: what a listing consists of.
+    pub fn listed(kind: &str) -> Object {
+        let object = Object(String::from("{")).number("version", LISTING_VERSION);
+        object.text("kind", kind)
+    }
+
     /// `{"event":"…"`
     pub fn event(name: &str) -> Object {
         Object(String::from("{")).text("event", name)
@@ -17,6 +27,37 @@ impl Object {
     /// Adds a text.
     pub fn text(mut self, key: &str, value: &str) -> Object {
         self.key(key);
+        self.quoted(value);
+        self
+    }
+
+    /// Adds a text, or `null`.
+    pub fn maybe(mut self, key: &str, value: Option<&str>) -> Object {
+        match value {
+            Some(value) => self.text(key, value),
+            None => {
+                self.key(key);
+                self.0.push_str("null");
+                self
+            }
+        }
+    }
+
+    /// Adds an array of texts.
+    pub fn texts(mut self, key: &str, values: &[String]) -> Object {
+        self.key(key);
+        self.0.push('[');
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                self.0.push(',');
+            }
+            self.quoted(value);
+        }
+        self.0.push(']');
+        self
+    }
+
+    fn quoted(&mut self, value: &str) {
         self.0.push('"');
         for letter in value.chars() {
             match letter {
@@ -30,13 +71,28 @@ impl Object {
             }
         }
         self.0.push('"');
-        self
     }
 
     /// Adds a whole number.
     pub fn number(mut self, key: &str, value: u64) -> Object {
         self.key(key);
         self.0.push_str(&value.to_string());
+        self
+    }
+
+    /// Adds a whole number, or `null`.
+    pub fn maybe_number(self, key: &str, value: Option<u64>) -> Object {
+        match value {
+            Some(value) => self.number(key, value),
+            None => self.maybe(key, None),
+        }
+    }
+
+    /// Adds a time in seconds with six decimals.
+    pub fn micros(mut self, key: &str, value: Duration) -> Object {
+        self.key(key);
+        let (seconds, micros) = (value.as_secs(), value.subsec_micros());
+        self.0.push_str(&format!("{seconds}.{micros:06}"));
         self
     }
 

@@ -1,6 +1,6 @@
 //! The command line: what a person or a script has to do with sprat.
 //!
-//! Read `args` for the words, then a command (`share`, `get`, `node`, `demo`). Standard
+//! Read `args` for the words, then a command (`share`, `get`, `node` with `service`, `control`, `demo`). Standard
 //! output carries results (links, paths, JSON), standard error carries progress and news. A command
 //! is not a node: it starts a [`Reactor`](crate::reactor::Reactor) and tells the news of it.
 //!
@@ -8,6 +8,7 @@
 //! where and what to do.
 
 mod args;
+mod control;
 mod demo;
 mod effort;
 mod failure;
@@ -23,6 +24,7 @@ mod options;
 mod place;
 mod rate;
 mod screen;
+mod service;
 mod share;
 mod start;
 mod wanted;
@@ -111,6 +113,7 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
         Command::Share => share::run(args, &screen),
         Command::Get => get::run(args, &screen),
         Command::Node => node::run(args, &screen),
+        Command::Ls | Command::Status => control::run(args, &screen),
         Command::Demo => demo::run(args, &screen),
         Command::Help => help::run(args),
     }

@@ -1,8 +1,11 @@
-//! `sprat node`: a node that others join the network through, until a signal.
+//! `sprat node`: a service, until a signal.
+//!
+//! Only the loop: what the service does with what happens is in `service`.
 
 use super::args::{Args, Misuse};
 use super::news::{self, Weight};
 use super::screen::Screen;
+use super::service::Service;
 use super::start::{self, Role, Started};
 use super::{Ending, effort};
 use crate::reactor::{Happening, Systemd};
@@ -18,10 +21,9 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     }
     // The state stays locked as long as the node runs.
     let Started {
-        mut reactor,
-        state: _state,
-        ..
+        mut reactor, state, ..
     } = start::start(&args, Role::Service, screen)?;
+    let mut service = Service::new(&reactor, state);
     if let Some(systemd) = Systemd::of(|name| env::var_os(name))? {
         reactor.report_to(systemd);
     }
@@ -29,6 +31,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     loop {
         match reactor.next(None)? {
             Happening::Event(event) => tell(&event, screen),
+            Happening::Client(client) => service.handle_client(&mut reactor, client),
             Happening::Deadline => {}
             Happening::Signal(_) => break,
         }

@@ -9,6 +9,10 @@ pub enum Command {
     Get,
     /// Run a node.
     Node,
+    /// List what the service shares and fetches.
+    Ls,
+    /// Tell how the service is.
+    Status,
     /// Show the main job on this machine.
     Demo,
     /// Explain a command.
@@ -17,10 +21,12 @@ pub enum Command {
 
 impl Command {
     /// Every command, in the order of the help.
-    pub const ALL: [Command; 5] = [
+    pub const ALL: [Command; 7] = [
         Command::Share,
         Command::Get,
         Command::Node,
+        Command::Ls,
+        Command::Status,
         Command::Demo,
         Command::Help,
     ];
@@ -31,9 +37,16 @@ impl Command {
             Command::Share => "share",
             Command::Get => "get",
             Command::Node => "node",
+            Command::Ls => "ls",
+            Command::Status => "status",
             Command::Demo => "demo",
             Command::Help => "help",
         }
+    }
+
+    /// Whether it is a question to a running service.
+    pub fn is_control(self) -> bool {
+        CONTROL.contains(&self)
     }
 
     /// The command that a word calls.
@@ -70,6 +83,18 @@ pub struct OptionSpec {
 }
 
 const NODES: &[Command] = &[Command::Share, Command::Get, Command::Node];
+/// The questions to a running service.
+const CONTROL: &[Command] = &[Command::Ls, Command::Status];
+/// Those that a state folder matters to.
+const STATEFUL: &[Command] = &[
+    Command::Share,
+    Command::Get,
+    Command::Node,
+    Command::Ls,
+    Command::Status,
+];
+/// Those whose results can be JSON.
+const LISTING: &[Command] = &[Command::Get, Command::Ls, Command::Status];
 const EVERY: &[Command] = &Command::ALL;
 
 /// Every option there is.
@@ -98,8 +123,8 @@ pub const OPTIONS: &[OptionSpec] = &[
         value: "DIR",
         meaning: "the folder of the state (node id, contacts, manifests);\n\
                   default $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat,\n\
-                  else ~/.local/state/sprat",
-        commands: NODES,
+                  else ~/.local/state/sprat; a running service is found by it",
+        commands: STATEFUL,
     },
     OptionSpec {
         short: "o",
@@ -156,8 +181,8 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "json",
         takes: Takes::Nothing,
         value: "",
-        meaning: "one JSON object a line on standard output, instead of the path",
-        commands: &[Command::Get],
+        meaning: "one JSON object a line on standard output, instead of text",
+        commands: LISTING,
     },
     OptionSpec {
         short: "n",

@@ -25,7 +25,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         mut reactor,
         state: _state,
         bootstraps,
-    } = start::start(&args, Role::Service, screen)?;
+    } = start::start(&args, Role::Sharer, screen)?;
     let mut sharing = Sharing {
         screen,
         waiting: args.operands.iter().rev().map(PathBuf::from).collect(),
@@ -126,6 +126,7 @@ impl Sharing<'_> {
                     }
                     node::tell(&event, self.screen);
                 }
+                Happening::Client(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => {
                     if let Some(progress) = hashing.and_then(|swarm| reactor.node().progress(swarm))
                     {

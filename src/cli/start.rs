@@ -4,6 +4,7 @@
 
 use super::Ending;
 use super::args::Args;
+use super::control::place;
 use super::place::{HostPort, Listen};
 use super::screen::Screen;
 use crate::id::{Id, NodeId};
@@ -19,12 +20,21 @@ pub const PORT: u16 = 4160;
 /// What a command needs its node for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// To be found by others, at the usual port.
+    /// To be found by others, at the usual port, for years, with the state to itself.
     Service,
+    /// To be found by others, at the usual port.
+    Sharer,
     /// To fetch, and go on living for others; any port will do.
     Seed,
     /// To fetch and be gone: other nodes must not rely on it (BEP 43).
     Visitor,
+}
+
+impl Role {
+    /// Whether others look for it at the port that it was given.
+    fn is_found_by_port(self) -> bool {
+        matches!(self, Role::Service | Role::Sharer)
+    }
 }
 
 /// A node that listens, and the state it keeps.
@@ -40,7 +50,7 @@ pub struct Started {
 /// Starts a node and says where it listens.
 pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending> {
     let bootstraps = resolve_all(&args.bootstrap)?;
-    let state = open_state(args.dir.as_deref(), screen)?;
+    let state = open_state(args.dir.as_deref(), role, screen)?;
     let fresh = random_id()?;
     let id = match &state {
         Some(state) => state.node_id(fresh)?,
@@ -50,7 +60,10 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
     if let Some(state) = &state {
         reactor.keep_contacts(state)?;
     }
-    if !screen.is_quiet() || role == Role::Service {
+    if role == Role::Service {
+        open_control(args, state.as_ref(), &mut reactor, screen)?;
+    }
+    if !screen.is_quiet() || role.is_found_by_port() {
         for address in reactor.listening() {
             screen.insist(format!("listening on {address}"));
         }
@@ -69,6 +82,23 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
         state,
         bootstraps,
     })
+}
+
+/// Whoever reads that the node listens can ask it.
+fn open_control(
+    args: &Args,
+    state: Option<&StateDir>,
+    reactor: &mut Reactor,
+    screen: &Screen,
+) -> Result<(), Ending> {
+    let Some(state) = state else {
+        screen.say("without a state folder nobody can ask this node anything (name one with -d)");
+        return Ok(());
+    };
+    let path = place::of_service(args.dir.as_deref(), state.path());
+    reactor.open_control(&path)?;
+    screen.detail(format!("answering at {}", path.display()));
+    Ok(())
 }
 
 fn listen(args: &Args, role: Role, id: NodeId) -> Result<Reactor, Ending> {
@@ -90,7 +120,7 @@ fn listen(args: &Args, role: Role, id: NodeId) -> Result<Reactor, Ending> {
     match Reactor::new(setup(wanted.iter().map(address).collect())) {
         Err(error)
             if error.kind() == ErrorKind::AddrInUse
-                && role != Role::Service
+                && !role.is_found_by_port()
                 && args.listen.is_empty() =>
         {
             // A fetch must not fail because a service runs on this machine.
@@ -204,22 +234,23 @@ fn own_address(target: SocketAddr) -> Option<IpAddr> {
     (!ip.is_unspecified()).then_some(ip)
 }
 
-fn open_state(dir: Option<&Path>, screen: &Screen) -> Result<Option<StateDir>, Ending> {
+fn open_state(dir: Option<&Path>, role: Role, screen: &Screen) -> Result<Option<StateDir>, Ending> {
+    let held = |error: &reactor::Error| Ending::Failed(format!("{error} (give another with -d)"));
     if let Some(dir) = dir {
         return match StateDir::open(dir) {
             Ok(state) => Ok(Some(state)),
-            Err(error) if is_locked(&error) => {
-                Err(Ending::Failed(format!("{error} (give another with -d)")))
-            }
+            Err(error) if is_locked(&error) => Err(held(&error)),
             Err(error) => Err(Ending::Failed(error.to_string())),
         };
     }
-    let Some(dir) = usual_dir(|name| env::var_os(name).map(PathBuf::from)) else {
+    let Some(dir) = usual_dir(variable) else {
         screen.detail("no state folder: neither -d nor $HOME is set; using a new node id");
         return Ok(None);
     };
     match StateDir::open(&dir) {
         Ok(state) => Ok(Some(state)),
+        // A second service would forget what it is given.
+        Err(error) if is_locked(&error) && role == Role::Service => Err(held(&error)),
         Err(error) if is_locked(&error) => {
             screen.detail(format!("{error}: using a new node id"));
             Ok(None)
@@ -235,8 +266,13 @@ fn is_locked(error: &reactor::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
+/// A variable of the environment, as a path.
+pub fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).map(PathBuf::from)
+}
+
 /// The usual place of the state, in the environment that `variable` reads.
-fn usual_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+pub fn usual_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     // The XDG specification wants relative paths to be ignored.
     let absolute = |name| variable(name).filter(|path| path.is_absolute());
     absolute("STATE_DIRECTORY")

@@ -1,7 +1,7 @@
 //! The driver: sockets, timers, signals and files for one [`Node`], on one thread.
 //!
 //! Read `turn` next (the loop), then `transfer` (one stream), then whichever source is of interest:
-//! `datagrams`, `accept`, `streams`, `disk`, `signals`. The reactor decides nothing about the
+//! `datagrams`, `accept`, `streams`, `disk`, `signals`, `control`. The reactor decides nothing about the
 //! network: it gives the node one fact, does what the node then asks for, and sleeps until an event
 //! or the node's deadline.
 //!
@@ -13,6 +13,7 @@
 mod accept;
 mod clock;
 mod contacts;
+mod control;
 mod datagrams;
 mod disk;
 mod error;
@@ -29,8 +30,9 @@ mod token;
 mod transfer;
 mod turn;
 
+pub use control::{ClientKey, Room};
 pub use disk::OutputPath;
-pub use error::Error;
+pub use error::{Error, words};
 pub use lag::Lag;
 pub use listen::DEFAULT_PORT;
 pub use state::StateDir;
@@ -45,6 +47,7 @@ use crate::wire::{Manifest, Network};
 use accept::Acceptor;
 use clock::Clock;
 use contacts::ContactsFile;
+use control::Control;
 use datagrams::Datagrams;
 use disk::Disk;
 use mio::{Events, Poll, Waker};
@@ -80,6 +83,8 @@ pub enum Happening {
     Deadline,
     /// SIGINT or SIGTERM, or one of [`Reactor::catch_hangup`], by its number.
     Signal(i32),
+    /// A client of the control socket has asked, or there is room for more of its answer.
+    Client(ClientKey),
 }
 
 /// What the loop has done since its start.
@@ -155,6 +160,8 @@ pub struct Reactor {
     syncer: Syncer,
     /// Absent when this node keeps no contacts across restarts.
     contacts: Option<ContactsFile>,
+    /// Absent when this node is no service.
+    control: Option<Control>,
     network: Network,
     /// The last turn's budget of background reads ended before the node's wish for them.
     reading: bool,
@@ -211,6 +218,7 @@ impl Reactor {
             disk: Disk::new(),
             syncer: Syncer::new(waker),
             contacts: None,
+            control: None,
             network: setup.network,
             reading: true,
             systemd: None,
@@ -275,6 +283,35 @@ impl Reactor {
         Ok(())
     }
 
+    /// Listens for this machine's users at the socket `path`; from now on there is
+    /// [`Happening::Client`].
+    ///
+    /// # Errors
+    /// When it cannot be made, or another service answers there.
+    pub fn open_control(&mut self, path: &Path) -> Result<(), Error> {
+        self.control = Some(Control::open(self.poll.registry(), path)?);
+        Ok(())
+    }
+
+    /// What a client asks, unless it is gone.
+    pub fn request(&self, client: ClientKey) -> Option<&[u8]> {
+        self.control.as_ref()?.request(client)
+    }
+
+    /// Adds a line to a client's answer.
+    pub fn answer(&mut self, client: ClientKey, line: &str) -> Room {
+        let control = self.control.as_mut();
+        control.map_or(Room::Gone, |control| control.answer(client, line))
+    }
+
+    /// Adds the last line to a client's answer.
+    pub fn end_answer(&mut self, client: ClientKey, line: &str) {
+        if let Some(control) = &mut self.control {
+            control.answer(client, line);
+            control.end(client);
+        }
+    }
+
     /// Shares a file or folder from where it lies: walks it, and begins to hash it.
     ///
     /// # Errors
@@ -330,6 +367,9 @@ impl Reactor {
             if let Some(signal) = self.signals.next() {
                 return Ok(Happening::Signal(signal));
             }
+            if let Some(client) = self.control.as_mut().and_then(Control::poll_client) {
+                return Ok(Happening::Client(client));
+            }
             if turned && until.is_some_and(|until| until <= self.clock.now()) {
                 return Ok(Happening::Deadline);
             }
@@ -361,6 +401,11 @@ impl Reactor {
             advice,
             ..self.counters
         }
+    }
+
+    /// The caps on what streams carry.
+    pub fn caps(&self) -> Caps {
+        self.caps
     }
 
     /// How long its turns took.

@@ -10,6 +10,7 @@
 //! The generation is cut to 22 bits on a 32-bit host. Invariant: a token made for one use of a slot
 //! does not match the slot's next 4 million uses, so a late event never reaches another stream.
 
+use crate::limits::CONTROL_CLIENTS_MAX;
 use crate::node::StreamKey;
 use mio::Token;
 
@@ -24,6 +25,10 @@ pub enum Source {
     Signal(usize),
     /// The syncer, which has a result.
     Syncer,
+    /// The control socket's listener.
+    Control,
+    /// A client of the control socket, by its place.
+    Client(usize),
     /// A stream's slot, and the generation as far as the token keeps it.
     Stream {
         /// The slot.
@@ -37,6 +42,11 @@ const KIND_BITS: u32 = 2;
 const INDEX_BITS: u32 = 8;
 /// Among the signals, which are few.
 const SYNCER_INDEX: usize = (1 << INDEX_BITS) - 1;
+/// The same.
+const CONTROL_INDEX: usize = SYNCER_INDEX - 1;
+/// Where the clients begin, behind the signals.
+const CLIENTS_INDEX: usize = 128;
+const _: () = assert!(CLIENTS_INDEX + CONTROL_CLIENTS_MAX <= CONTROL_INDEX);
 
 impl Source {
     /// The source of a stream.
@@ -59,6 +69,8 @@ impl Source {
             Source::Listener(index) => (1, index, 0),
             Source::Signal(index) => (2, index, 0),
             Source::Syncer => (2, SYNCER_INDEX, 0),
+            Source::Control => (2, CONTROL_INDEX, 0),
+            Source::Client(place) => (2, CLIENTS_INDEX + place, 0),
             Source::Stream { slot, generation } => (3, slot, generation),
         };
         assert!(index < 1 << INDEX_BITS, "a token's index fits its bits");
@@ -72,6 +84,8 @@ impl Source {
             0 => Source::Udp(index),
             1 => Source::Listener(index),
             2 if index == SYNCER_INDEX => Source::Syncer,
+            2 if index == CONTROL_INDEX => Source::Control,
+            2 if index >= CLIENTS_INDEX => Source::Client(index - CLIENTS_INDEX),
             2 => Source::Signal(index),
             _ => Source::Stream {
                 slot: index,
@@ -101,6 +115,9 @@ mod tests {
             Source::Listener(255),
             Source::Signal(1),
             Source::Syncer,
+            Source::Control,
+            Source::Client(0),
+            Source::Client(CONTROL_CLIENTS_MAX - 1),
             Source::stream(key),
         ] {
             assert_eq!(Source::of(source.token()), source);

@@ -13,6 +13,7 @@
 
 use super::accept::Accepted;
 use super::clock::sleep;
+use super::control::Control;
 use super::datagrams::{Received, Sent};
 use super::disk::{Done, Progress, Seen};
 use super::on_link::is_on_link;
@@ -35,6 +36,7 @@ impl Reactor {
         self.note_events();
         self.receive_datagrams();
         self.accept_streams();
+        self.serve_clients();
         // Those that become ready meanwhile wait for the next turn: the datagrams come first again.
         for _ in 0..self.streams.ready_count() {
             let Some(key) = self.streams.next_ready() else {
@@ -57,6 +59,8 @@ impl Reactor {
             let deadline = earliest(deadline, self.disk.watch_at());
             let ping_at = self.systemd.as_ref().and_then(Systemd::ping_at);
             let deadline = earliest(deadline, ping_at);
+            let clients = self.control.as_ref().and_then(Control::poll_timeout);
+            let deadline = earliest(deadline, clients);
             sleep(self.clock.now(), earliest(deadline, until))
         };
         if let Some(since) = self.working_since.take() {
@@ -81,6 +85,7 @@ impl Reactor {
         self.datagrams.is_readable()
             || self.acceptor.is_ready()
             || self.streams.ready_count() > 0
+            || self.control.as_ref().is_some_and(Control::has_work)
             || self.disk.has_jobs()
             || self.disk.is_watching()
             || self.reading
@@ -102,6 +107,16 @@ impl Reactor {
                 Source::Signal(index) => self.signals.handle_readable(index),
                 // `work_on_disk` looks for the result.
                 Source::Syncer => {}
+                Source::Control => {
+                    if let Some(control) = &mut self.control {
+                        control.handle_readable();
+                    }
+                }
+                Source::Client(place) => {
+                    if let Some(control) = &mut self.control {
+                        control.handle_event(place, event);
+                    }
+                }
                 source @ Source::Stream { .. } => match self.streams.key_of(source) {
                     Some(key) => self.streams.handle_ready(key, event),
                     None => self.counters.stale_tokens += 1,
@@ -168,6 +183,13 @@ impl Reactor {
                 }
                 Accepted::Nothing => return,
             }
+        }
+    }
+
+    fn serve_clients(&mut self) {
+        let now = self.clock.now();
+        if let Some(control) = &mut self.control {
+            control.turn(now, self.poll.registry());
         }
     }
 

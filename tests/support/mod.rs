@@ -189,6 +189,11 @@ impl Sprat {
         number.unwrap().parse().unwrap()
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end, as `kill` and Ctrl-C do.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

@@ -1,0 +1,188 @@
+//! What a client and a service say to each other over the control socket: lines of text.
+//!
+//! ```text
+//!  request   sprat 1 TAB form TAB command [TAB word]... LF       one a connection
+//!            form      text | json
+//!            command   ls, add, … as on the command line
+//!            word      UTF-8; a backslash, TAB and LF in it are written \\  \t  \n
+//!
+//!  answer    =result LF        a line for standard output        any number of these two,
+//!            -news LF          a line for standard error         in the order of time
+//!            .code why LF      the end: exit code, and why       one
+//! ```
+//!
+//! The service renders either form, so that a client needs to understand neither. A service of
+//! another version refuses the request in one line. Not here: what the commands mean. Invariants: no
+//! line holds a line's end; what was parsed emits the bytes that it came from.
+
+use crate::cli::options::Command;
+
+/// What a request begins with; a service answers no other version.
+const GREETING: &str = "sprat 1";
+
+/// What a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Results are JSON, not text.
+    pub json: bool,
+    /// Which command.
+    pub command: Command,
+    /// Its words: paths are absolute, names are resolved.
+    pub words: Vec<String>,
+}
+
+impl Request {
+    /// The line, without its end.
+    pub fn emit(&self) -> String {
+        let form = if self.json { "json" } else { "text" };
+        let mut line = format!("{GREETING}\t{form}\t{}", self.command.name());
+        for word in &self.words {
+            line.push('\t');
+            line.push_str(&escape(word));
+        }
+        line
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// What is wrong, for a person.
+    pub fn parse(line: &[u8]) -> Result<Request, String> {
+        let line = std::str::from_utf8(line).map_err(|_| "the request is not UTF-8")?;
+        let mut words = line.split('\t');
+        if words.next() != Some(GREETING) {
+            return Err("the request is of another version of sprat (use the service's)".into());
+        }
+        let json = match words.next() {
+            Some("text") => false,
+            Some("json") => true,
+            _ => return Err("the request is for neither text nor json".into()),
+        };
+        let command = words.next().unwrap_or_default();
+        let command = Command::named(command).filter(|command| command.is_control());
+        let command = command.ok_or("the service knows no such command")?;
+        let words: Result<Vec<String>, &str> = words.map(unescape).collect();
+        let words = words?;
+        Ok(Request {
+            json,
+            command,
+            words,
+        })
+    }
+}
+
+/// A line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// For standard output.
+    Result(String),
+    /// For standard error.
+    News(String),
+    /// The exit code, and why it is not 0.
+    End(u8, String),
+}
+
+impl Line {
+    /// The line, without its end.
+    pub fn emit(&self) -> String {
+        match self {
+            Line::Result(text) => format!("={}", one_line(text)),
+            Line::News(text) => format!("-{}", one_line(text)),
+            Line::End(code, why) if why.is_empty() => format!(".{code}"),
+            Line::End(code, why) => format!(".{code} {}", one_line(why)),
+        }
+    }
+
+    /// Reads a line; none if it is of no kind.
+    pub fn parse(line: &str) -> Option<Line> {
+        let mark = line.get(..1)?;
+        let text = &line[1..];
+        match mark {
+            "=" => Some(Line::Result(text.into())),
+            "-" => Some(Line::News(text.into())),
+            "." => {
+                let (code, why) = text.split_once(' ').unwrap_or((text, ""));
+                Some(Line::End(code.parse().ok()?, why.into()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A path may have a line's end in it.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
+}
+
+fn escape(word: &str) -> String {
+    let word = word.replace('\\', "\\\\");
+    word.replace('\t', "\\t").replace('\n', "\\n")
+}
+
+fn unescape(word: &str) -> Result<String, &'static str> {
+    let mut text = String::with_capacity(word.len());
+    let mut letters = word.chars();
+    while let Some(letter) = letters.next() {
+        text.push(match letter {
+            '\\' => match letters.next() {
+                Some('\\') => '\\',
+                Some('t') => '\t',
+                Some('n') => '\n',
+                _ => return Err("a word of the request is escaped wrongly"),
+            },
+            other => other,
+        });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_words_arrive_as_they_were(json: bool, words in prop::collection::vec(".*", 0..4)) {
+            let request = Request { json, command: Command::Ls, words };
+            let line = request.emit();
+            prop_assert!(!line.contains('\n'));
+            prop_assert_eq!(Request::parse(line.as_bytes()), Ok(request));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = Request::parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_wrong_request_is_refused_with_its_own_sentence() {
+        let wrong = |line: &str| Request::parse(line.as_bytes()).unwrap_err();
+        assert!(wrong("sprat 2\ttext\tls").contains("another version"));
+        assert!(wrong("sprat 1\txml\tls").contains("neither text nor json"));
+        assert!(wrong("sprat 1\ttext").contains("no such command"));
+        assert!(wrong("sprat 1\ttext\tshare").contains("no such command"));
+        assert!(wrong("sprat 1\ttext\tls\ta\\x").contains("escaped wrongly"));
+        assert!(Request::parse(b"sprat 1\ttext\tls\t\xff").is_err());
+    }
+
+    #[test]
+    fn lines_of_an_answer_are_told_apart() {
+        let lines = [
+            (Line::Result("x\ny".into()), "=x\\ny"),
+            (Line::News(String::new()), "-"),
+            (Line::End(0, String::new()), ".0"),
+            (Line::End(1, "no such file".into()), ".1 no such file"),
+        ];
+        for (line, text) in &lines {
+            assert_eq!(line.emit(), *text);
+        }
+        for (line, text) in &lines[1..] {
+            assert_eq!(Line::parse(text).as_ref(), Some(line));
+        }
+        for wrong in ["", "x", ".", ".x", ".256", "é"] {
+            assert_eq!(Line::parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

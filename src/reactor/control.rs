@@ -1,0 +1,601 @@
+//! The control socket: one request a connection from this machine's users, one answer in lines.
+//!
+//! ```text
+//!  accept ─► asking ──a whole line──► waiting ◄───────────┐
+//!              │                        │ answer           │ taken: room for more
+//!              │ too long, too slow     ▼                  │
+//!              └──────────────────► answering ─────────────┘
+//!                                       │ end, and all of it taken        closed by its user
+//!                                       └──────────────────────► (free) ◄──────── (anywhere)
+//! ```
+//!
+//! What a request means and what an answer says, its owner knows (`cli::control`); here are only
+//! bytes. An answer is written as far as its client takes it: the owner is told when there is room
+//! again, so a listing of any length needs [`CONTROL_ANSWER_SIZE`] bytes, and the loop never waits.
+//!
+//! Only the user whom the service runs as can connect: the socket has the mode 0600 before it
+//! listens. A socket file that nobody answers at is a dead service's, and replaced. Invariants: a
+//! client is told to the owner when its request is whole, and again only when it has been full; a
+//! key of one that is gone finds nothing.
+
+use super::error::Error;
+use super::token::Source;
+use crate::limits::{
+    CONTROL_ANSWER_SIZE, CONTROL_ASK_TIMEOUT, CONTROL_CLIENTS_MAX, CONTROL_REQUEST_MAX,
+    CONTROL_TAKE_TIMEOUT, SOCKET_PATH_MAX,
+};
+use crate::time::{Instant, earliest};
+use mio::event::Event;
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry};
+use rustix::fs::Mode;
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+/// Names one client: place and generation, so that a stale key finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientKey {
+    place: usize,
+    generation: u64,
+}
+
+/// Whether an answer may go on now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// There is room for more.
+    Some,
+    /// The owner is called again when there is.
+    None,
+    /// The client is gone.
+    Gone,
+}
+
+/// The listener, and the clients that are connected.
+pub struct Control {
+    path: PathBuf,
+    listener: UnixListener,
+    is_ready: bool,
+    clients: [Option<Client>; CONTROL_CLIENTS_MAX],
+    accepted: u64,
+}
+
+struct Client {
+    socket: UnixStream,
+    generation: u64,
+    request: Vec<u8>,
+    /// Its request is whole.
+    has_asked: bool,
+    /// The owner is to be called.
+    is_due: bool,
+    answer: Vec<u8>,
+    taken: usize,
+    /// The owner had more to say than there was room for.
+    was_full: bool,
+    /// The answer is whole.
+    has_ended: bool,
+    readable: bool,
+    writable: bool,
+    close_at: Option<Instant>,
+}
+
+/// How a client's share of a turn ended.
+#[derive(PartialEq, Eq)]
+enum Rest {
+    Waits,
+    Over,
+}
+
+impl Control {
+    /// Listens at `path`, in a folder that this process has for itself or for its user.
+    ///
+    /// # Errors
+    /// When the path is too long, something else than a socket stands there, or a service answers.
+    pub fn open(registry: &Registry, path: &Path) -> Result<Control, Error> {
+        let doing = || format!("open the control socket {}", path.display());
+        let failed = |error| Error::new(doing(), error);
+        if path.as_os_str().len() > SOCKET_PATH_MAX {
+            let why = format!("its path is longer than {SOCKET_PATH_MAX} bytes");
+            return Err(Error::because(doing(), &why).with_hint("name a shorter folder with -d"));
+        }
+        match fs::symlink_metadata(path) {
+            Ok(there) if !there.file_type().is_socket() => {
+                return Err(Error::because(doing(), "something else has that name"));
+            }
+            Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+                return Err(Error::because(doing(), "another service answers there"));
+            }
+            Ok(_) => fs::remove_file(path).map_err(failed)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let mut listener = listen(path).map_err(failed)?;
+        let token = Source::Control.token();
+        registry
+            .register(&mut listener, token, Interest::READABLE)
+            .map_err(failed)?;
+        Ok(Control {
+            path: path.to_owned(),
+            listener,
+            is_ready: true,
+            clients: [const { None }; CONTROL_CLIENTS_MAX],
+            accepted: 0,
+        })
+    }
+
+    // -- the poll's side
+
+    /// The poll says that clients wait.
+    pub fn handle_readable(&mut self) {
+        self.is_ready = true;
+    }
+
+    /// The poll says that a client can be read or written, or is gone. A client that closes only
+    /// its sending half still waits for its answer.
+    pub fn handle_event(&mut self, place: usize, event: &Event) {
+        let Some(client) = self.clients.get_mut(place).and_then(Option::as_mut) else {
+            return;
+        };
+        client.readable |= event.is_readable();
+        client.writable |= event.is_writable();
+        if event.is_write_closed() || event.is_error() {
+            self.clients[place] = None;
+        }
+    }
+
+    /// Whether there is something to do without waiting for the poll.
+    pub fn has_work(&self) -> bool {
+        let is_busy =
+            |client: &Client| client.can_receive() || client.writable && client.has_unsent();
+        self.is_ready || self.clients.iter().flatten().any(is_busy)
+    }
+
+    /// When a client is given up.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let clients = self.clients.iter().flatten();
+        clients.fold(None, |next, client| earliest(next, client.close_at))
+    }
+
+    /// Accepts, reads and writes what can be without waiting. All of it is bounded by what one
+    /// client's request and answer may be.
+    pub fn turn(&mut self, now: Instant, registry: &Registry) {
+        while self.is_ready {
+            match self.listener.accept() {
+                Ok((socket, _)) => self.take_in(now, registry, socket),
+                // Out of descriptors: whoever waits is taken in with the next who comes.
+                Err(error) => self.is_ready = error.kind() == ErrorKind::Interrupted,
+            }
+        }
+        for place in &mut self.clients {
+            let rest = place.as_mut().map(|client| client.turn(now));
+            if rest == Some(Rest::Over) {
+                // Closing takes a socket out of the poll.
+                *place = None;
+            }
+        }
+    }
+
+    fn take_in(&mut self, now: Instant, registry: &Registry, mut socket: UnixStream) {
+        let free = self.clients.iter().position(Option::is_none);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = free.map(|place| {
+            let token = Source::Client(place).token();
+            (place, registry.register(&mut socket, token, interest))
+        });
+        let Some((place, Ok(()))) = registered else {
+            // It fits the socket's buffer.
+            let _ = socket.write(b".1 the service has as many clients as it takes (try again)\n");
+            return;
+        };
+        self.accepted += 1;
+        self.clients[place] = Some(Client::new(now, socket, self.accepted));
+    }
+
+    // -- the owner's side
+
+    /// The next client that the owner is to look after: it has asked, or has room for more.
+    pub fn poll_client(&mut self) -> Option<ClientKey> {
+        let mut clients = self.clients.iter_mut().enumerate();
+        let (place, client) = clients
+            .find_map(|(place, client)| Some((place, client.as_mut().filter(|c| c.is_due)?)))?;
+        client.is_due = false;
+        Some(ClientKey {
+            place,
+            generation: client.generation,
+        })
+    }
+
+    /// The request of a client that has asked, without its line's end.
+    pub fn request(&self, key: ClientKey) -> Option<&[u8]> {
+        let client = self.clients.get(key.place)?.as_ref()?;
+        let is_it = client.generation == key.generation && client.has_asked;
+        is_it.then_some(&client.request)
+    }
+
+    /// Adds a line to the answer, whatever room there is, and says whether another may follow.
+    pub fn answer(&mut self, key: ClientKey, line: &str) -> Room {
+        let Some(client) = self.find(key) else {
+            return Room::Gone;
+        };
+        client.answer.extend_from_slice(line.as_bytes());
+        client.answer.push(b'\n');
+        client.was_full = client.answer.len() - client.taken >= CONTROL_ANSWER_SIZE;
+        match client.was_full {
+            true => Room::None,
+            false => Room::Some,
+        }
+    }
+
+    /// The answer is whole: the client is closed when it has taken all of it.
+    pub fn end(&mut self, key: ClientKey) {
+        if let Some(client) = self.find(key) {
+            client.has_ended = true;
+            client.was_full = false;
+        }
+    }
+
+    fn find(&mut self, key: ClientKey) -> Option<&mut Client> {
+        let client = self.clients.get_mut(key.place)?.as_mut()?;
+        (client.generation == key.generation && !client.has_ended).then_some(client)
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // Whoever asks now learns that no service runs. If it fails, the next service replaces it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Client {
+    fn new(now: Instant, socket: UnixStream, generation: u64) -> Client {
+        Client {
+            socket,
+            generation,
+            request: Vec::new(),
+            has_asked: false,
+            is_due: false,
+            answer: Vec::new(),
+            taken: 0,
+            was_full: false,
+            has_ended: false,
+            readable: true,
+            writable: true,
+            close_at: Some(now + CONTROL_ASK_TIMEOUT),
+        }
+    }
+
+    fn can_receive(&self) -> bool {
+        self.readable && !self.has_asked
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.taken < self.answer.len()
+    }
+
+    fn turn(&mut self, now: Instant) -> Rest {
+        if self.receive().is_err() || self.send(now).is_err() {
+            return Rest::Over;
+        }
+        let is_late = self.close_at.is_some_and(|at| at <= now);
+        match is_late || self.has_ended && !self.has_unsent() {
+            true => Rest::Over,
+            false => Rest::Waits,
+        }
+    }
+
+    /// Reads up to the end of the request; what follows it is left where it is.
+    fn receive(&mut self) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        while self.can_receive() {
+            match self.socket.read(&mut bytes) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.take(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let end = bytes.iter().position(|&byte| byte == b'\n');
+        self.request
+            .extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+        if self.request.len() > CONTROL_REQUEST_MAX {
+            self.has_asked = true;
+            self.has_ended = true;
+            self.request = Vec::new();
+            self.answer = b".1 the request is too long\n".to_vec();
+        } else if end.is_some() {
+            (self.has_asked, self.is_due) = (true, true);
+            // Its answer may take the service hours.
+            self.close_at = None;
+        }
+    }
+
+    fn send(&mut self, now: Instant) -> io::Result<()> {
+        while self.writable && self.has_unsent() {
+            match self.socket.write(&self.answer[self.taken..]) {
+                Ok(count) => {
+                    self.taken += count;
+                    self.close_at = Some(now + CONTROL_TAKE_TIMEOUT);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !self.has_unsent() {
+            self.answer.clear();
+            self.taken = 0;
+            if self.has_asked {
+                self.close_at = None;
+            }
+            self.is_due |= std::mem::take(&mut self.was_full);
+        } else if self.close_at.is_none() {
+            self.close_at = Some(now + CONTROL_TAKE_TIMEOUT);
+        }
+        Ok(())
+    }
+}
+
+/// A socket at `path` that only this user can connect to: its mode is set before it has a name.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Where a system does not take the mode over, nobody can connect before `listen`.
+    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
+    socket.listen(CONTROL_CLIENTS_MAX as i32)?;
+    Ok(UnixListener::from_std(
+        std::os::unix::net::UnixListener::from(std::os::fd::OwnedFd::from(socket)),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll};
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixStream as User;
+    use std::time::Duration;
+
+    /// A control socket in a folder of its own, and the poll that it is registered with.
+    struct Bench {
+        _folder: tempfile::TempDir,
+        poll: Poll,
+        control: Control,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let folder = tempfile::tempdir().unwrap();
+            let poll = Poll::new().unwrap();
+            let control = Control::open(poll.registry(), &folder.path().join("control")).unwrap();
+            Bench {
+                _folder: folder,
+                poll,
+                control,
+            }
+        }
+
+        fn connect(&self) -> User {
+            let user = User::connect(&self.control.path).unwrap();
+            user.set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
+            user
+        }
+
+        /// Takes in what has happened, and what is due at `now`.
+        fn turn(&mut self, now: Instant) {
+            let mut events = Events::with_capacity(32);
+            let wait = Some(Duration::from_millis(1));
+            self.poll.poll(&mut events, wait).unwrap();
+            for event in &events {
+                match Source::of(event.token()) {
+                    Source::Client(place) => self.control.handle_event(place, event),
+                    _ => self.control.handle_readable(),
+                }
+            }
+            self.control.turn(now, self.poll.registry());
+        }
+
+        /// Turns until a client is due.
+        fn due(&mut self) -> ClientKey {
+            for _ in 0..10_000 {
+                self.turn(Instant::ZERO);
+                if let Some(key) = self.control.poll_client() {
+                    return key;
+                }
+            }
+            panic!("no client was due");
+        }
+
+        fn client_count(&self) -> usize {
+            self.control.clients.iter().flatten().count()
+        }
+    }
+
+    fn lines(user: User) -> Vec<String> {
+        BufReader::new(user).lines().map_while(Result::ok).collect()
+    }
+
+    #[test]
+    fn a_request_in_pieces_is_told_once_and_answered() {
+        let mut bench = Bench::new();
+        let mut user = bench.connect();
+        user.write_all(b"stat").unwrap();
+        bench.turn(Instant::ZERO);
+        assert_eq!(bench.control.poll_client(), None);
+        user.write_all(b"us\n and what nobody asked for").unwrap();
+        let key = bench.due();
+        assert_eq!(bench.control.request(key), Some(&b"status"[..]));
+        assert_eq!(bench.control.answer(key, "=one"), Room::Some);
+        bench.turn(Instant::ZERO);
+        assert_eq!(bench.control.poll_client(), None);
+        bench.control.answer(key, ".0");
+        bench.control.end(key);
+        assert!(bench.control.has_work());
+        bench.turn(Instant::ZERO);
+        assert_eq!(lines(user), ["=one", ".0"]);
+        assert_eq!(bench.control.answer(key, "=late"), Room::Gone);
+        assert_eq!(
+            (bench.client_count(), bench.control.request(key)),
+            (0, None)
+        );
+        assert!(!bench.control.has_work() && bench.control.poll_timeout().is_none());
+    }
+
+    #[test]
+    fn a_long_answer_waits_for_its_client_in_bounded_room() {
+        let mut bench = Bench::new();
+        let mut user = bench.connect();
+        user.write_all(b"ls\n").unwrap();
+        let reader = std::thread::spawn(|| lines(user));
+        let line = "=".repeat(999);
+        let (mut written, mut most) = (0, 0);
+        while written < 5_000 {
+            let key = bench.due();
+            loop {
+                written += 1;
+                if bench.control.answer(key, &line) == Room::None {
+                    break;
+                }
+            }
+            let client = bench.control.find(key).unwrap();
+            most = most.max(client.answer.len());
+            if written >= 5_000 {
+                bench.control.end(key);
+            }
+        }
+        for _ in 0..10_000 {
+            if bench.client_count() == 0 {
+                break;
+            }
+            bench.turn(Instant::ZERO);
+        }
+        assert_eq!(reader.join().unwrap().len(), written);
+        assert!(most < CONTROL_ANSWER_SIZE + 1_000, "{most}");
+    }
+
+    #[test]
+    fn who_asks_nothing_or_too_much_or_leaves_frees_the_place() {
+        let mut bench = Bench::new();
+        let mut silent = bench.connect();
+        silent.write_all(b"st").unwrap();
+        bench.turn(Instant::ZERO);
+        assert_eq!(
+            bench.control.poll_timeout(),
+            Some(Instant::ZERO + CONTROL_ASK_TIMEOUT)
+        );
+        bench.turn(Instant::ZERO + CONTROL_ASK_TIMEOUT);
+        assert_eq!((lines(silent).len(), bench.client_count()), (0, 0));
+
+        let mut long = bench.connect();
+        let writer = std::thread::spawn(move || {
+            let _ = long.write_all(&vec![b'x'; 2 * CONTROL_REQUEST_MAX]);
+            lines(long)
+        });
+        while !writer.is_finished() {
+            bench.turn(Instant::ZERO);
+        }
+        assert_eq!(writer.join().unwrap(), [".1 the request is too long"]);
+
+        let mut gone = bench.connect();
+        gone.write_all(b"add x\n").unwrap();
+        let key = bench.due();
+        drop(gone);
+        while bench.client_count() > 0 {
+            bench.turn(Instant::ZERO);
+        }
+        assert_eq!(bench.control.answer(key, "=done"), Room::Gone);
+    }
+
+    #[test]
+    fn who_takes_nothing_is_closed_and_who_closes_one_half_is_answered() {
+        let mut bench = Bench::new();
+        let mut user = bench.connect();
+        user.write_all(b"ls\n").unwrap();
+        user.shutdown(std::net::Shutdown::Write).unwrap();
+        let key = bench.due();
+        bench.turn(Instant::ZERO);
+        let line = "=".repeat(CONTROL_ANSWER_SIZE);
+        // More than the system's own buffers take.
+        for _ in 0..64 {
+            bench.control.answer(key, &line);
+        }
+        bench.turn(Instant::ZERO);
+        assert_eq!(
+            bench.control.poll_timeout(),
+            Some(Instant::ZERO + CONTROL_TAKE_TIMEOUT)
+        );
+        assert_eq!(bench.client_count(), 1);
+        bench.turn(Instant::ZERO + CONTROL_TAKE_TIMEOUT);
+        assert_eq!(bench.client_count(), 0);
+    }
+
+    #[test]
+    fn more_clients_than_there_are_places_are_told_to_come_again() {
+        let mut bench = Bench::new();
+        let users: Vec<User> = (0..CONTROL_CLIENTS_MAX).map(|_| bench.connect()).collect();
+        bench.turn(Instant::ZERO);
+        let one_more = bench.connect();
+        bench.turn(Instant::ZERO);
+        let answer = lines(one_more);
+        assert!(
+            answer[0].starts_with(".1 the service has as many"),
+            "{answer:?}"
+        );
+        assert_eq!(bench.client_count(), users.len());
+        drop(users);
+        while bench.client_count() > 0 {
+            bench.turn(Instant::ZERO);
+        }
+    }
+
+    #[test]
+    fn the_socket_is_its_users_alone_and_goes_with_the_service() {
+        let bench = Bench::new();
+        let path = bench.control.path.clone();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let open = || Control::open(bench.poll.registry(), &path).err().unwrap();
+        assert!(
+            open()
+                .to_string()
+                .ends_with("another service answers there")
+        );
+        drop(bench);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_dead_services_socket_is_replaced_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let poll = Poll::new().unwrap();
+        let path = folder.path().join("control");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        drop(Control::open(poll.registry(), &path).unwrap());
+        fs::write(&path, "mine").unwrap();
+        let error = Control::open(poll.registry(), &path).err().unwrap();
+        assert!(
+            error.to_string().ends_with("something else has that name"),
+            "{error}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        let long = folder.path().join("x".repeat(SOCKET_PATH_MAX));
+        let error = Control::open(poll.registry(), &long)
+            .err()
+            .unwrap()
+            .to_string();
+        let hint = "longer than 107 bytes (name a shorter folder with -d)";
+        assert!(error.ends_with(hint), "{error}");
+    }
+}

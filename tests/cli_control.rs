@@ -4,7 +4,6 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 use support::{Ended, Scratch, Sprat, run, text};
 
 /// A node whose home is `place`, and which listens.
@@ -89,24 +88,13 @@ fn a_client_finds_the_node_by_its_folder_and_by_the_runtime_directory() {
     run(&other, &["status"]).assert(1, "no service answers");
 
     let run_dir = scratch.place("run");
-    let call = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sprat"));
-        command.args(words).current_dir(&other).env("HOME", &other);
-        command.env("RUNTIME_DIRECTORY", &run_dir);
-        command
-    };
-    let mut node = call(&["node", "-l", "127.0.0.1:0"]).spawn().unwrap();
-    let socket = run_dir.join("control");
-    let deadline = std::time::Instant::now() + support::DEADLINE;
-    while !call(&["ls", "-q"]).output().unwrap().status.success() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the node answers in time"
-        );
-    }
-    assert!(socket.exists());
-    node.kill().unwrap();
-    node.wait().unwrap();
+    let variables = [("RUNTIME_DIRECTORY", text(&run_dir))];
+    let call = |words: &[&str]| Sprat::start_with(&other, &variables, words);
+    let mut node = call(&["node", "-l", "127.0.0.1:0"]);
+    node.address();
+    assert!(run_dir.join("control").exists());
+    assert_eq!(call(&["status"]).end().code, Some(0));
+    run(&other, &["status"]).assert(1, "no service answers");
 }
 
 #[test]

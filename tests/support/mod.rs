@@ -25,8 +25,9 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 // -- the program
 
 /// Variables of whoever runs the tests that sprat would heed.
-const OUTER_VARIABLES: [&str; 5] = [
+const OUTER_VARIABLES: [&str; 6] = [
     "XDG_STATE_HOME",
+    "RUNTIME_DIRECTORY",
     "STATE_DIRECTORY",
     "RUST_LOG",
     "NOTIFY_SOCKET",

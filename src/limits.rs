@@ -377,6 +377,11 @@ pub const UPKEEP_PERIOD: Duration = Duration::from_secs(60);
 /// Keys that are replicated in one upkeep: all keys of a full table in an hour.
 pub const REPLICATIONS_PER_UPKEEP_MAX: usize = 68;
 
+// -- settings
+
+/// Bytes of a file of settings: a few hundred lines; more is some other file, named by mistake.
+pub const CONFIG_SIZE_MAX: u64 = 64 * 1024;
+
 // -- reactor
 
 /// Datagrams received in one turn: a flood of them must not starve the streams.

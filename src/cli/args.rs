@@ -1,13 +1,16 @@
-//! The command line, low level: words become typed values, each checked by itself.
+//! The command line, low level: words, and what stands in for them (`settings`), become typed values,
+//! each checked by itself.
 //!
-//! It does not know what a command does with them, touches no file and resolves no name.
+//! It does not know what a command does with them, touches no file but that of settings, and
+//! resolves no name.
 //!
-//! Invariant: every way in which a command line can be wrong is one [`Misuse`] with its own
-//! sentence.
+//! Invariant: every way in which a command line, a variable or a file can be wrong is one [`Misuse`]
+//! with its own sentence, which says where that stands.
 
 use super::options::{Command, OptionSpec, Takes};
 use super::place::{HostPort, Listen};
 use super::rate::Rate;
+use super::settings::{Given, Layer, Settings};
 use crate::wire::Network;
 use std::ffi::OsString;
 use std::fmt;
@@ -47,6 +50,9 @@ pub struct Args {
     pub verbosity: i32,
     /// `-h`
     pub help: bool,
+    /// What the options above were made of.
+    pub settings: Settings,
+    words: Vec<OsString>,
 }
 
 /// A wrong command line. Prints as what is wrong and what to do.
@@ -60,101 +66,117 @@ impl fmt::Display for Misuse {
 }
 
 impl Args {
-    /// Reads the words after the program's name.
-    pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Misuse> {
-        let mut words = words.into_iter().map(|word| {
-            word.into_string().map_err(|word| {
+    /// Reads the words after the program's name, and the settings that the environment, as
+    /// `variable` reads it, and a file add.
+    pub fn parse(
+        words: impl IntoIterator<Item = OsString>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Args, Misuse> {
+        let words: Vec<OsString> = words.into_iter().collect();
+        let mut texts = words.iter().map(|word| {
+            word.clone().into_string().map_err(|word| {
                 Misuse(format!(
                     "not UTF-8: {word:?} (names in a manifest are UTF-8)"
                 ))
             })
         });
-        let first = words.next().transpose()?;
+        let first = texts.next().transpose()?;
         let first = first.ok_or_else(|| Misuse("no command (see sprat help)".into()))?;
-        let rest = words.collect::<Result<Vec<String>, Misuse>>()?;
-        if matches!(first.as_str(), "-h" | "--help") {
-            return Args::of(Command::Help, &rest);
-        }
-        match Command::named(&first) {
-            Some(command) => Args::of(command, &rest),
-            None => Err(Misuse(format!("no such command: {first} (see sprat help)"))),
-        }
+        let rest = texts.collect::<Result<Vec<String>, Misuse>>()?;
+        let command = match first.as_str() {
+            "-h" | "--help" => Command::Help,
+            name => Command::named(name)
+                .ok_or_else(|| Misuse(format!("no such command: {name} (see sprat help)")))?,
+        };
+        let mut args = Args::of(command, &rest, variable)?;
+        args.words = words;
+        Ok(args)
     }
 
-    fn of(command: Command, words: &[String]) -> Result<Args, Misuse> {
+    /// Reads the same words again: the file of settings may say something else now.
+    pub fn again(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Args, Misuse> {
+        Args::parse(self.words.iter().cloned(), variable)
+    }
+
+    fn of(
+        command: Command,
+        words: &[String],
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Args, Misuse> {
         let hint = |text: String| Misuse(format!("{text} (see sprat help {})", command.name()));
-        let mut options = getopts::Options::new();
-        for option in OptionSpec::of(command) {
-            let (short, long) = (option.short, option.long);
-            match option.takes {
-                Takes::Nothing => options.optflagmulti(short, long, ""),
-                Takes::OneValue => options.optopt(short, long, "", ""),
-                Takes::ManyValues => options.optmulti(short, long, "", ""),
-            };
-        }
-        let matches = options.parse(words).map_err(|fail| hint(sentence(&fail)))?;
-        // getopts panics when asked for an option that the command does not take.
-        let takes = |name: &str| matches.opt_defined(name);
-        let count = |name: &str| {
-            if takes(name) {
-                matches.opt_count(name) as i32
-            } else {
-                0
-            }
+        let (line, operands) = line(command, words).map_err(hint)?;
+        // Who asks for help may be about to learn how to mend a setting.
+        let help = line.names("help");
+        let settings = match help {
+            true => Ok(Settings::of(line)),
+            false => Settings::gather(line, command, variable),
         };
-        let value = |name: &str| {
-            if takes(name) {
-                matches.opt_str(name)
-            } else {
-                None
-            }
-        };
-        let values = |name: &str| {
-            if takes(name) {
-                matches.opt_strs(name)
-            } else {
-                Vec::new()
-            }
-        };
+        let settings = settings.map_err(|Misuse(text)| hint(text))?;
+        let count = |name: &str| settings.count(name).map_err(|Misuse(text)| hint(text));
+        let value = |name: &str| settings.one(name);
+        let wrong = |given: &Given, why: &dyn fmt::Display| hint(format!("{}: {why}", given.place));
         let path = |name: &str| match value(name) {
-            Some(path) if path.is_empty() => {
-                Err(hint(format!("option --{name}: the path is empty")))
-            }
-            path => Ok(path.map(PathBuf::from)),
+            Some(given) if given.text.is_empty() => Err(wrong(given, &"the path is empty")),
+            given => Ok(given.map(|given| PathBuf::from(&given.text))),
         };
         let rate = |name: &str| {
-            let rate = value(name).map(|text| text.parse()).transpose();
-            rate.map_err(|why: String| hint(format!("option --{name}: {why}")))
+            let rate =
+                value(name).map(|given| given.text.parse().map_err(|e: String| wrong(given, &e)));
+            rate.transpose()
         };
         let network = match value("network") {
-            Some(name) if name.is_empty() => {
-                return Err(hint("option --network: empty name".into()));
-            }
-            Some(name) => Network::named(&name),
+            Some(given) if given.text.is_empty() => return Err(wrong(given, &"empty name")),
+            Some(given) => Network::named(&given.text),
             None => Network::named(Network::DEFAULT_NAME),
         };
+        let nodes = value("nodes")
+            .map(|given| number_of_nodes(&given.text).map_err(|why| wrong(given, &why)));
         Ok(Args {
             command,
-            listen: parsed(&values("listen")).map_err(|e| hint(format!("option --listen: {e}")))?,
-            bootstrap: parsed(&values("bootstrap"))
-                .map_err(|e| hint(format!("option --bootstrap: {e}")))?,
+            listen: parsed(&settings, "listen").map_err(|Misuse(text)| hint(text))?,
+            bootstrap: parsed(&settings, "bootstrap").map_err(|Misuse(text)| hint(text))?,
             dir: path("dir")?,
             output: path("output")?,
-            seed: count("seed") > 0,
+            seed: count("seed")? > 0,
             up: rate("up")?,
             down: rate("down")?,
-            limit_lan: count("limit-lan") > 0,
+            limit_lan: count("limit-lan")? > 0,
             network,
-            json: count("json") > 0,
-            nodes: value("nodes")
-                .map(|text| number_of_nodes(&text))
-                .transpose()
-                .map_err(|e| hint(format!("option --nodes: {e}")))?,
-            verbosity: count("verbose") - count("quiet"),
-            help: count("help") > 0,
-            operands: matches.free,
+            json: count("json")? > 0,
+            nodes: nodes.transpose()?,
+            verbosity: settings.verbosity().map_err(|Misuse(text)| hint(text))?,
+            help,
+            operands,
+            settings,
+            words: Vec::new(),
         })
     }
+}
+
+/// The options of a command line, and what else stands in it.
+fn line(command: Command, words: &[String]) -> Result<(Layer, Vec<String>), String> {
+    let mut options = getopts::Options::new();
+    for option in OptionSpec::of(command) {
+        let (short, long) = (option.short, option.long);
+        match option.takes {
+            Takes::Nothing => options.optflagmulti(short, long, ""),
+            Takes::OneValue => options.optopt(short, long, "", ""),
+            Takes::ManyValues => options.optmulti(short, long, "", ""),
+        };
+    }
+    let matches = options.parse(words).map_err(|fail| sentence(&fail))?;
+    let mut layer = Layer::default();
+    for option in OptionSpec::of(command) {
+        let texts = match option.takes {
+            Takes::Nothing => vec!["yes".to_owned(); matches.opt_count(option.long)],
+            Takes::OneValue | Takes::ManyValues => matches.opt_strs(option.long),
+        };
+        for text in texts {
+            let place = format!("option --{}", option.long);
+            layer.add(option, Given { text, place });
+        }
+    }
+    Ok((layer, matches.free))
 }
 
 fn number_of_nodes(text: &str) -> Result<usize, Misuse> {
@@ -165,8 +187,12 @@ fn number_of_nodes(text: &str) -> Result<usize, Misuse> {
     number.ok_or_else(|| Misuse(format!("not a number from 4 to 100: '{text}'")))
 }
 
-fn parsed<T: FromStr>(texts: &[String]) -> Result<Vec<T>, T::Err> {
-    texts.iter().map(|text| text.parse()).collect()
+fn parsed<T: FromStr<Err = Misuse>>(settings: &Settings, long: &str) -> Result<Vec<T>, Misuse> {
+    let parse = |given: &Given| {
+        let parsed = given.text.parse();
+        parsed.map_err(|Misuse(why)| Misuse(format!("{}: {why}", given.place)))
+    };
+    settings.all(long).into_iter().map(parse).collect()
 }
 
 fn sentence(fail: &getopts::Fail) -> String {
@@ -192,7 +218,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Args, Misuse> {
-        Args::parse(line.split_whitespace().map(OsString::from))
+        Args::parse(line.split_whitespace().map(OsString::from), &|_| None)
     }
 
     fn misuse(line: &str) -> String {

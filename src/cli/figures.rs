@@ -41,6 +41,16 @@ pub fn count(count: u64, noun: &str) -> String {
     format!("{count} {noun}{s}")
 }
 
+/// Words in a row: `a`, `a and b`, `a, b and c`.
+pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<&str> = words.into_iter().collect();
+    match words.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 /// Whole percents of `done` in `size`: 100 only when all is done.
 pub fn percent(done: u64, size: u64) -> u64 {
     match size {
@@ -78,5 +88,8 @@ mod tests {
         assert_eq!(percent(7, 7), 100);
         assert_eq!(count(1, "node"), "1 node");
         assert_eq!(count(0, "node"), "0 nodes");
+        let words = ["a", "b", "c"];
+        let lists = [0, 1, 2, 3].map(|count| list(words[..count].iter().copied()));
+        assert_eq!(lists, ["", "a", "a and b", "a, b and c"]);
     }
 }

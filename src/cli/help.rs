@@ -93,7 +93,12 @@ usage: sprat node [OPTIONS]
 
 Runs a node that shares nothing itself: it keeps records of who has what, and others join the
 network through it. Ends with exit code 0 at a signal. Its first line on standard error is
-`sprat: listening on ADDR:PORT`.";
+`sprat: listening on ADDR:PORT`.
+
+Each option is also a variable (--limit-lan: SPRAT_LIMIT_LAN=yes) and a key of the file that
+--config names (limit-lan = yes); the command line goes before the variable, and that before the
+file. At SIGHUP the file is read again: bootstrap, up, down, limit-lan, quiet and verbose change at
+once, the others with the next start.";
 
 const LS: &str = "\
 usage: sprat ls [OPTIONS]

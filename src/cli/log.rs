@@ -3,23 +3,32 @@
 use super::screen::Screen;
 use ::log::LevelFilter;
 use env_logger::{Builder, Target};
+use std::env;
 use std::io::Write as _;
 
 /// Sends the log to `screen`: warnings, or what `verbosity` asks for; `RUST_LOG` wins.
 pub fn start(screen: &Screen, verbosity: i32) {
-    let level = match verbosity {
-        ..0 => LevelFilter::Error,
-        0 => LevelFilter::Warn,
-        1 => LevelFilter::Info,
-        2 => LevelFilter::Debug,
-        3.. => LevelFilter::Trace,
-    };
     let started = Builder::new()
-        .filter_level(level)
+        // What is below the level that `set` sets does not come so far.
+        .filter_level(LevelFilter::Trace)
         .parse_default_env()
         .format(|line, record| writeln!(line, "sprat: {}", record.args()))
         .target(Target::Pipe(Box::new(screen.clone())))
         .try_init();
     // It fails when something else in this process logs already: then that is what is wanted.
     drop(started);
+    set(verbosity);
+}
+
+/// Logs what `verbosity` asks for from now on, unless `RUST_LOG` decides.
+pub fn set(verbosity: i32) {
+    if env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
+        ::log::set_max_level(match verbosity {
+            ..0 => LevelFilter::Error,
+            0 => LevelFilter::Warn,
+            1 => LevelFilter::Info,
+            2 => LevelFilter::Debug,
+            3.. => LevelFilter::Trace,
+        });
+    }
 }

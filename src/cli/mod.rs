@@ -8,6 +8,7 @@
 //! where and what to do.
 
 mod args;
+mod config;
 mod control;
 mod demo;
 mod effort;
@@ -23,8 +24,10 @@ mod node;
 mod options;
 mod place;
 mod rate;
+mod reload;
 mod screen;
 mod service;
+mod settings;
 mod share;
 mod start;
 mod wanted;
@@ -33,6 +36,7 @@ use crate::reactor;
 use args::{Args, Misuse};
 use options::Command;
 use screen::Screen;
+use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -103,7 +107,7 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
         }
         _ => {}
     }
-    let args = Args::parse(words)?;
+    let args = Args::parse(words, &|name| env::var_os(name))?;
     if args.help {
         return print(help::of(args.command));
     }

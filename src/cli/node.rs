@@ -4,11 +4,13 @@
 
 use super::args::{Args, Misuse};
 use super::news::{self, Weight};
+use super::reload::Reload;
 use super::screen::Screen;
 use super::service::Service;
 use super::start::{self, Role, Started};
 use super::{Ending, effort};
 use crate::reactor::{Happening, Systemd};
+use signal_hook::consts::SIGHUP;
 use std::env;
 
 /// Runs the command.
@@ -21,18 +23,24 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     }
     // The state stays locked as long as the node runs.
     let Started {
-        mut reactor, state, ..
+        mut reactor,
+        state,
+        places,
+        ..
     } = start::start(&args, Role::Service, screen)?;
     let mut service = Service::new(&reactor, state);
     if let Some(systemd) = Systemd::of(|name| env::var_os(name))? {
         reactor.report_to(systemd);
     }
+    reactor.catch_hangup()?;
+    let mut reload = Reload::new(args, places, screen);
     reactor.tell_ready();
     loop {
         match reactor.next(None)? {
             Happening::Event(event) => tell(&event, screen),
             Happening::Client(client) => service.handle_client(&mut reactor, client),
             Happening::Deadline => {}
+            Happening::Signal(SIGHUP) => reload.run(&mut reactor),
             Happening::Signal(_) => break,
         }
     }

@@ -69,6 +69,7 @@ pub enum Takes {
 }
 
 /// One option: its names, and what the help says of it.
+#[derive(Debug)]
 pub struct OptionSpec {
     /// The letter behind one dash; empty when there is none.
     pub short: &'static str,
@@ -193,6 +194,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         commands: &[Command::Demo],
     },
     OptionSpec {
+        short: "",
+        long: "config",
+        takes: Takes::OneValue,
+        value: "FILE",
+        meaning: "a file of settings, lines of KEY = VALUE (sprat help node)",
+        commands: NODES,
+    },
+    OptionSpec {
         short: "q",
         long: "quiet",
         takes: Takes::Nothing,
@@ -224,6 +233,42 @@ impl OptionSpec {
         OPTIONS
             .iter()
             .filter(move |option| option.commands.contains(&command))
+    }
+
+    /// Whether a command takes it.
+    pub fn is_of(&self, command: Command) -> bool {
+        self.commands.contains(&command)
+    }
+
+    /// The option of this long name.
+    pub fn named(long: &str) -> Option<&'static OptionSpec> {
+        OPTIONS.iter().find(|option| option.long == long)
+    }
+
+    /// The option that a key of the file of settings stands for.
+    pub fn setting(key: &str) -> Option<&'static OptionSpec> {
+        OptionSpec::named(key).filter(|option| option.is_setting())
+    }
+
+    /// Whether a file can set it: what says how a node runs, not what is to be done now.
+    pub fn is_setting(&self) -> bool {
+        self.is_of(Command::Node) && !matches!(self.long, "config" | "help")
+    }
+
+    /// Whether a variable can set it.
+    pub fn has_variable(&self) -> bool {
+        self.is_setting() || self.long == "config"
+    }
+
+    /// The variable that sets it: `SPRAT_LIMIT_LAN`.
+    pub fn variable(&self) -> String {
+        format!("SPRAT_{}", self.long.to_uppercase().replace('-', "_"))
+    }
+
+    /// Whether a running node heeds another value: `cli::reload` sees to it.
+    pub fn is_live(&self) -> bool {
+        let live = ["bootstrap", "up", "down", "limit-lan", "quiet", "verbose"];
+        live.contains(&self.long)
     }
 
     /// Its names and its value's, as the help shows them.

@@ -2,13 +2,16 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Standard error, as this run of the program uses it.
 #[derive(Clone)]
 pub struct Screen {
     bars: MultiProgress,
     terminal: bool,
-    verbosity: i32,
+    /// All clones are one screen.
+    verbosity: Arc<AtomicI32>,
 }
 
 impl Screen {
@@ -18,13 +21,22 @@ impl Screen {
         Screen {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             terminal,
-            verbosity,
+            verbosity: Arc::new(AtomicI32::new(verbosity)),
         }
+    }
+
+    /// Tells more or less from now on.
+    pub fn set_verbosity(&self, verbosity: i32) {
+        self.verbosity.store(verbosity, Ordering::Relaxed);
+    }
+
+    fn verbosity(&self) -> i32 {
+        self.verbosity.load(Ordering::Relaxed)
     }
 
     /// Whether progress and news are wanted.
     pub fn is_quiet(&self) -> bool {
-        self.verbosity < 0
+        self.verbosity() < 0
     }
 
     /// Whether a person watches.
@@ -41,7 +53,7 @@ impl Screen {
 
     /// One line of news for those who asked for more.
     pub fn detail(&self, line: impl AsRef<str>) {
-        if self.verbosity > 0 {
+        if self.verbosity() > 0 {
             self.insist(line);
         }
     }

@@ -25,6 +25,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         mut reactor,
         state: _state,
         bootstraps,
+        ..
     } = start::start(&args, Role::Sharer, screen)?;
     let mut sharing = Sharing {
         screen,

@@ -37,6 +37,9 @@ impl Role {
     }
 }
 
+/// A node to join through, and its addresses.
+pub type Place = (HostPort, Vec<SocketAddr>);
+
 /// A node that listens, and the state it keeps.
 pub struct Started {
     /// The node and its loop.
@@ -45,11 +48,14 @@ pub struct Started {
     pub state: Option<StateDir>,
     /// The addresses of the bootstrap nodes.
     pub bootstraps: Vec<SocketAddr>,
+    /// The bootstrap nodes as they were named.
+    pub places: Vec<Place>,
 }
 
 /// Starts a node and says where it listens.
 pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending> {
-    let bootstraps = resolve_all(&args.bootstrap)?;
+    let places = args.bootstrap.iter().map(resolve_place);
+    let places = places.collect::<Result<Vec<_>, _>>()?;
     let state = open_state(args.dir.as_deref(), role, screen)?;
     let fresh = random_id()?;
     let id = match &state {
@@ -68,12 +74,8 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
             screen.insist(format!("listening on {address}"));
         }
     }
-    reactor.limit(Caps {
-        up: args.up.map(|rate| rate.0),
-        down: args.down.map(|rate| rate.0),
-        limit_lan: args.limit_lan,
-    });
-    let bootstraps = reachable(&bootstraps, reactor.listening())?;
+    reactor.limit(caps(args));
+    let bootstraps = reachable(&places, reactor.listening())?;
     for &address in &bootstraps {
         reactor.bootstrap(address);
     }
@@ -81,6 +83,7 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
         reactor,
         state,
         bootstraps,
+        places,
     })
 }
 
@@ -99,6 +102,15 @@ fn open_control(
     reactor.open_control(&path)?;
     screen.detail(format!("answering at {}", path.display()));
     Ok(())
+}
+
+/// The caps that were set.
+pub fn caps(args: &Args) -> Caps {
+    Caps {
+        up: args.up.map(|rate| rate.0),
+        down: args.down.map(|rate| rate.0),
+        limit_lan: args.limit_lan,
+    }
 }
 
 fn listen(args: &Args, role: Role, id: NodeId) -> Result<Reactor, Ending> {
@@ -155,21 +167,18 @@ pub fn resolve(place: &HostPort) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-fn resolve_all(places: &[HostPort]) -> Result<Vec<(HostPort, Vec<SocketAddr>)>, Ending> {
-    let resolved = places.iter().map(|place| match resolve(place) {
+/// As `resolve`, for a bootstrap node.
+pub fn resolve_place(place: &HostPort) -> Result<Place, Ending> {
+    match resolve(place) {
         Ok(addresses) => Ok((place.clone(), addresses)),
         Err(error) => Err(Ending::Failed(format!(
             "cannot resolve the bootstrap node {place}: {error} (check the name, or give its IP)"
         ))),
-    });
-    resolved.collect()
+    }
 }
 
 /// The addresses that a node listening on `listening` can send to; at least one for each place.
-fn reachable(
-    places: &[(HostPort, Vec<SocketAddr>)],
-    listening: &[SocketAddr],
-) -> Result<Vec<SocketAddr>, Ending> {
+pub fn reachable(places: &[Place], listening: &[SocketAddr]) -> Result<Vec<SocketAddr>, Ending> {
     let can_send = |to: &SocketAddr| listening.iter().any(|from| reaches(from, to));
     let mut found = Vec::new();
     for (place, addresses) in places {

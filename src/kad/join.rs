@@ -45,7 +45,7 @@
 //!
 //! [`REFRESH_VIEW`]: crate::limits::REFRESH_VIEW
 //!
-//! Invariant: a node to join through is forgotten never; while the table knows anybody alive, it
+//! Invariant: a node to join through is forgotten at the owner's word alone; while the table knows anybody alive, it
 //! rests.
 
 use super::addresses::Permit;
@@ -100,6 +100,13 @@ impl Kad {
             });
         }
         self.advance(now);
+    }
+
+    /// No longer joins through the node at `address`.
+    pub fn forget_bootstrap(&mut self, address: SocketAddr) {
+        let address = address::canonical(address);
+        self.bootstraps
+            .retain(|bootstrap| bootstrap.address != address);
     }
 
     /// Takes in a contact that was saved before a restart: a candidate, to be pinged, and again

@@ -89,6 +89,11 @@ impl Node {
         self.kad.bootstrap(now, address);
     }
 
+    /// No longer joins through the node at `address`; if it is a contact, it stays one.
+    pub fn forget_bootstrap(&mut self, address: SocketAddr) {
+        self.kad.forget_bootstrap(address);
+    }
+
     /// Takes in the contacts that [`Node::poll_saved`] gave before a restart: they are asked, and are
     /// contacts when they answer.
     pub fn restore(&mut self, now: Instant, contacts: &[Contact]) {

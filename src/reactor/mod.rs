@@ -270,6 +270,11 @@ impl Reactor {
         self.settle();
     }
 
+    /// No longer joins through the node at `address`.
+    pub fn forget_bootstrap(&mut self, address: SocketAddr) {
+        self.node.forget_bootstrap(address);
+    }
+
     /// Asks the contacts that were saved in the state folder, and saves contacts there from now on.
     /// The caller holds the folder ([`StateDir`]).
     ///

@@ -412,3 +412,22 @@ fn rule_11_a_bucket_without_a_lookup_for_an_hour_is_refreshed() {
         }
     }
 }
+
+#[test]
+fn rule_12_a_node_to_join_through_is_asked_until_its_owner_forgets_it() {
+    let mut world = World::new(9, Params::default());
+    world.add();
+    world.add();
+    world.set_down(0, true);
+    world.with(1, |kad, now| kad.bootstrap(now, address_of(0)));
+    let tries = |world: &World| {
+        let is_silence = |event: &&Event| matches!(event, Event::BootstrapSilent { .. });
+        world.events[1].iter().filter(is_silence).count()
+    };
+    world.run(secs(120));
+    let before = tries(&world);
+    assert!(before >= 4, "{before}");
+    world.with(1, |kad, _| kad.forget_bootstrap(address_of(0)));
+    world.run(secs(300));
+    assert_eq!(tries(&world), before);
+}

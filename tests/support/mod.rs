@@ -9,6 +9,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use sprat::rng::Rng;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -91,7 +92,9 @@ impl Sprat {
         variables: &[(&str, &str)],
         words: &[&str],
     ) -> Sprat {
-        for name in OUTER_VARIABLES {
+        let is_setting = |name: &OsString| name.to_string_lossy().starts_with("SPRAT_");
+        let settings = std::env::vars_os().map(|(name, _)| name).filter(is_setting);
+        for name in settings.chain(OUTER_VARIABLES.map(OsString::from)) {
             command.env_remove(name);
         }
         let mut child = command

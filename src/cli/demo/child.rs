@@ -6,6 +6,7 @@
 //! Invariant: no child outlives its [`Child`], however the demo ends.
 
 use crate::cli::Ending;
+use crate::cli::options::OPTIONS;
 use crate::reactor;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -69,7 +70,12 @@ impl Child {
         let file = name.replace(' ', "-");
         let results = folder.join(format!("{file}.out"));
         let news = folder.join(format!("{file}.err"));
-        let process = Command::new(std::env::current_exe().map_err(cannot)?)
+        let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
+        // The demo's nodes are set up by their words alone.
+        for option in OPTIONS {
+            command.env_remove(option.variable());
+        }
+        let process = command
             .args(words)
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())

@@ -1,0 +1,104 @@
+//! SIGHUP: the settings are read again, and those that can change while a node runs do.
+//!
+//! Not here: what a setting means (`args`), and the environment, which stays what it was when the
+//! program started. Invariants: settings that cannot be read, or not heeded, change nothing, and are
+//! said in one line; what takes a new start is said each time until there was one.
+//!
+//! Names of bootstrap nodes that stand there for the first time are resolved by the system meanwhile,
+//! which can take seconds, and the loop waits for it.
+
+use super::Ending;
+use super::args::Args;
+use super::options::OptionSpec;
+use super::screen::Screen;
+use super::settings::Settings;
+use super::start::{self, Place};
+use super::{figures, log};
+use crate::reactor::Reactor;
+use std::env;
+use std::net::SocketAddr;
+
+/// What a node runs by.
+pub struct Reload<'a> {
+    /// What it was started with.
+    first: Settings,
+    /// What was read last.
+    args: Args,
+    places: Vec<Place>,
+    screen: &'a Screen,
+}
+
+impl Reload<'_> {
+    /// A node that was started with `args`, by which it joins through `places`.
+    pub fn new(args: Args, places: Vec<Place>, screen: &Screen) -> Reload<'_> {
+        Reload {
+            first: args.settings.clone(),
+            args,
+            places,
+            screen,
+        }
+    }
+
+    /// Reads the settings again, and has the node heed them.
+    pub fn run(&mut self, reactor: &mut Reactor) {
+        reactor.tell_reloading();
+        match self.change(reactor) {
+            Ok(line) => self.screen.insist(line),
+            Err(Ending::Failed(why) | Ending::Misused(why) | Ending::Interrupted(why)) => {
+                let line = format!("the settings stay as they were: {why}");
+                self.screen.insist(line);
+            }
+        }
+        reactor.tell_ready();
+    }
+
+    /// What has changed, in one line.
+    fn change(&mut self, reactor: &mut Reactor) -> Result<String, Ending> {
+        let args = self.args.again(&|name| env::var_os(name))?;
+        let places = self.places_of(&args)?;
+        let listening = reactor.listening();
+        let before = start::reachable(&self.places, listening)?;
+        let after = start::reachable(&places, listening)?;
+        let only_in = |these: &[SocketAddr], those: &[SocketAddr]| -> Vec<SocketAddr> {
+            let others = these.iter().filter(|address| !those.contains(address));
+            others.copied().collect()
+        };
+        for address in only_in(&before, &after) {
+            reactor.forget_bootstrap(address);
+        }
+        for address in only_in(&after, &before) {
+            reactor.bootstrap(address);
+        }
+        reactor.limit(start::caps(&args));
+        self.screen.set_verbosity(args.verbosity);
+        log::set(args.verbosity);
+
+        let changed = args.settings.differences(&self.args.settings);
+        let waiting = args.settings.differences(&self.first);
+        (self.args, self.places) = (args, places);
+        let live = names(changed.iter().filter(|option| option.is_live()));
+        let waiting = names(waiting.iter().filter(|option| !option.is_live()));
+        let mut line = match live.as_str() {
+            "" => "settings read again: nothing has changed for this run".to_owned(),
+            live => format!("settings read again: {live} changed"),
+        };
+        if !waiting.is_empty() {
+            line += &format!("; {waiting} will when the node is started again");
+        }
+        Ok(line)
+    }
+
+    /// The addresses to join through, of which only those that are new are resolved.
+    fn places_of(&self, args: &Args) -> Result<Vec<Place>, Ending> {
+        let known = |name| self.places.iter().find(|(place, _)| place == name);
+        let places = args.bootstrap.iter().map(|name| match known(name) {
+            Some(place) => Ok(place.clone()),
+            None => start::resolve_place(name),
+        });
+        places.collect()
+    }
+}
+
+fn names<'a>(options: impl Iterator<Item = &'a &'static OptionSpec>) -> String {
+    figures::list(options.map(|option| option.long))
+}

@@ -412,6 +412,9 @@ pub const POLL_EVENTS_MAX: usize = 128;
 /// Descriptors of shared and fetched files that are kept open: one a stream would be the most of
 /// use, but the ordinary limit of a process is 1,024 and small hosts set it lower.
 pub const OPEN_FILES_MAX: usize = 32;
+/// Descriptors that a node opens at most: its streams and files, two sockets for each address, and
+/// a few for the loop, signals, locks and folders.
+pub const DESCRIPTORS_MAX: usize = STREAMS_MAX + OPEN_FILES_MAX + 2 * LISTEN_ADDRESSES_MAX + 16;
 /// After running out of descriptors, when to try to accept again. Other processes free them unseen.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 /// The longest sleep. A node's own deadline is nearly always earlier; this one bounds what a

@@ -455,9 +455,11 @@ fn every_cut_and_every_changed_byte_of_a_metainfo_file_is_read_without_panic() {
 fn there_is_no_other_folder_of_fixtures() {
     let names: Vec<_> = files_of(&folder(""));
     let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
-    // `names` is read where files are opened, in `reactor::disk::hostile`.
+    // `names`, `control` and `doctor` are read where they belong: by reactor::disk::hostile,
+    // cli::control and cli::doctor.
     let used = [
-        "contacts", "datagram", "frame", "journal", "names", "node-id", "torrent",
+        "contacts", "control", "datagram", "doctor", "frame", "journal", "names", "node-id",
+        "torrent",
     ];
     assert_eq!(names, used);
 }

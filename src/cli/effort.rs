@@ -37,7 +37,7 @@ pub fn time(time: Duration) -> String {
 }
 
 /// How the `sha1` crate hashes on this machine: it asks the processor the same.
-fn sha1() -> &'static str {
+pub fn sha1() -> &'static str {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if std::arch::is_x86_feature_detected!("sha") && std::arch::is_x86_feature_detected!("sse4.1") {
         return "by the processor (x86 SHA)";

@@ -14,6 +14,7 @@ usage:
   sprat node  [OPTIONS]           run a node that others can join the network through
   sprat ls|status [OPTIONS]       ask a running node what it shares and fetches, and how it is
   sprat demo  [OPTIONS] [FILE]    see it work: five nodes on this machine share and fetch a file
+  sprat doctor [OPTIONS]          see what is wrong on this machine, and what to do about it
   sprat help  [COMMAND]           this text, or more about a command
   sprat --version
 
@@ -48,6 +49,7 @@ pub fn of(command: Command) -> String {
         Command::Ls => LS,
         Command::Status => STATUS,
         Command::Demo => DEMO,
+        Command::Doctor => DOCTOR,
         Command::Help => return OVERVIEW.into(),
     };
     let width = OptionSpec::of(command)
@@ -124,6 +126,19 @@ about three times the file's size there.
 With -n, starts that many nodes, each with a file of its own; finds every file through another
 node; kills a third of the nodes and finds the files of the others; starts those again and finds
 all; and so for each third. Exit code 1 if any was missed.";
+
+const DOCTOR: &str = "\
+usage: sprat doctor [OPTIONS]
+
+Looks at what a node needs: its ports and who has them, a firewall, multicast on each interface,
+how the nodes given with -b see this machine (and so whether a NAT is in between), the clock, the
+speed of SHA-1, the state folder, room and speed of its disk, what the kernel can do, and the
+limits of this process. Takes less than five seconds. Starts no node, and leaves nothing behind.
+
+Prints a line for each finding on standard output: its grade, what was found, what to do. ok: as
+it should be. note: worth knowing. warning: sprat works, but not as well as it could. problem:
+something that sprat needs does not work. Exit code 1 if there is a problem, else 0. With -q, only
+warnings and problems are printed. Give it the options that the node has or will have.";
 
 #[cfg(test)]
 mod tests {

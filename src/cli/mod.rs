@@ -1,8 +1,9 @@
 //! The command line: what a person or a script has to do with sprat.
 //!
-//! Read `args` for the words, then a command (`share`, `get`, `node` with `service`, `control`, `demo`). Standard
-//! output carries results (links, paths, JSON), standard error carries progress and news. A command
-//! is not a node: it starts a [`Reactor`](crate::reactor::Reactor) and tells the news of it.
+//! Read `args` for the words, then a command (`share`, `get`, `node` with `service`, `control`,
+//! `demo`, `doctor`). Standard output carries results (links, paths, JSON), standard error carries
+//! progress and news. A command is not a node: it starts a [`Reactor`](crate::reactor::Reactor) and
+//! tells the news of it.
 //!
 //! Invariant: every ending has one exit code (`Ending`), and every failure one line that says what,
 //! where and what to do.
@@ -11,6 +12,7 @@ mod args;
 mod config;
 mod control;
 mod demo;
+mod doctor;
 mod effort;
 mod failure;
 mod figures;
@@ -119,6 +121,7 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
         Command::Node => node::run(args, &screen),
         Command::Ls | Command::Status => control::run(args, &screen),
         Command::Demo => demo::run(args, &screen),
+        Command::Doctor => doctor::run(args, &screen),
         Command::Help => help::run(args),
     }
 }

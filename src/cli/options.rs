@@ -15,19 +15,22 @@ pub enum Command {
     Status,
     /// Show the main job on this machine.
     Demo,
+    /// Look for what is wrong on this machine.
+    Doctor,
     /// Explain a command.
     Help,
 }
 
 impl Command {
     /// Every command, in the order of the help.
-    pub const ALL: [Command; 7] = [
+    pub const ALL: [Command; 8] = [
         Command::Share,
         Command::Get,
         Command::Node,
         Command::Ls,
         Command::Status,
         Command::Demo,
+        Command::Doctor,
         Command::Help,
     ];
 
@@ -40,6 +43,7 @@ impl Command {
             Command::Ls => "ls",
             Command::Status => "status",
             Command::Demo => "demo",
+            Command::Doctor => "doctor",
             Command::Help => "help",
         }
     }
@@ -93,9 +97,12 @@ const STATEFUL: &[Command] = &[
     Command::Node,
     Command::Ls,
     Command::Status,
+    Command::Doctor,
 ];
 /// Those whose results can be JSON.
-const LISTING: &[Command] = &[Command::Get, Command::Ls, Command::Status];
+const LISTING: &[Command] = &[Command::Get, Command::Ls, Command::Status, Command::Doctor];
+/// Those that say how a node would be reached.
+const REACHING: &[Command] = &[Command::Share, Command::Get, Command::Node, Command::Doctor];
 const EVERY: &[Command] = &Command::ALL;
 
 /// Every option there is.
@@ -107,7 +114,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         value: "ADDR[:PORT]",
         meaning: "where to listen, UDP and TCP alike; default every address, port 4160;\n\
                   :0 takes a free port; IPv6 in brackets; can be repeated",
-        commands: NODES,
+        commands: REACHING,
     },
     OptionSpec {
         short: "b",
@@ -115,7 +122,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         takes: Takes::ManyValues,
         value: "HOST:PORT",
         meaning: "a node to join the network through; can be repeated",
-        commands: NODES,
+        commands: REACHING,
     },
     OptionSpec {
         short: "d",
@@ -175,7 +182,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         takes: Takes::OneValue,
         value: "NAME",
         meaning: "the network to be part of; nodes of different networks never talk",
-        commands: NODES,
+        commands: REACHING,
     },
     OptionSpec {
         short: "",
@@ -199,7 +206,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         takes: Takes::OneValue,
         value: "FILE",
         meaning: "a file of settings, lines of KEY = VALUE (sprat help node)",
-        commands: NODES,
+        commands: REACHING,
     },
     OptionSpec {
         short: "q",

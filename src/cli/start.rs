@@ -120,16 +120,7 @@ fn listen(args: &Args, role: Role, id: NodeId) -> Result<Reactor, Ending> {
         id,
         read_only: role == Role::Visitor,
     };
-    let usual = [Listen {
-        ip: None,
-        port: None,
-    }];
-    let wanted = if args.listen.is_empty() {
-        usual.as_slice()
-    } else {
-        &args.listen
-    };
-    match Reactor::new(setup(wanted.iter().map(address).collect())) {
+    match Reactor::new(setup(wanted_addresses(args))) {
         Err(error)
             if error.kind() == ErrorKind::AddrInUse
                 && !role.is_found_by_port()
@@ -143,6 +134,18 @@ fn listen(args: &Args, role: Role, id: NodeId) -> Result<Reactor, Ending> {
             Ok(Reactor::new(setup(vec![address(&free)]))?)
         }
         other => Ok(other?),
+    }
+}
+
+/// The addresses to listen on that the options stand for.
+pub fn wanted_addresses(args: &Args) -> Vec<SocketAddr> {
+    let usual = Listen {
+        ip: None,
+        port: None,
+    };
+    match args.listen.as_slice() {
+        [] => vec![address(&usual)],
+        wanted => wanted.iter().map(address).collect(),
     }
 }
 
@@ -232,7 +235,7 @@ pub fn locations(listening: &[SocketAddr], bootstraps: &[SocketAddr]) -> Vec<Soc
 }
 
 /// The address that this machine would send from. Connecting a UDP socket sends nothing.
-fn own_address(target: SocketAddr) -> Option<IpAddr> {
+pub fn own_address(target: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -269,6 +272,11 @@ fn open_state(dir: Option<&Path>, role: Role, screen: &Screen) -> Result<Option<
             Ok(None)
         }
     }
+}
+
+/// The folder of the state: the one given, or else the usual one.
+pub fn state_folder(given: Option<&Path>) -> Option<PathBuf> {
+    given.map(Path::to_path_buf).or_else(|| usual_dir(variable))
 }
 
 fn is_locked(error: &reactor::Error) -> bool {

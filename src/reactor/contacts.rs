@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The name of the list in the state folder.
-const NAME: &str = "contacts";
+pub(super) const NAME: &str = "contacts";
 
 /// The list of a node that keeps state.
 #[derive(Debug)]

@@ -51,6 +51,16 @@ pub fn bind(listen: &[SocketAddr]) -> Result<Vec<Bound>, Error> {
     Ok(bound)
 }
 
+/// Whether a node could listen on these addresses: binds them as a node does, and lets go of them.
+/// The addresses, with the port that was taken.
+///
+/// # Errors
+/// Those that a node would start with.
+pub fn try_listening(listen: &[SocketAddr]) -> Result<Vec<SocketAddr>, Error> {
+    let bound = bind(listen)?;
+    Ok(bound.iter().map(|bound| bound.address).collect())
+}
+
 fn failure(address: SocketAddr, error: io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => "another sprat? try -l :0",

@@ -17,6 +17,7 @@ mod control;
 mod datagrams;
 mod disk;
 mod error;
+mod health;
 mod lag;
 mod listen;
 mod on_link;
@@ -31,10 +32,11 @@ mod transfer;
 mod turn;
 
 pub use control::{ClientKey, Room};
-pub use disk::OutputPath;
+pub use disk::{OutputPath, Space, space};
 pub use error::{Error, words};
+pub use health::{Health, Kept};
 pub use lag::Lag;
-pub use listen::DEFAULT_PORT;
+pub use listen::{DEFAULT_PORT, try_listening};
 pub use state::StateDir;
 pub use systemd::Systemd;
 

@@ -26,11 +26,11 @@ const MAGIC: &[u8; 8] = b"sprat-id";
 const VERSION: u8 = 1;
 const ID_AT: usize = MAGIC.len() + 1;
 const CRC_AT: usize = ID_AT + ID_SIZE;
-const NODE_ID_SIZE: usize = CRC_AT + 4;
+pub(super) const NODE_ID_SIZE: usize = CRC_AT + 4;
 /// Why a file is left alone.
 pub(super) const NEWER: &str = "it was written by a newer version of sprat";
 /// A metainfo file is the manifest and a few bytes around it.
-const METAINFO_SIZE_MAX: u64 = crate::limits::MANIFEST_SIZE_MAX as u64 + 1024;
+pub(super) const METAINFO_SIZE_MAX: u64 = crate::limits::MANIFEST_SIZE_MAX as u64 + 1024;
 
 /// A state folder that this process has for itself.
 #[derive(Debug)]
@@ -187,14 +187,16 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-fn manifest_name(file: FileId) -> String {
+pub(super) fn manifest_name(file: FileId) -> String {
     format!("{file}.torrent")
 }
 
 /// Why a node id cannot be used.
 #[derive(Debug, PartialEq, Eq)]
-enum Unread {
+pub(super) enum Unread {
+    /// It is no node id of any version.
     Damaged,
+    /// A newer version wrote it.
     Newer,
 }
 
@@ -208,7 +210,7 @@ fn emit_node_id(id: NodeId) -> [u8; NODE_ID_SIZE] {
     bytes
 }
 
-fn parse_node_id(bytes: &[u8]) -> Result<NodeId, Unread> {
+pub(super) fn parse_node_id(bytes: &[u8]) -> Result<NodeId, Unread> {
     // A newer version keeps the magic, the version's place and the CRC at the end; nothing else is
     // known.
     let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Unread::Damaged)?;

@@ -22,6 +22,7 @@ mod walk;
 mod watch;
 
 pub use job::{Done, Progress};
+pub use space::{Space, space};
 pub use store::OutputPath;
 pub use walk::{Walked, walk};
 pub use watch::Seen;

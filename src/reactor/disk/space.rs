@@ -3,20 +3,45 @@
 use super::fault::Fault;
 use crate::limits::{RESERVE_DIVISOR, RESERVE_SIZE_MIN};
 use crate::node::DiskError;
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, StatVfs};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+/// The space on a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What a user without special rights may take.
+    pub free: u64,
+    /// What a fetch leaves of that.
+    pub reserve: u64,
+}
+
+impl Space {
+    fn of(system: &StatVfs) -> Space {
+        let total = system.f_blocks.saturating_mul(system.f_frsize);
+        Space {
+            free: system.f_bavail.saturating_mul(system.f_frsize),
+            reserve: RESERVE_SIZE_MIN.max(total / RESERVE_DIVISOR),
+        }
+    }
+}
+
+/// The space on the file system that `path` is on.
+///
+/// # Errors
+/// When the system cannot say.
+pub fn space(path: &Path) -> io::Result<Space> {
+    Ok(Space::of(&rustix::fs::statvfs(path)?))
+}
+
 /// Whether `needed` bytes more fit the file system of `folder`, the reserve left free.
 pub fn admit(folder: &OwnedFd, path: &Path, needed: u64) -> Result<(), Fault> {
     let system =
         rustix::fs::fstatvfs(folder).map_err(|error| Fault::new("measure", path, error))?;
-    let free = system.f_bavail.saturating_mul(system.f_frsize);
-    let total = system.f_blocks.saturating_mul(system.f_frsize);
-    let reserve = RESERVE_SIZE_MIN.max(total / RESERVE_DIVISOR);
+    let Space { free, reserve } = Space::of(&system);
     // Nothing to be written needs no room.
     if needed == 0 || needed.saturating_add(reserve) <= free {
         return Ok(());

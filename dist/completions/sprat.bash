@@ -1,0 +1,62 @@
+# bash completion for sprat: made from `sprat help` by tests/manual: what is changed here is lost
+
+_sprat() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    local commands="share get node ls status demo doctor help" options=
+    if ((COMP_CWORD == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word")
+        return
+    fi
+    case $before in
+    -l | --listen | -b | --bootstrap | --up | --down | --network | -n | --nodes)
+        COMPREPLY=()
+        return
+        ;;
+    --config | -o | --output)
+        compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+        ;;
+    -d | --dir)
+        compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        return
+        ;;
+    esac
+    case ${COMP_WORDS[1]} in
+    share)
+        options="-l --listen -b --bootstrap -d --dir --up --down --limit-lan --network --config -q --quiet -v --verbose -h --help"
+        compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        ;;
+    get)
+        options="-l --listen -b --bootstrap -d --dir -o --output --seed --up --down --limit-lan --network --json --config -q --quiet -v --verbose -h --help"
+        compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        ;;
+    node)
+        options="-l --listen -b --bootstrap -d --dir --up --down --limit-lan --network --config -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    ls)
+        options="-d --dir --json -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    status)
+        options="-d --dir --json -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    demo)
+        options="-n --nodes -q --quiet -v --verbose -h --help"
+        compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        ;;
+    doctor)
+        options="-l --listen -b --bootstrap -d --dir --network --json --config -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    help)
+        options=""
+        mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word")
+        ;;
+    esac
+    if [[ $word == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+    fi
+}
+complete -F _sprat sprat

@@ -160,8 +160,8 @@ pub const CHECKPOINT_SIZE: u64 = 32 * 1024 * 1024;
 pub const CHECKPOINT_PERIOD: Duration = Duration::from_secs(30);
 /// Bytes of a journal that is read: its header and a few clean stops.
 pub const JOURNAL_SIZE_BASE: u64 = 64 * 1024;
-/// And for each shard: a record of its own, gained and lost and gained.
-pub const JOURNAL_SIZE_PER_SHARD: u64 = 72;
+/// And for each shard: a record of its own. What is lost begins a new journal.
+pub const JOURNAL_SIZE_PER_SHARD: u64 = 24;
 /// Runs of shards in one record of a journal: 8 KiB, of which a damaged byte can cost no more.
 pub const JOURNAL_RUNS_MAX: usize = 1_024;
 

@@ -89,12 +89,14 @@ pub enum Output {
         /// The shard that they are part of.
         shard: u32,
     },
-    /// Make what a fetch has gained durable, as `journal::plan` says: what is gained and what is
-    /// lost are told by `Node::gained` and `Node::lost`, and stay so until the answer, which is
-    /// `handle_checkpointed`.
+    /// Make what a fetch has gained durable, as `journal::plan` says: what is gained, and what stays
+    /// of what was durable, are told by `Node::gained` and `Node::kept`, and stay so until the
+    /// answer, which is `handle_checkpointed`.
     Checkpoint {
         /// The fetch.
         swarm: SwarmKey,
+        /// Something durable is lost: the journal begins anew with what is kept.
+        anew: bool,
         /// Nothing will be written after it: the stamps of the files may be kept, too.
         last: bool,
     },

@@ -16,7 +16,7 @@
 
 use sprat::id::{FileId, Id};
 use sprat::journal::plan::{Plan, Step};
-use sprat::journal::record::{self, Header, Run, Unusable, Writer};
+use sprat::journal::record::{self, Header, Unusable, Writer};
 use std::collections::BTreeMap;
 
 const SHARDS: u32 = 4;
@@ -410,26 +410,62 @@ fn any_step_left_out_breaks_one() {
     }
 }
 
-#[test]
-fn a_shard_that_is_lost_is_written_again_only_after_the_journal_knows() {
+/// A fetch of which two shards are durable, and then one of them is lost: a new journal is to take
+/// the old one's place.
+fn fetch_that_loses_a_shard(begin: &[Step]) -> Disk {
     let mut disk = Disk::new();
     disk.write_shard(0);
+    disk.write_shard(2);
     disk.run(&steps(Plan::Begin));
     disk.run(&steps(Plan::Checkpoint));
-    let lost = [Run { first: 0, count: 1 }];
-    let mut bytes = Vec::new();
-    let writer = disk.writer.as_mut().expect("a journal was begun");
-    writer.lost(lost.into_iter(), &mut bytes);
-    let (node, at) = (Node::Journal(disk.generation), disk.journal_size);
-    disk.change(Change::Write { node, at, bytes });
-    disk.take(Step::SyncJournal);
+    let gained = std::mem::take(&mut disk.gained);
+    disk.promised = gained;
+    disk.cut();
+    disk.promised.retain(|&shard| shard != 0);
+    disk.run(begin);
     // From now on anything may stand there.
-    let rubbish = vec![0xee; SHARD_SIZE];
-    let node = Node::Part;
     disk.change(Change::Write {
-        node,
+        node: Node::Part,
         at: 0,
-        bytes: rubbish,
+        bytes: vec![0xee; SHARD_SIZE],
     });
-    assert_eq!(disk.breaches, Vec::<String>::new());
+    disk
+}
+
+#[test]
+fn a_shard_that_is_lost_is_written_again_only_after_the_journal_knows() {
+    let right = steps(Plan::Begin);
+    assert_eq!(
+        fetch_that_loses_a_shard(&right).breaches,
+        Vec::<String>::new()
+    );
+    // Without a name that is on the disk, the old journal may stand there again.
+    for step in [Step::SyncParent, Step::NameJournal, Step::SyncJournal] {
+        let left_out: Vec<_> = right.iter().copied().filter(|&of| of != step).collect();
+        let disk = fetch_that_loses_a_shard(&left_out);
+        assert!(!disk.breaches.is_empty(), "without {step:?}");
+    }
+}
+
+#[test]
+fn a_journal_that_rots_at_any_byte_never_gives_a_lost_shard_back() {
+    let mut disk = fetch_that_loses_a_shard(&steps(Plan::Begin));
+    disk.sync(|_| true);
+    disk.write_shard(1);
+    disk.run(&steps(Plan::Checkpoint));
+    let image = disk.image.clone();
+    let good = image.named(Name::Journal).expect("a journal").to_vec();
+    let held = |bytes: &[u8]| match record::replay(bytes, FILE, SHARDS) {
+        Ok(replayed) => replayed.held.iter().collect(),
+        Err(_) => Vec::new(),
+    };
+    assert_eq!(held(&good), [1, 2]);
+    for at in 0..good.len() {
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            assert!(!held(&bad).contains(&0), "bit {bit} of byte {at}");
+        }
+        assert!(!held(&good[..at]).contains(&0), "cut at {at}");
+    }
 }

@@ -187,7 +187,7 @@ fn lists_of_saved_contacts_are_what_their_fixtures_say() {
 #[test]
 fn journals_are_what_their_fixtures_say() {
     let kinds = ["Journal", "History", "Torn"].map(str::to_owned);
-    let errors = every!(Unusable: Damaged OtherFile Newer);
+    let errors = every!(Unusable: Damaged OtherFile Older Newer);
     let file = FileId(Id([0x11; 20]));
     check("journal", kinds.into(), errors, |bytes| {
         let replayed = record::replay(bytes, file, 200)?;
@@ -202,7 +202,7 @@ fn journals_are_what_their_fixtures_say() {
         if let Some(stamp) = &replayed.closed {
             writer.closed(stamp, &mut emitted);
         }
-        // What was lost again, or damaged, no writer writes at once.
+        // What came after a clean stop, or was damaged, no writer writes at once.
         let kind = match (good == bytes.len(), emitted == bytes) {
             (true, true) => "Journal",
             (true, false) => "History",

@@ -16,7 +16,8 @@
 //! 20 GiB takes longer than fetching 32 MiB. What the journal proves is served at once, unread.
 //!
 //! Invariants: a record names only shards whose bytes were synced before it was appended; no byte
-//! of a durable shard is written before a durable record says that it is lost.
+//! of a durable shard is written before a journal that no longer proves it has taken the old one's
+//! place.
 
 pub mod plan;
 pub mod record;

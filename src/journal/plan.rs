@@ -12,7 +12,7 @@ pub enum Step {
     SyncFolders,
     /// The new journal, whole, beside the place of the old one.
     WriteJournal,
-    /// The records of what was gained and lost, at the journal's end.
+    /// The records of what was gained, at the journal's end.
     AppendRecords,
     /// `fdatasync` of the journal that was written or appended to.
     SyncJournal,
@@ -29,8 +29,8 @@ pub enum Step {
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// The part's files are made or found, and an old journal was read: a new one begins, with what
-    /// the old one proved.
+    /// The part's files are made or found, and an old journal was read, or something durable is lost:
+    /// a new journal begins, with what the old one proved and still is so.
     Begin,
     /// What was gained becomes durable.
     Checkpoint,

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!  header   0           8   9       12          32       36           40      60       64
-//!           | sprat-jn  | 1 | 0 0 0 | file id   | shards | generation | place | CRC-32 |
+//!           | sprat-jn  | 2 | 0 0 0 | file id   | shards | generation | place | CRC-32 |
 //!
 //!  record   0    2   3      4       8        12                    12+n     16+n
-//!           | SP | 1 | kind | epoch | length | body of n bytes     | CRC-32 |
+//!           | SP | 2 | kind | epoch | length | body of n bytes     | CRC-32 |
 //!
-//!  kind 1 gained, 2 lost:  n/8 times  | first shard 4 | count 4 |
-//!  kind 3 closed:          n = 20     | stamp 20 |
+//!  kind 1 gained:  n/8 times  | first shard 4 | count 4 |
+//!  kind 3 closed:  n = 20     | stamp 20 |
 //! ```
 //!
 //! All numbers are big-endian. *Place* says which files the part's are (their inodes and sizes), so
@@ -19,6 +19,12 @@
 //!
 //! A journal is read up to its last good record. What comes behind that is a torn tail; the next
 //! journal, which every start begins anew, does not have it.
+//!
+//! **Each record only adds to what is believed**, so damage anywhere takes belief away and never
+//! gives any. A shard that is lost is therefore no record: a new journal without it takes the place
+//! of the old one before the shard's bytes are written again (`Plan::Begin`). Version 1 had a record
+//! of kind 2 for it, and where that one was damaged the shard counted as held again; what version 1
+//! wrote is not believed. A *closed* that is damaged leaves what a crash leaves.
 
 use crate::id::{FileId, ID_SIZE, Id};
 use crate::limits::JOURNAL_RUNS_MAX;
@@ -29,7 +35,7 @@ use byteorder::{BE, ByteOrder as _};
 pub const HEADER_SIZE: usize = 64;
 const MAGIC: &[u8; 8] = b"sprat-jn";
 const RECORD_MAGIC: [u8; 2] = *b"SP";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Bytes of a record before its body.
 const PREFIX_SIZE: usize = 12;
 const CRC_SIZE: usize = 4;
@@ -64,7 +70,6 @@ pub struct Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Gained = 1,
-    Lost = 2,
     Closed = 3,
 }
 
@@ -88,6 +93,8 @@ pub enum Unusable {
     Damaged,
     /// It is of another file.
     OtherFile,
+    /// Version 1 wrote it, which could be believed too much.
+    Older,
     /// A newer version wrote it: it must be left alone.
     Newer,
 }
@@ -118,12 +125,15 @@ impl Writer {
 
     /// What is now held and was not before: records to append.
     pub fn gained(&mut self, runs: impl Iterator<Item = Run>, out: &mut Vec<u8>) {
-        self.runs(Kind::Gained, runs, out);
-    }
-
-    /// What was held before and is not any more: records to append.
-    pub fn lost(&mut self, runs: impl Iterator<Item = Run>, out: &mut Vec<u8>) {
-        self.runs(Kind::Lost, runs, out);
+        let mut runs = runs.peekable();
+        while runs.peek().is_some() {
+            let start = self.open(Kind::Gained, out);
+            for run in runs.by_ref().take(JOURNAL_RUNS_MAX) {
+                out.extend_from_slice(&run.first.to_be_bytes());
+                out.extend_from_slice(&run.count.to_be_bytes());
+            }
+            self.close(start, out);
+        }
     }
 
     /// A clean stop: a record to append.
@@ -131,18 +141,6 @@ impl Writer {
         let start = self.open(Kind::Closed, out);
         out.extend_from_slice(stamp);
         self.close(start, out);
-    }
-
-    fn runs(&mut self, kind: Kind, runs: impl Iterator<Item = Run>, out: &mut Vec<u8>) {
-        let mut runs = runs.peekable();
-        while runs.peek().is_some() {
-            let start = self.open(kind, out);
-            for run in runs.by_ref().take(JOURNAL_RUNS_MAX) {
-                out.extend_from_slice(&run.first.to_be_bytes());
-                out.extend_from_slice(&run.count.to_be_bytes());
-            }
-            self.close(start, out);
-        }
     }
 
     fn open(&mut self, kind: Kind, out: &mut Vec<u8>) -> usize {
@@ -210,10 +208,7 @@ impl Replayed {
         }
         self.closed = None;
         for shard in runs.flat_map(|run| run.first..run.first + run.count) {
-            match kind {
-                Kind::Lost => self.held.remove(shard),
-                _ => self.held.insert(shard),
-            };
+            self.held.insert(shard);
         }
         true
     }
@@ -243,6 +238,9 @@ fn parse_header(bytes: &[u8]) -> Result<(Header, u32), Unusable> {
     if header[8] > VERSION {
         return Err(Unusable::Newer);
     }
+    if header[8] == 1 {
+        return Err(Unusable::Older);
+    }
     if header[8] != VERSION || header[9..12] != [0; 3] {
         return Err(Unusable::Damaged);
     }
@@ -264,7 +262,6 @@ fn parse_record(bytes: &[u8], seed: u32, epoch: u32) -> Option<(Kind, &[u8])> {
     let prefix = bytes.get(..PREFIX_SIZE)?;
     let kind = match prefix[..4] {
         [b'S', b'P', VERSION, 1] => Kind::Gained,
-        [b'S', b'P', VERSION, 2] => Kind::Lost,
         [b'S', b'P', VERSION, 3] => Kind::Closed,
         _ => return None,
     };
@@ -306,10 +303,10 @@ mod tests {
         replay(bytes, header().file, SHARDS)
     }
 
-    /// Steps of a journal: a set gained, or lost, or a stop.
+    /// Steps of a journal: a set gained, or a stop.
     fn steps() -> impl Strategy<Value = Vec<(u8, BTreeSet<u32>)>> {
         let shards = prop::collection::btree_set(0..SHARDS, 1..40);
-        prop::collection::vec((0u8..3, shards), 0..8)
+        prop::collection::vec((0u8..2, shards), 0..8)
     }
 
     /// Up to which byte, which shards are proved, and whether it was closed there.
@@ -323,17 +320,13 @@ mod tests {
         let mut proofs = vec![(bytes.len(), held.clone(), false)];
         for (kind, shards) in steps {
             let runs = runs(shards.iter().copied());
-            match kind {
-                0 => writer.gained(runs, &mut bytes),
-                1 => writer.lost(runs, &mut bytes),
-                _ => writer.closed(&[9; 20], &mut bytes),
+            if *kind == 0 {
+                writer.gained(runs, &mut bytes);
+                held.extend(shards);
+            } else {
+                writer.closed(&[9; 20], &mut bytes);
             }
-            match kind {
-                0 => held.extend(shards),
-                1 => held.retain(|shard| !shards.contains(shard)),
-                _ => {}
-            }
-            proofs.push((bytes.len(), held.clone(), *kind == 2));
+            proofs.push((bytes.len(), held.clone(), *kind == 1));
         }
         (bytes, proofs)
     }
@@ -358,8 +351,8 @@ mod tests {
         let one = |shards: &[u32]| shards.iter().copied().collect::<BTreeSet<_>>();
         let steps = [
             (0, one(&[1, 2, 3, 9])),
-            (1, one(&[2])),
-            (2, one(&[0])),
+            (0, one(&[7])),
+            (1, one(&[0])),
             (0, one(&[5])),
         ];
         let (bytes, proofs) = written(&steps);
@@ -430,14 +423,16 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_told_from_damage() {
-        let mut bytes = Vec::new();
-        Writer::begin(header(), &mut bytes);
-        bytes[8] = 2;
-        assert_eq!(read(&bytes), Err(Unusable::Damaged));
-        let crc = crc32fast::hash(&bytes[..60]);
-        BE::write_u32(&mut bytes[60..], crc);
-        assert_eq!(read(&bytes), Err(Unusable::Newer));
+    fn other_versions_are_told_from_damage() {
+        for (version, error) in [(1, Unusable::Older), (3, Unusable::Newer)] {
+            let mut bytes = Vec::new();
+            Writer::begin(header(), &mut bytes);
+            bytes[8] = version;
+            assert_eq!(read(&bytes), Err(Unusable::Damaged));
+            let crc = crc32fast::hash(&bytes[..60]);
+            BE::write_u32(&mut bytes[60..], crc);
+            assert_eq!(read(&bytes), Err(error));
+        }
     }
 
     #[test]

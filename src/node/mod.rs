@@ -380,9 +380,9 @@ impl Node {
         self.swarms.gained(swarm)
     }
 
-    /// Shards that were durable and are held no more, as the checkpoint under way says, in order.
-    pub fn lost(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
-        self.swarms.lost(swarm)
+    /// Shards that were durable and stay so, as the checkpoint under way says, in order.
+    pub fn kept(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
+        self.swarms.kept(swarm)
     }
 
     /// Whether something is on its way to the disk that a stop should wait for.

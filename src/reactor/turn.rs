@@ -316,9 +316,10 @@ impl Reactor {
                     start,
                     shard,
                 } => self.write(range, start, shard),
-                Output::Checkpoint { swarm, last } => {
-                    let (gained, lost) = (self.node.gained(swarm), self.node.lost(swarm));
-                    self.disk.checkpoint(swarm, last, gained, lost);
+                Output::Checkpoint { swarm, anew, last } => {
+                    let kept = anew.then(|| self.node.kept(swarm).collect());
+                    self.disk
+                        .checkpoint(swarm, last, self.node.gained(swarm), kept);
                 }
                 Output::Finish(swarm) => self.disk.finish(swarm),
             }

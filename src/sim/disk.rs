@@ -40,8 +40,29 @@ struct Stored {
     /// What stood where something was written since the last sync.
     undo: Vec<Undo>,
     journal: Option<Journal>,
-    /// What the checkpoint under way appends.
-    records: Vec<u8>,
+    /// A new journal, until it has the old one's name.
+    new_journal: Option<Journal>,
+    /// What the checkpoint under way does.
+    plans: &'static [Plan],
+    /// What its new journal proves.
+    kept: ShardSet,
+    /// What it makes durable.
+    gained: ShardSet,
+}
+
+impl Stored {
+    fn new(entries: Vec<Rc<Vec<u8>>>, state: State) -> Stored {
+        Stored {
+            entries,
+            state,
+            undo: Vec::new(),
+            journal: None,
+            new_journal: None,
+            plans: &[],
+            kept: ShardSet::default(),
+            gained: ShardSet::default(),
+        }
+    }
 }
 
 /// A journal with its name.
@@ -103,13 +124,7 @@ impl Default for Disk {
 impl Disk {
     /// Puts a whole file there.
     pub fn put(&mut self, content: &Content) {
-        let stored = Stored {
-            entries: content.entries.clone(),
-            state: State::Final,
-            undo: Vec::new(),
-            journal: None,
-            records: Vec::new(),
-        };
+        let stored = Stored::new(content.entries.clone(), State::Final);
         self.stored.insert(content.file(), stored);
     }
 
@@ -175,44 +190,28 @@ impl Disk {
         let left = self.free.checked_sub(content.manifest.size());
         self.free = left.ok_or(DiskError::NoSpace)?;
         let sizes = content.entries.iter().map(|entry| entry.len());
-        let stored = Stored {
-            entries: sizes.map(|size| Rc::new(vec![0; size])).collect(),
-            state: State::Partial,
-            undo: Vec::new(),
-            journal: None,
-            records: Vec::new(),
-        };
-        self.stored.insert(content.file(), stored);
+        let entries = sizes.map(|size| Rc::new(vec![0; size])).collect();
+        self.stored
+            .insert(content.file(), Stored::new(entries, State::Partial));
         Ok((Prepared::Fresh, none))
     }
 
-    /// A checkpoint begins: what it is to make durable.
+    /// A checkpoint begins: what it is to make durable, and what a new journal proves besides.
     ///
     /// # Errors
     /// When the file is not there.
     pub fn begin_commit(
         &mut self,
         swarm: SwarmKey,
-        shards: u32,
-        gained: impl Iterator<Item = u32>,
-        lost: impl Iterator<Item = u32>,
+        gained: ShardSet,
+        kept: Option<ShardSet>,
     ) -> Result<(), DiskError> {
-        let file = *self.places.get(&swarm).ok_or(DiskError::NotFound)?;
         let stored = self.stored_mut(swarm)?;
-        let journal = stored.journal.get_or_insert_with(|| {
-            let header = Header {
-                file,
-                shards,
-                generation: 1,
-                place: [0; 20],
-            };
-            Journal::begin(header, &ShardSet::default())
-        });
-        stored.records.clear();
-        journal.writer.lost(record::runs(lost), &mut stored.records);
-        journal
-            .writer
-            .gained(record::runs(gained), &mut stored.records);
+        stored.plans = match (&stored.journal, &kept) {
+            (Some(_), None) => &[Plan::Checkpoint],
+            _ => &[Plan::Begin, Plan::Checkpoint],
+        };
+        (stored.gained, stored.kept) = (gained, kept.unwrap_or_default());
         Ok(())
     }
 
@@ -220,17 +219,46 @@ impl Disk {
     ///
     /// # Errors
     /// When the file is not there.
-    pub fn commit(&mut self, swarm: SwarmKey, step: usize) -> Result<Option<Step>, DiskError> {
+    pub fn commit(
+        &mut self,
+        swarm: SwarmKey,
+        step: usize,
+        shards: u32,
+    ) -> Result<Option<Step>, DiskError> {
+        let file = *self.places.get(&swarm).ok_or(DiskError::NotFound)?;
         let stored = self.stored_mut(swarm)?;
-        let Some(&step) = Plan::Checkpoint.steps().get(step) else {
+        let mut steps = stored.plans.iter().flat_map(|plan| plan.steps());
+        let Some(&step) = steps.nth(step) else {
             return Ok(None);
         };
-        let journal = stored.journal.as_mut().ok_or(DiskError::NotFound)?;
         match step {
             Step::SyncData => stored.undo.clear(),
-            Step::AppendRecords => journal.bytes.append(&mut stored.records),
-            Step::SyncJournal => journal.synced = journal.bytes.len(),
-            _ => unreachable!("a checkpoint has no other steps"),
+            Step::WriteJournal => {
+                let before = stored.journal.as_ref();
+                let header = Header {
+                    file,
+                    shards,
+                    generation: 1 + before.map_or(0, |journal| journal.header.generation),
+                    place: [0; 20],
+                };
+                let mut journal = Journal::begin(header, &stored.kept);
+                journal.synced = 0;
+                stored.new_journal = Some(journal);
+            }
+            Step::AppendRecords => {
+                let journal = stored.journal.as_mut().ok_or(DiskError::NotFound)?;
+                let gained = record::runs(stored.gained.iter());
+                journal.writer.gained(gained, &mut journal.bytes);
+            }
+            Step::SyncJournal => {
+                let journal = stored.new_journal.as_mut().or(stored.journal.as_mut());
+                let journal = journal.ok_or(DiskError::NotFound)?;
+                journal.synced = journal.bytes.len();
+            }
+            Step::NameJournal => stored.journal = stored.new_journal.take(),
+            // Names are durable at once.
+            Step::SyncFolders | Step::SyncParent => {}
+            Step::NamePart | Step::RemoveJournal => unreachable!("no checkpoint has these steps"),
         }
         Ok(Some(step))
     }
@@ -288,6 +316,10 @@ impl Disk {
     /// the generator says; of an end of the process alone, everything stays.
     pub fn crash(&mut self, torn_by: Option<&mut Rng>) {
         self.places.clear();
+        for stored in self.stored.values_mut() {
+            // It is beside the place that a start looks at.
+            stored.new_journal = None;
+        }
         let Some(rng) = torn_by else { return };
         for stored in self.stored.values_mut() {
             if let Some(journal) = &mut stored.journal {

@@ -9,6 +9,7 @@ use super::world::World;
 use crate::node::{Event, FileRange, Output, saved};
 use crate::output::{DiskError, SwarmKey};
 use crate::time::Instant;
+use crate::wire::Manifest;
 use std::time::Duration;
 
 /// Streams served in a row before others have a turn.
@@ -211,7 +212,7 @@ impl World {
                     start,
                     shard,
                 } => self.write(host, range, start, shard),
-                Output::Checkpoint { swarm, .. } => self.begin_commit(host, swarm),
+                Output::Checkpoint { swarm, anew, .. } => self.begin_commit(host, swarm, anew),
                 Output::Finish(swarm) => {
                     self.disk_work(|epoch| What::Finished { host, epoch, swarm }, host);
                 }
@@ -327,14 +328,11 @@ impl World {
         );
     }
 
-    fn begin_commit(&mut self, host: usize, swarm: SwarmKey) {
+    fn begin_commit(&mut self, host: usize, swarm: SwarmKey, anew: bool) {
         let Host { node, disk, .. } = &mut self.hosts[host];
         let node = node.as_ref().expect("only hosts with a node are attended");
-        let Some(manifest) = node.manifest(swarm) else {
-            return;
-        };
-        let (gained, lost) = (node.gained(swarm), node.lost(swarm));
-        disk.begin_commit(swarm, manifest.shard_count(), gained, lost)
+        let kept = anew.then(|| node.kept(swarm).collect());
+        disk.begin_commit(swarm, node.gained(swarm).collect(), kept)
             .expect("a fetch with shards has a place");
         self.plan_step(host, swarm, 0);
     }
@@ -356,7 +354,9 @@ impl World {
         let now = self.now;
         let is_failed = self.disk_fails();
         let of = &mut self.hosts[host];
-        let result = match of.disk.commit(swarm, step) {
+        let manifest = of.node.as_ref().and_then(|node| node.manifest(swarm));
+        let shards = manifest.map_or(0, Manifest::shard_count);
+        let result = match of.disk.commit(swarm, step, shards) {
             _ if is_failed => Err(DiskError::Failed),
             Ok(Some(_)) => return self.plan_step(host, swarm, step + 1),
             Ok(None) => Ok(()),

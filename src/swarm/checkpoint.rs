@@ -97,14 +97,13 @@ impl Swarms {
             .flat_map(|of| of.next.iter().filter(|&shard| !of.durable.contains(shard)))
     }
 
-    /// Shards that were durable and are not held any more, as the checkpoint under way says, in
-    /// order.
-    pub fn lost(&self, key: SwarmKey) -> impl Iterator<Item = u32> {
+    /// Shards that were durable and stay so, as the checkpoint under way says, in order.
+    pub fn kept(&self, key: SwarmKey) -> impl Iterator<Item = u32> {
         let durability = self.swarms.get(key).map(|swarm| &swarm.durability);
         let committing = durability.filter(|of| of.is_committing);
         committing
             .into_iter()
-            .flat_map(|of| of.durable.iter().filter(|&shard| !of.next.contains(shard)))
+            .flat_map(|of| of.durable.iter().filter(|&shard| of.next.contains(shard)))
     }
 
     /// Whether something is on its way to the disk that a stop should wait for.
@@ -163,8 +162,14 @@ impl Swarms {
         durability.is_committing = true;
         (durability.volatile, durability.due_at) = (0, None);
         let last = std::mem::take(&mut durability.last);
+        let Durability { durable, next, .. } = durability;
+        let anew = durable.iter().any(|shard| !next.contains(shard));
         self.outputs.push_back(Queued {
-            output: Output::Checkpoint { swarm: key, last },
+            output: Output::Checkpoint {
+                swarm: key,
+                anew,
+                last,
+            },
             goodbye: None,
         });
     }

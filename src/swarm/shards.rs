@@ -37,6 +37,16 @@ impl PartialEq for ShardSet {
 
 impl Eq for ShardSet {}
 
+impl FromIterator<u32> for ShardSet {
+    fn from_iter<T: IntoIterator<Item = u32>>(shards: T) -> ShardSet {
+        let mut set = ShardSet::default();
+        for shard in shards {
+            set.insert(shard);
+        }
+        set
+    }
+}
+
 const fn place(shard: u32) -> (usize, u64) {
     ((shard / 64) as usize, 1 << (63 - shard % 64))
 }

@@ -50,9 +50,11 @@ pub struct Commit {
     targets: Vec<Target>,
     /// What is being synced, for messages.
     syncing: PathBuf,
-    /// What the old journal proved.
+    /// A new journal, until it has the old one's name.
+    journal: Option<Journal>,
+    /// What it proves from the start.
     pub held: ShardSet,
-    /// What the new one proves besides, from the first checkpoint on.
+    /// What it proves besides, from its first checkpoint on.
     gained: ShardSet,
 }
 
@@ -85,25 +87,30 @@ impl Commit {
         }
     }
 
-    /// Makes what was gained durable. The first time it begins the journal, too: a fetch that is
-    /// over sooner never has one.
+    /// Makes what was gained durable. The first time it begins the journal, too (a fetch that is over
+    /// sooner never has one), and so it does when something durable is lost, with what is `kept`.
     pub fn checkpoint(
         store: &mut Store,
         last: bool,
         gained: impl Iterator<Item = u32>,
-        lost: impl Iterator<Item = u32>,
+        kept: Option<ShardSet>,
     ) -> Commit {
         let goal = Goal::Checkpointed { last };
-        let Some(journal) = &mut store.journal else {
-            let plans = &[Plan::Begin, Plan::Checkpoint];
-            let mut commit = Commit::new(store.swarm, goal, plans);
-            for shard in gained {
-                commit.gained.insert(shard);
+        match (&mut store.journal, kept) {
+            (Some(journal), None) => {
+                journal.note(record::runs(gained));
+                Commit::new(store.swarm, goal, &[Plan::Checkpoint])
             }
-            return commit;
-        };
-        journal.note(record::runs(gained), record::runs(lost));
-        Commit::new(store.swarm, goal, &[Plan::Checkpoint])
+            (_, kept) => {
+                let plans = &[Plan::Begin, Plan::Checkpoint];
+                let mut commit = Commit::new(store.swarm, goal, plans);
+                commit.held = kept.unwrap_or_default();
+                for shard in gained {
+                    commit.gained.insert(shard);
+                }
+                commit
+            }
+        }
     }
 
     /// Gives a whole file its final name.
@@ -120,6 +127,7 @@ impl Commit {
             step: 0,
             targets: Vec::new(),
             syncing: PathBuf::new(),
+            journal: None,
             held: ShardSet::default(),
             gained: ShardSet::default(),
         }
@@ -175,12 +183,13 @@ impl Commit {
                 let place = look(store)?.place();
                 store.generation += 1;
                 let mut journal = Journal::write(store, place, &self.held)?;
-                journal.note(record::runs(self.gained.iter()), std::iter::empty());
-                store.journal = Some(journal);
+                journal.note(record::runs(self.gained.iter()));
+                self.journal = Some(journal);
             }
             Step::NameJournal => {
                 let (new, path) = (store.new_journal_path(), store.journal_path());
                 fs::rename(&new, &path).map_err(|error| Fault::new("rename", &new, error))?;
+                store.journal = self.journal.take();
             }
             Step::AppendRecords => self.append(store)?,
             Step::NamePart => {
@@ -260,7 +269,7 @@ impl Commit {
             }
             Target::Journal => {
                 let path = store.journal_path();
-                let Some(journal) = &store.journal else {
+                let Some(journal) = self.journal.as_ref().or(store.journal.as_ref()) else {
                     return Ok(None);
                 };
                 let file = journal.file.try_clone();

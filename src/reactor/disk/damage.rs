@@ -59,9 +59,9 @@ fn a_journal_damaged_at_any_byte_proves_no_more_than_before_and_costs_no_data() 
         length: PART.len() as u32,
     };
     disk.write(range, PART).unwrap();
-    disk.checkpoint(KEY, false, [0, 1].into_iter(), [].into_iter());
+    disk.checkpoint(KEY, false, [0, 1].into_iter(), None);
     assert_eq!(run(&mut disk), Done::Checkpointed(Ok(())));
-    disk.checkpoint(KEY, true, [3].into_iter(), [].into_iter());
+    disk.checkpoint(KEY, true, [3].into_iter(), None);
     assert_eq!(run(&mut disk), Done::Checkpointed(Ok(())));
     drop(disk);
     let good = fs::read(&journal).unwrap();
@@ -99,13 +99,10 @@ fn what_could_not_be_appended_is_not_said_by_the_next_append() {
     let mut journal = Journal::write(&store, [1; 20], &ShardSet::default()).unwrap();
     let path = store.new_journal_path();
     let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
-    journal.note(
-        record::runs([0, 2].into_iter()),
-        record::runs([].into_iter()),
-    );
+    journal.note(record::runs([0, 2].into_iter()));
     journal.append().unwrap_err();
     journal.file = writable;
-    journal.note(record::runs([3].into_iter()), record::runs([].into_iter()));
+    journal.note(record::runs([3].into_iter()));
     journal.append().unwrap();
     let bytes = fs::read(&path).unwrap();
     let replayed = record::replay(&bytes, store.file, SHARDS).unwrap();

@@ -136,15 +136,16 @@ impl Disk {
         self.jobs.push_back(Job::Compare { swarm, next: 0 });
     }
 
-    /// Begins to make what a fetch has gained durable. Its end comes from `step`.
+    /// Begins to make what a fetch has gained durable; with `kept`, the journal begins anew and
+    /// proves that besides, and nothing else. Its end comes from `step`.
     pub fn checkpoint(
         &mut self,
         swarm: SwarmKey,
         last: bool,
         gained: impl Iterator<Item = u32>,
-        lost: impl Iterator<Item = u32>,
+        kept: Option<ShardSet>,
     ) {
-        let commit = Commit::checkpoint(self.job_store(swarm), last, gained, lost);
+        let commit = Commit::checkpoint(self.job_store(swarm), last, gained, kept);
         self.jobs.push_back(Job::Commit(commit));
     }
 

@@ -94,8 +94,7 @@ impl Journal {
     }
 
     /// Takes down what the next [`Journal::append`] writes.
-    pub fn note(&mut self, gained: impl Iterator<Item = Run>, lost: impl Iterator<Item = Run>) {
-        self.writer.lost(lost, &mut self.records);
+    pub fn note(&mut self, gained: impl Iterator<Item = Run>) {
         self.writer.gained(gained, &mut self.records);
     }
 
@@ -160,6 +159,13 @@ pub fn read(store: &Store) -> Result<Option<Replayed>, Fault> {
         Err(Unusable::Newer) => {
             let why = "a newer version of sprat wrote it (finish with that one, or remove it)";
             Err(Fault::because(DiskError::Denied, "use", &path, why))
+        }
+        Err(Unusable::Older) => {
+            log::info!(
+                "{}: an older version of sprat wrote it; the part is verified instead",
+                path.display()
+            );
+            Ok(None)
         }
         Err(Unusable::Damaged | Unusable::OtherFile) => {
             log::warn!(

@@ -154,6 +154,11 @@ pub const SCRUB_INTERVAL: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub const SCRUB_PERIOD: Duration = Duration::from_secs(10);
 /// Bytes of a slice: 256 KiB/s, or 21 GiB a day; a tenth of a second of a slow card.
 pub const SCRUB_SIZE: u64 = 10 * READ_SIZE as u64;
+/// Shards of a swarm that may go bad since the start and are fetched again: a lost erase block of a
+/// card is a few hundred. Beyond it the disk is failing.
+pub const REPAIRS_MAX: u32 = 1_024;
+/// From a repair that found nobody with what is missing to the next try.
+pub const REPAIR_RETRY: Duration = Duration::from_secs(3_600);
 /// Bytes of gained shards after which a fetch makes them durable: what a power cut can cost.
 pub const CHECKPOINT_SIZE: u64 = 32 * 1024 * 1024;
 /// After it, what was gained is made durable even if it is less.
@@ -162,6 +167,13 @@ pub const CHECKPOINT_PERIOD: Duration = Duration::from_secs(30);
 pub const JOURNAL_SIZE_BASE: u64 = 64 * 1024;
 /// And for each shard: a record of its own. What is lost begins a new journal.
 pub const JOURNAL_SIZE_PER_SHARD: u64 = 24;
+/// Files whose last verification is kept across restarts: each may be a swarm.
+pub const VERIFIED_MAX: usize = SWARMS_MAX;
+/// From one list of them that was news to the next, but for the end and for repairs: memory cards
+/// wear out.
+pub const VERIFIED_PERIOD: Duration = Duration::from_secs(24 * 3_600);
+/// From one look whether there is news to the next.
+pub const VERIFIED_LOOK_PERIOD: Duration = Duration::from_secs(60);
 /// Runs of shards in one record of a journal: 8 KiB, of which a damaged byte can cost no more.
 pub const JOURNAL_RUNS_MAX: usize = 1_024;
 

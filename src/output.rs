@@ -100,8 +100,13 @@ pub enum Output {
         /// Nothing will be written after it: the stamps of the files may be kept, too.
         last: bool,
     },
+    /// Open a finished file for writing: shards of it (`Node::bad`) have gone bad and are fetched
+    /// again. The driver looks first whether it still is the file that it was, and notes where a start
+    /// will find it that the file is ours and being written; the answer is `handle_reopened`.
+    Reopen(SwarmKey),
     /// Make a fetched file durable under its final name (`fdatasync`, rename, `fsync` of the
-    /// folder); the answer is `handle_finished`.
+    /// folder), or what was written into one that was reopened (`fdatasync`); the answer is
+    /// `handle_finished`.
     Finish(SwarmKey),
 }
 
@@ -116,6 +121,20 @@ pub enum Prepared {
     Journaled,
     /// Files of the right sizes under the final name, which may hold every shard.
     Final,
+    /// The same, and this node has put them there, and nobody else has touched them since: what is
+    /// wrong in them has gone bad.
+    Kept,
+}
+
+/// What happens to a shard that has gone bad on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// It is shared from where it lies: its owner has to restore the file.
+    Restore,
+    /// It is fetched again from others.
+    Fetch,
+    /// Too many have gone bad: the disk has to be replaced.
+    Replace,
 }
 
 /// How disk work failed. The driver logs the operation, the path and the system's own error.
@@ -294,12 +313,30 @@ pub enum Event {
         /// The swarm.
         swarm: SwarmKey,
     },
-    /// A shard that was right once is wrong on the disk: it is no longer served.
+    /// A shard that was right once is wrong on the disk, or cannot be read: it is no longer served.
     Rotten {
         /// The swarm.
         swarm: SwarmKey,
         /// The shard.
         shard: u32,
+        /// What is done about it.
+        remedy: Remedy,
+    },
+    /// Shards of a finished file that had gone bad were fetched again, and are on the disk.
+    Repaired {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// How many.
+        shards: u32,
+    },
+    /// Shards of a finished file that have gone bad could not be fetched or written again.
+    Unrepaired {
+        /// The swarm.
+        swarm: SwarmKey,
+        /// How many.
+        missing: u32,
+        /// The disk's error, which ends it; `None`: nobody has them now, and it is tried again.
+        cause: Option<DiskError>,
     },
     /// Every shard has verified, and the file stands under its final name.
     Complete {

@@ -1,7 +1,7 @@
 //! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
 //! files made by other programs.
 //!
-//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `journal` or `node-id` is annotated hex
+//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `journal`, `node-id` or `verified` is annotated hex
 //! text, written from the byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
 //! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
 //! must be refused with. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
@@ -11,6 +11,7 @@ mod every;
 
 use sprat::id::{FileId, Id, NodeId};
 use sprat::journal::record::{self, Unusable, Writer};
+use sprat::journal::verified::{self, VerifiedError};
 use sprat::node::saved::{self, SavedError};
 use sprat::reactor::StateDir;
 use sprat::wire::bencode::Decoder;
@@ -209,6 +210,17 @@ fn journals_are_what_their_fixtures_say() {
             (false, _) => "Torn",
         };
         Ok::<_, Unusable>((kind.into(), value, bytes.to_vec()))
+    });
+}
+
+#[test]
+fn lists_of_verified_files_are_what_their_fixtures_say() {
+    let kinds = BTreeSet::from(["Verified".to_owned()]);
+    let errors = every!(VerifiedError: Damaged Newer);
+    check("verified", kinds, errors, |bytes| {
+        let entries = verified::parse(bytes)?;
+        let emitted = verified::emit(&entries);
+        Ok::<_, VerifiedError>(("Verified".into(), format!("{entries:?}"), emitted))
     });
 }
 
@@ -459,7 +471,7 @@ fn there_is_no_other_folder_of_fixtures() {
     // cli::control and cli::doctor.
     let used = [
         "contacts", "control", "datagram", "doctor", "frame", "journal", "names", "node-id",
-        "torrent",
+        "torrent", "verified",
     ];
     assert_eq!(names, used);
 }

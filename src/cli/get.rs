@@ -133,11 +133,8 @@ impl<'a> Getting<'a> {
                 Happening::Signal(_) => break,
                 Happening::Client(_) | Happening::Deadline => {}
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
-                Happening::Event(Event::Rotten { swarm, shard }) => {
-                    self.screen.insist(share::rotten(reactor, swarm, shard));
-                    if !share::is_served(reactor, swarm) {
-                        return Err(Ending::Failed("nothing is left to serve".into()));
-                    }
+                Happening::Event(Event::Failed { swarm, cause }) if swarm == self.swarm => {
+                    return Err(self.failed(reactor, cause)?);
                 }
                 Happening::Event(event) => self.tell(reactor, &event)?,
             }
@@ -187,7 +184,7 @@ impl<'a> Getting<'a> {
                 print(line)?;
             }
         }
-        if let Some(line) = share::waiting(reactor, event) {
+        if let Some(line) = share::of_disk(reactor, event) {
             self.screen.insist(line);
         }
         match *event {

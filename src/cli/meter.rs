@@ -71,6 +71,7 @@ pub fn phase(phase: Phase) -> &'static str {
         Phase::Fetching => "fetching",
         Phase::Finishing => "finishing",
         Phase::Complete => "complete",
+        Phase::Repairing => "repairing",
         Phase::Ending => "ending",
     }
 }

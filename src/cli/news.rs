@@ -70,6 +70,8 @@ pub fn line(event: &Event) -> Option<(Weight, String)> {
         | Event::Paused { .. }
         | Event::Continued { .. }
         | Event::Rotten { .. }
+        | Event::Repaired { .. }
+        | Event::Unrepaired { .. }
         | Event::Complete { .. }
         | Event::Failed { .. } => None,
     }
@@ -128,6 +130,10 @@ pub fn json(event: &Event) -> Option<String> {
         Event::Paused { cause, .. } => Object::event("paused").text("cause", &cause.to_string()),
         Event::Continued { .. } => Object::event("continued"),
         Event::Rotten { shard, .. } => Object::event("rotten").number("shard", shard.into()),
+        Event::Repaired { shards, .. } => Object::event("repaired").number("shards", shards.into()),
+        Event::Unrepaired { missing, .. } => {
+            Object::event("unrepaired").number("missing", missing.into())
+        }
         Event::Shared { .. }
         | Event::Changed { .. }
         | Event::Complete { .. }

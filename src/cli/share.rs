@@ -10,7 +10,7 @@ use super::screen::Screen;
 use super::start::{self, Role, Started};
 use super::{Ending, effort, node, print};
 use crate::id::FileId;
-use crate::node::{DiskError, Event, Failure, Phase, SwarmKey};
+use crate::node::{DiskError, Event, Failure, Phase, Remedy, SwarmKey};
 use crate::reactor::{Happening, Reactor};
 use crate::wire::Link;
 use std::net::SocketAddr;
@@ -46,8 +46,8 @@ pub fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
     progress.is_some_and(|progress| progress.done > 0)
 }
 
-/// That a swarm waits, or goes on, in one line; `None` for other events.
-pub fn waiting(reactor: &Reactor, event: &Event) -> Option<String> {
+/// What its disk has done to a swarm, in one line; `None` for other events.
+pub fn of_disk(reactor: &Reactor, event: &Event) -> Option<String> {
     let path = |swarm| {
         let path = reactor.output_path(swarm).unwrap_or(Path::new(""));
         path.display().to_string()
@@ -73,17 +73,41 @@ pub fn waiting(reactor: &Reactor, event: &Event) -> Option<String> {
                 false => Some("there is room again; going on".to_owned()),
             }
         }
+        Event::Rotten {
+            swarm,
+            shard,
+            remedy,
+        } => {
+            let then = match remedy {
+                Remedy::Restore => "it is no longer served (restore the file)",
+                Remedy::Fetch => "it is fetched again",
+                Remedy::Replace => "it is no longer served (too many have: replace the disk)",
+            };
+            let path = path(swarm);
+            Some(format!(
+                "shard {shard} of {path} has gone bad on the disk: {then}"
+            ))
+        }
+        Event::Repaired { swarm, shards } => {
+            let (path, shards) = (path(swarm), figures::count(shards.into(), "shard"));
+            Some(format!("{path} is repaired: {shards} fetched again"))
+        }
+        Event::Unrepaired {
+            swarm,
+            missing,
+            cause,
+        } => {
+            let (path, shards) = (path(swarm), figures::count(missing.into(), "shard"));
+            let why = match cause {
+                Some(_) => why(swarm).to_owned(),
+                None => "nobody has it now; tried again in an hour".to_owned(),
+            };
+            Some(format!(
+                "{path} is not repaired, {shards} missing: {why} (the rest is served)"
+            ))
+        }
         _ => None,
     }
-}
-
-/// That a shard went bad, in one line.
-pub fn rotten(reactor: &Reactor, swarm: SwarmKey, shard: u32) -> String {
-    let path = reactor.output_path(swarm).unwrap_or(Path::new(""));
-    format!(
-        "shard {shard} of {} has gone bad on the disk: it is no longer served (restore the file)",
-        path.display()
-    )
 }
 
 struct Share {
@@ -117,13 +141,12 @@ impl Sharing<'_> {
                     return Err(self.failure(reactor, swarm, cause));
                 }
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
-                Happening::Event(Event::Rotten { swarm, shard }) => {
-                    self.screen.insist(rotten(reactor, swarm, shard));
-                    self.check_rest(reactor, swarm)?;
-                }
                 Happening::Event(event) => {
-                    if let Some(line) = waiting(reactor, &event) {
+                    if let Some(line) = of_disk(reactor, &event) {
                         self.screen.insist(line);
+                    }
+                    if let Event::Rotten { swarm, .. } = event {
+                        self.check_rest(reactor, swarm)?;
                     }
                     node::tell(&event, self.screen);
                 }

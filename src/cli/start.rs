@@ -65,6 +65,7 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
     let mut reactor = listen(args, role, id)?;
     if let Some(state) = &state {
         reactor.keep_contacts(state)?;
+        reactor.keep_verified(state)?;
     }
     if role == Role::Service {
         open_control(args, state.as_ref(), &mut reactor, screen)?;

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Read [`record`] first (the journal's bytes, and what is believed of them after a crash), then
-//! [`plan`] (the order of the steps, as data). Both are without I/O: the reactor carries the steps
+//! [`plan`] (the order of the steps, as data); [`verified`] is a list of what was verified when. All
+//! are without I/O: the reactor carries the steps
 //! out on files, the simulator on a disk that loses what was not synced, and so the order that is
 //! tested is the order that ships.
 //!
@@ -21,3 +22,4 @@
 
 pub mod plan;
 pub mod record;
+pub mod verified;

@@ -36,6 +36,8 @@ pub enum Plan {
     Checkpoint,
     /// Every shard is there: the file gets its final name.
     Finish,
+    /// Shards of a finished file that had gone bad are written again.
+    Repair,
 }
 
 impl Plan {
@@ -52,6 +54,8 @@ impl Plan {
                 Step::SyncParent,
             ],
             Plan::Checkpoint => &[Step::SyncData, Step::AppendRecords, Step::SyncJournal],
+            // No record: a start reads a finished file before it believes it (`swarm::repair`).
+            Plan::Repair => &[Step::SyncData],
             Plan::Finish => &[
                 Step::SyncData,
                 Step::SyncFolders,

@@ -35,6 +35,7 @@ use crate::wire::{Contact, Manifest, Network};
 use saved::Saved;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// How a node is set up.
 #[derive(Clone, Copy, Debug)]
@@ -216,6 +217,12 @@ impl Node {
         self.swarms.handle_durable(swarm, shard);
     }
 
+    /// What the disk has of a fetch was verified so long ago (`None`: nobody knows); before
+    /// `handle_prepared`.
+    pub fn handle_verified(&mut self, now: Instant, swarm: SwarmKey, ago: Option<Duration>) {
+        self.swarms.handle_verified(now, swarm, ago);
+    }
+
     /// The answer to [`Output::Prepare`].
     pub fn handle_prepared(
         &mut self,
@@ -273,6 +280,17 @@ impl Node {
         result: Result<(), DiskError>,
     ) {
         self.swarms.handle_checkpointed(now, swarm, result);
+        self.settle(now);
+    }
+
+    /// The answer to [`Output::Reopen`].
+    pub fn handle_reopened(
+        &mut self,
+        now: Instant,
+        swarm: SwarmKey,
+        result: Result<(), DiskError>,
+    ) {
+        self.swarms.handle_reopened(now, swarm, result);
         self.settle(now);
     }
 
@@ -383,6 +401,16 @@ impl Node {
     /// Shards that were durable and stay so, as the checkpoint under way says, in order.
     pub fn kept(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
         self.swarms.kept(swarm)
+    }
+
+    /// Shards of a finished file that have gone bad and are to be fetched again, in order.
+    pub fn bad(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
+        self.swarms.bad(swarm)
+    }
+
+    /// How long ago what is held of a swarm was verified, at most.
+    pub fn verified_ago(&self, now: Instant, swarm: SwarmKey) -> Option<Duration> {
+        self.swarms.verified_ago(now, swarm)
     }
 
     /// Whether something is on its way to the disk that a stop should wait for.

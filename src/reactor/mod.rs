@@ -30,6 +30,7 @@ mod throttle;
 mod token;
 mod transfer;
 mod turn;
+mod verified;
 
 pub use control::{ClientKey, Room};
 pub use disk::{OutputPath, Space, space};
@@ -61,6 +62,7 @@ use streams::Streams;
 use syncer::Syncer;
 use throttle::Throttle;
 use token::Source;
+use verified::VerifiedFile;
 
 /// How a reactor and its node are set up.
 #[derive(Clone, Debug)]
@@ -164,6 +166,8 @@ pub struct Reactor {
     contacts: Option<ContactsFile>,
     /// Absent when this node is no service.
     control: Option<Control>,
+    /// Absent when this node keeps no state.
+    verified: Option<VerifiedFile>,
     network: Network,
     /// The last turn's budget of background reads ended before the node's wish for them.
     reading: bool,
@@ -221,6 +225,7 @@ impl Reactor {
             syncer: Syncer::new(waker),
             contacts: None,
             control: None,
+            verified: None,
             network: setup.network,
             reading: true,
             systemd: None,
@@ -317,6 +322,16 @@ impl Reactor {
             control.answer(client, line);
             control.end(client);
         }
+    }
+
+    /// Takes up what the state folder says of files that were fetched before, and keeps it from now
+    /// on. The caller holds the folder ([`StateDir`]).
+    ///
+    /// # Errors
+    /// When it cannot be read, or was written by a newer version.
+    pub fn keep_verified(&mut self, state: &StateDir) -> Result<(), Error> {
+        self.verified = Some(VerifiedFile::open(state.path())?);
+        Ok(())
     }
 
     /// Shares a file or folder from where it lies: walks it, and begins to hash it.
@@ -435,6 +450,7 @@ impl Reactor {
             }
         }
         self.save_contacts();
+        self.save_verified_at_once(self.clock.now());
     }
 }
 

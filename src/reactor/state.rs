@@ -5,6 +5,7 @@
 //!  DIR/lock                        flock held while a process uses DIR; holds its process id as text
 //!  DIR/node-id                     magic "sprat-id" 8, version 1, node id 20, CRC-32 of these 4
 //!  DIR/contacts                    good contacts: see `node::saved` (written by the reactor)
+//!  DIR/verified                    what was verified when: see `journal::verified` (likewise)
 //!  DIR/manifests/<40 hex>.torrent  a fetch's manifest as a metainfo file (BEP 3)
 //! ```
 //!

@@ -200,6 +200,7 @@ impl Reactor {
             self.node.handle_timeout(now);
             self.settle();
             self.save_contacts();
+            self.save_verified(now);
         }
     }
 
@@ -277,6 +278,7 @@ impl Reactor {
                         for shard in held.iter() {
                             self.node.handle_durable(swarm, shard);
                         }
+                        let result = result.map(|found| self.recall(now, swarm, found));
                         self.node.handle_prepared(now, swarm, result);
                         result.is_err()
                     }
@@ -289,6 +291,9 @@ impl Reactor {
                     }
                     Done::Finished(result) => {
                         self.node.handle_finished(now, swarm, result);
+                        if self.node.verified_ago(now, swarm).is_some() {
+                            self.save_verified_at_once(now);
+                        }
                         result.is_err()
                     }
                 };
@@ -321,6 +326,7 @@ impl Reactor {
                     self.disk
                         .checkpoint(swarm, last, self.node.gained(swarm), kept);
                 }
+                Output::Reopen(swarm) => self.reopen(swarm),
                 Output::Finish(swarm) => self.disk.finish(swarm),
             }
         }

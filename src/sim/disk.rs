@@ -9,8 +9,9 @@
 //! Names are durable at once here; `tests/crash.rs` has a disk that loses those, too.
 //!
 //! It knows nothing of time: `drive` delays the results, and draws which operations fail.
-//! Invariant: a final file never changes unless it is spoilt, and what is partial was wholly synced or is in the undo
-//! list.
+//! A write may go astray: it lands elsewhere on the disk, and nobody is told.
+//! Invariant: a final file never changes unless it is spoilt, repaired or hit by such a write, and what
+//! is partial was wholly synced or is in the undo list.
 
 use super::content::Content;
 use crate::id::FileId;
@@ -19,7 +20,8 @@ use crate::journal::record::{self, Header, Writer};
 use crate::output::{DiskError, FileRange, Prepared, SwarmKey};
 use crate::rng::Rng;
 use crate::swarm::shards::ShardSet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 /// Bytes that a disk writes wholly or not at all.
@@ -32,11 +34,16 @@ pub enum State {
     Partial,
     /// It stands under its final name.
     Final,
+    /// The same, and shards that have gone bad are written again.
+    Repair,
 }
 
 struct Stored {
     entries: Vec<Rc<Vec<u8>>>,
     state: State,
+    shard_size: u64,
+    /// Shards that a write which went astray has hit, or was meant for.
+    hit: BTreeSet<u32>,
     /// What stood where something was written since the last sync.
     undo: Vec<Undo>,
     journal: Option<Journal>,
@@ -51,10 +58,12 @@ struct Stored {
 }
 
 impl Stored {
-    fn new(entries: Vec<Rc<Vec<u8>>>, state: State) -> Stored {
+    fn new(entries: Vec<Rc<Vec<u8>>>, shard_size: u32, state: State) -> Stored {
         Stored {
             entries,
             state,
+            shard_size: shard_size.into(),
+            hit: BTreeSet::new(),
             undo: Vec::new(),
             journal: None,
             new_journal: None,
@@ -62,6 +71,27 @@ impl Stored {
             kept: ShardSet::default(),
             gained: ShardSet::default(),
         }
+    }
+
+    fn write(&mut self, entry: usize, offset: usize, bytes: &[u8]) -> Result<(), DiskError> {
+        let to = Rc::make_mut(&mut self.entries[entry]);
+        let to = to
+            .get_mut(offset..offset + bytes.len())
+            .ok_or(DiskError::Truncated)?;
+        self.undo.push(Undo {
+            entry,
+            offset,
+            before: to.to_vec().into_boxed_slice(),
+        });
+        to.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The shards that these bytes of an entry lie in.
+    fn shards(&self, entry: usize, offset: usize, length: usize) -> RangeInclusive<u32> {
+        let before: usize = self.entries[..entry].iter().map(|entry| entry.len()).sum();
+        let shard = |at: usize| (at as u64 / self.shard_size) as u32;
+        shard(before + offset)..=shard(before + offset + length - 1)
     }
 }
 
@@ -124,7 +154,8 @@ impl Default for Disk {
 impl Disk {
     /// Puts a whole file there.
     pub fn put(&mut self, content: &Content) {
-        let stored = Stored::new(content.entries.clone(), State::Final);
+        let shard_size = content.manifest.shard_size();
+        let stored = Stored::new(content.entries.clone(), shard_size, State::Final);
         self.stored.insert(content.file(), stored);
     }
 
@@ -170,8 +201,10 @@ impl Disk {
     pub fn prepare(&mut self, content: &Content) -> Result<(Prepared, ShardSet), DiskError> {
         let none = ShardSet::default();
         if let Some(stored) = self.stored.get_mut(&content.file()) {
-            if stored.state == State::Final {
-                return Ok((Prepared::Final, none));
+            match stored.state {
+                State::Final => return Ok((Prepared::Final, none)),
+                State::Repair => return Ok((Prepared::Kept, none)),
+                State::Partial => {}
             }
             let Some(old) = &stored.journal else {
                 return Ok((Prepared::Partial, none));
@@ -191,8 +224,8 @@ impl Disk {
         self.free = left.ok_or(DiskError::NoSpace)?;
         let sizes = content.entries.iter().map(|entry| entry.len());
         let entries = sizes.map(|size| Rc::new(vec![0; size])).collect();
-        self.stored
-            .insert(content.file(), Stored::new(entries, State::Partial));
+        let stored = Stored::new(entries, content.manifest.shard_size(), State::Partial);
+        self.stored.insert(content.file(), stored);
         Ok((Prepared::Fresh, none))
     }
 
@@ -263,27 +296,55 @@ impl Disk {
         Ok(Some(step))
     }
 
-    /// Writes into a partial file.
+    /// Writes into a partial file, or one that is repaired.
     ///
     /// # Errors
     /// When it is not there, or not partial.
     pub fn write(&mut self, range: FileRange, bytes: &[u8]) -> Result<(), DiskError> {
         let stored = self.stored_mut(range.swarm)?;
-        if stored.state != State::Partial {
+        if stored.state == State::Final {
             return Err(DiskError::Changed);
         }
+        stored.write(range.entry as usize, range.offset as usize, bytes)
+    }
+
+    /// The same, but the bytes land in some other place of this disk that holds as many.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn write_astray(
+        &mut self,
+        range: FileRange,
+        bytes: &[u8],
+        rng: &mut Rng,
+    ) -> Result<(), DiskError> {
+        let stored = self.stored_mut(range.swarm)?;
         let (entry, offset) = (range.entry as usize, range.offset as usize);
-        let to = Rc::make_mut(&mut stored.entries[entry]);
-        let to = to
-            .get_mut(offset..offset + bytes.len())
-            .ok_or(DiskError::Truncated)?;
-        stored.undo.push(Undo {
-            entry,
-            offset,
-            before: to.to_vec().into_boxed_slice(),
-        });
-        to.copy_from_slice(bytes);
-        Ok(())
+        if stored.state == State::Final {
+            return Err(DiskError::Changed);
+        }
+        let meant = stored.shards(entry, offset, bytes.len());
+        stored.hit.extend(meant);
+        let fits = |stored: &Stored, entry: usize| stored.entries[entry].len() >= bytes.len();
+        let places: Vec<(FileId, usize)> = self
+            .stored
+            .iter()
+            .flat_map(|(&file, stored)| (0..stored.entries.len()).map(move |of| (file, of)))
+            .filter(|(file, of)| fits(&self.stored[file], *of))
+            .collect();
+        let (file, entry) = places[rng.below(places.len() as u64) as usize];
+        let victim = self.stored.get_mut(&file).ok_or(DiskError::NotFound)?;
+        let sectors = (victim.entries[entry].len() - bytes.len()) / SECTOR_SIZE;
+        let offset = rng.below(sectors as u64 + 1) as usize * SECTOR_SIZE;
+        let hit = victim.shards(entry, offset, bytes.len());
+        victim.hit.extend(hit);
+        victim.write(entry, offset, bytes)
+    }
+
+    /// Whether a write that went astray has hit a shard, or was meant for it.
+    pub fn is_hit(&self, file: FileId, shard: u32) -> bool {
+        let stored = self.stored.get(&file);
+        stored.is_some_and(|stored| stored.hit.contains(&shard))
     }
 
     /// The bytes of a range.
@@ -300,7 +361,16 @@ impl Disk {
             .ok_or(DiskError::Truncated)
     }
 
-    /// Syncs a partial file and gives it its final name.
+    /// A finished file may be written again.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn reopen(&mut self, swarm: SwarmKey) -> Result<(), DiskError> {
+        self.stored_mut(swarm)?.state = State::Repair;
+        Ok(())
+    }
+
+    /// Syncs a partial file and gives it its final name, or one that was repaired.
     ///
     /// # Errors
     /// When it is not there.

@@ -88,6 +88,8 @@ impl World {
                     of.disk.prepare(content)
                 };
                 if let Some(node) = &mut of.node {
+                    // Nothing is kept here of what was verified when.
+                    node.handle_verified(now, swarm, None);
                     if let Ok((_, held)) = &result {
                         held.iter()
                             .for_each(|shard| node.handle_durable(swarm, shard));
@@ -213,6 +215,10 @@ impl World {
                     shard,
                 } => self.write(host, range, start, shard),
                 Output::Checkpoint { swarm, anew, .. } => self.begin_commit(host, swarm, anew),
+                Output::Reopen(swarm) => {
+                    let result = self.hosts[host].disk.reopen(swarm);
+                    self.node_mut(host).handle_reopened(now, swarm, result);
+                }
                 Output::Finish(swarm) => {
                     self.disk_work(|epoch| What::Finished { host, epoch, swarm }, host);
                 }
@@ -315,7 +321,14 @@ impl World {
     fn write(&mut self, host: usize, range: FileRange, start: u32, shard: u32) {
         let is_failed = self.disk_fails();
         let bytes = &self.buffer[start as usize..][..range.length as usize];
-        let is_kept = !is_failed && self.hosts[host].disk.write(range, bytes).is_ok();
+        let chance = self.faults.misdirection;
+        let is_astray = chance > 0 && self.rng.below(1_000) < chance;
+        let disk = &mut self.hosts[host].disk;
+        let result = match is_astray {
+            true => disk.write_astray(range, bytes, &mut self.rng),
+            false => disk.write(range, bytes),
+        };
+        let is_kept = !is_failed && result.is_ok();
         self.disk_work(
             |epoch| What::Written {
                 host,

@@ -34,6 +34,10 @@ pub struct Faults {
     pub disk_delay: Duration,
     /// Chance that disk work fails.
     pub disk_failure: u64,
+    /// Chance that a write lands elsewhere: at another place of its file, or in another file of the
+    /// host. Nobody is told; what is wrong then is found by its hash. Off in random worlds, whose
+    /// hosts do not live long enough to read through what they have.
+    pub misdirection: u64,
     /// A power cut loses or tears what was not synced.
     pub tear: bool,
     /// Bytes that a host sends in a second; 0: no limit.
@@ -63,6 +67,7 @@ impl Faults {
             short_io: false,
             disk_delay: Duration::from_millis(1),
             disk_failure: 0,
+            misdirection: 0,
             tear: false,
             uplink: 0,
             partitions: false,
@@ -93,6 +98,7 @@ impl Faults {
             short_io: draw(1) > 0,
             disk_delay: Duration::from_millis(1 + draw(200)),
             disk_failure: if draw(1) * draw(1) > 0 { 5 } else { 0 },
+            misdirection: 0,
             tear: draw(1) > 0,
             uplink: draw(4) * 250_000,
             partitions: draw(1) > 0,

@@ -180,9 +180,8 @@ fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
             stream.has.word(index)
         }
     };
-    // One that is durable and not held is being written off.
-    let durable = &swarm.durability.durable;
-    let taken = |index| swarm.held.word(index) | swarm.flying.word(index) | durable.word(index);
+    let closed = |index| swarm.held.word(index) | swarm.closed_word(index);
+    let taken = |index| closed(index) | swarm.flying.word(index);
     let open = |index| offered(index) & !taken(index);
     poorest(&swarm.copies, open, rng)
 }

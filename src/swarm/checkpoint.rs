@@ -222,7 +222,11 @@ impl Swarms {
     }
 
     /// Ends a swarm that cannot go on, after its last checkpoint. What is on disk stays.
+    /// A file that was complete is no repair the worse.
     pub(super) fn fail(&mut self, now: Instant, key: SwarmKey, cause: Failure) {
+        if self.end_repair(key, cause) {
+            return;
+        }
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };

@@ -9,7 +9,7 @@ use super::scan::{Scan, Step};
 use super::stream::{State, Stream};
 use super::swarm::{Found, Phase, Request, Swarm};
 use super::{Queued, Swarms};
-use crate::limits::{FIRST_NEWS_MAX, HAVE_DELAY, HAVE_DELAY_FIRST, STRIKES_MAX};
+use crate::limits::{FIRST_NEWS_MAX, HAVE_DELAY, HAVE_DELAY_FIRST, SCRUB_INTERVAL, STRIKES_MAX};
 use crate::output::{
     DiskError, Ended, Event, Failure, FileRange, Output, Prepared, StreamKey, SwarmKey,
 };
@@ -20,11 +20,12 @@ use crate::wire::frame::CloseReason;
 impl Swarms {
     /// The next range that hashing or verifying wants to read, in turn among swarms. Its bytes go
     /// to [`Swarms::handle_read`].
-    pub fn poll_read(&mut self, _now: Instant) -> Option<FileRange> {
+    pub fn poll_read(&mut self, now: Instant) -> Option<FileRange> {
         let mut place = self.read_turn;
         for _ in 0..2 {
             while let Some(key) = self.swarms.key_from(place) {
                 place = key.slot + 1;
+                self.skip_missing(now, key);
                 let Some(swarm) = self.swarms.get_mut(key) else {
                     continue;
                 };
@@ -64,6 +65,12 @@ impl Swarms {
         if let (Err(error), Phase::Hashing) = (result, swarm.phase) {
             return self.fail(now, key, Failure::Disk(error));
         }
+        if let (Err(error), Found::Kept) = (result, swarm.found) {
+            // It is not what it was, or the disk fails: nothing is to be written over it.
+            if error != DiskError::Failed {
+                return self.fail(now, key, Failure::Disk(error));
+            }
+        }
         let shard = scan.shard();
         if let Step::Shard(hash) = scan.receive(result.ok()) {
             let done = scan.is_done();
@@ -84,6 +91,8 @@ impl Swarms {
                     }
                 } else if swarm.found == Found::Final {
                     return self.fail(now, key, Failure::OtherFile);
+                } else if swarm.found == Found::Kept {
+                    self.rot(now, key, shard);
                 }
             }
             if done {
@@ -110,11 +119,13 @@ impl Swarms {
             return self.hashed(now, key);
         }
         let (held, found) = (swarm.held.count(), swarm.found);
+        let is_whole = swarm.is_whole();
+        swarm.scrub_due_at = now + SCRUB_INTERVAL;
         self.events.push_back(Event::Resumed { swarm: key, held });
-        if found == Found::Final {
-            self.complete(now, key, true);
-        } else {
-            self.start_fetching(now, key);
+        match found {
+            Found::Partial => self.start_fetching(now, key),
+            _ if is_whole => self.complete(now, key, true),
+            _ => self.reopen(key),
         }
     }
 
@@ -156,7 +167,7 @@ impl Swarms {
         swarm.copies = vec![0; manifest.shard_count() as usize];
         (swarm.file, swarm.manifest) = (Some(file), Some(manifest));
         swarm.phase = Phase::Complete;
-        swarm.verified_at = now;
+        swarm.scrub_due_at = now + SCRUB_INTERVAL;
         self.events.push_back(Event::Shared { swarm: key, file });
         self.announce(key);
     }
@@ -177,10 +188,14 @@ impl Swarms {
         let scan = Scan::new(manifest.size(), manifest.shard_size());
         swarm.found = match result {
             Err(error) => return self.fail(now, key, Failure::Disk(error)),
-            Ok(Prepared::Fresh) => return self.start_fetching(now, key),
+            Ok(Prepared::Fresh) => {
+                swarm.scrub_due_at = now + SCRUB_INTERVAL;
+                return self.start_fetching(now, key);
+            }
             Ok(Prepared::Journaled) => return self.resume(now, key),
             Ok(Prepared::Partial) => Found::Partial,
             Ok(Prepared::Final) => Found::Final,
+            Ok(Prepared::Kept) => Found::Kept,
         };
         swarm.phase = Phase::Verifying;
         swarm.scan = Some(scan);
@@ -230,7 +245,7 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        let is_full = result == Err(DiskError::NoSpace);
+        let is_full = result == Err(DiskError::NoSpace) && swarm.phase != Phase::Repairing;
         if let (Err(error), false) = (result, is_full) {
             return self.fail(now, key, Failure::Disk(error));
         }
@@ -279,11 +294,15 @@ impl Swarms {
         }
         swarm.land(shard);
         swarm.gain(shard);
+        let is_repaired = swarm.phase == Phase::Repairing;
         self.schedule_news(now, key);
         self.announce(key);
-        self.count_gain(now, key, shard);
+        match is_repaired {
+            true => self.note_repaired(key, shard),
+            false => self.count_gain(now, key, shard),
+        }
         self.found_room(now, key, false);
-        if self.swarms.get(key).is_some_and(Swarm::is_whole) {
+        if self.swarms.get(key).is_some_and(Swarm::wants_nothing) {
             self.finish(key);
         }
     }
@@ -339,7 +358,7 @@ impl Swarms {
         }
     }
 
-    fn finish(&mut self, key: SwarmKey) {
+    pub(super) fn finish(&mut self, key: SwarmKey) {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
@@ -359,6 +378,9 @@ impl Swarms {
 
     /// The file stands under its final name, or could not be put there.
     pub fn handle_finished(&mut self, now: Instant, key: SwarmKey, result: Result<(), DiskError>) {
+        if self.conclude_repair(now, key, result) {
+            return;
+        }
         match result {
             Ok(()) => self.complete(now, key, false),
             Err(error) => self.fail(now, key, Failure::Disk(error)),
@@ -369,13 +391,14 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        swarm.phase = Phase::Complete;
-        swarm.verified_at = now;
+        (swarm.phase, swarm.found) = (Phase::Complete, Found::Final);
         self.events.push_back(Event::Complete {
             swarm: key,
             already,
         });
         self.announce(key);
+        // What went bad while the file got its name.
+        self.reopen(key);
         let mut place = 0;
         while let Some(stream) = self.stream_from(key, place) {
             place = stream.slot + 1;

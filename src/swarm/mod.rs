@@ -5,7 +5,8 @@
 //! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
 //! `offer`, `turns` and `relief` choose what goes from whom to whom, `pace` how fast; `disk` drives
 //! hashing, verification and completion; `checkpoint` what outlives a power cut; `pause` what waits
-//! for its disk, and `scrub` looks whether that still is right; `upkeep` is what time does. It knows
+//! for its disk, `scrub` looks whether that still is right, and `repair` fetches again what is not;
+//! `upkeep` is what time does. It knows
 //! no Kademlia: what it wants of the DHT are [`Request`]s, what it hears from it are locations.
 //!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
@@ -26,6 +27,7 @@ pub mod pause;
 pub mod providers;
 mod receive;
 mod relief;
+pub mod repair;
 mod requests;
 pub mod scan;
 pub mod scrub;

@@ -87,9 +87,14 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        if swarm.phase != Phase::Complete || swarm.absent.is_some() {
+        let is_served = matches!(swarm.phase, Phase::Complete | Phase::Repairing);
+        if !is_served || swarm.absent.is_some() {
             return;
         }
+        self.abandon_repair(key);
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
         swarm.absent = Some(std::mem::take(&mut swarm.held));
         swarm.scan = None;
         self.withdraw_if_empty(key);
@@ -107,6 +112,7 @@ impl Swarms {
             swarm.held = held;
             self.announce(key);
             self.events.push_back(Event::Continued { swarm: key });
+            self.reopen(key);
         }
     }
 
@@ -115,9 +121,11 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        if swarm.phase == Phase::Complete && swarm.drop_entry(entry) > 0 {
+        let is_served = matches!(swarm.phase, Phase::Complete | Phase::Repairing);
+        if is_served && swarm.drop_entry(entry) > 0 {
             self.events.push_back(Event::Changed { swarm: key });
             self.withdraw_if_empty(key);
         }
+        self.check_repair(key);
     }
 }

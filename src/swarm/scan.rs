@@ -60,6 +60,26 @@ impl Scan {
         (self.position / u64::from(self.shard_size)) as u32
     }
 
+    /// Whether nothing of the shard that the scan is in was asked for.
+    pub fn is_between(&self) -> bool {
+        self.waiting == 0 && self.position % u64::from(self.shard_size) == 0
+    }
+
+    /// Leaves the shard out that begins here.
+    pub fn skip_shard(&mut self, entry_size: impl Fn(u32) -> u64) {
+        assert!(self.is_between(), "a shard is left out whole");
+        let end = (self.position + u64::from(self.shard_size)).min(self.size);
+        while self.position < end {
+            let in_entry = entry_size(self.entry) - self.entry_offset;
+            if in_entry == 0 {
+                (self.entry, self.entry_offset) = (self.entry + 1, 0);
+            }
+            let step = in_entry.min(end - self.position);
+            self.position += step;
+            self.entry_offset += step;
+        }
+    }
+
     /// The next range to read (entry, offset, length), unless one is being read or none is left.
     /// `entry_size` tells the size of an entry.
     pub fn request(&mut self, entry_size: impl Fn(u32) -> u64) -> Option<(u32, u64, u32)> {
@@ -133,6 +153,27 @@ mod tests {
                 whole.chunks(16 * 1024).map(|shard| Sha1::digest(shard).into()).collect();
             prop_assert_eq!(hashes, expected);
         }
+    }
+
+    #[test]
+    fn a_shard_that_is_left_out_is_not_read_and_no_other_is_missed() {
+        let sizes = [10_000, 0, 20_000, 30_000, 0, 1];
+        let size = |entry: u32| sizes[entry as usize];
+        let mut scan = Scan::new(60_001, 16 * 1024);
+        let (mut read, mut shards) = (0, vec![]);
+        while !scan.is_done() {
+            if scan.is_between() && scan.shard() % 2 == 1 {
+                scan.skip_shard(size);
+                continue;
+            }
+            let shard = scan.shard();
+            let (_, _, length) = scan.request(size).unwrap();
+            read += length;
+            if let Step::Shard(_) = scan.receive(Some(&vec![0; length as usize])) {
+                shards.push(shard);
+            }
+        }
+        assert_eq!((read, shards), (2 * 16 * 1024, vec![0, 2]));
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Looks now and then whether what is served is still right on the disk.
 //!
-//! Memory cards lose bits while they lie there. A file that was verified `SCRUB_INTERVAL` ago is read
-//! again, `SCRUB_SIZE` bytes in each `SCRUB_PERIOD`, and only while nothing is sent or fetched. A
-//! shard that is wrong is not held any more, and said. Invariant: one file at a time, and no read
-//! beyond the slice.
+//! Memory cards lose bits while they lie there. What was verified `SCRUB_INTERVAL` ago is read again,
+//! `SCRUB_SIZE` bytes in each `SCRUB_PERIOD`, and only while nothing is sent or fetched: finished
+//! files whole, parts as far as they are held. A shard that is wrong is not held any more, and
+//! `repair` has it from there. The driver keeps the time of the last verification across restarts
+//! ([`Swarms::handle_verified`]), for what a start believes without reading it: what a journal
+//! proves. Invariant: one file at a time, and no read beyond the slice.
 
 use super::Swarms;
 use super::scan::{Scan, Step};
 use super::swarm::{Phase, Swarm};
 use crate::limits::{SCRUB_INTERVAL, SCRUB_PERIOD, SCRUB_SIZE};
-use crate::output::{DiskError, Event, SwarmKey};
+use crate::output::{DiskError, SwarmKey};
 use crate::time::{Instant, earliest};
+use std::time::Duration;
 
 /// How far the current slice is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,17 +27,55 @@ pub struct Scrub {
 impl Swarm {
     /// Whether it is being scrubbed.
     pub fn is_scrubbed(&self) -> bool {
-        self.phase == Phase::Complete && self.scan.is_some()
+        self.scan.is_some() && !matches!(self.phase, Phase::Hashing | Phase::Verifying)
     }
 
     /// When it is to be scrubbed next: nothing that is held is never.
     fn scrub_at(&self) -> Option<Instant> {
-        let has_some = self.phase == Phase::Complete && self.held.count() > 0;
-        has_some.then_some(self.verified_at + SCRUB_INTERVAL)
+        let may_be_read = match self.phase {
+            Phase::Fetching | Phase::Repairing | Phase::Complete => self.held.count() > 0,
+            _ => false,
+        };
+        may_be_read.then_some(self.scrub_due_at)
     }
 }
 
 impl Swarms {
+    /// What the disk has of a swarm was verified so long ago, or nobody knows when. To be told before
+    /// `handle_prepared`; for what is verified then, it does not count.
+    pub fn handle_verified(&mut self, now: Instant, key: SwarmKey, ago: Option<Duration>) {
+        if let Some(swarm) = self.swarms.get_mut(key) {
+            let left = SCRUB_INTERVAL.saturating_sub(ago.unwrap_or(SCRUB_INTERVAL));
+            swarm.scrub_due_at = now + left;
+        }
+    }
+
+    /// How long ago what is held of a swarm was verified, at most.
+    pub fn verified_ago(&self, now: Instant, key: SwarmKey) -> Option<Duration> {
+        let swarm = self.swarms.get(key)?;
+        Some((now + SCRUB_INTERVAL).since(swarm.scrub_due_at))
+    }
+
+    /// Leaves out of a scrub what is not held, and ends it when nothing is left.
+    pub(super) fn skip_missing(&mut self, now: Instant, key: SwarmKey) {
+        let Some(swarm) = self.swarms.get_mut(key) else {
+            return;
+        };
+        if !swarm.is_scrubbed() {
+            return;
+        }
+        let Some(mut scan) = swarm.scan.take() else {
+            return;
+        };
+        while scan.is_between() && !scan.is_done() && !swarm.held.contains(scan.shard()) {
+            scan.skip_shard(|entry| swarm.entry_size(entry));
+        }
+        match scan.is_done() {
+            true => swarm.scrub_due_at = now + SCRUB_INTERVAL,
+            false => swarm.scan = Some(scan),
+        }
+    }
+
     /// When the next slice begins, if anything is to be scrubbed.
     pub(super) fn scrub_at(&self) -> Option<Instant> {
         let mut next = None;
@@ -100,11 +141,10 @@ impl Swarms {
         };
         if is_done {
             swarm.scan = None;
-            swarm.verified_at = now;
+            swarm.scrub_due_at = now + SCRUB_INTERVAL;
         }
-        if is_rotten && swarm.held.remove(shard) {
-            self.events.push_back(Event::Rotten { swarm: key, shard });
-            self.withdraw_if_empty(key);
+        if is_rotten {
+            self.rot(now, key, shard);
         }
     }
 }

@@ -162,16 +162,14 @@ impl Swarms {
             let Some(swarm) = self.swarms.get_mut(swarm_key) else {
                 return;
             };
-            let lost = if is_changed {
-                swarm.drop_entry_at(range.shard, range.offset + sent)
-            } else {
-                u32::from(swarm.held.remove(range.shard))
-            };
-            if is_changed && lost > 0 {
+            if !is_changed {
+                self.rot(now, swarm_key, range.shard);
+            } else if swarm.drop_entry_at(range.shard, range.offset + sent) > 0 {
                 self.events.push_back(Event::Changed { swarm: swarm_key });
+                self.withdraw_if_empty(swarm_key);
+                self.count_loss(now, swarm_key);
+                self.check_repair(swarm_key);
             }
-            self.withdraw_if_empty(swarm_key);
-            self.count_loss(now, swarm_key);
         }
         self.close(now, key, Ended::Lost, None);
     }
@@ -240,7 +238,7 @@ fn push_map(stream: &mut Stream, swarm: &Swarm, first: u32, network: Network) {
     let mut bits = [0; frame::MAP_BITS_SIZE_MAX];
     let bytes_left = (swarm.shard_count() - first).div_ceil(8) as usize;
     let size = bytes_left.min(bits.len());
-    swarm.held.emit(first, &mut bits[..size]);
+    swarm.emit_told(first, &mut bits[..size]);
     stream.push(
         &Frame::Map {
             first,

@@ -5,6 +5,8 @@
 //!  fetch:  Finding ──► (prepare) ──► Verifying ──► Fetching ──► Finishing ──► Complete
 //!                                └───────────────────▲
 //!          no one has the rest: Ending ──► gone
+//!
+//!  fetched, and gone bad:  Complete ──► Repairing ──► Finishing ──► Complete
 //! ```
 //!
 //! It holds no stream; [`super::Swarms`] joins the two. Invariant: a shard is in exactly one of
@@ -15,11 +17,12 @@ use super::flight::Flight;
 use super::offer::Round;
 use super::pause::Pause;
 use super::providers::Providers;
+use super::repair::Repair;
 use super::scan::Scan;
 use super::shards::ShardSet;
 use super::stream::Stream;
 use crate::id::FileId;
-use crate::limits::FLIGHTS_MAX;
+use crate::limits::{FLIGHTS_MAX, SCRUB_INTERVAL};
 use crate::time::Instant;
 use crate::wire::Manifest;
 
@@ -51,6 +54,8 @@ pub enum Phase {
     Finishing,
     /// Has every shard.
     Complete,
+    /// Serves what it has, and fetches what has gone bad.
+    Repairing,
     /// Has failed, and has what it gained made durable.
     Ending,
 }
@@ -83,6 +88,9 @@ pub enum Found {
     Partial,
     /// A file under the final name.
     Final,
+    /// A file under the final name that we have put there, and that nobody else has touched: until it
+    /// is complete.
+    Kept,
 }
 
 /// One swarm.
@@ -91,6 +99,8 @@ pub struct Swarm {
     pub file: Option<FileId>,
     /// The manifest, once known.
     pub manifest: Option<Manifest>,
+    /// Others have it, too: it is not what this node shares from where it lies.
+    pub is_fetched: bool,
     /// What is to be shared, while it is being hashed.
     pub share: Option<ShareSpec>,
     /// What it is doing.
@@ -144,8 +154,10 @@ pub struct Swarm {
     pub pause: Option<Pause>,
     /// The place of what was served is not there: shards that are held again when it is.
     pub absent: Option<ShardSet>,
-    /// When all that is held was verified last.
-    pub verified_at: Instant,
+    /// When all that is held is to be verified again.
+    pub scrub_due_at: Instant,
+    /// What of it has gone bad.
+    pub repair: Repair,
 
     /// Bytes of payload received.
     pub received: u64,
@@ -158,6 +170,7 @@ impl Swarm {
         Swarm {
             file: None,
             manifest: None,
+            is_fetched: false,
             share: None,
             phase: Phase::Hashing,
             scan: None,
@@ -183,7 +196,8 @@ impl Swarm {
             round: Round::default(),
             pause: None,
             absent: None,
-            verified_at: now,
+            scrub_due_at: now + SCRUB_INTERVAL,
+            repair: Repair::default(),
             received: 0,
             sent: 0,
         }
@@ -207,6 +221,7 @@ impl Swarm {
     pub fn to_fetch(file: FileId, now: Instant) -> Swarm {
         Swarm {
             file: Some(file),
+            is_fetched: true,
             phase: Phase::Finding,
             ..Swarm::new(now)
         }
@@ -214,19 +229,21 @@ impl Swarm {
 
     /// Whether it wants shards from others now.
     pub fn is_fetching(&self) -> bool {
-        self.phase == Phase::Fetching && self.pause.is_none()
+        let has_place = matches!(self.phase, Phase::Fetching | Phase::Repairing);
+        has_place && self.pause.is_none()
     }
 
     /// Whether it may ask for a shard: also to find out whether there is room again.
     pub fn may_ask(&self) -> bool {
-        self.phase == Phase::Fetching && self.pause.is_none_or(|pause| pause.is_probing)
+        let has_place = matches!(self.phase, Phase::Fetching | Phase::Repairing);
+        has_place && self.pause.is_none_or(|pause| pause.is_probing)
     }
 
     /// Whether a fetch is still short of something that others have.
     pub fn wants_providers(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Finding | Phase::Verifying | Phase::Fetching
+            Phase::Finding | Phase::Verifying | Phase::Fetching | Phase::Repairing
         )
     }
 
@@ -332,9 +349,17 @@ impl Swarm {
         let shard_size = u64::from(manifest.shard_size());
         let first = entry.offset / shard_size;
         let last = (entry.offset + entry.size - 1) / shard_size;
+        let shards = first as u32..=last as u32;
+        // What somebody has edited is not ours to repair.
+        for shard in shards
+            .clone()
+            .filter(|&shard| self.repair.bad.remove(shard))
+        {
+            self.flights.retain(|flight| flight.shard != shard);
+            self.flying.remove(shard);
+        }
         let set = self.absent.as_mut().unwrap_or(&mut self.held);
-        let dropped = (first..=last).filter(|&shard| set.remove(shard as u32));
-        dropped.count() as u32
+        shards.filter(|&shard| set.remove(shard)).count() as u32
     }
 
     /// How far it is, streams aside.

@@ -90,6 +90,7 @@ impl Swarms {
             self.ask_all(now, key);
         }
         self.probe(now, key);
+        self.retry_repair(now, key);
         self.checkpoint_if_due(now, key);
         self.look_up(now, key);
         self.dial(now, key);
@@ -116,6 +117,7 @@ impl Swarms {
             next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
             next = earliest(next, swarm.checkpoint_at());
             next = earliest(next, swarm.pause.map(|pause| pause.retry_at));
+            next = earliest(next, swarm.repair.retry_at);
             if swarm.wants_providers() {
                 if room && self.dialling(swarm) < SWARM_DIALS_MAX {
                     next = earliest(next, swarm.providers.next_at());

@@ -96,6 +96,72 @@ fn a_fetch_survives_a_power_cut_that_tears_what_was_written() {
     assert!(world.run_until(Duration::from_secs(60), whole));
 }
 
+/// Whether every shard of a file that a host holds is right, and how many it holds.
+fn held(world: &World, host: usize, file: FileId) -> (bool, u32) {
+    let content = world.content(file);
+    let swarms = world.disk(host).swarms();
+    let swarm = swarms.filter(|(_, of)| *of == file).map(|(swarm, _)| swarm);
+    let swarm = swarm.last().expect("a swarm of the file");
+    let node = world.node(host).expect("a node that runs");
+    let shards = 0..content.manifest.shard_count();
+    let held: Vec<u32> = shards.filter(|&shard| node.holds(swarm, shard)).collect();
+    let is_right = |&shard: &u32| world.disk(host).holds(content, shard);
+    (held.iter().all(is_right), held.len() as u32)
+}
+
+#[test]
+fn writes_that_land_elsewhere_are_found_by_their_hashes_and_repaired_and_nobody_is_misled() {
+    let mut hits = 0;
+    for seed in 0..4 {
+        let faults = Faults {
+            misdirection: 100,
+            tear: true,
+            ..Faults::none()
+        };
+        let (_seeded, mut world) = world_of(4, 100 + seed, faults);
+        let shared = world.publish(file(400_000));
+        let other = (0..200_000).map(|at| (at % 241) as u8).collect();
+        let own = world.publish(Content::new("own", vec![(String::new(), other)]));
+        world.share(1, shared).unwrap();
+        world.share(2, own).unwrap();
+        world.run(Duration::from_secs(10));
+        world.fetch(2, shared, &[]).unwrap();
+        // What its journal proves by then is not all there.
+        world.run(Duration::from_secs(40));
+        if seed % 2 == 1 && world.disk(2).state(shared) == Some(State::Partial) {
+            world.restart(2, Death::PowerCut, false);
+            join(&mut world, 2);
+            world.fetch(2, shared, &[]).unwrap();
+        }
+        let whole = |world: &World, host| world.disk(host).state(shared) == Some(State::Final);
+        assert!(world.run_until(Duration::from_secs(600), |world| whole(world, 2)));
+        let count = world.content(shared).manifest.shard_count();
+        hits += (0..count)
+            .filter(|&of| world.disk(2).is_hit(shared, of))
+            .count();
+        // Whoever fetches from it meanwhile gets nothing wrong (the world looks at each shard).
+        world.set_faults(Faults::none());
+        world.fetch(3, shared, &[]).unwrap();
+        world.run_until(Duration::from_secs(600), |world| whole(world, 3));
+        assert!(held(&world, 3, shared).0);
+        // A week later each shard was read.
+        let week = Duration::from_secs(8 * 24 * 3_600);
+        let is_right = |world: &World| held(world, 2, shared) == (true, count);
+        assert!(
+            world.run_until(week, is_right),
+            "what went astray is repaired"
+        );
+        world.run(week);
+        // A start would have hashed it anew.
+        let is_shared = world.disk(2).swarms().any(|(_, file)| file == own);
+        assert!(
+            !is_shared || held(&world, 2, own).0,
+            "it is not served where it was hit"
+        );
+    }
+    assert!(hits > 10, "{hits} shards were hit");
+}
+
 #[test]
 fn a_disk_without_room_fails_a_fetch_and_leaves_the_node_at_work() {
     let (_seeded, mut world) = world_of(3, 3, Faults::none());

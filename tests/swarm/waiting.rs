@@ -4,7 +4,7 @@
 use super::world::World;
 use super::{MINUTE, bytes};
 use sprat::limits::{SCRUB_INTERVAL, SCRUB_PERIOD, SCRUB_SIZE, SPACE_RETRY};
-use sprat::output::{DiskError, Event, SwarmKey};
+use sprat::output::{DiskError, Event, Remedy, SwarmKey};
 use sprat::swarm::Request;
 use std::time::Duration;
 
@@ -157,6 +157,7 @@ fn a_shard_that_goes_bad_is_found_within_its_time_and_no_longer_served() {
     let rotten = Event::Rotten {
         swarm: FIRST,
         shard,
+        remedy: Remedy::Restore,
     };
     let found = |world: &World| count(world, origin, rotten) > 0;
     assert!(world.run_until(2 * SCRUB_INTERVAL, found));

@@ -38,6 +38,14 @@ pub struct Disk {
     pub writes_left: Option<u32>,
     pub journal_is_full: bool,
     pub finished: bool,
+    /// Whether a finished file may be written, once that was asked for.
+    pub reopened: Option<Result<(), DiskError>>,
+    /// Reads for others that fail.
+    pub unreadable: u32,
+    /// How often that was.
+    pub reopenings: u32,
+    /// The next sync at the end fails.
+    pub finish_fails: bool,
     /// Checkpoints are answered only when the test does so.
     pub is_slow: bool,
     /// A checkpoint waits for its answer.
@@ -240,10 +248,22 @@ impl World {
                         swarms.handle_checkpointed(self.now, swarm, result);
                     }
                 }
+                Output::Reopen(swarm) => {
+                    let peer = &mut self.peers[number];
+                    let disk = peer.disk.get_mut(&swarm.slot).unwrap();
+                    disk.reopenings += 1;
+                    let result = *disk.reopened.get_or_insert(Ok(()));
+                    peer.swarms.handle_reopened(self.now, swarm, result);
+                }
                 Output::Finish(swarm) => {
                     let peer = &mut self.peers[number];
-                    peer.disk.get_mut(&swarm.slot).unwrap().finished = true;
-                    peer.swarms.handle_finished(self.now, swarm, Ok(()));
+                    let disk = peer.disk.get_mut(&swarm.slot).unwrap();
+                    let result = match std::mem::take(&mut disk.finish_fails) {
+                        true => Err(DiskError::Failed),
+                        false => Ok(()),
+                    };
+                    disk.finished = true;
+                    peer.swarms.handle_finished(self.now, swarm, result);
                 }
             }
         }
@@ -304,7 +324,14 @@ impl World {
                     offset,
                     length,
                 }) => {
-                    let bytes = &peer.disk[&swarm.slot].entries[entry as usize];
+                    let disk = peer.disk.get_mut(&swarm.slot).unwrap();
+                    if disk.unreadable > 0 {
+                        disk.unreadable -= 1;
+                        let error = DiskError::Failed;
+                        peer.swarms.handle_unsendable(self.now, stream, error);
+                        return;
+                    }
+                    let bytes = &disk.entries[entry as usize];
                     let Some(bytes) =
                         bytes.get(offset as usize..(offset + u64::from(length)) as usize)
                     else {
@@ -392,6 +419,10 @@ impl World {
     fn write(&mut self, number: usize, range: FileRange, shard: u32, bytes: &[u8]) {
         let peer = &mut self.peers[number];
         let disk = peer.disk.get_mut(&range.swarm.slot).unwrap();
+        assert!(
+            !disk.finished || disk.reopened == Some(Ok(())),
+            "a finished file is written before it was opened for that"
+        );
         let result = match &mut disk.writes_left {
             Some(0) => Err(DiskError::NoSpace),
             left => {

@@ -7,7 +7,7 @@
 use super::beneath::{self, Access};
 use super::fault::Fault;
 use super::journal::{self, Journal, Look};
-use super::store::{Entry, State, Store};
+use super::store::{Entry, Stamp, State, Store};
 use crate::journal::plan::{Plan, Step};
 use crate::journal::record;
 use crate::limits::{FILES_MADE_PER_TURN, FILES_SYNCED_EACH_MAX};
@@ -118,6 +118,11 @@ impl Commit {
         Commit::new(swarm, Goal::Finished, &[Plan::Finish])
     }
 
+    /// Makes durable what was written into a finished file.
+    pub fn repair(swarm: SwarmKey) -> Commit {
+        Commit::new(swarm, Goal::Finished, &[Plan::Repair])
+    }
+
     fn new(swarm: SwarmKey, goal: Goal, plans: &'static [Plan]) -> Commit {
         Commit {
             swarm,
@@ -168,7 +173,10 @@ impl Commit {
     /// Takes a step, or lists what it has to sync.
     fn take(&mut self, step: Step, store: &mut Store) -> Result<(), Fault> {
         match step {
-            Step::SyncData => self.targets = dirty(store, self.goal == Goal::Finished),
+            Step::SyncData => {
+                let is_part = matches!(store.state, State::Part { .. });
+                self.targets = dirty(store, is_part && self.goal == Goal::Finished);
+            }
             Step::SyncFolders if store.is_folder => {
                 let folders = folders_of(&store.entries).into_iter();
                 let paths = folders.map(|folder| store.folder.join(folder));
@@ -196,11 +204,6 @@ impl Commit {
                 rename(store)?;
                 store.set_place(false);
                 store.state = State::Final;
-                // They said which files the part's were.
-                store
-                    .entries
-                    .iter_mut()
-                    .for_each(|entry| entry.stamp = None);
             }
             Step::RemoveJournal => {
                 store.journal = None;
@@ -242,6 +245,10 @@ impl Commit {
                     .map_err(|error| Fault::new("look at", &path, error))?;
                 let why = |why| Fault::because(DiskError::Changed, "finish", &path, why);
                 entry.check_part(&metadata).map_err(why)?;
+                if self.goal == Goal::Finished {
+                    // What it must still be from now on.
+                    entry.stamp = Some(Stamp::of(&metadata));
+                }
                 if !std::mem::take(&mut entry.is_dirty) {
                     return Ok(None);
                 }
@@ -287,7 +294,8 @@ fn dirty(store: &Store, all: bool) -> Vec<Target> {
     let dirty = store.entries.iter().filter(|entry| entry.is_dirty).count();
     let each = |(index, _): (usize, &Entry)| Target::Entry(index);
     let entries = store.entries.iter().enumerate().rev();
-    let is_many = dirty > FILES_SYNCED_EACH_MAX;
+    // Only a part has a descriptor that hears of every failure since it was begun.
+    let is_many = dirty > FILES_SYNCED_EACH_MAX && matches!(store.state, State::Part { .. });
     let mut targets: Vec<Target> = match all {
         true => entries.map(each).collect(),
         false if is_many => Vec::new(),

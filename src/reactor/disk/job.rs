@@ -149,9 +149,14 @@ impl Disk {
         self.jobs.push_back(Job::Commit(commit));
     }
 
-    /// Begins to make a fetch durable under its final name. Its end comes from `step`.
+    /// Begins to make a fetch durable under its final name, or what was repaired. Its end comes from
+    /// `step`.
     pub fn finish(&mut self, swarm: SwarmKey) {
-        self.jobs.push_back(Job::Commit(Commit::finish(swarm)));
+        let commit = match self.job_store(swarm).state {
+            State::Repair => Commit::repair(swarm),
+            _ => Commit::finish(swarm),
+        };
+        self.jobs.push_back(Job::Commit(commit));
     }
 
     /// Whether `step` has something to do.
@@ -242,7 +247,7 @@ impl Disk {
                 Goal::Checkpointed { .. } => Done::Checkpointed(Ok(())),
                 Goal::Finished => {
                     // Descriptors opened for writing are not needed any more.
-                    self.files.close(commit.swarm);
+                    self.close_repair(commit.swarm);
                     Done::Finished(Ok(()))
                 }
             }),
@@ -277,9 +282,11 @@ impl Disk {
         while next < last {
             let entry = &store.entries[next];
             let file = beneath::open(&store.folder, &entry.path, Access::Read);
-            let size = file.and_then(|file| Ok(file.metadata()?.len()));
-            match size {
-                Ok(size) if size == entry.size => next += 1,
+            match file.and_then(|file| file.metadata()) {
+                Ok(there) if there.len() == entry.size => {
+                    store.entries[next].stamp = Some(Stamp::of(&there));
+                    next += 1;
+                }
                 Ok(_) if store.is_folder => return Err(exists("another folder has that name")),
                 Ok(_) => return Err(exists("another file has that name")),
                 Err(error) => {

@@ -45,10 +45,16 @@ pub struct Look {
 impl Look {
     /// Takes the next file in.
     pub fn add(&mut self, metadata: &Metadata) {
-        self.place.update(metadata.ino().to_be_bytes());
-        self.place.update(metadata.size().to_be_bytes());
-        self.stamp.update(metadata.mtime().to_be_bytes());
-        self.stamp.update(metadata.mtime_nsec().to_be_bytes());
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        self.add_file(metadata.ino(), metadata.size(), modified);
+    }
+
+    /// The same of what is known of it.
+    pub fn add_file(&mut self, inode: u64, size: u64, modified: (i64, i64)) {
+        self.place.update(inode.to_be_bytes());
+        self.place.update(size.to_be_bytes());
+        self.stamp.update(modified.0.to_be_bytes());
+        self.stamp.update(modified.1.to_be_bytes());
     }
 
     /// Which files they are.

@@ -16,6 +16,7 @@ mod fault;
 mod files;
 mod job;
 mod journal;
+mod repair;
 mod space;
 mod store;
 mod walk;
@@ -297,7 +298,7 @@ impl Disk {
             ));
         };
         let access = match store.state {
-            State::Part { .. } => Access::Write,
+            State::Part { .. } | State::Repair => Access::Write,
             _ => Access::Read,
         };
         let wanted = &store.entries[entry as usize];
@@ -339,7 +340,7 @@ fn check(store: &Store, entry: u32, open: &Open) -> Result<(), Fault> {
     let metadata = metadata.map_err(|error| Fault::new("look at", &path(), error))?;
     match store.state {
         // Writing to a file that was cut would give it its size again, with a hole.
-        State::Part { .. } => wanted
+        State::Part { .. } | State::Repair => wanted
             .check_part(&metadata)
             .map_err(|why| Fault::because(DiskError::Changed, "use", &path(), why)),
         _ => stamp

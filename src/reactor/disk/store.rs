@@ -4,11 +4,12 @@
 //!  share ───────────────────────────────► Source
 //!  fetch ──► Wanted ──prepare──► Part ──finish──► Final
 //!                       └───────────────────────────┘ (the final name holds the right sizes)
+//!  Final ──reopen──► Repair ──finish──► Final
 //! ```
 //!
 //! Invariant: the final name holds nothing of ours before `finish` has renamed the part to it.
 
-use super::journal::Journal;
+use super::journal::{Journal, Look};
 use super::watch::Identity;
 use crate::id::{FileId, Id};
 use crate::limits::NAME_SIZE_MAX;
@@ -78,6 +79,11 @@ impl Stamp {
         }
     }
 
+    /// Takes it into a look at all files.
+    fn add_to(&self, look: &mut Look) {
+        look.add_file(self.inode, self.size, self.modified);
+    }
+
     /// The same where the device of number `from` has become `to`.
     pub fn moved(self, from: u64, to: u64) -> Stamp {
         let device = if self.device == from { to } else { self.device };
@@ -115,13 +121,25 @@ pub struct Entry {
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,
-    /// A shared file: what it must still be. A part's: which file it must still be.
+    /// What it must still be; of a part, and while it is repaired: which file it must still be.
     pub stamp: Option<Stamp>,
     /// A part's: it was written since it was last synced.
     pub is_dirty: bool,
 }
 
 impl Entry {
+    /// Why it is not what it was, if it is not. Without a stamp it becomes what it is now.
+    pub fn check(&mut self, state: &State, metadata: &Metadata) -> Result<(), &'static str> {
+        match (state, self.stamp) {
+            (State::Part { .. } | State::Repair, _) => self.check_part(metadata),
+            (_, Some(stamp)) => stamp.check(metadata).map_err(|(_, why)| why),
+            (_, None) => {
+                self.stamp = Some(Stamp::of(metadata));
+                Ok(())
+            }
+        }
+    }
+
     /// Why a part's file is not the one that the fetch made and sized, if it is not. Shards that
     /// were verified are in that one, all of its size.
     pub fn check_part(&self, metadata: &Metadata) -> Result<(), &'static str> {
@@ -150,6 +168,8 @@ pub enum State {
     },
     /// Under its final name.
     Final,
+    /// The same, and shards of it that have gone bad are written again.
+    Repair,
     /// The swarm is gone; only the path and the last fault are kept, for its owner.
     Released,
 }
@@ -206,6 +226,15 @@ impl Store {
             root: None,
             is_missing: false,
         }
+    }
+
+    /// Which files they are and when they were changed last, as far as it is known of all of them.
+    pub fn as_known(&self) -> Option<Look> {
+        let mut look = Look::default();
+        for entry in &self.entries {
+            entry.stamp?.add_to(&mut look);
+        }
+        Some(look)
     }
 
     /// The whole path of an entry, for messages.

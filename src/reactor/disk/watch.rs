@@ -15,14 +15,14 @@
 //! was; a pass that has begun comes to its end without sleeping.
 
 use super::Disk;
-use super::store::{Stamp, State, Store};
+use super::store::{Entry, State, Store};
 use crate::limits::{WATCH_PERIOD, WATCH_PERIOD_MISSING, WATCHED_PER_TURN};
 use crate::node::SwarmKey;
 use crate::time::Instant;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Disk {
 
 impl Store {
     fn is_watched(&self) -> bool {
-        matches!(self.state, State::Source | State::Final)
+        matches!(self.state, State::Source | State::Final | State::Repair)
     }
 
     /// Which folder it is served from.
@@ -164,16 +164,11 @@ impl Store {
         }
     }
 
-    /// Why an entry is not what it was. A fetched one becomes what it is by the first look.
+    /// Why an entry is not what it was.
     fn check_entry(&mut self, index: usize, there: io::Result<Metadata>) -> Result<(), String> {
         let there = there.map_err(|error| crate::reactor::error::words(&error))?;
-        match &self.entries[index].stamp {
-            Some(stamp) => stamp.check(&there).map_err(|(_, why)| why.to_owned()),
-            None => {
-                self.entries[index].stamp = Some(Stamp::of(&there));
-                Ok(())
-            }
-        }
+        let result = self.entries[index].check(&self.state, &there);
+        result.map_err(str::to_owned)
     }
 
     /// Whether the folder is there that was.
@@ -201,9 +196,14 @@ impl Store {
         let last = self.entries.len().min(next + WATCHED_PER_TURN);
         let is_back = |index: usize| {
             let there = fs::symlink_metadata(self.entry_path(index as u32));
-            let stamp = self.entries[index].stamp.as_ref();
-            let stamp = stamp.map(|stamp| stamp.moved(before, root.0));
-            there.is_ok_and(|there| stamp.is_none_or(|stamp| stamp.check(&there).is_ok()))
+            let entry = &self.entries[index];
+            let stamp = entry.stamp.map(|stamp| stamp.moved(before, root.0));
+            let mut entry = Entry {
+                path: PathBuf::new(),
+                stamp,
+                ..*entry
+            };
+            there.is_ok_and(|there| entry.check(&self.state, &there).is_ok())
         };
         if !(next..last).all(is_back) {
             return Look::Done;

@@ -484,7 +484,8 @@ fn answer_manifest(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
 fn disk(puppet: &mut Puppet, input: &mut Input) {
     let prepared = match input.below(8) {
         0..=3 => Ok(Prepared::Fresh),
-        4 | 5 => Ok(Prepared::Partial),
+        4 => Ok(Prepared::Partial),
+        5 => Ok(Prepared::Kept),
         6 => Ok(Prepared::Final),
         _ => Err(input.choose(&[DiskError::NoSpace, DiskError::Failed, DiskError::Truncated])),
     };

@@ -33,6 +33,7 @@ pub enum Job {
     Prepare(SwarmKey),
     Written(SwarmKey, u32, u32, Result<(), DiskError>),
     Checkpoint(SwarmKey),
+    Reopen(SwarmKey),
     Finish(SwarmKey),
     Read(FileRange),
 }
@@ -324,6 +325,7 @@ impl Puppet {
             Some(Job::Checkpoint(swarm)) => {
                 self.node.handle_checkpointed(self.now, swarm, done);
             }
+            Some(Job::Reopen(swarm)) => self.node.handle_reopened(self.now, swarm, done),
             Some(Job::Finish(swarm)) => self.node.handle_finished(self.now, swarm, done),
             Some(Job::Read(range)) => {
                 let result = match (failure, self.disks.get(&range.swarm)) {
@@ -400,6 +402,7 @@ impl Puppet {
                 );
                 self.jobs.push_back(Job::Checkpoint(swarm));
             }
+            Output::Reopen(swarm) => self.jobs.push_back(Job::Reopen(swarm)),
             Output::Finish(swarm) => {
                 let disk = &self.disks[&swarm];
                 let file = disk.file.expect("only fetches are finished");

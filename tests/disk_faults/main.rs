@@ -3,6 +3,8 @@
 //! Failures of system calls are injected with `strace`; file systems of their own need root. A test
 //! that has not what it needs says SKIPPED and why.
 
+mod repair;
+#[path = "../support/mod.rs"]
 mod support;
 
 use rustix::process::Signal;

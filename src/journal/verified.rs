@@ -1,0 +1,197 @@
+//! What this node has fetched, when it was last verified, and how its files looked then: the bytes
+//! of the list that is kept in the state folder.
+//!
+//! ```text
+//!  0          8   9       12      16                16 + 69 n    20 + 69 n
+//!  | sprat-vf | 1 | 0 0 0 | n     | n entries       | CRC-32     |
+//!   magic      version             file ids ascending  of all before
+//!
+//!  entry  0         20       28      48      68       69
+//!         | file id | time   | place | stamp | state  |
+//!                    seconds since 1970        0 part, 1 whole, 2 being repaired
+//! ```
+//!
+//! *Place* and *stamp* are those of a journal ([`super::record`]): which files they are, and when they
+//! were last changed; the stamp is zero where it says nothing (of a part, and while a repair changes
+//! it). A start learns two things here. How long ago was verified what a journal proves, which it
+//! believes unread. And that a finished file is the very one that this node has put there and nobody
+//! has touched since, or that it was being repaired: what is wrong in it has gone bad and may be
+//! written again, while a file that its user has edited is left alone.
+//!
+//! Nothing that is believed about a shard depends on it: where it is missing or damaged, files that
+//! are not right are left alone, and parts are read through soon.
+//!
+//! Invariant: what was parsed emits the bytes that it came from.
+
+use super::record::Digest;
+use crate::id::{FileId, ID_SIZE, Id};
+use crate::limits::VERIFIED_MAX;
+use byteorder::{BE, ByteOrder as _};
+
+const MAGIC: &[u8; 8] = b"sprat-vf";
+const VERSION: u8 = 1;
+const HEAD_SIZE: usize = 16;
+const ENTRY_SIZE: usize = 69;
+const CRC_SIZE: usize = 4;
+/// Bytes of the longest list.
+pub const VERIFIED_SIZE_MAX: usize = HEAD_SIZE + VERIFIED_MAX * ENTRY_SIZE + CRC_SIZE;
+
+/// How far the fetch of a file was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Some of it is there.
+    Part = 0,
+    /// All of it stood under its final name.
+    Whole = 1,
+    /// The same, and shards that had gone bad were being written again.
+    Repairing = 2,
+}
+
+/// What is kept of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The file.
+    pub file: FileId,
+    /// When what is held of it was verified, at the latest; seconds since 1970, as the clock said.
+    pub at: u64,
+    /// Which files it was in.
+    pub place: Digest,
+    /// When those were changed last.
+    pub stamp: Digest,
+    /// How far it was.
+    pub state: State,
+}
+
+/// Why bytes are no list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifiedError {
+    /// Cut short, changed, or something else.
+    Damaged,
+    /// They were written by a newer version: they must be left alone.
+    Newer,
+}
+
+/// The bytes of a list of at most [`VERIFIED_MAX`] entries, whose ids ascend.
+pub fn emit(entries: &[Verified]) -> Vec<u8> {
+    let mut bytes = vec![0; HEAD_SIZE];
+    bytes[..8].copy_from_slice(MAGIC);
+    bytes[8] = VERSION;
+    let count = u32::try_from(entries.len()).expect("a list is short");
+    BE::write_u32(&mut bytes[12..], count);
+    for entry in entries {
+        bytes.extend_from_slice(&entry.file.0.0);
+        bytes.extend_from_slice(&entry.at.to_be_bytes());
+        bytes.extend_from_slice(&entry.place);
+        bytes.extend_from_slice(&entry.stamp);
+        bytes.push(entry.state as u8);
+    }
+    let crc = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+/// The entries of a list.
+///
+/// # Errors
+/// See [`VerifiedError`].
+pub fn parse(bytes: &[u8]) -> Result<Vec<Verified>, VerifiedError> {
+    use VerifiedError::{Damaged, Newer};
+    let (body, crc) = bytes.split_last_chunk().ok_or(Damaged)?;
+    if !body.starts_with(MAGIC) || crc32fast::hash(body) != u32::from_be_bytes(*crc) {
+        return Err(Damaged);
+    }
+    // A newer version keeps magic, version and the CRC at the end.
+    let (head, rest) = match body.get(8) {
+        Some(&version) if version > VERSION => return Err(Newer),
+        _ => body.split_at_checked(HEAD_SIZE).ok_or(Damaged)?,
+    };
+    let count = BE::read_u32(&head[12..]) as usize;
+    let is_sound = head[8..12] == [VERSION, 0, 0, 0] && count <= VERIFIED_MAX;
+    if !is_sound || rest.len() != count * ENTRY_SIZE {
+        return Err(Damaged);
+    }
+    let entries: Option<Vec<Verified>> = rest.chunks_exact(ENTRY_SIZE).map(parse_entry).collect();
+    let entries = entries.ok_or(Damaged)?;
+    match entries.windows(2).all(|two| two[0].file < two[1].file) {
+        true => Ok(entries),
+        false => Err(Damaged),
+    }
+}
+
+fn parse_entry(bytes: &[u8]) -> Option<Verified> {
+    let mut id = [0; ID_SIZE];
+    id.copy_from_slice(&bytes[..20]);
+    let digest = |at: usize| {
+        let mut digest = [0; 20];
+        digest.copy_from_slice(&bytes[at..at + 20]);
+        digest
+    };
+    Some(Verified {
+        file: FileId(Id(id)),
+        at: BE::read_u64(&bytes[20..28]),
+        place: digest(28),
+        stamp: digest(48),
+        state: match bytes[68] {
+            0 => State::Part,
+            1 => State::Whole,
+            2 => State::Repairing,
+            _ => return None,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list() -> impl Strategy<Value = Vec<Verified>> {
+        let digest = any::<[u8; 20]>();
+        let state = prop_oneof![
+            Just(State::Part),
+            Just(State::Whole),
+            Just(State::Repairing)
+        ];
+        let entry = (any::<u64>(), digest, digest, state);
+        prop::collection::btree_map(any::<[u8; 20]>(), entry, 0..5).prop_map(|entries| {
+            let entry = |(id, (at, place, stamp, state))| Verified {
+                file: FileId(Id(id)),
+                at,
+                place,
+                stamp,
+                state,
+            };
+            entries.into_iter().map(entry).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_is_read_as_it_was_written_and_any_damage_is_noticed(list in list()) {
+            let good = emit(&list);
+            prop_assert_eq!(parse(&good), Ok(list));
+            for at in 0..good.len() {
+                for bit in 0..8 {
+                    let mut bad = good.clone();
+                    bad[at] ^= 1 << bit;
+                    prop_assert_eq!(parse(&bad), Err(VerifiedError::Damaged));
+                }
+                prop_assert_eq!(parse(&good[..at]), Err(VerifiedError::Damaged));
+            }
+            prop_assert_eq!(parse(&[&good[..], &[0]].concat()), Err(VerifiedError::Damaged));
+        }
+    }
+
+    #[test]
+    fn the_longest_list_has_the_size_that_is_read() {
+        let entry = |number: usize| Verified {
+            file: FileId(Id([number as u8; 20])),
+            at: 0,
+            place: [0; 20],
+            stamp: [0; 20],
+            state: State::Part,
+        };
+        let list: Vec<_> = (0..VERIFIED_MAX).map(entry).collect();
+        assert_eq!(emit(&list).len(), VERIFIED_SIZE_MAX);
+    }
+}

@@ -1,0 +1,315 @@
+//! The list of what was verified when, in the state folder (`journal::verified` says what is in it).
+//!
+//! It is written at a clean stop; besides at most once a day and only when something in it is news,
+//! so that an idle node writes nothing; and before the first byte of a repair, and after it. A damaged
+//! list is no reason not to start: the next one replaces it. Times are the wall clock's, which on
+//! small devices is often wrong: a time that has not come yet says nothing.
+//!
+//! Invariant: a list of a newer version stays as it is.
+
+use super::state::{NEWER, read, replace};
+use super::throttle::Class;
+use super::{Error, Reactor};
+use crate::id::FileId;
+use crate::journal::verified::{self, State, VERIFIED_SIZE_MAX, Verified, VerifiedError};
+use crate::limits::{VERIFIED_LOOK_PERIOD, VERIFIED_MAX, VERIFIED_PERIOD};
+use crate::node::{DiskError, Phase, Prepared, SwarmKey};
+use crate::time::Instant;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The name of the list in the state folder.
+const NAME: &str = "verified";
+/// What two times of one verification may differ by: they are counted back from now.
+const SAME: u64 = 60;
+
+/// The list of a node that keeps state.
+#[derive(Debug)]
+pub(super) struct VerifiedFile {
+    folder: PathBuf,
+    entries: Vec<Verified>,
+    /// Before it, news wait.
+    next_at: Instant,
+}
+
+impl VerifiedFile {
+    /// The list in the state folder `folder`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was written by a newer version.
+    pub fn open(folder: &Path) -> Result<VerifiedFile, Error> {
+        let path = folder.join(NAME);
+        let failed = |error| Error::new(format!("read {}", path.display()), error);
+        let bytes = match read(&path, VERIFIED_SIZE_MAX as u64) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let entries = match bytes.as_deref().map(verified::parse) {
+            None => Vec::new(),
+            Some(Ok(entries)) => entries,
+            Some(Err(VerifiedError::Newer)) => {
+                return Err(failed(io::Error::other(NEWER)));
+            }
+            Some(Err(VerifiedError::Damaged)) => {
+                log::warn!(
+                    "{} is damaged: parts are read through sooner, and it begins anew",
+                    path.display()
+                );
+                Vec::new()
+            }
+        };
+        Ok(VerifiedFile {
+            folder: folder.to_path_buf(),
+            entries,
+            next_at: Instant::ZERO,
+        })
+    }
+
+    /// What is known of a file.
+    pub fn find(&self, file: FileId) -> Option<&Verified> {
+        self.entries.iter().find(|entry| entry.file == file)
+    }
+
+    /// Whether news may be written now, if there are any.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.next_at <= now
+    }
+
+    /// Takes in how files stand now, and writes the list if that is news.
+    ///
+    /// # Errors
+    /// When it cannot be written; the list before it stands then.
+    pub fn update(
+        &mut self,
+        now: Instant,
+        news: impl Iterator<Item = Verified>,
+    ) -> Result<(), Error> {
+        let mut entries = self.entries.clone();
+        let mut is_news = false;
+        for new in news {
+            match entries.iter_mut().find(|entry| entry.file == new.file) {
+                Some(old) if is_same(old, &new) => {}
+                Some(old) => (*old, is_news) = (new, true),
+                None => {
+                    entries.push(new);
+                    is_news = true;
+                }
+            }
+        }
+        if !is_news {
+            self.next_at = self.next_at.max(now + VERIFIED_LOOK_PERIOD);
+            return Ok(());
+        }
+        // The oldest make room.
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
+        entries.truncate(VERIFIED_MAX);
+        entries.sort_by_key(|entry| entry.file);
+        replace(&self.folder, NAME, &verified::emit(&entries))?;
+        self.entries = entries;
+        self.next_at = now + VERIFIED_PERIOD;
+        Ok(())
+    }
+}
+
+impl Reactor {
+    /// Gives the node what is known of a fetch whose place was made or found.
+    pub(super) fn recall(&mut self, now: Instant, swarm: SwarmKey, found: Prepared) -> Prepared {
+        let (Some(list), Some(kept)) = (&self.verified, self.disk.kept(swarm)) else {
+            return found;
+        };
+        let known = list.find(kept.file);
+        let known = known.filter(|known| known.place == kept.place);
+        let before = known.and_then(|known| ago(known.at));
+        self.node.handle_verified(now, swarm, before);
+        let is_untouched = known.is_some_and(|known| match known.state {
+            State::Part => false,
+            State::Whole => kept.stamp == Some(known.stamp),
+            State::Repairing => true,
+        });
+        match found {
+            Prepared::Final if is_untouched => Prepared::Kept,
+            found => found,
+        }
+    }
+
+    /// Opens a finished file for writing, and notes that before a byte of it is written.
+    pub(super) fn reopen(&mut self, swarm: SwarmKey) {
+        let now = self.clock.now();
+        let result = match self.node.manifest(swarm) {
+            None => Ok(()),
+            Some(manifest) => {
+                let shards = self.node.bad(swarm);
+                let entries = shards.flat_map(|shard| {
+                    let length = manifest.shard_length(shard);
+                    manifest.segments(shard, 0, length).map(|of| of.entry)
+                });
+                self.disk.reopen(swarm, entries)
+            }
+        };
+        let result = result.and_then(|()| match self.save_verified_at_once(now) {
+            true => Ok(()),
+            false => Err(DiskError::Failed),
+        });
+        if result.is_err() {
+            self.disk.close_repair(swarm);
+        }
+        self.node.handle_reopened(now, swarm, result);
+    }
+
+    /// Writes the list if that is due.
+    pub(super) fn save_verified(&mut self, now: Instant) {
+        if self.verified.as_ref().is_some_and(|list| list.is_due(now)) {
+            self.save_verified_at_once(now);
+        }
+    }
+
+    /// Writes the list if there is news in it; false when that failed.
+    pub(super) fn save_verified_at_once(&mut self, now: Instant) -> bool {
+        let Some(list) = &mut self.verified else {
+            return true;
+        };
+        let (node, disk) = (&self.node, &self.disk);
+        let clock = clock();
+        let news = disk.swarms().filter_map(|swarm| {
+            let phase = node.progress(swarm)?.phase;
+            let kept = match phase {
+                Phase::Fetching | Phase::Ending | Phase::Complete | Phase::Repairing => {
+                    disk.kept(swarm)?
+                }
+                // Nobody knows yet what it is; while it is repaired it is known.
+                _ => disk.kept(swarm).filter(|kept| kept.is_repaired)?,
+            };
+            Some(Verified {
+                file: kept.file,
+                at: clock.saturating_sub(node.verified_ago(now, swarm)?.as_secs()),
+                place: kept.place,
+                stamp: kept.stamp.unwrap_or_default(),
+                state: match kept.stamp {
+                    _ if kept.is_repaired => State::Repairing,
+                    Some(_) => State::Whole,
+                    None => State::Part,
+                },
+            })
+        });
+        match list.update(now, news) {
+            Ok(()) => true,
+            Err(error) => {
+                self.warn(Class::Disk, || error.to_string());
+                false
+            }
+        }
+    }
+}
+
+fn is_same(one: &Verified, other: &Verified) -> bool {
+    one.at.abs_diff(other.at) <= SAME
+        && Verified {
+            at: one.at,
+            ..*other
+        } == *one
+}
+
+/// Now, in seconds since 1970.
+pub(super) fn clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}
+
+/// How long ago that time was; `None` when the clock says that it has not come yet.
+pub(super) fn ago(at: u64) -> Option<Duration> {
+    clock().checked_sub(at).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Id;
+    use crate::journal::verified::State;
+    use std::fs;
+
+    fn entry(number: u8, at: u64) -> Verified {
+        Verified {
+            file: FileId(Id([number; 20])),
+            at,
+            place: [number; 20],
+            stamp: [0; 20],
+            state: State::Whole,
+        }
+    }
+
+    #[test]
+    fn a_list_survives_is_written_only_for_news_and_any_damage_is_replaced() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join(NAME);
+        let mut file = VerifiedFile::open(base.path()).unwrap();
+        let day = |count: u32| Instant::ZERO + VERIFIED_PERIOD * count;
+        file.update(day(0), std::iter::empty()).unwrap();
+        assert!(!path.exists(), "nothing is written yet");
+        let both = [entry(2, 100), entry(1, 200)];
+        file.update(day(0), both.into_iter()).unwrap();
+        assert!(!file.is_due(day(0)) && file.is_due(day(1)));
+        let good = fs::read(&path).unwrap();
+        let again = VerifiedFile::open(base.path()).unwrap();
+        assert_eq!(again.entries, [both[1], both[0]]);
+        assert_eq!(again.find(both[0].file), Some(&both[0]));
+
+        fs::remove_file(&path).unwrap();
+        file.update(day(1), [entry(1, 230)].into_iter()).unwrap();
+        assert!(!path.exists(), "the same verification is no news");
+        file.update(day(1), [entry(1, 200 + 2 * SAME)].into_iter())
+            .unwrap();
+        assert!(path.exists());
+
+        for at in 0..good.len() {
+            let flipped = [&good[..at], &[good[at] ^ 1], &good[at + 1..]].concat();
+            for bad in [&flipped[..], &good[..at]] {
+                fs::write(&path, bad).unwrap();
+                assert_eq!(VerifiedFile::open(base.path()).unwrap().entries, []);
+            }
+        }
+        fs::write(&path, vec![0; 2 * VERIFIED_SIZE_MAX]).unwrap();
+        let mut file = VerifiedFile::open(base.path()).unwrap();
+        file.update(day(0), both.into_iter()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), good);
+    }
+
+    #[test]
+    fn a_newer_list_is_refused_and_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join(NAME);
+        let mut newer = b"sprat-vf\x02whatever they may put there".to_vec();
+        newer.extend(crc32fast::hash(&newer).to_be_bytes());
+        fs::write(&path, &newer).unwrap();
+        let error = VerifiedFile::open(base.path()).unwrap_err();
+        let text = format!("cannot read {}: {NEWER}", path.display());
+        assert_eq!(error.to_string(), text);
+        assert_eq!(fs::read(&path).unwrap(), newer);
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_the_oldest_make_room() {
+        let base = tempfile::tempdir().unwrap();
+        let mut file = VerifiedFile::open(base.path()).unwrap();
+        let many = (0..VERIFIED_MAX as u64 + 10).map(|number| Verified {
+            file: FileId(Id(std::array::from_fn(|at| {
+                (number >> (8 * (at % 4))) as u8
+            }))),
+            ..entry(0, 1_000_000 + number)
+        });
+        file.update(Instant::ZERO, many).unwrap();
+        assert_eq!(file.entries.len(), VERIFIED_MAX);
+        assert!(file.entries.iter().all(|entry| entry.at >= 1_000_010));
+        assert_eq!(
+            VerifiedFile::open(base.path()).unwrap().entries,
+            file.entries
+        );
+    }
+
+    #[test]
+    fn a_time_that_has_not_come_says_nothing() {
+        assert_eq!(ago(u64::MAX), None);
+        assert!(ago(clock()).is_some_and(|ago| ago < Duration::from_secs(60)));
+    }
+}

@@ -466,3 +466,5 @@ const _: () = assert!(
     LISTEN_ADDRESSES_MAX <= 256,
     "a token keeps the socket in eight bits"
 );
+
+pub mod memory;

@@ -70,6 +70,7 @@ fn beside_a_node_that_runs_it_says_who_listens_and_how_the_node_sees_this_machin
         "disk",
         "kernel",
         "descriptors",
+        "memory",
     ] {
         assert!(!about(&ended, topic).is_empty(), "{topic}: {ended:?}");
     }

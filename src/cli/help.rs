@@ -138,7 +138,8 @@ limits of this process. Takes less than five seconds. Starts no node, and leaves
 Prints a line for each finding on standard output: its grade, what was found, what to do. ok: as
 it should be. note: worth knowing. warning: sprat works, but not as well as it could. problem:
 something that sprat needs does not work. Exit code 1 if there is a problem, else 0. With -q, only
-warnings and problems are printed. Give it the options that the node has or will have.";
+warnings and problems are printed; with -v, what a node can take of memory line by line. Give it
+the options that the node has or will have.";
 
 #[cfg(test)]
 mod tests {

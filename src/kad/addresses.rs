@@ -43,6 +43,7 @@ struct Known {
     /// Requests in a row that it has not answered.
     silences: u32,
 }
+const _: () = assert!(size_of::<Known>() <= crate::limits::memory::KNOWN_SIZE);
 
 impl Known {
     fn has_answered(&self, now: Instant) -> bool {

@@ -96,6 +96,7 @@ pub struct Errand {
     /// What.
     pub deed: Deed,
 }
+const _: () = assert!(size_of::<Errand>() <= crate::limits::memory::ERRAND_SIZE);
 
 impl Grant {
     /// A token that has just come.

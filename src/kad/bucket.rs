@@ -25,6 +25,7 @@ pub struct Member {
     /// Not to be asked before, unless somebody wants something of it.
     pub ask_at: Instant,
 }
+const _: () = assert!(size_of::<Member>() <= crate::limits::memory::MEMBER_SIZE);
 
 impl Member {
     /// The contact, which has answered us just now.
@@ -60,6 +61,7 @@ pub struct Bucket {
     /// When a random id of its range is to be looked up (rule 11).
     pub refresh_at: Instant,
 }
+const _: () = assert!(size_of::<Bucket>() <= crate::limits::memory::BUCKET_SIZE);
 
 impl Bucket {
     /// An empty bucket.

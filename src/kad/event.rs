@@ -52,6 +52,7 @@ pub enum Event {
         stored: u32,
     },
 }
+const _: () = assert!(size_of::<Event>() <= crate::limits::memory::EVENT_SIZE);
 
 /// What has happened, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -105,6 +105,7 @@ pub struct Candidate {
     group: Option<Subnet>,
     state: State,
 }
+const _: () = assert!(size_of::<Candidate>() <= crate::limits::memory::CANDIDATE_SIZE);
 
 /// How many of each subnet were let through.
 #[derive(Default)]
@@ -150,6 +151,7 @@ pub struct Lookup {
     alpha: usize,
     paths: Vec<Path>,
 }
+const _: () = assert!(size_of::<Lookup>() <= crate::limits::memory::LOOKUP_SIZE);
 
 impl Lookup {
     /// A lookup of `own` for `target` with the parameters `k` and α over `paths` disjoint paths.

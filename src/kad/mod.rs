@@ -82,6 +82,7 @@ enum Outgoing {
     Request(RpcId),
     Reply(Reply),
 }
+const _: () = assert!(size_of::<Outgoing>() <= crate::limits::memory::OUTGOING_SIZE);
 
 /// What a lookup that somebody awaited has found.
 struct Found {
@@ -89,6 +90,7 @@ struct Found {
     closest: Contacts,
     providers: Vec<SocketAddr>,
 }
+const _: () = assert!(size_of::<Found>() <= crate::limits::memory::FOUND_SIZE);
 
 /// A Kademlia node. Facts go in through `handle_*`, work comes out through `poll_*`: after each
 /// input drain [`Kad::poll_datagram`] and [`Kad::poll_event`], then sleep until

@@ -29,11 +29,13 @@ pub struct Record {
     /// When it is to be forgotten.
     pub expires_at: Instant,
 }
+const _: () = assert!(size_of::<Record>() <= crate::limits::memory::RECORD_SIZE);
 
 struct Key {
     records: Vec<Record>,
     replicate_at: Instant,
 }
+const _: () = assert!(size_of::<Key>() <= crate::limits::memory::KEY_SIZE);
 
 impl Key {
     fn has_room(&self, location: SocketAddr) -> bool {

@@ -195,6 +195,7 @@ pub struct Pending {
     sent_at: Instant,
     is_slow: bool,
 }
+const _: () = assert!(size_of::<Pending>() <= crate::limits::memory::PENDING_SIZE);
 
 impl Pending {
     /// A request to `to`, about to be sent.

@@ -54,6 +54,7 @@ pub struct Flight {
     stored: u32,
     hasher: Sha1,
 }
+const _: () = assert!(size_of::<Flight>() <= crate::limits::memory::FLIGHT_SIZE);
 
 impl Flight {
     /// A shard that `source` at `sender` is to send.

@@ -26,6 +26,7 @@ struct Provider {
     state: State,
     failures: u32,
 }
+const _: () = assert!(size_of::<Provider>() <= crate::limits::memory::PROVIDER_SIZE);
 
 /// The providers of one file.
 #[derive(Default)]

@@ -161,6 +161,7 @@ pub struct Stream {
     outbox: Vec<u8>,
     outbox_sent: usize,
 }
+const _: () = assert!(size_of::<Stream>() <= crate::limits::memory::STREAM_SIZE);
 
 impl Stream {
     /// A new stream to or from `address`.

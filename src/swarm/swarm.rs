@@ -164,6 +164,7 @@ pub struct Swarm {
     /// Bytes of payload sent.
     pub sent: u64,
 }
+const _: () = assert!(size_of::<Swarm>() <= crate::limits::memory::SWARM_SIZE);
 
 impl Swarm {
     fn new(now: Instant) -> Swarm {

@@ -167,6 +167,7 @@ pub struct HandedProvider {
     /// Seconds until the record expires.
     pub ttl: u32,
 }
+const _: () = assert!(size_of::<HandedProvider>() <= crate::limits::memory::HANDED_SIZE);
 
 /// One datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -74,7 +74,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     tell(of_folder("disk", folder, ends_at, |folder| {
         disk::examine(&folder)
     }))?;
-    tell(limit::examine())?;
+    tell(limit::examine(args.verbosity > 0))?;
     if args.json {
         print(finding::summary(&findings))?;
     }

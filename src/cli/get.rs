@@ -258,8 +258,12 @@ impl<'a> Getting<'a> {
             let written = reactor.written();
             let state = reactor.node().manifest(self.swarm);
             let state = state.map_or(0, |manifest| manifest.bytes().len() as u64);
+            let per_mille = ((written + state) * 1000).checked_div(progress.received);
+            let ratio = per_mille.map_or(String::new(), |ratio| {
+                format!(": {}.{:03} times what came", ratio / 1000, ratio % 1000)
+            });
             self.screen.detail(format!(
-                "wrote {} to the disk, journal included, and {} of state",
+                "wrote {} to the disk, journal included, and {} of state{ratio}",
                 figures::size(written),
                 figures::size(state)
             ));

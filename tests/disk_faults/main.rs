@@ -3,6 +3,7 @@
 //! Failures of system calls are injected with `strace`; file systems of their own need root. A test
 //! that has not what it needs says SKIPPED and why.
 
+mod real;
 mod repair;
 #[path = "../support/mod.rs"]
 mod support;
@@ -35,13 +36,25 @@ struct Mount {
 
 impl Mount {
     fn new(scratch: &Scratch, name: &str, mebibytes: u64, test: &str) -> Option<Mount> {
+        Mount::with(scratch, name, mebibytes, &[], test)
+    }
+
+    /// One that is made with these options.
+    fn with(
+        scratch: &Scratch,
+        name: &str,
+        mebibytes: u64,
+        options: &[&str],
+        test: &str,
+    ) -> Option<Mount> {
         let image = scratch.place("images").join(name);
         let place = scratch.place(name);
         File::create(&image)
             .unwrap()
             .set_len(mebibytes << 20)
             .unwrap();
-        let made = call(&["mkfs.ext4", "-q", "-F", "-m", "0", text(&image)]);
+        let usual = ["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096"];
+        let made = call(&[&usual, options, &[text(&image)]].concat());
         let mount = Mount { place, image };
         match made && mount.mount() {
             true => Some(mount),
@@ -342,6 +355,14 @@ fn a_download_writes_hardly_more_than_its_size() {
         "{written} for {size}"
     );
     ended.assert_said("wrote 80.0 MiB to the disk, journal included, and ");
+    let told = ended.err.iter().find_map(|line| {
+        let ratio = line.split_once(" of state: ")?.1;
+        ratio.strip_suffix(" times what came")?.parse::<f64>().ok()
+    });
+    assert!(
+        told.is_some_and(|told| (1.0..=1.05).contains(&told)),
+        "{told:?}"
+    );
 }
 
 #[test]

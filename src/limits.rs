@@ -28,11 +28,12 @@ pub const FRAME_BODY_MAX: usize = 16 * 1024;
 /// Bytes that a stream has room for from its start, of control frames that come in pieces and of
 /// those that wait to be sent: a full queue of requests and the news of a few dozen shards, so that
 /// nothing is allocated while shards move.
-pub const BOX_SIZE: usize = 1024;
+pub const BOX_SIZE: usize = 2048;
 /// Bytes of the largest range that one request names: what a cancelled request can cost.
 pub const RANGE_SIZE_MAX: u32 = 1024 * 1024;
-/// Requests of a stream that wait for their answer.
-pub const REQUESTS_MAX: usize = 16;
+/// Requests of a stream that wait for their answer: 1 MiB of the smallest shards, so that a path of
+/// 100 ms carries 80 Mbit/s of them.
+pub const REQUESTS_MAX: usize = 64;
 /// Streams of a node.
 pub const STREAMS_MAX: usize = 64;
 /// Streams from one IP that is not of a local network, so that one host cannot take all of them.
@@ -49,19 +50,26 @@ pub const FLIGHTS_MAX: usize = 4 * STREAMS_MAX;
 pub const FLIGHTS_PER_STREAM_MAX: usize = REQUESTS_MAX;
 /// Bytes that are asked for in advance on a stream whose rate is not known yet.
 pub const ASK_AHEAD_FIRST: u64 = 64 * 1024;
-/// A stream asks for its rate of a second divided by this in advance.
-pub const ASK_AHEAD_DIVISOR: u64 = 4;
+/// A stream asks for what it carries in this time in advance, or in [`AHEAD_ROUND_TRIPS`].
+pub const ASK_AHEAD: Duration = Duration::from_millis(250);
+/// Round trips whose payload is asked for, and offered, in advance where they are long, on all streams
+/// of a swarm together: with one, the pipe would run dry at the least delay, and a stream could not
+/// find out that it can be faster. With four, two receivers still find out.
+pub const AHEAD_ROUND_TRIPS: u32 = 4;
+/// What is asked for, or offered, in advance takes at most so long: a satellite's round trip, twice.
+pub const AHEAD_MAX: Duration = Duration::from_secs(2);
 /// Shards that a node with the whole file offers on a stream whose rate is not known yet: one that
 /// is being sent and one that is asked for meanwhile.
 pub const OFFERS_FIRST: u64 = 2;
 /// Shards that it offers later, at least. What is offered early is offered blindly; the uplink is
 /// kept busy by the other streams.
 pub const OFFERS_MIN: u64 = 1;
-/// Besides, it offers the stream's rate of a second divided by this.
-pub const OFFER_AHEAD_DIVISOR: u64 = 16;
-/// Shards that it offers when it offers them again, and besides the stream's rate of a second
-/// divided by this.
+/// Besides, it offers what the stream carries in this time, or in [`AHEAD_ROUND_TRIPS`].
+pub const OFFER_AHEAD: Duration = Duration::from_micros(62_500);
+/// Shards that it offers when it offers them again, at least ...
 pub const OFFERS_REPEATED: u64 = 4;
+/// ... and besides what the stream carries in this time, or in [`AHEAD_ROUND_TRIPS`].
+pub const OFFER_AHEAD_REPEATED: Duration = Duration::from_millis(250);
 /// Streams that are sent payload at once: enough to fill an uplink although each waits for its
 /// window now and then, few enough that shards are whole, and can be passed on, early.
 pub const UPLOADS_MAX: usize = 4;

@@ -68,7 +68,7 @@ pub const OUTGOING_SIZE: usize = 104;
 /// `kad::event::Event`
 pub const EVENT_SIZE: usize = 56;
 /// `swarm::stream::Stream`, its boxes and sets aside.
-pub const STREAM_SIZE: usize = 1_024;
+pub const STREAM_SIZE: usize = 2_560;
 /// `swarm::swarm::Swarm`, with nothing in it.
 pub const SWARM_SIZE: usize = 1_024;
 /// `swarm::flight::Flight`

@@ -5,7 +5,8 @@
 //!                 arrive(count) moves the bar
 //! ```
 //!
-//! A pipe is bounded: what was written and not yet read takes its room, as a window does. Bytes are
+//! A pipe is bounded: what was written and not yet read takes its room, as a window does, which
+//! kernels let grow with what the path holds. Bytes are
 //! never lost, out of order or damaged, only late; a connection can be reset, and an end can be
 //! dead without anybody being told (a power cut). Not here: time and the driver's sockets.
 //!
@@ -15,7 +16,7 @@ use crate::output::StreamKey;
 use crate::slots::SlotKey;
 use std::collections::VecDeque;
 
-/// Bytes that a pipe holds: written and not read.
+/// Bytes that a pipe of a short path holds: written and not read.
 pub const PIPE_SIZE: usize = 128 * 1024;
 
 /// Names one connection.
@@ -67,6 +68,8 @@ pub struct End {
     pub write_waits: bool,
     /// What this end has written.
     bytes: VecDeque<u8>,
+    /// How much of it may wait to be read.
+    size: usize,
     /// Of these, what the other end can read.
     arrived: usize,
     /// This end has said that it will write no more, and that has arrived.
@@ -91,7 +94,7 @@ pub enum Readable {
 }
 
 impl End {
-    fn new(host: usize, stream: Option<StreamKey>) -> End {
+    fn new(host: usize, stream: Option<StreamKey>, size: usize) -> End {
         End {
             host,
             stream,
@@ -100,6 +103,7 @@ impl End {
             read_waits: false,
             write_waits: false,
             bytes: VecDeque::new(),
+            size,
             arrived: 0,
             fin_arrived: false,
         }
@@ -107,7 +111,12 @@ impl End {
 
     /// How many bytes this end may write now.
     pub fn room(&self) -> usize {
-        PIPE_SIZE - self.bytes.len()
+        self.size - self.bytes.len()
+    }
+
+    /// Whether so much of the pipe is free that who waits for room is told.
+    pub fn is_roomy(&self) -> bool {
+        self.room() >= self.size / 3
     }
 
     /// How many bytes that this end has written can be read at the other.
@@ -117,10 +126,13 @@ impl End {
 }
 
 impl Connection {
-    /// A connection that host `from` makes to host `to`.
-    pub fn new(from: usize, stream: StreamKey, to: usize) -> Connection {
+    /// A connection that host `from` makes to host `to`, with pipes of these sizes.
+    pub fn new(from: usize, stream: StreamKey, to: usize, sizes: [usize; 2]) -> Connection {
         Connection {
-            ends: [End::new(from, Some(stream)), End::new(to, None)],
+            ends: [
+                End::new(from, Some(stream), sizes[0]),
+                End::new(to, None, sizes[1]),
+            ],
         }
     }
 
@@ -181,7 +193,7 @@ mod tests {
             slot: 0,
             generation: 0,
         };
-        let mut connection = Connection::new(0, stream, 1);
+        let mut connection = Connection::new(0, stream, 1, [PIPE_SIZE; 2]);
         connection.write(0, b"abcdef");
         assert_eq!(connection.readable(1), Readable::Nothing);
         connection.arrive(0, 4);

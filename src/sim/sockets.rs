@@ -114,7 +114,9 @@ impl World {
     pub(super) fn connect(&mut self, host: usize, stream: StreamKey, to: SocketAddr) {
         let to = self.by_address.get(&to).copied();
         // A connection to nobody is one to oneself whose opening never arrives.
-        let connection = Connection::new(host, stream, to.unwrap_or(host));
+        let other = to.unwrap_or(host);
+        let sizes = [host, other].map(|host| self.pipe_size(host));
+        let connection = Connection::new(host, stream, other, sizes);
         let key = self.connections.insert(connection);
         self.hosts[host].sockets.insert(stream, key, 0);
         if let Some(to) = to {
@@ -145,6 +147,13 @@ impl World {
             let at = self.arrival(from, to, HEADERS_SIZE);
             self.queue.push(at, what);
         }
+    }
+
+    /// Bytes of a pipe that a host writes into: what its uplink sends in a round trip comes on top.
+    fn pipe_size(&mut self, host: usize) -> usize {
+        let capacity = self.net.uplink(host).capacity(self.faults.uplink);
+        let round_trip = 2 * self.faults.delay.as_micros() as u64;
+        PIPE_SIZE + (capacity * round_trip / 1_000_000) as usize
     }
 
     /// Writes at one end, and sends it on its way.
@@ -204,7 +213,7 @@ impl World {
             return;
         };
         let other = &mut of.ends[1 - side];
-        if other.write_waits && other.room() >= PIPE_SIZE / 3 {
+        if other.write_waits && other.is_roomy() {
             other.write_waits = false;
             let (from, to) = (of.ends[side].host, of.ends[1 - side].host);
             // An acknowledgement says it, and those are counted as data arrives.

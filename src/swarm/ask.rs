@@ -7,8 +7,8 @@
 //! early.
 //!
 //! How much is asked for in advance follows the stream's rate: a quarter of a second of it, because
-//! what is asked for early is decided early, and at least two shards, so that the pipe never runs
-//! dry.
+//! what is asked for early is decided early, more where the path is longer
+//! ([`super::round_trip`]), and at least two shards, so that the pipe never runs dry.
 //!
 //! What was tried, and what it came to (32 hosts, uplinks of 20 Mbit/s, 16 MiB, in the simulator,
 //! each against the line "before"; time is divided by the bound):
@@ -37,8 +37,7 @@ use super::shards::poorest;
 use super::stream::{Asked, Claim, State as StreamState, Stream};
 use super::swarm::Swarm;
 use crate::limits::{
-    ASK_AHEAD_DIVISOR, ASK_AHEAD_FIRST, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX,
-    REQUESTS_MAX,
+    ASK_AHEAD, ASK_AHEAD_FIRST, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX, REQUESTS_MAX,
 };
 use crate::output::{StreamKey, SwarmKey};
 use crate::rng::Rng;
@@ -49,6 +48,8 @@ use crate::wire::frame::Range;
 impl Swarms {
     /// Asks the other end of a stream for as much as its rate allows.
     pub(super) fn ask(&mut self, now: Instant, key: StreamKey) {
+        let swarm = self.streams.get(key).and_then(|stream| stream.swarm);
+        let open_count = swarm.map_or(0, |swarm| self.open_count(swarm));
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
@@ -58,7 +59,7 @@ impl Swarms {
         if stream.state != StreamState::Open || !swarm.may_ask() || swarm.waits_for_disk() {
             return;
         }
-        let mut window = window(stream, swarm);
+        let mut window = window(stream, swarm, open_count);
         if swarm.pause.is_some() {
             // One range at a time finds out whether the disk has room again.
             let elsewhere = |flight: &Flight| flight.source.is_some_and(|source| source != key);
@@ -117,7 +118,7 @@ impl Swarms {
 }
 
 /// How many bytes may be asked for in advance.
-fn window(stream: &Stream, swarm: &Swarm) -> u64 {
+fn window(stream: &Stream, swarm: &Swarm, open_count: u32) -> u64 {
     let shard_size = swarm
         .manifest
         .as_ref()
@@ -125,7 +126,7 @@ fn window(stream: &Stream, swarm: &Swarm) -> u64 {
     let two = 2 * u64::from(shard_size.min(RANGE_SIZE_MAX));
     match stream.rate.per_second() {
         0 => two.max(ASK_AHEAD_FIRST),
-        rate => two.max(rate / ASK_AHEAD_DIVISOR),
+        rate => two.max(stream.round_trip.bytes_ahead(rate, ASK_AHEAD, open_count)),
     }
 }
 

@@ -29,6 +29,7 @@ mod receive;
 mod relief;
 pub mod repair;
 mod requests;
+mod round_trip;
 pub mod scan;
 pub mod scrub;
 mod send;
@@ -238,6 +239,7 @@ impl Swarms {
         };
         if stream.state == State::Dialling {
             stream.state = State::Opening;
+            stream.round_trip.count(now.since(stream.made_at));
             (stream.heard_at, stream.sent_at) = (now, now);
             self.push_open(key);
         }
@@ -338,6 +340,12 @@ impl Swarms {
         let mut rest = self.streams.iter().filter(|(key, _)| key.slot >= place);
         rest.find(|(_, stream)| stream.swarm == Some(swarm))
             .map(|(key, _)| key)
+    }
+
+    /// How many streams of a swarm are open.
+    fn open_count(&self, swarm: SwarmKey) -> u32 {
+        let is_open = |of: &Stream| of.swarm == Some(swarm) && of.state == State::Open;
+        self.streams.iter().filter(|(_, of)| is_open(of)).count() as u32
     }
 
     fn wake_swarm(&mut self, swarm: SwarmKey) {

@@ -13,13 +13,17 @@
 //! whom nothing else is on offer, or when the uplink would idle otherwise. An offer counts as a copy
 //! until its receiver is gone, so that no two nodes are offered the same shard while another is
 //! poorer.
+//!
+//! How far ahead it offers follows the stream's rate, and where the path is long its round trip
+//! ([`super::round_trip`]): an offer, its request and the payload take that long, and with one shard on offer at
+//! a time a path of 100 ms at 20 Mbit/s took 16 times the bound, and takes 1.2 times now.
 
 use super::Swarms;
 use super::shards::poorest;
 use super::stream::{State, Stream};
 use crate::limits::{
-    OFFER_AHEAD_DIVISOR, OFFERS_FIRST, OFFERS_MIN, OFFERS_REPEATED, REPEAT_DELAY_DIVISOR,
-    REPEAT_DELAY_MAX, REPEAT_DELAY_MIN,
+    OFFER_AHEAD, OFFER_AHEAD_REPEATED, OFFERS_FIRST, OFFERS_MIN, OFFERS_REPEATED,
+    REPEAT_DELAY_DIVISOR, REPEAT_DELAY_MAX, REPEAT_DELAY_MIN,
 };
 use crate::output::{StreamKey, SwarmKey};
 use crate::time::Instant;
@@ -70,6 +74,8 @@ impl Swarms {
     /// Offers shards until as much is on offer as the stream's rate takes.
     pub(super) fn offer(&mut self, now: Instant, key: StreamKey) {
         let is_uplink_free = self.is_uplink_free();
+        let swarm = self.streams.get(key).and_then(|stream| stream.swarm);
+        let open_count = swarm.map_or(0, |swarm| self.open_count(swarm));
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
@@ -82,14 +88,18 @@ impl Swarms {
         if !stream.offers || stream.state != State::Open {
             return;
         }
-        let target = match stream.sending.per_second() {
+        let rate = stream.sending.per_second();
+        let ahead = |time| {
+            let bytes = stream.round_trip.bytes_ahead(rate, time, open_count);
+            bytes / u64::from(manifest.shard_size())
+        };
+        let target = match rate {
             0 => OFFERS_FIRST,
             // Some of what is offered again comes from others meanwhile, and holds its place.
-            rate if swarm.round.repeats(now) => {
-                OFFERS_REPEATED + rate / u64::from(manifest.shard_size()) / OFFERS_REPEATED
-            }
-            rate => OFFERS_MIN + rate / OFFER_AHEAD_DIVISOR / u64::from(manifest.shard_size()),
+            _ if swarm.round.repeats(now) => OFFERS_REPEATED + ahead(OFFER_AHEAD_REPEATED),
+            _ => OFFERS_MIN + ahead(OFFER_AHEAD),
         };
+        let is_idle = is_uplink_free && stream.upload.is_none() && stream.wanted.is_empty();
         let mut list: ArrayVec<[u8; 4], HAVE_COUNT_MAX> = ArrayVec::new();
         while u64::from(stream.unsent.count()) < target && !list.is_full() {
             let Stream { has, offered, .. } = &*stream;
@@ -105,6 +115,12 @@ impl Swarms {
             }
             if !swarm.round.allows(now, copies) {
                 break;
+            }
+            if is_idle {
+                let Stream {
+                    round_trip, unsent, ..
+                } = &mut *stream;
+                round_trip.time_offer(now, shard, |timed| unsent.contains(timed));
             }
             stream.offered.insert(shard);
             stream.unsent.insert(shard);

@@ -195,7 +195,7 @@ impl Swarms {
                 offset,
                 bytes,
             } => self.handle_manifest_part(now, key, total, offset, bytes),
-            Frame::Request(range) => self.handle_request(key, range),
+            Frame::Request(range) => self.handle_request(now, key, range),
             Frame::Data(range) => self.handle_data(key, range),
             Frame::Cancel(range) => self.handle_cancel(key, range),
             Frame::Refuse { range, .. } => self.handle_refuse(now, key, range),

@@ -47,7 +47,12 @@ impl Swarms {
         Ok(())
     }
 
-    pub(super) fn handle_request(&mut self, key: StreamKey, range: Range) -> Result<(), Fault> {
+    pub(super) fn handle_request(
+        &mut self,
+        now: Instant,
+        key: StreamKey,
+        range: Range,
+    ) -> Result<(), Fault> {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
@@ -64,6 +69,7 @@ impl Swarms {
         if !fits {
             return Err(PROTOCOL);
         }
+        stream.round_trip.handle_request(now, range.shard);
         let reason = if !swarm.held.contains(range.shard) {
             Some(Refusal::Missing)
         } else {

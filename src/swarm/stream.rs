@@ -11,6 +11,7 @@
 //! body that came in pieces, the outbox only whole control frames.
 
 use super::inbox::Inbox;
+use super::round_trip::RoundTrip;
 use super::shards::ShardSet;
 use crate::id::NodeId;
 use crate::limits::{BOX_SIZE, FRAME_BODY_MAX, REQUESTS_MAX};
@@ -151,6 +152,8 @@ pub struct Stream {
     pub sent_at: Instant,
     /// Since when we wait for an answer: the last request to an idle stream, or the last payload.
     pub waiting_since: Instant,
+    /// How long its path is.
+    pub round_trip: RoundTrip,
     /// How fast payload comes.
     pub rate: Rate,
     /// How fast payload goes.
@@ -199,6 +202,7 @@ impl Stream {
             heard_at: now,
             sent_at: now,
             waiting_since: now,
+            round_trip: RoundTrip::default(),
             rate: Rate::new(now),
             sending: Rate::new(now),
             inbox: Inbox::with_capacity(BOX_SIZE),

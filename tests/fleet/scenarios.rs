@@ -112,3 +112,23 @@ fn an_origin_that_is_killed_as_soon_as_the_others_have_every_shard_between_them(
     assert!(sent < SIZE as u64 * 11 / 10);
     compare("killed", slowest(&fleet, 1..HOSTS), undisturbed(plan()));
 }
+
+/// One shard a round trip would take sixteen times the bound here.
+#[test]
+fn a_long_path_is_kept_full() {
+    for (mbit, round_trip, mib, most) in [(20, 50, 8, 1.4), (20, 100, 16, 1.5), (100, 100, 64, 1.8)]
+    {
+        let plan = Plan {
+            delay: Duration::from_millis(round_trip / 2),
+            ..Plan::equal(2, mbit * MBIT, mib << 20)
+        };
+        let mut fleet = Fleet::new(plan);
+        assert!(fleet.run(LONG, |_| ()));
+        let ratio = fleet.figures().ratio;
+        println!("{mbit} Mbit/s, {round_trip} ms: {ratio:.2} times the bound");
+        assert!(
+            ratio < most,
+            "{mbit} Mbit/s, {round_trip} ms: {ratio:.2} times the bound"
+        );
+    }
+}

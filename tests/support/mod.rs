@@ -440,6 +440,9 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(to) else {
                     continue;
                 };
+                // Small frames held back for an acknowledgement would make a slow path of this.
+                client.set_nodelay(true).unwrap();
+                server.set_nodelay(true).unwrap();
                 let (from, back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let gate = Arc::clone(&shared);
                 thread::spawn(move || pass(from, server, None));

@@ -464,6 +464,17 @@ pub const CONTROL_CLIENTS_MAX: usize = 8;
 pub const CONTROL_ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without taking a byte of its answer, before a client is closed: it may be a pager's.
 pub const CONTROL_TAKE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of the longest path that a service keeps: what the system takes (`PATH_MAX`).
+pub const PATH_SIZE_MAX: usize = 4096;
+/// From one try of what a service cannot share now, because it is not there, to the next.
+pub const MISSING_RETRY: Duration = Duration::from_secs(5);
+/// The same after any other failure: each try may read or ask for much.
+pub const FAILED_RETRY: Duration = Duration::from_secs(60);
+/// From a change of what a service remembers to its writing, so that many at once are one: nobody
+/// who asked for one waits for it.
+pub const REMEMBER_DELAY: Duration = Duration::from_secs(1);
+/// Digits that an id may be shortened to: two of a full node's files share six once in 32 nodes.
+pub const ID_DIGITS_MIN: usize = 6;
 /// Bytes of the longest path of a Unix socket (unix(7)), less the zero at its end.
 pub const SOCKET_PATH_MAX: usize = 107;
 

@@ -4,7 +4,7 @@
 //! say them; [`crate::node`] has the contract that they belong to. Invariant: every type is small
 //! and `Copy`, and borrows nothing.
 
-use crate::id::FileId;
+use crate::id::{FileId, NodeId};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -207,6 +207,8 @@ pub enum Failure {
     OtherFile,
     /// This node shares or fetches the same file already: equal name, equal content.
     Known,
+    /// Its owner is rid of it.
+    Removed,
     /// The files to share cannot be put into a manifest (a name or a size breaks a limit).
     Manifest(crate::wire::ManifestError),
 }
@@ -255,6 +257,13 @@ pub enum Event {
         providers: u32,
         /// From its start to its end.
         took: Duration,
+    },
+    /// The answer to `Node::ping`.
+    Pinged {
+        /// Where a node should be.
+        address: SocketAddr,
+        /// Who it is, and how long its answer took; none when it was silent.
+        answer: Option<(NodeId, Duration)>,
     },
     /// A stream is open and its other end has the same file.
     Connected {

@@ -38,6 +38,19 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_wrong() {
             "sprat: status takes no operand: x (see sprat help status)",
         ),
         (
+            &["add"],
+            "sprat: nothing to add: no PATH and no LINK (see sprat help add)",
+        ),
+        (
+            &["add", "file", "-o", "x"],
+            "sprat: --output is for what is fetched, and this is shared: file (see sprat help add)",
+        ),
+        (&["add", "magnet:?dn=x"], "sprat: malformed link: "),
+        (
+            &["rm"],
+            "sprat: nothing to remove: no ID (see sprat help rm)",
+        ),
+        (
             &["status", "-l", ":0"],
             "sprat: no such option: -l (see sprat help status)",
         ),

@@ -1,8 +1,8 @@
 //! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
 //! files made by other programs.
 //!
-//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `journal`, `node-id` or `verified` is annotated hex
-//! text, written from the byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
+//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `journal`, `memory`, `node-id` or `verified` is
+//! annotated hex text, written from the byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
 //! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
 //! must be refused with. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
 
@@ -14,6 +14,7 @@ use sprat::journal::record::{self, Unusable, Writer};
 use sprat::journal::verified::{self, VerifiedError};
 use sprat::node::saved::{self, SavedError};
 use sprat::reactor::StateDir;
+use sprat::reactor::memory::{self, MemoryError};
 use sprat::wire::bencode::Decoder;
 use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Header, Manifest, ManifestError};
 use sprat::wire::{Network, datagram, frame};
@@ -221,6 +222,18 @@ fn lists_of_verified_files_are_what_their_fixtures_say() {
         let entries = verified::parse(bytes)?;
         let emitted = verified::emit(&entries);
         Ok::<_, VerifiedError>(("Verified".into(), format!("{entries:?}"), emitted))
+    });
+}
+
+#[test]
+fn memories_of_services_are_what_their_fixtures_say() {
+    let kinds = BTreeSet::from(["Memory".to_owned()]);
+    let errors = every!(MemoryError: TooShort Crc Magic Newer Version Count Item Kind Flags Unknown
+        Path Providers Trailing);
+    check("memory", kinds, errors, |bytes| {
+        let items = memory::parse(bytes)?;
+        let emitted = memory::emit(&items);
+        Ok::<_, MemoryError>(("Memory".into(), format!("{items:?}"), emitted))
     });
 }
 

@@ -1,4 +1,4 @@
-//! Why a fetch failed, in words: what, where, and what to do.
+//! Why a fetch or a share failed, in words: what, where, and what to do.
 
 use super::figures;
 use crate::id::FileId;
@@ -48,7 +48,22 @@ pub fn of_fetch(
             }
         }
         Failure::Known => format!("{file} is shared or fetched by this node already"),
+        Failure::Removed => format!("{file} was removed"),
         Failure::Manifest(error) => format!("the manifest of {file} breaks a limit: {error}"),
+    }
+}
+
+/// The message of a share of what lies at `path`; `disk` has the system's words.
+pub fn of_share(path: &Path, cause: Failure, disk: Option<&str>) -> String {
+    let path = path.display();
+    match cause {
+        Failure::Disk(error) => match disk {
+            Some(message) => format!("cannot share {path}: {message}"),
+            None => format!("cannot share {path}: {error}"),
+        },
+        Failure::Manifest(error) => format!("cannot share {path}: {error}"),
+        Failure::Known => format!("cannot share {path}: the same file is shared already"),
+        other => format!("cannot share {path}: {other:?}"),
     }
 }
 

@@ -12,7 +12,10 @@ usage:
   sprat share [OPTIONS] PATH...   share files or folders; prints one link a path, then serves
   sprat get   [OPTIONS] LINK      fetch what a link names, from everyone who has part of it
   sprat node  [OPTIONS]           run a node that others can join the network through
-  sprat ls|status [OPTIONS]       ask a running node what it shares and fetches, and how it is
+  sprat add   [OPTIONS] PATH...   have a running node share files or folders; prints their links
+  sprat add   [OPTIONS] LINK...   have a running node fetch, and serve, what links name
+  sprat rm    [OPTIONS] ID...     have it share or fetch something no more
+  sprat ls|status [OPTIONS]       ask it what it shares and fetches, and how it is
   sprat demo  [OPTIONS] [FILE]    see it work: five nodes on this machine share and fetch a file
   sprat doctor [OPTIONS]          see what is wrong on this machine, and what to do about it
   sprat help  [COMMAND]           this text, or more about a command
@@ -46,6 +49,8 @@ pub fn of(command: Command) -> String {
         Command::Share => SHARE,
         Command::Get => GET,
         Command::Node => NODE,
+        Command::Add => ADD,
+        Command::Rm => RM,
         Command::Ls => LS,
         Command::Status => STATUS,
         Command::Demo => DEMO,
@@ -101,6 +106,22 @@ Each option is also a variable (--limit-lan: SPRAT_LIMIT_LAN=yes) and a key of t
 --config names (limit-lan = yes); the command line goes before the variable, and that before the
 file. At SIGHUP the file is read again: bootstrap, up, down, limit-lan, quiet and verbose change at
 once, the others with the next start.";
+
+const ADD: &str = "\
+usage: sprat add [OPTIONS] PATH...
+       sprat add [OPTIONS] LINK...
+
+Has the running node share each file or folder from where it lies, and prints its link when it is
+hashed; or fetch what a link names (a magnet URI or 40 hexadecimal digits) into the folder `files` of
+its state, or to --output, and serve it from then on. The node remembers both when it is started
+again. What is shared already is shared as it is now, if it has changed.";
+
+const RM: &str = "\
+usage: sprat rm [OPTIONS] ID...
+
+Has the running node share or fetch something no more. No file is deleted; where a fetch was not
+complete, what has arrived is kept in NAME.part, and said. ID is what `sprat ls` shows, or at least
+six digits of it, a link, or the path of what is shared.";
 
 const LS: &str = "\
 usage: sprat ls [OPTIONS]

@@ -65,6 +65,7 @@ pub fn line(event: &Event) -> Option<(Weight, String)> {
             "shard {shard} from {from} is corrupt; fetching it again"
         )),
         Event::Shared { .. }
+        | Event::Pinged { .. }
         | Event::Resumed { .. }
         | Event::Changed { .. }
         | Event::Paused { .. }
@@ -135,6 +136,7 @@ pub fn json(event: &Event) -> Option<String> {
             Object::event("unrepaired").number("missing", missing.into())
         }
         Event::Shared { .. }
+        | Event::Pinged { .. }
         | Event::Changed { .. }
         | Event::Complete { .. }
         | Event::Failed { .. } => {

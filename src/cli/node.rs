@@ -25,10 +25,10 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     let Started {
         mut reactor,
         state,
+        bootstraps,
         places,
-        ..
     } = start::start(&args, Role::Service, screen)?;
-    let mut service = Service::new(&reactor, state);
+    let mut service = Service::new(&reactor, state, bootstraps, screen)?;
     if let Some(systemd) = Systemd::of(|name| env::var_os(name))? {
         reactor.report_to(systemd);
     }
@@ -36,14 +36,15 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     let mut reload = Reload::new(args, places, screen);
     reactor.tell_ready();
     loop {
-        match reactor.next(None)? {
-            Happening::Event(event) => tell(&event, screen),
+        match reactor.next(service.next_at())? {
+            Happening::Event(event) => service.handle_event(&mut reactor, &event),
             Happening::Client(client) => service.handle_client(&mut reactor, client),
-            Happening::Deadline => {}
+            Happening::Deadline => service.handle_timeout(&mut reactor),
             Happening::Signal(SIGHUP) => reload.run(&mut reactor),
             Happening::Signal(_) => break,
         }
     }
+    service.remember_if_due();
     effort::tell(&reactor, screen);
     reactor.stop();
     Ok(())

@@ -10,6 +10,10 @@ pub enum Command {
     Get,
     /// Run a node.
     Node,
+    /// Give the service something to share or to fetch.
+    Add,
+    /// Take something from the service.
+    Rm,
     /// List what the service shares and fetches.
     Ls,
     /// Tell how the service is.
@@ -24,10 +28,12 @@ pub enum Command {
 
 impl Command {
     /// Every command, in the order of the help.
-    pub const ALL: [Command; 8] = [
+    pub const ALL: [Command; 10] = [
         Command::Share,
         Command::Get,
         Command::Node,
+        Command::Add,
+        Command::Rm,
         Command::Ls,
         Command::Status,
         Command::Demo,
@@ -41,6 +47,8 @@ impl Command {
             Command::Share => "share",
             Command::Get => "get",
             Command::Node => "node",
+            Command::Add => "add",
+            Command::Rm => "rm",
             Command::Ls => "ls",
             Command::Status => "status",
             Command::Demo => "demo",
@@ -90,18 +98,26 @@ pub struct OptionSpec {
 
 const NODES: &[Command] = &[Command::Share, Command::Get, Command::Node];
 /// The questions to a running service.
-const CONTROL: &[Command] = &[Command::Ls, Command::Status];
+const CONTROL: &[Command] = &[Command::Add, Command::Rm, Command::Ls, Command::Status];
 /// Those that a state folder matters to.
 const STATEFUL: &[Command] = &[
     Command::Share,
     Command::Get,
     Command::Node,
+    Command::Add,
+    Command::Rm,
     Command::Ls,
     Command::Status,
     Command::Doctor,
 ];
 /// Those whose results can be JSON.
-const LISTING: &[Command] = &[Command::Get, Command::Ls, Command::Status, Command::Doctor];
+const LISTING: &[Command] = &[
+    Command::Get,
+    Command::Add,
+    Command::Ls,
+    Command::Status,
+    Command::Doctor,
+];
 /// Those that say how a node would be reached.
 const REACHING: &[Command] = &[Command::Share, Command::Get, Command::Node, Command::Doctor];
 const EVERY: &[Command] = &Command::ALL;
@@ -140,9 +156,9 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "output",
         takes: Takes::OneValue,
         value: "PATH",
-        meaning: "where the file goes: a name, or a folder that exists;\n\
-                  default the file's own name in the current folder",
-        commands: &[Command::Get],
+        meaning: "where the file goes: a name, or a folder that exists; default the\n\
+                  file's own name in the current folder, or in files of the service's",
+        commands: &[Command::Get, Command::Add],
     },
     OptionSpec {
         short: "",

@@ -8,7 +8,7 @@ use super::figures;
 use super::meter::{Meter, TICK};
 use super::screen::Screen;
 use super::start::{self, Role, Started};
-use super::{Ending, effort, node, print};
+use super::{Ending, effort, failure, node, print};
 use crate::id::FileId;
 use crate::node::{DiskError, Event, Failure, Phase, Remedy, SwarmKey};
 use crate::reactor::{Happening, Reactor};
@@ -241,17 +241,13 @@ impl Sharing<'_> {
 
     fn failure(&self, reactor: &Reactor, swarm: SwarmKey, cause: Failure) -> Ending {
         let share = self.shares.iter().find(|share| share.swarm == swarm);
-        let path = share
-            .map(|share| share.path.display().to_string())
-            .unwrap_or_default();
+        let path = share.map_or(Path::new(""), |share| &share.path);
         Ending::Failed(match cause {
-            Failure::Disk(error) => match reactor.disk_message(swarm) {
-                Some(message) => format!("cannot share {path}: {message}"),
-                None => format!("cannot share {path}: {error}"),
-            },
-            Failure::Manifest(error) => format!("cannot share {path}: {error}"),
-            Failure::Known => format!("cannot share {path}: the same file is named twice"),
-            other => format!("cannot share {path}: {other:?}"),
+            Failure::Known => format!(
+                "cannot share {}: the same file is named twice",
+                path.display()
+            ),
+            cause => failure::of_share(path, cause, reactor.disk_message(swarm)),
         })
     }
 

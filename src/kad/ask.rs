@@ -8,10 +8,13 @@
 use super::addresses::Permit;
 use super::rpc::{Effort, Match, Overdue, Pending, Request, Task};
 use super::table::Admission;
-use super::{Kad, Outgoing};
+use super::{Event, Kad, Outgoing};
+use crate::id::NodeId;
 use crate::time::Instant;
+use crate::wire::address;
 use crate::wire::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Status};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 impl Kad {
     /// Sends a request; whoever calls has the permit of `addresses` and room in `rpcs`.
@@ -62,6 +65,23 @@ impl Kad {
         pending.had_cookie = cookie != Cookie::NONE;
         let is_padded = is_padded && !pending.had_cookie;
         Some((pending.to, pending.request.body(cookie, is_padded), id))
+    }
+
+    /// Asks whether a node is at `address`, because our owner wants to know:
+    /// [`Event::Pinged`] follows. It is the owner who names it, so it may be asked at any time. False:
+    /// no node can be there, or too many requests wait.
+    pub fn ping(&mut self, now: Instant, address: SocketAddr) -> bool {
+        let address = address::canonical(address);
+        let is_possible = address::is_usable(address) && self.rpcs.has_room(1);
+        if is_possible {
+            let what = (Request::Ping, Task::Ping, Effort::Usual);
+            self.ask(Pending::new(now, (address, None), what));
+        }
+        is_possible
+    }
+
+    fn pinged(&mut self, address: SocketAddr, answer: Option<(NodeId, Duration)>) {
+        self.tell(Event::Pinged { address, answer });
     }
 
     pub(super) fn handle_reply(&mut self, now: Instant, from: SocketAddr, datagram: Datagram) {
@@ -164,8 +184,10 @@ impl Kad {
 
     /// The request was answered in its own kind.
     fn complete(&mut self, now: Instant, pending: Pending, contact: Contact, body: Body) {
+        let took = now.since(pending.sent_at());
         match (pending.task, body) {
             (Task::Bootstrap, _) => self.bootstrapped(contact),
+            (Task::Ping, _) => self.pinged(contact.address, Some((contact.id, took))),
             (Task::Lookup(lookup), body) => self.lookup_answered(lookup, contact, &body),
             (Task::Prepare(errand), Body::FindNodeReply { token, .. }) => {
                 self.errand_prepared(now, errand, token);
@@ -191,6 +213,7 @@ impl Kad {
                 }
             }
             Task::Bootstrap => self.bootstrap_silent(now, pending.to),
+            Task::Ping => self.pinged(pending.to, None),
             Task::Prepare(errand) | Task::Deliver(errand) => self.errand_done(now, errand, false),
             Task::Holder(file) => {
                 if let Some(contact) = contact {

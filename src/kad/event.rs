@@ -1,7 +1,7 @@
 //! What a Kademlia node tells its owner, and what it counts.
 
 use super::Purpose;
-use crate::id::{FileId, Id};
+use crate::id::{FileId, Id, NodeId};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -43,6 +43,13 @@ pub enum Event {
         providers: u32,
         /// From its first request to its end.
         took: Duration,
+    },
+    /// A node that the owner asked for has answered, or has not.
+    Pinged {
+        /// Where it should be.
+        address: SocketAddr,
+        /// Who it is, and how long the answer took.
+        answer: Option<(NodeId, Duration)>,
     },
     /// An announcement has ended.
     Announced {

@@ -20,6 +20,7 @@ use crate::time::Instant;
 use arrayvec::ArrayVec;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Bound;
 
 /// One provider of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +159,14 @@ impl Records {
     /// Up to `count` of the files that there are records of: those whose ids stand around `centre`.
     pub fn files_around(&self, centre: Id, count: usize) -> impl Iterator<Item = FileId> {
         around(&self.keys, centre, count).map(|(&file, _)| file)
+    }
+
+    /// The files above `after` (all, when absent) in the order of their ids, and the records of
+    /// each, in which there may be some that have expired and wait for the sweep.
+    pub fn files_after(&self, after: Option<FileId>) -> impl Iterator<Item = (FileId, &[Record])> {
+        let above = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let files = self.keys.range((above, Bound::Unbounded));
+        files.map(|(&file, key)| (file, &key.records[..]))
     }
 
     /// How many records are kept.

@@ -151,6 +151,8 @@ impl Request {
 pub enum Task {
     /// To know that the node is alive.
     Liveness,
+    /// Because our owner wants to know whether a node is there.
+    Ping,
     /// To join through this address, whose id we do not know.
     Bootstrap,
     /// The lookup with this number.
@@ -214,6 +216,11 @@ impl Pending {
             sent_at: now,
             is_slow: false,
         }
+    }
+
+    /// When it was sent first.
+    pub fn sent_at(&self) -> Instant {
+        self.sent_at
     }
 
     /// The contact that was asked, when its id is known.

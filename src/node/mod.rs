@@ -22,14 +22,15 @@
 //! the node has freed finds nothing, so late facts are harmless.
 
 pub mod saved;
+mod settle;
 
 use crate::id::{FileId, NodeId};
 use crate::kad::{self, Kad};
-use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDED_MAX, SWARMS_MAX};
+use crate::limits::DATAGRAM_SIZE_MAX;
 pub use crate::output::*;
 use crate::rng::Rng;
-use crate::swarm::{self, Request, Swarms};
-pub use crate::swarm::{Phase, Progress, ShareSpec};
+use crate::swarm::{self, Swarms};
+pub use crate::swarm::{Peer, Phase, Progress, ShareSpec};
 use crate::time::{Instant, earliest};
 use crate::wire::{Contact, Manifest, Network};
 use saved::Saved;
@@ -160,6 +161,44 @@ impl Node {
     pub fn provide(&mut self, now: Instant, file: FileId) {
         self.kad.provide(now, file);
         self.settle(now);
+    }
+
+    /// Serves a file of which the driver knows that the disk holds all of it, as it was when it was
+    /// hashed or verified.
+    ///
+    /// # Errors
+    ///
+    /// There are too many swarms, or one of this file.
+    pub fn serve(&mut self, now: Instant, manifest: Manifest) -> Result<SwarmKey, Refused> {
+        let key = self.swarms.serve(now, manifest);
+        self.settle(now);
+        key
+    }
+
+    /// Ends a swarm, and forgets it: [`Event::Failed`] follows, because of [`Failure::Removed`]. What
+    /// is on the disk stays.
+    pub fn remove(&mut self, now: Instant, swarm: SwarmKey) {
+        self.swarms.remove(now, swarm);
+        self.settle(now);
+    }
+
+    /// Holds a swarm still until [`Node::go_on`]: it has no streams, is not announced, and nothing is
+    /// read or looked up for it.
+    pub fn suspend(&mut self, now: Instant, swarm: SwarmKey) {
+        self.swarms.suspend(now, swarm);
+        self.settle(now);
+    }
+
+    /// Lets a swarm go on that was suspended.
+    pub fn go_on(&mut self, now: Instant, swarm: SwarmKey) {
+        self.swarms.go_on(now, swarm);
+        self.settle(now);
+    }
+
+    /// Asks whether a node is at `address`: [`Event::Pinged`] follows. False: no node can be there, or
+    /// too many requests wait.
+    pub fn ping(&mut self, now: Instant, address: SocketAddr) -> bool {
+        self.kad.ping(now, address)
     }
 
     /// Says goodbye on every stream, withdraws every announcement, and has what was gained made
@@ -428,6 +467,16 @@ impl Node {
         self.swarms.stream_count()
     }
 
+    /// Whether a swarm is suspended.
+    pub fn is_suspended(&self, swarm: SwarmKey) -> bool {
+        self.swarms.is_suspended(swarm)
+    }
+
+    /// The open streams of a swarm.
+    pub fn peers(&self, swarm: SwarmKey) -> impl Iterator<Item = Peer> {
+        self.swarms.peers(swarm)
+    }
+
     /// Kademlia, to look at.
     pub fn kad(&self) -> &Kad {
         &self.kad
@@ -441,58 +490,5 @@ impl Node {
     /// The contacts of the routing table.
     pub fn contacts(&self) -> impl Iterator<Item = Contact> {
         self.kad.contacts()
-    }
-
-    /// Carries between Kademlia and the swarms what each wants of the other.
-    fn settle(&mut self, now: Instant) {
-        while let Some(request) = self.swarms.poll_request() {
-            match request {
-                Request::FindProviders(file) => {
-                    if !self.kad.find_providers(now, file) {
-                        self.swarms.handle_looked_up(now, file, None);
-                    }
-                }
-                Request::Provide(file) => {
-                    const { assert!(SWARMS_MAX <= PROVIDED_MAX, "each swarm may be announced") };
-                    self.kad.provide(now, file);
-                }
-                Request::Withdraw(file) => self.kad.withdraw(now, file),
-            }
-        }
-        while let Some(event) = self.kad.poll_event() {
-            let event = match event {
-                kad::Event::Joined { contacts } => Event::Joined { contacts },
-                kad::Event::BootstrapSilent { address, attempts } => {
-                    Event::BootstrapSilent { address, attempts }
-                }
-                kad::Event::Announced { file, stored } => Event::Announced { file, stored },
-                kad::Event::Provider { file, location } => {
-                    self.swarms.handle_provider(now, file, location);
-                    continue;
-                }
-                kad::Event::LookupDone {
-                    target,
-                    purpose: kad::Purpose::FindValue,
-                    hops,
-                    asked,
-                    answered,
-                    providers,
-                    took,
-                } => {
-                    let file = FileId(target);
-                    self.swarms.handle_looked_up(now, file, Some(answered));
-                    Event::Lookup {
-                        file,
-                        hops,
-                        asked,
-                        answered,
-                        providers,
-                        took,
-                    }
-                }
-                kad::Event::LookupDone { .. } => continue,
-            };
-            self.events.push_back(event);
-        }
     }
 }

@@ -20,7 +20,9 @@ mod error;
 mod health;
 mod lag;
 mod listen;
+pub mod memory;
 mod on_link;
+mod owner;
 mod signals;
 mod state;
 mod streams;
@@ -33,11 +35,13 @@ mod turn;
 mod verified;
 
 pub use control::{ClientKey, Room};
-pub use disk::{OutputPath, Space, space};
+pub use disk::{OutputPath, Proof, Space, space};
 pub use error::{Error, words};
 pub use health::{Health, Kept};
 pub use lag::Lag;
 pub use listen::{DEFAULT_PORT, try_listening};
+pub use memory::{Remembered, Work};
+pub use owner::prove;
 pub use state::StateDir;
 pub use systemd::Systemd;
 
@@ -344,6 +348,8 @@ impl Reactor {
         let swarm = self.node.share(self.clock.now(), spec);
         let swarm = swarm.map_err(|why| refused(format!("share {}", path.display()), why))?;
         self.disk.share(swarm, walked);
+        // The next turn begins to hash, though nothing else may happen.
+        self.reading = true;
         self.settle();
         Ok(swarm)
     }

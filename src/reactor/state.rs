@@ -6,7 +6,9 @@
 //!  DIR/node-id                     magic "sprat-id" 8, version 1, node id 20, CRC-32 of these 4
 //!  DIR/contacts                    good contacts: see `node::saved` (written by the reactor)
 //!  DIR/verified                    what was verified when: see `journal::verified` (likewise)
-//!  DIR/manifests/<40 hex>.torrent  a fetch's manifest as a metainfo file (BEP 3)
+//!  DIR/service, DIR/service.old    what a service was given to do: see `memory`
+//!  DIR/control                     a service's control socket: see `control`
+//!  DIR/manifests/<40 hex>.torrent  a fetch's manifest, or a share's, as a metainfo file (BEP 3)
 //! ```
 //!
 //! Every file is written beside its place, synced, renamed, and the folder synced, so a power cut
@@ -125,6 +127,11 @@ impl StateDir {
             &manifest_name(manifest.file_id()),
             &manifest.metainfo(),
         )
+    }
+
+    /// Forgets a manifest. If that fails, it lies there for the next who wants it.
+    pub fn forget_manifest(&self, file: FileId) {
+        let _ = fs::remove_file(self.path.join("manifests").join(manifest_name(file)));
     }
 
     /// The manifest of a file that was fetched before; none when it is not there, or damaged.

@@ -195,19 +195,28 @@ impl Swarms {
             return self.pause(now, key, true);
         }
         if let Err(error) = result {
-            return self.remove(now, key, Failure::Disk(error));
+            return self.end(now, key, Failure::Disk(error));
         }
         let Durability { durable, next, .. } = &mut swarm.durability;
         std::mem::swap(durable, next);
         match (swarm.phase, swarm.durability.last, swarm.durability.ending) {
             (Phase::Finishing, ..) => self.push_finish(key),
-            (Phase::Ending, false, Some(cause)) => self.remove(now, key, cause),
+            (Phase::Ending, false, Some(cause)) => self.end(now, key, cause),
             _ => {
                 self.found_room(now, key, true);
                 self.checkpoint_if_due(now, key);
                 // What was lost may be asked for from now on.
                 self.ask_all(now, key);
             }
+        }
+    }
+
+    /// Has what a fetch has gained made durable as soon as can be.
+    pub(super) fn checkpoint_soon(&mut self, now: Instant, key: SwarmKey) {
+        if let Some(swarm) = self.swarms.get_mut(key) {
+            let due = &mut swarm.durability.due_at;
+            *due = due.map(|_| now);
+            self.checkpoint_if_due(now, key);
         }
     }
 
@@ -232,7 +241,7 @@ impl Swarms {
         };
         if swarm.phase != Phase::Fetching || matches!(cause, Failure::Disk(_) | Failure::OtherFile)
         {
-            return self.remove(now, key, cause);
+            return self.end(now, key, cause);
         }
         swarm.phase = Phase::Ending;
         swarm.scan = None;
@@ -242,7 +251,7 @@ impl Swarms {
     }
 
     /// Forgets a swarm, and says why.
-    fn remove(&mut self, now: Instant, key: SwarmKey, cause: Failure) {
+    fn end(&mut self, now: Instant, key: SwarmKey, cause: Failure) {
         let Some(swarm) = self.swarms.remove(key) else {
             return;
         };

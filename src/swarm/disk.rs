@@ -29,7 +29,7 @@ impl Swarms {
                 let Some(swarm) = self.swarms.get_mut(key) else {
                     continue;
                 };
-                let is_over = swarm.is_scrubbed() && self.scrub.left == 0;
+                let is_over = swarm.is_scrubbed() && self.scrub.left == 0 || swarm.is_suspended;
                 let Some(mut scan) = swarm.scan.take_if(|_| !is_over) else {
                     continue;
                 };
@@ -161,13 +161,7 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        for shard in 0..manifest.shard_count() {
-            swarm.held.insert(shard);
-        }
-        swarm.copies = vec![0; manifest.shard_count() as usize];
-        (swarm.file, swarm.manifest) = (Some(file), Some(manifest));
-        swarm.phase = Phase::Complete;
-        swarm.scrub_due_at = now + SCRUB_INTERVAL;
+        swarm.become_whole(manifest, now);
         self.events.push_back(Event::Shared { swarm: key, file });
         self.announce(key);
     }
@@ -438,7 +432,7 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        if let (false, Some(file)) = (swarm.announced, swarm.file) {
+        if let (false, false, Some(file)) = (swarm.announced, swarm.is_suspended, swarm.file) {
             swarm.announced = true;
             self.requests.push_back(Request::Provide(file));
         }

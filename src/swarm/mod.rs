@@ -6,7 +6,7 @@
 //! `offer`, `turns` and `relief` choose what goes from whom to whom, `pace` how fast; `disk` drives
 //! hashing, verification and completion; `checkpoint` what outlives a power cut; `pause` what waits
 //! for its disk, `scrub` looks whether that still is right, and `repair` fetches again what is not;
-//! `upkeep` is what time does. It knows
+//! `upkeep` is what time does, and `owner` what a service's owner asks. It knows
 //! no Kademlia: what it wants of the DHT are [`Request`]s, what it hears from it are locations.
 //!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
@@ -22,6 +22,7 @@ mod inbox;
 mod manifests;
 mod offer;
 mod opening;
+mod owner;
 mod pace;
 pub mod pause;
 pub mod providers;
@@ -49,6 +50,7 @@ use crate::time::Instant;
 use crate::wire::address::is_local;
 use crate::wire::frame::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
+pub use owner::Peer;
 use pace::Paces;
 use std::collections::VecDeque;
 use std::net::SocketAddr;

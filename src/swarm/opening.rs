@@ -60,7 +60,7 @@ impl Swarms {
         let found = self
             .swarms
             .iter_mut()
-            .find(|(_, swarm)| swarm.is_of(open.file));
+            .find(|(_, swarm)| swarm.is_of(open.file) && !swarm.is_suspended);
         let accepted = stream.dialler == Dialler::Them;
         let Some((swarm_key, swarm)) = found else {
             let unknown = (Ended::Done, Some(CloseReason::UnknownFile));

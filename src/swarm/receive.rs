@@ -128,6 +128,7 @@ impl Swarms {
         let (dropped, ended) = (incoming.dropped, incoming.received == length);
         stream.waiting_since = now;
         stream.rate.count(now, count as u64);
+        stream.payload_received += count as u64;
         let swarm_key = stream.swarm;
         if ended {
             stream.incoming = None;

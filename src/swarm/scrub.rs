@@ -36,7 +36,7 @@ impl Swarm {
             Phase::Fetching | Phase::Repairing | Phase::Complete => self.held.count() > 0,
             _ => false,
         };
-        may_be_read.then_some(self.scrub_due_at)
+        (may_be_read && !self.is_suspended).then_some(self.scrub_due_at)
     }
 }
 

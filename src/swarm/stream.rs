@@ -158,6 +158,10 @@ pub struct Stream {
     pub rate: Rate,
     /// How fast payload goes.
     pub sending: Rate,
+    /// Bytes of payload that came.
+    pub payload_received: u64,
+    /// Bytes of payload that went.
+    pub payload_sent: u64,
 
     /// The frame that is coming in.
     pub inbox: Inbox,
@@ -205,6 +209,8 @@ impl Stream {
             round_trip: RoundTrip::default(),
             rate: Rate::new(now),
             sending: Rate::new(now),
+            payload_received: 0,
+            payload_sent: 0,
             inbox: Inbox::with_capacity(BOX_SIZE),
             outbox: Vec::with_capacity(BOX_SIZE),
             outbox_sent: 0,

@@ -152,6 +152,8 @@ pub struct Swarm {
     pub round: Round,
     /// The disk is full: what a fetch waits for.
     pub pause: Option<Pause>,
+    /// Its owner holds it still.
+    pub is_suspended: bool,
     /// The place of what was served is not there: shards that are held again when it is.
     pub absent: Option<ShardSet>,
     /// When all that is held is to be verified again.
@@ -196,6 +198,7 @@ impl Swarm {
             relief_at: now,
             round: Round::default(),
             pause: None,
+            is_suspended: false,
             absent: None,
             scrub_due_at: now + SCRUB_INTERVAL,
             repair: Repair::default(),
@@ -228,24 +231,37 @@ impl Swarm {
         }
     }
 
+    /// It has every shard of the manifest, on disk and verified.
+    pub fn become_whole(&mut self, manifest: Manifest, now: Instant) {
+        for shard in 0..manifest.shard_count() {
+            self.held.insert(shard);
+        }
+        self.copies = vec![0; manifest.shard_count() as usize];
+        (self.file, self.manifest) = (Some(manifest.file_id()), Some(manifest));
+        self.phase = Phase::Complete;
+        self.scrub_due_at = now + SCRUB_INTERVAL;
+    }
+
     /// Whether it wants shards from others now.
     pub fn is_fetching(&self) -> bool {
         let has_place = matches!(self.phase, Phase::Fetching | Phase::Repairing);
-        has_place && self.pause.is_none()
+        has_place && self.pause.is_none() && !self.is_suspended
     }
 
     /// Whether it may ask for a shard: also to find out whether there is room again.
     pub fn may_ask(&self) -> bool {
         let has_place = matches!(self.phase, Phase::Fetching | Phase::Repairing);
-        has_place && self.pause.is_none_or(|pause| pause.is_probing)
+        let may_write = self.pause.is_none_or(|pause| pause.is_probing);
+        has_place && may_write && !self.is_suspended
     }
 
     /// Whether a fetch is still short of something that others have.
     pub fn wants_providers(&self) -> bool {
-        matches!(
+        let lacks_some = matches!(
             self.phase,
             Phase::Finding | Phase::Verifying | Phase::Fetching | Phase::Repairing
-        )
+        );
+        lacks_some && !self.is_suspended
     }
 
     /// Whether it could fail for want of providers: not while the disk may hold what they would

@@ -11,16 +11,19 @@ pub mod request;
 use super::args::{Args, Misuse};
 use super::options::Command;
 use super::screen::Screen;
+use super::wanted::Wanted;
 use super::{Ending, print};
+use crate::id::FileId;
+use crate::limits::LINK_PROVIDERS_MAX;
 use crate::reactor;
 use request::{Line, Request};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 /// Runs one of the commands.
 pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
-    let requests = requests(&args)?;
+    let requests = requests(&args, screen)?;
     for request in requests {
         converse(connect(args.dir.as_deref())?, &request, screen)?;
     }
@@ -28,7 +31,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
 }
 
 /// What to ask: `add` and `rm` once for each operand.
-fn requests(args: &Args) -> Result<Vec<Request>, Ending> {
+fn requests(args: &Args, screen: &Screen) -> Result<Vec<Request>, Ending> {
     let (command, name) = (args.command, args.command.name());
     let request = |words: Vec<String>| Request {
         json: args.json,
@@ -36,13 +39,74 @@ fn requests(args: &Args) -> Result<Vec<Request>, Ending> {
         words,
     };
     let misuse = |text: String| Ending::from(Misuse(format!("{text} (see sprat help {name})")));
-    match (command, args.operands.as_slice()) {
-        (Command::Ls | Command::Status, []) => Ok(vec![request(Vec::new())]),
-        (Command::Ls | Command::Status, [word, ..]) => {
-            Err(misuse(format!("{name} takes no operand: {word}")))
+    let operands = args.operands.as_slice();
+    match command {
+        Command::Ls | Command::Status => match operands {
+            [] => Ok(vec![request(Vec::new())]),
+            [word, ..] => Err(misuse(format!("{name} takes no operand: {word}"))),
+        },
+        Command::Add if operands.is_empty() => {
+            Err(misuse("nothing to add: no PATH and no LINK".into()))
+        }
+        Command::Add => {
+            let each = operands.iter().map(|word| added(word, args, screen));
+            each.map(|words| words.map(request)).collect()
+        }
+        Command::Rm if operands.is_empty() => Err(misuse("nothing to remove: no ID".into())),
+        Command::Rm => {
+            let each = operands.iter().map(|word| named(word));
+            each.map(|word| Ok(request(vec![word?]))).collect()
         }
         _ => unreachable!("{name} is no control command"),
     }
+}
+
+/// What `add` says of a path or a link: names are resolved here, where that may wait.
+fn added(word: &str, args: &Args, screen: &Screen) -> Result<Vec<String>, Ending> {
+    let is_link = word.starts_with("magnet:") || word.parse::<FileId>().is_ok();
+    if !is_link {
+        if args.output.is_some() {
+            let what = format!("--output is for what is fetched, and this is shared: {word}");
+            return Err(Misuse(format!("{what} (see sprat help add)")).into());
+        }
+        return Ok(vec!["share".into(), absolute(Path::new(word))?]);
+    }
+    let wanted = Wanted::read(word, screen)?;
+    let output = match &args.output {
+        // Whether it ends with a slash says what it is.
+        Some(path) => {
+            absolute(path)?
+                + if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                    "/"
+                } else {
+                    ""
+                }
+        }
+        None => String::new(),
+    };
+    let providers = wanted.providers.iter().take(LINK_PROVIDERS_MAX);
+    let providers = providers.map(ToString::to_string);
+    let words = ["fetch".into(), wanted.file.to_string(), output];
+    Ok(words.into_iter().chain(providers).collect())
+}
+
+/// An id or a link as it is, a path in full.
+fn named(word: &str) -> Result<String, Ending> {
+    let is_path = word.contains('/') && !word.starts_with("magnet:");
+    match is_path {
+        true => absolute(Path::new(word)),
+        false => Ok(word.to_owned()),
+    }
+}
+
+/// A path that means the same to the service.
+fn absolute(path: &Path) -> Result<String, Ending> {
+    let failed = |error| reactor::Error::new(format!("find {}", path.display()), error);
+    let path = path::absolute(path).map_err(failed)?;
+    let text = path
+        .to_str()
+        .map(|text| text.trim_end_matches('/').to_owned());
+    text.ok_or_else(|| Misuse(format!("not UTF-8: {path:?}")).into())
 }
 
 /// The first service that answers where one may be.

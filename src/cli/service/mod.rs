@@ -1,75 +1,160 @@
 //! The service: what `sprat node` does for those who ask over its control socket.
 //!
-//! `answer` understands a request and writes its answer, `status` is what it may say.
-//! Each result is text for people or, with `--json`, an object a line, which has `version` 1 and a
+//! Read `items` (what it was given), then `work` (what it does with that), then `command` (what a
+//! request changes) and `answer` (how its answer is written). `status` and `list` are what it may say:
+//! each result is text for people or, with `--json`, an object a line, which has `version` 1 and a
 //! `kind`:
 //!
 //! | kind | members |
 //! |---|---|
 //! | `status` | see `status` |
+//! | `file` | see `list` |
 //!
 //! Sizes are bytes, times are seconds, what is not known is `null`. Members may be added within a
 //! version, so readers skip those that they do not know. `fixtures/control` has an example of each.
 //!
-//! Invariant: whatever is asked, the loop does not wait, and an answer waits for its client in bounded
-//! room (`reactor::control`).
+//! Invariant: whatever is asked, the loop does not wait but for the short files of its state, and an
+//! answer waits for its client in bounded room (`reactor::control`).
 
 mod answer;
+mod command;
+mod items;
+mod list;
 mod status;
+mod work;
 
+use super::Ending;
 use super::control::request::{Line, Request};
+use super::screen::Screen;
+use super::start;
 use crate::reactor::{ClientKey, Reactor, Room, StateDir};
 use crate::time::Instant;
-use answer::Answer;
+use answer::{Answer, Step};
+use items::Items;
+use std::net::SocketAddr;
+use std::path::{self, PathBuf};
 
 /// What a running service keeps beside its node.
-pub struct Service {
+pub struct Service<'a> {
+    screen: &'a Screen,
     /// Locked as long as the service runs; absent when it keeps no state.
-    _state: Option<StateDir>,
+    state: Option<StateDir>,
+    bootstraps: Vec<SocketAddr>,
     started_at: Instant,
-    /// Answers that are not whole: of clients that take them slowly. Never more than there are
-    /// clients.
-    answers: Vec<(ClientKey, Answer)>,
+    items: Items,
+    /// When what was given is to be written down.
+    remember_at: Option<Instant>,
+    /// Answers that are not whole. Never more than there are clients.
+    answers: Vec<(ClientKey, Answer, Until)>,
 }
 
-impl Service {
-    /// A service whose node has just started.
-    pub fn new(reactor: &Reactor, state: Option<StateDir>) -> Service {
-        Service {
-            _state: state,
-            started_at: reactor.now(),
-            answers: Vec::new(),
+/// What an answer that is not whole waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Its client takes some of it.
+    Taken,
+    /// Something happens to the node.
+    Event,
+}
+
+impl<'a> Service<'a> {
+    /// A service whose node has just started, through the nodes at `bootstraps`. What it was given
+    /// before is taken up soon.
+    ///
+    /// # Errors
+    /// When what it was given cannot be read, or was written by a newer version.
+    pub fn new(
+        reactor: &Reactor,
+        state: Option<StateDir>,
+        bootstraps: Vec<SocketAddr>,
+        screen: &'a Screen,
+    ) -> Result<Service<'a>, Ending> {
+        let now = reactor.now();
+        let remembered = match &state {
+            Some(state) => state.recall()?,
+            None => Vec::new(),
+        };
+        let mut items = Items::default();
+        for kept in remembered {
+            items.push(kept, now);
         }
+        Ok(Service {
+            screen,
+            state,
+            bootstraps,
+            started_at: now,
+            items,
+            remember_at: None,
+            answers: Vec::new(),
+        })
+    }
+
+    /// The folder of what is fetched without a place of its own.
+    fn files_dir(&self) -> Option<PathBuf> {
+        let folder = self.state.as_ref()?.path().join("files");
+        path::absolute(folder).ok()
+    }
+
+    /// Where other machines reach this node: for links.
+    fn locations(&self, reactor: &Reactor) -> Vec<String> {
+        let locations = start::locations(reactor.listening(), &self.bootstraps);
+        locations.iter().map(ToString::to_string).collect()
     }
 
     /// A client has asked, or there is room for more of its answer.
     pub fn handle_client(&mut self, reactor: &mut Reactor, client: ClientKey) {
-        let known = self.answers.iter().position(|(key, _)| *key == client);
-        let mut answer = match known {
+        let known = self.answers.iter().position(|(key, ..)| *key == client);
+        let answer = match known {
             Some(place) => self.answers.swap_remove(place).1,
-            None => match self.begin(reactor, client) {
-                Ok(answer) => answer,
-                Err(why) => return reactor.end_answer(client, &Line::End(2, why).emit()),
-            },
-        };
-        while let Some(text) = answer.next(self, reactor) {
-            match reactor.answer(client, &Line::Result(text).emit()) {
-                Room::Some => {}
-                Room::None => {
-                    self.answers
-                        .retain(|(key, _)| reactor.request(*key).is_some());
-                    return self.answers.push((client, answer));
+            None => {
+                let request = reactor.request(client).map(Request::parse);
+                let answer = match request {
+                    Some(Ok(request)) => self.perform(reactor, request),
+                    Some(Err(why)) => Err(Line::End(2, why)),
+                    None => return,
+                };
+                match answer {
+                    Ok(answer) => answer,
+                    Err(end) => return reactor.end_answer(client, &end.emit()),
                 }
-                Room::Gone => return,
             }
-        }
-        reactor.end_answer(client, &Line::End(0, String::new()).emit());
+        };
+        self.go_on_with(reactor, client, answer);
     }
 
-    /// What a client asks for.
-    fn begin(&mut self, reactor: &mut Reactor, client: ClientKey) -> Result<Answer, String> {
-        let request = reactor.request(client).ok_or("the client is gone")?;
-        Answer::to(Request::parse(request)?)
+    /// Writes as much of an answer as there is, and room for.
+    fn go_on_with(&mut self, reactor: &mut Reactor, client: ClientKey, mut answer: Answer) {
+        loop {
+            let until = match answer.next(self, reactor) {
+                Step::Say(line) => match reactor.answer(client, &line.emit()) {
+                    Room::Some => continue,
+                    Room::None => Until::Taken,
+                    Room::Gone => return,
+                },
+                Step::End(line) => return reactor.end_answer(client, &line.emit()),
+                Step::Wait => Until::Event,
+            };
+            return self.answers.push((client, answer, until));
+        }
+    }
+
+    /// Something has happened that answers may wait for.
+    fn go_on_with_answers(&mut self, reactor: &mut Reactor) {
+        for (client, answer, until) in std::mem::take(&mut self.answers) {
+            match until {
+                // Its client is gone.
+                _ if reactor.request(client).is_none() => {}
+                Until::Event => self.go_on_with(reactor, client, answer),
+                Until::Taken => self.answers.push((client, answer, until)),
+            }
+        }
+    }
+
+    /// Answers that wait for this item to be hashed have waited in vain.
+    fn fail_answers(&mut self, number: u64, why: String) {
+        for (_, answer, _) in &mut self.answers {
+            answer.fail(number, &why);
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl Status {
             seen: node.kad().seen_address().map(|seen| seen.to_string()),
             contacts: node.contact_count() as u64,
             streams: node.stream_count() as u64,
-            files: 0,
+            files: service.items.len() as u64,
             written: reactor.written(),
             memory: kib(&memory, "VmRSS:"),
             memory_peak: kib(&memory, "VmHWM:"),

@@ -16,6 +16,7 @@ mod fault;
 mod files;
 mod job;
 mod journal;
+mod proof;
 mod repair;
 mod space;
 mod store;
@@ -23,6 +24,7 @@ mod walk;
 mod watch;
 
 pub use job::{Done, Progress};
+pub use proof::Proof;
 pub use space::{Space, space};
 pub use store::OutputPath;
 pub use walk::{Walked, walk};
@@ -42,7 +44,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use store::{State, Store};
 use watch::Watch;
 
@@ -164,6 +166,12 @@ impl Disk {
     pub fn path(&self, swarm: SwarmKey) -> Option<&Path> {
         let path = self.find(swarm)?.path.as_path();
         (!path.as_os_str().is_empty()).then_some(path)
+    }
+
+    /// Where the bytes of an unfinished fetch are.
+    pub fn part_path(&self, swarm: SwarmKey) -> Option<PathBuf> {
+        let store = self.find(swarm)?;
+        matches!(store.state, State::Part { .. }).then(|| store.part_path())
     }
 
     /// The last failure of a swarm's disk work in words: operation, path, the system's error.

@@ -84,6 +84,17 @@ impl Stamp {
         look.add_file(self.inode, self.size, self.modified);
     }
 
+    /// All but the device, for a proof.
+    pub fn bytes(self) -> [u8; 32] {
+        let (seconds, nanos) = self.modified;
+        let mut bytes = [0; 32];
+        let numbers = [self.size, self.inode, seconds as u64, nanos as u64];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+        bytes
+    }
+
     /// The same where the device of number `from` has become `to`.
     pub fn moved(self, from: u64, to: u64) -> Stamp {
         let device = if self.device == from { to } else { self.device };

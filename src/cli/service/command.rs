@@ -1,0 +1,190 @@
+//! What each request does to the service, before its answer is written.
+//!
+//! Invariant: what changes what the service was given is written down before it is answered, so that
+//! not even a power cut undoes what was said to be done.
+
+use super::Service;
+use super::answer::Answer;
+use super::items::Item;
+use crate::cli::Ending;
+use crate::cli::control::request::{Line, Request};
+use crate::cli::options::Command;
+use crate::cli::wanted;
+use crate::limits::PATH_SIZE_MAX;
+use crate::reactor::{OutputPath, Reactor, Remembered, Work};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What a request has led to: an answer, or its end at once.
+type Performed = Result<Answer, Line>;
+
+impl Service<'_> {
+    /// Does what a request wants.
+    pub(super) fn perform(&mut self, reactor: &mut Reactor, request: Request) -> Performed {
+        let json = request.json;
+        let words: Vec<&str> = request.words.iter().map(String::as_str).collect();
+        match (request.command, words.as_slice()) {
+            (Command::Status, []) => Ok(Answer::status(json)),
+            (Command::Ls, []) => Ok(Answer::files(json, self.locations(reactor))),
+            (Command::Add, ["share", path]) => self.add_share(reactor, json, Path::new(path)),
+            (Command::Add, ["fetch", file, output, providers @ ..]) => {
+                self.add_fetch(reactor, json, (file, output), providers)
+            }
+            (Command::Rm, [word]) => self.rm(reactor, json, word),
+            (command, words) => Err(Line::End(
+                2,
+                format!(
+                    "the service knows no {} {}",
+                    command.name(),
+                    words.join(" ")
+                ),
+            )),
+        }
+    }
+
+    fn add_share(&mut self, reactor: &mut Reactor, json: bool, path: &Path) -> Performed {
+        if !path.is_absolute() || path.as_os_str().len() > PATH_SIZE_MAX {
+            return Err(failed(format!("not an absolute path: {}", path.display())));
+        }
+        let number = match self.items.of_share(path) {
+            Some(item) => {
+                let number = item.number;
+                self.share_again(reactor, number);
+                number
+            }
+            None => {
+                let kept = Remembered {
+                    work: Work::Share(path.to_owned()),
+                    file: None,
+                    proof: None,
+                    is_paused: false,
+                    is_from_folder: false,
+                };
+                let number = self.push(reactor, kept)?;
+                if let Some(item) = self.items.find_mut(number) {
+                    item.is_new = true;
+                }
+                self.take_up(reactor, number);
+                number
+            }
+        };
+        // What cannot even be looked at was given in vain.
+        let item = self.items.find_mut(number);
+        if let Some(item) = item.filter(|item| item.is_new && item.swarm.is_none()) {
+            let why = item.why.take().unwrap_or_default();
+            self.items.remove(number);
+            return Err(failed(why));
+        }
+        self.remember();
+        Ok(Answer::hashing(json, number, self.locations(reactor)))
+    }
+
+    /// What is shared already is, if it has changed or waits, shared as it is now; and it stays when
+    /// it goes from a drop folder.
+    fn share_again(&mut self, reactor: &mut Reactor, number: u64) {
+        let Some(item) = self.items.find_mut(number) else {
+            return;
+        };
+        item.kept.is_from_folder = false;
+        let is_lost = item.is_changed || item.swarm.is_none();
+        if is_lost {
+            if let Some(swarm) = item.swarm.take() {
+                reactor.remove(swarm);
+            }
+            self.take_up(reactor, number);
+        }
+    }
+
+    fn add_fetch(
+        &mut self,
+        reactor: &mut Reactor,
+        json: bool,
+        (file, output): (&str, &str),
+        providers: &[&str],
+    ) -> Performed {
+        let misused = |what: &str| Line::End(2, format!("not {what} (see sprat help add)"));
+        let file = file.parse().map_err(|_| misused("a file id"))?;
+        let providers = providers.iter().map(|text| text.parse());
+        let providers: Result<Vec<SocketAddr>, _> = providers.collect();
+        let providers = providers.map_err(|_| misused("an address"))?;
+        let output = self.output_path(output)?;
+        if let Some(item) = self.items.of_file(file) {
+            let number = item.number;
+            if item.swarm.is_none() {
+                self.take_up(reactor, number);
+            }
+            return Ok(Answer::file(json, number, self.locations(reactor)));
+        }
+        let kept = Remembered {
+            work: Work::Fetch { output, providers },
+            file: Some(file),
+            proof: None,
+            is_paused: false,
+            is_from_folder: false,
+        };
+        let number = self.push(reactor, kept)?;
+        self.take_up(reactor, number);
+        self.remember();
+        Ok(Answer::file(json, number, self.locations(reactor)))
+    }
+
+    /// Where a fetch goes: the service's own folder, unless a path is given.
+    fn output_path(&self, given: &str) -> Result<OutputPath, Line> {
+        if given.is_empty() {
+            let folder = self.files_dir();
+            let folder = folder.ok_or_else(|| failed("the service keeps no files".into()))?;
+            return Ok(OutputPath::In(folder));
+        }
+        match wanted::output_path(Some(Path::new(given))) {
+            Ok(output) => Ok(output),
+            Err(Ending::Failed(why) | Ending::Misused(why) | Ending::Interrupted(why)) => {
+                Err(failed(why))
+            }
+        }
+    }
+
+    fn push(&mut self, reactor: &Reactor, kept: Remembered) -> Result<u64, Line> {
+        match self.items.has_room() {
+            true => Ok(self.items.push(kept, reactor.now())),
+            false => Err(failed("the service has as many files as it can".into())),
+        }
+    }
+
+    fn rm(&mut self, reactor: &mut Reactor, json: bool, word: &str) -> Performed {
+        let number = self.items.named(word).map_err(failed)?;
+        let item = self.items.find(number);
+        if let Some(folder) = item
+            .filter(|item| item.kept.is_from_folder)
+            .and_then(Item::path)
+        {
+            return Err(failed(format!(
+                "{} lies in a drop folder (take it out of there)",
+                folder.display()
+            )));
+        }
+        let Some(item) = self.items.remove(number) else {
+            return Err(failed(format!("the service has no file {word}")));
+        };
+        let part: Option<PathBuf> = item.swarm.and_then(|swarm| reactor.part_path(swarm));
+        if let Some(swarm) = item.swarm {
+            reactor.remove(swarm);
+        }
+        if let (Some(state), Some(file)) = (&self.state, item.kept.file) {
+            state.forget_manifest(file);
+        }
+        // Whoever waited because of it need not any more.
+        self.items.wake(reactor.now());
+        self.remember();
+        let kept = part.map(|part| {
+            Line::News(format!(
+                "what has arrived is kept in {} (add the link again to go on, or delete it)",
+                part.display()
+            ))
+        });
+        Ok(Answer::lines(json, kept))
+    }
+}
+
+fn failed(why: String) -> Line {
+    Line::End(1, why)
+}

@@ -1,0 +1,96 @@
+//! What the owner of a service asks of it beside sharing and fetching.
+//!
+//! Thin: each is the node's own command, and what the disk has to do for it. Invariant: nothing here
+//! deletes or changes a file.
+
+use super::disk::{self, Proof};
+use super::{Error, Reactor, refused};
+use crate::id::FileId;
+use crate::node::SwarmKey;
+use crate::wire::Manifest;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+impl Reactor {
+    /// Serves again what lies at `path`, without reading it, if it is what `proof` was made of and what the
+    /// manifest lists; else none.
+    ///
+    /// # Errors
+    /// As [`Reactor::share`], or there is a swarm of this file.
+    pub fn serve_again(
+        &mut self,
+        path: &Path,
+        manifest: Manifest,
+        proof: Proof,
+    ) -> Result<Option<SwarmKey>, Error> {
+        let (walked, spec) = disk::walk(path)?;
+        let listed = manifest
+            .entries()
+            .iter()
+            .map(|entry| (&entry.path, entry.size));
+        let found = spec.entries.iter().map(|(path, size)| (path, *size));
+        let is_it = walked.is_folder == manifest.is_folder() && listed.eq(found);
+        if !is_it || walked.proof() != Some(proof) {
+            return Ok(None);
+        }
+        let swarm = self.node.serve(self.clock.now(), manifest);
+        let swarm = swarm.map_err(|why| refused(format!("share {}", path.display()), why))?;
+        self.disk.share(swarm, walked);
+        self.settle();
+        Ok(Some(swarm))
+    }
+
+    /// Ends a swarm; what is on the disk stays. `Event::Failed` follows.
+    pub fn remove(&mut self, swarm: SwarmKey) {
+        self.node.remove(self.clock.now(), swarm);
+        self.settle();
+    }
+
+    /// Holds a swarm still until [`Reactor::go_on`].
+    pub fn suspend(&mut self, swarm: SwarmKey) {
+        self.node.suspend(self.clock.now(), swarm);
+        self.settle();
+    }
+
+    /// Lets a swarm go on that was suspended.
+    pub fn go_on(&mut self, swarm: SwarmKey) {
+        self.node.go_on(self.clock.now(), swarm);
+        // It may have been hashing.
+        self.reading = true;
+        self.settle();
+    }
+
+    /// Asks whether a node is at `address`: `Event::Pinged` follows. False: no node can be there, or
+    /// too many requests wait.
+    pub fn ping(&mut self, address: SocketAddr) -> bool {
+        let is_asked = self.node.ping(self.clock.now(), address);
+        self.settle();
+        is_asked
+    }
+
+    /// Looks for the providers of a file: `Event::Lookup` follows. False: there is nobody to ask, or
+    /// too many lookups wait.
+    pub fn look_up(&mut self, file: FileId) -> bool {
+        let is_asked = self.node.look_up(self.clock.now(), file);
+        self.settle();
+        is_asked
+    }
+
+    /// What proves later that a share is as it was when it was hashed.
+    pub fn proof(&self, swarm: SwarmKey) -> Option<Proof> {
+        self.disk.proof(swarm)
+    }
+
+    /// Where the bytes of an unfinished fetch are.
+    pub fn part_path(&self, swarm: SwarmKey) -> Option<PathBuf> {
+        self.disk.part_path(swarm)
+    }
+}
+
+/// What proves later that a file or folder is as it is now.
+///
+/// # Errors
+/// As [`Reactor::share`].
+pub fn prove(path: &Path) -> Result<Option<Proof>, Error> {
+    Ok(disk::walk(path)?.0.proof())
+}

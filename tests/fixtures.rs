@@ -483,8 +483,8 @@ fn there_is_no_other_folder_of_fixtures() {
     // `names`, `control` and `doctor` are read where they belong: by reactor::disk::hostile,
     // cli::control and cli::doctor.
     let used = [
-        "contacts", "control", "datagram", "doctor", "frame", "journal", "names", "node-id",
-        "torrent", "verified",
+        "contacts", "control", "datagram", "doctor", "frame", "journal", "memory", "names",
+        "node-id", "torrent", "verified",
     ];
     assert_eq!(names, used);
 }

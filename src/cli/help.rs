@@ -112,8 +112,8 @@ usage: sprat add [OPTIONS] PATH...
        sprat add [OPTIONS] LINK...
 
 Has the running node share each file or folder from where it lies, and prints its link when it is
-hashed; or fetch what a link names (a magnet URI or 40 hexadecimal digits) into the folder `files` of
-its state, or to --output, and serve it from then on. The node remembers both when it is started
+hashed; or fetch what a link names (a magnet URI or 40 hexadecimal digits) into the folder `files`
+of its state, or to --output, and serve it from then on. The node remembers both when it is started
 again. What is shared already is shared as it is now, if it has changed.";
 
 const RM: &str = "\

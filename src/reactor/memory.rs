@@ -376,8 +376,9 @@ mod tests {
 
     #[test]
     fn as_much_as_a_node_takes_fits() {
+        let digits = PATH_SIZE_MAX - 1;
         let item = |index: usize| Remembered {
-            work: Work::Share(format!("/{index:0>1$}", PATH_SIZE_MAX - 1).into()),
+            work: Work::Share(format!("/{index:0>digits$}").into()),
             ..items().swap_remove(0)
         };
         let all: Vec<_> = (0..SWARMS_MAX).map(item).collect();

@@ -121,6 +121,12 @@ impl Stage {
         scratch.file("share/holiday.iso", 300_000);
         scratch.file("share/maps/north.map", 40_000);
         scratch.file("share/maps/far/south.map", 20_000);
+        // What the node is given is the same.
+        scratch.place("node/maps/far");
+        for name in ["holiday.iso", "maps/north.map", "maps/far/south.map"] {
+            let [from, to] = ["share", "node"].map(|place| scratch.place(place).join(name));
+            fs::copy(from, to).unwrap();
+        }
         let state = scratch.place("node/.local/state/sprat");
         let mut meeting_point = Sprat::node(&scratch.place("node"), "127.0.0.1:0", None);
         let address = meeting_point.address();
@@ -189,6 +195,10 @@ impl Stage {
         match word {
             "192.0.2.1" => "127.0.0.1:0".to_owned(),
             "192.0.2.1:4160" => self.address.clone(),
+            "0123456789ab" => {
+                let (_, id) = self.link.split_once("btih:").unwrap();
+                id[..word.len()].to_owned()
+            }
             // Its providers stay in the link, or not, as in the text.
             word if word.starts_with("magnet:") && word.contains("x.pe=") => self.link.clone(),
             word if word.starts_with("magnet:") => self

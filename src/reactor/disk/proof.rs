@@ -45,7 +45,6 @@ fn of(entries: &[Entry]) -> Option<Proof> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::reactor::disk::walk;
     use std::fs::{self, File};
     use std::time::{Duration, SystemTime};

@@ -4,7 +4,7 @@
 //! say them; [`crate::node`] has the contract that they belong to. Invariant: every type is small
 //! and `Copy`, and borrows nothing.
 
-use crate::id::{FileId, NodeId};
+use crate::id::FileId;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -262,8 +262,8 @@ pub enum Event {
     Pinged {
         /// Where a node should be.
         address: SocketAddr,
-        /// Who it is, and how long its answer took; none when it was silent.
-        answer: Option<(NodeId, Duration)>,
+        /// How long its answer took; none when it was silent.
+        took: Option<Duration>,
     },
     /// A stream is open and its other end has the same file.
     Connected {

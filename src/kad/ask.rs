@@ -9,7 +9,6 @@ use super::addresses::Permit;
 use super::rpc::{Effort, Match, Overdue, Pending, Request, Task};
 use super::table::Admission;
 use super::{Event, Kad, Outgoing};
-use crate::id::NodeId;
 use crate::time::Instant;
 use crate::wire::address;
 use crate::wire::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Status};
@@ -80,8 +79,8 @@ impl Kad {
         is_possible
     }
 
-    fn pinged(&mut self, address: SocketAddr, answer: Option<(NodeId, Duration)>) {
-        self.tell(Event::Pinged { address, answer });
+    fn pinged(&mut self, address: SocketAddr, took: Option<Duration>) {
+        self.tell(Event::Pinged { address, took });
     }
 
     pub(super) fn handle_reply(&mut self, now: Instant, from: SocketAddr, datagram: Datagram) {
@@ -187,7 +186,7 @@ impl Kad {
         let took = now.since(pending.sent_at());
         match (pending.task, body) {
             (Task::Bootstrap, _) => self.bootstrapped(contact),
-            (Task::Ping, _) => self.pinged(contact.address, Some((contact.id, took))),
+            (Task::Ping, _) => self.pinged(contact.address, Some(took)),
             (Task::Lookup(lookup), body) => self.lookup_answered(lookup, contact, &body),
             (Task::Prepare(errand), Body::FindNodeReply { token, .. }) => {
                 self.errand_prepared(now, errand, token);

@@ -1,7 +1,7 @@
 //! What a Kademlia node tells its owner, and what it counts.
 
 use super::Purpose;
-use crate::id::{FileId, Id, NodeId};
+use crate::id::{FileId, Id};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -48,8 +48,8 @@ pub enum Event {
     Pinged {
         /// Where it should be.
         address: SocketAddr,
-        /// Who it is, and how long the answer took.
-        answer: Option<(NodeId, Duration)>,
+        /// How long the answer took; none: it was silent.
+        took: Option<Duration>,
     },
     /// An announcement has ended.
     Announced {

@@ -32,7 +32,7 @@ impl Node {
                 kad::Event::BootstrapSilent { address, attempts } => {
                     Event::BootstrapSilent { address, attempts }
                 }
-                kad::Event::Pinged { address, answer } => Event::Pinged { address, answer },
+                kad::Event::Pinged { address, took } => Event::Pinged { address, took },
                 kad::Event::Announced { file, stored } => Event::Announced { file, stored },
                 kad::Event::Provider { file, location } => {
                     self.swarms.handle_provider(now, file, location);

@@ -3,9 +3,9 @@
 //! Invariant: nothing in it is changed, and nobody is kept from using it: its lock is tried for a
 //! moment, shared, and let go.
 
-use super::contacts;
 use super::state::{METAINFO_SIZE_MAX, NODE_ID_SIZE, StateDir, Unread, parse_node_id, read};
-use super::{Error, state};
+use super::{Error, contacts, state, verified};
+use crate::journal::verified::{VERIFIED_SIZE_MAX, VerifiedError, parse as parse_verified};
 use crate::node::saved::{self, SAVED_SIZE_MAX, SavedError};
 use crate::wire::{Manifest, Network};
 use rustix::fs::{Access, FlockOperation};
@@ -21,8 +21,6 @@ const READ_TIME: Duration = Duration::from_millis(300);
 /// What became of a file that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// It is not there.
-    Absent,
     /// It is as it was written.
     Good,
     /// It is of another network.
@@ -42,11 +40,9 @@ pub struct Health {
     pub is_writable: bool,
     /// The process id of the sprat that has it, as text; empty when that is not known.
     pub user: Option<String>,
-    /// The node id.
-    pub node_id: Kept,
-    /// The list of contacts.
-    pub contacts: Kept,
-    /// How many contacts are in it.
+    /// Its files, by name, those that are not there aside.
+    pub files: Vec<(&'static str, Kept)>,
+    /// How many contacts are in their list.
     pub contact_count: u64,
     /// Manifests of fetches.
     pub manifests: u64,
@@ -66,13 +62,21 @@ impl StateDir {
             Err(error) => return Err(failed(path)(error)),
         };
         let (contacts, contact_count) = look_at_contacts(&path.join(contacts::NAME), network)?;
+        let files = [
+            ("node-id", look_at_node_id(&path.join("node-id"))?),
+            (contacts::NAME, contacts),
+            (
+                verified::NAME,
+                look_at_verified(&path.join(verified::NAME))?,
+            ),
+        ];
+        let there = |(name, kept): (_, Option<Kept>)| Some((name, kept?));
         let (manifests, manifests_damaged) = look_at_manifests(&path.join("manifests"))?;
         Ok(Some(Health {
             mode: metadata.permissions().mode() & 0o777,
             is_writable: rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
             user: user(&path.join("lock"))?,
-            node_id: look_at_node_id(&path.join("node-id"))?,
-            contacts,
+            files: files.into_iter().filter_map(there).collect(),
             contact_count,
             manifests,
             manifests_damaged,
@@ -105,25 +109,33 @@ fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-fn look_at_node_id(path: &Path) -> Result<Kept, Error> {
+fn look_at_node_id(path: &Path) -> Result<Option<Kept>, Error> {
     let bytes = absent_is_none(read(path, NODE_ID_SIZE as u64)).map_err(failed(path))?;
-    Ok(match bytes.as_deref().map(parse_node_id) {
-        None => Kept::Absent,
-        Some(Ok(_)) => Kept::Good,
-        Some(Err(Unread::Newer)) => Kept::Newer,
-        Some(Err(Unread::Damaged)) => Kept::Damaged,
+    Ok(bytes.map(|bytes| match parse_node_id(&bytes) {
+        Ok(_) => Kept::Good,
+        Err(Unread::Newer) => Kept::Newer,
+        Err(Unread::Damaged) => Kept::Damaged,
+    }))
+}
+
+fn look_at_contacts(path: &Path, network: Network) -> Result<(Option<Kept>, u64), Error> {
+    let bytes = absent_is_none(read(path, SAVED_SIZE_MAX as u64)).map_err(failed(path))?;
+    Ok(match bytes.map(|bytes| saved::parse(&bytes, network)) {
+        None => (None, 0),
+        Some(Ok(contacts)) => (Some(Kept::Good), contacts.len() as u64),
+        Some(Err(SavedError::Newer)) => (Some(Kept::Newer), 0),
+        Some(Err(SavedError::Network)) => (Some(Kept::Other), 0),
+        Some(Err(_)) => (Some(Kept::Damaged), 0),
     })
 }
 
-fn look_at_contacts(path: &Path, network: Network) -> Result<(Kept, u64), Error> {
-    let bytes = absent_is_none(read(path, SAVED_SIZE_MAX as u64)).map_err(failed(path))?;
-    Ok(match bytes.map(|bytes| saved::parse(&bytes, network)) {
-        None => (Kept::Absent, 0),
-        Some(Ok(contacts)) => (Kept::Good, contacts.len() as u64),
-        Some(Err(SavedError::Newer)) => (Kept::Newer, 0),
-        Some(Err(SavedError::Network)) => (Kept::Other, 0),
-        Some(Err(_)) => (Kept::Damaged, 0),
-    })
+fn look_at_verified(path: &Path) -> Result<Option<Kept>, Error> {
+    let bytes = absent_is_none(read(path, VERIFIED_SIZE_MAX as u64)).map_err(failed(path))?;
+    Ok(bytes.map(|bytes| match parse_verified(&bytes) {
+        Ok(_) => Kept::Good,
+        Err(VerifiedError::Newer) => Kept::Newer,
+        Err(VerifiedError::Damaged) => Kept::Damaged,
+    }))
 }
 
 /// How many manifests there are, and how many of those that were read in time are damaged.
@@ -168,6 +180,7 @@ mod tests {
         assert_eq!(look(), None);
         let state = StateDir::open(&path).unwrap();
         state.node_id(NodeId(Rng::from_number(1).id())).unwrap();
+        fs::write(path.join("verified"), "x").unwrap();
         fs::create_dir(path.join("manifests")).unwrap();
         fs::write(path.join("manifests/x.torrent"), "d").unwrap();
         fs::write(
@@ -178,14 +191,20 @@ mod tests {
         let health = look().unwrap();
         let pid = std::process::id().to_string();
         assert_eq!((health.mode, health.user), (0o700, Some(pid)));
-        assert_eq!((health.node_id, health.contacts), (Kept::Good, Kept::Other));
+        let files = [
+            ("node-id", Kept::Good),
+            ("contacts", Kept::Other),
+            ("verified", Kept::Damaged),
+        ];
+        assert_eq!(health.files, files);
         assert_eq!((health.manifests, health.manifests_damaged), (1, 1));
         drop(state);
         fs::write(path.join("node-id"), "x").unwrap();
+        fs::remove_file(path.join("verified")).unwrap();
         fs::write(path.join("contacts"), saved::emit(&[], network)).unwrap();
         let health = look().unwrap();
-        assert_eq!((health.user, health.node_id), (None, Kept::Damaged));
-        assert_eq!((health.contacts, health.contact_count), (Kept::Good, 0));
+        let files = [("node-id", Kept::Damaged), ("contacts", Kept::Good)];
+        assert_eq!((health.user, &health.files[..]), (None, &files[..]));
         assert_eq!(fs::read(path.join("node-id")).unwrap(), b"x");
         assert!(StateDir::open(&path).is_ok());
     }

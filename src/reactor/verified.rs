@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The name of the list in the state folder.
-const NAME: &str = "verified";
+pub(super) const NAME: &str = "verified";
 /// What two times of one verification may differ by: they are counted back from now.
 const SAME: u64 = 60;
 

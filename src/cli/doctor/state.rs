@@ -40,10 +40,10 @@ fn judge(name: &str, health: &Health) -> Vec<Finding> {
         let advice = "run as its owner, or give another folder with -d";
         found.push(finding(Grade::Problem, text).with_advice(advice));
     }
-    for (file, kept) in [("node-id", &health.node_id), ("contacts", &health.contacts)] {
+    for (file, kept) in &health.files {
         let path = format!("{name}/{file}");
         found.extend(match kept {
-            Kept::Absent | Kept::Good => None,
+            Kept::Good => None,
             Kept::Other => Some(finding(
                 Grade::Note,
                 format!("{path} is of another network"),
@@ -91,8 +91,7 @@ mod tests {
             mode: 0o700,
             is_writable: true,
             user: None,
-            node_id: Kept::Good,
-            contacts: Kept::Absent,
+            files: vec![("node-id", Kept::Good)],
             contact_count: 0,
             manifests: 2,
             manifests_damaged: 0,
@@ -117,51 +116,18 @@ mod tests {
 
     #[test]
     fn each_trouble_of_a_state_folder_has_its_grade() {
-        let worst = |health: Health| {
+        let worst = |change: &dyn Fn(&mut Health)| {
+            let mut health = health();
+            change(&mut health);
             let found = judge("/s", &health);
             found.iter().map(|finding| finding.grade).max().unwrap()
         };
-        assert_eq!(
-            worst(Health {
-                mode: 0o755,
-                ..health()
-            }),
-            Grade::Warning
-        );
-        assert_eq!(
-            worst(Health {
-                is_writable: false,
-                ..health()
-            }),
-            Grade::Problem
-        );
-        assert_eq!(
-            worst(Health {
-                node_id: Kept::Damaged,
-                ..health()
-            }),
-            Grade::Warning
-        );
-        assert_eq!(
-            worst(Health {
-                contacts: Kept::Newer,
-                ..health()
-            }),
-            Grade::Problem
-        );
-        assert_eq!(
-            worst(Health {
-                contacts: Kept::Other,
-                ..health()
-            }),
-            Grade::Note
-        );
-        assert_eq!(
-            worst(Health {
-                manifests_damaged: 1,
-                ..health()
-            }),
-            Grade::Note
-        );
+        let of_file = |kept| worst(&|health| health.files.push(("contacts", kept)));
+        assert_eq!(worst(&|health| health.mode = 0o755), Grade::Warning);
+        assert_eq!(worst(&|health| health.is_writable = false), Grade::Problem);
+        assert_eq!(worst(&|health| health.manifests_damaged = 1), Grade::Note);
+        assert_eq!(of_file(Kept::Damaged), Grade::Warning);
+        assert_eq!(of_file(Kept::Newer), Grade::Problem);
+        assert_eq!(of_file(Kept::Other), Grade::Note);
     }
 }

@@ -9,9 +9,9 @@
 #![allow(unsafe_code)]
 
 use sprat::id::{FileId, Id, NodeId};
-use sprat::limits::memory::{LINES, MEMORY_MAX, file_memory};
+use sprat::limits::memory::{LINES, Line, MEMORY_MAX, file_memory};
 use sprat::limits::{DATAGRAM_SIZE_MAX, KEYS_MAX, RECORDS_MAX, STREAMS_MAX};
-use sprat::node::{Config, Event, Node, ShareSpec};
+use sprat::node::{Config, Event, Node, ShareSpec, StreamKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::Network;
@@ -194,8 +194,38 @@ impl World {
         }
     }
 
-    /// Every stream there can be, each with a frame that is not whole and answers that wait.
-    fn stuff_streams(&mut self, file: FileId) {
+    /// Every stream there can be.
+    fn open_streams(&mut self, file: FileId) -> Vec<StreamKey> {
+        let streams = 0..STREAMS_MAX as u32;
+        let streams = streams.map(|number| {
+            let open = Frame::Open(Open {
+                file,
+                node: NodeId(self.rng.id()),
+                port: 4160,
+                holds: Holds::None,
+                manifest_size: 0,
+                shard_count: 0,
+            });
+            let mut bytes = vec![0; open.size()];
+            open.emit(network(), &mut bytes);
+            let key = self.node.handle_accept(self.now, address(number));
+            let key = key.expect("there is room for it");
+            self.receive(key, &bytes);
+            key
+        });
+        streams.collect()
+    }
+
+    fn receive(&mut self, stream: StreamKey, bytes: &[u8]) {
+        for piece in bytes.chunks(4_096) {
+            self.node.handle_received(self.now, stream, piece);
+            while self.node.poll_output(self.now).is_some() {}
+        }
+        while self.node.poll_event().is_some() {}
+    }
+
+    /// Gives each a frame that is not whole, and answers that wait.
+    fn stuff_streams(&mut self, streams: &[StreamKey]) {
         let range = Range {
             shard: 0,
             offset: 0,
@@ -215,27 +245,16 @@ impl World {
             bits: &part,
         });
         said.truncate(said.len() - 1);
-        for number in 0..STREAMS_MAX as u32 {
-            let key = self.node.handle_accept(self.now, address(number)).unwrap();
-            let open = Frame::Open(Open {
-                file,
-                node: NodeId(self.rng.id()),
-                port: 4160,
-                holds: Holds::None,
-                manifest_size: 0,
-                shard_count: 0,
-            });
-            let mut bytes = vec![0; open.size()];
-            open.emit(network(), &mut bytes);
-            bytes.extend_from_slice(&said);
-            for piece in bytes.chunks(4_096) {
-                self.node.handle_received(self.now, key, piece);
-                while self.node.poll_output(self.now).is_some() {}
-            }
-        }
-        while self.node.poll_event().is_some() {}
+        streams.iter().for_each(|&key| self.receive(key, &said));
         assert_eq!(self.node.stream_count(), STREAMS_MAX, "none was closed");
     }
+}
+
+fn line(start: &str) -> &'static Line {
+    LINES
+        .iter()
+        .find(|line| line.what.starts_with(start))
+        .expect("there is that line")
 }
 
 #[test]
@@ -254,13 +273,24 @@ fn a_loaded_node_takes_no_more_than_the_sum_says() {
     let records = world.node.kad().records().len();
     println!("{records} records: {} KiB", alive() / 1024);
     let file = world.share();
-    let unstuffed = alive();
-    world.stuff_streams(file);
-    println!("{STREAMS_MAX} stuffed streams: {} KiB", alive() / 1024);
+    let unopened = alive();
+    let streams = world.open_streams(file);
+    println!("{STREAMS_MAX} open streams: {} KiB", alive() / 1024);
     assert!(world.node.contact_count() > 1_000 && records > RECORDS_MAX / 2);
+    let at_work = alive() + line("program").total() + line("receive buffer").total();
     assert!(
-        alive() - unstuffed > STREAMS_MAX * 64 * 1024,
+        at_work <= 6 << 20,
+        "at work with every stream: {at_work} bytes"
+    );
+    world.stuff_streams(&streams);
+    println!("all of them stuffed: {} KiB", alive() / 1024);
+    assert!(
+        alive() - unopened > STREAMS_MAX * 64 * 1024,
         "the streams are stuffed"
+    );
+    assert!(
+        alive() - unopened <= line("streams").total() + 64 * 1024,
+        "their line"
     );
     // What the core has: not the program, and not the reactor's buffers.
     let outside = ["program", "receive buffer", "readiness", "clients"];
@@ -274,9 +304,4 @@ fn a_loaded_node_takes_no_more_than_the_sum_says() {
         MEMORY_MAX / 1024
     );
     assert!(alive() <= most, "{} bytes, by the sum {most}", alive());
-    let streams = LINES.iter().find(|line| line.what == "streams").unwrap();
-    assert!(
-        alive() - unstuffed <= streams.total() + 64 * 1024,
-        "the line of the streams"
-    );
 }

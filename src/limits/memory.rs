@@ -94,6 +94,10 @@ const BLOCK: usize = 16;
 
 // -- the sum
 
+/// Bytes of the program and its libraries that lie in memory, and of two stacks: what a node that
+/// idles shows as `RssFile` and `RssAnon`, rounded up.
+const PROGRAM: usize = 3_584 * 1024;
+
 /// Bytes of the contacts of one bucket. Any may hold as many as one near to us: it may have been so
 /// once, and live contacts are never removed.
 const BUCKET: usize = BUCKET_SIZE + (grown(NEAR_FACTOR * K) + grown(CACHE + 1)) * MEMBER_SIZE;
@@ -113,7 +117,7 @@ const CLIENT: usize = grown(CONTROL_REQUEST_MAX) + grown(2 * CONTROL_ANSWER_SIZE
 
 /// What a node takes at most, whatever others do.
 pub const LINES: &[Line] = &[
-    Line::new("program, libraries and stacks (estimated)", 1, 3 << 20),
+    Line::new("program, libraries and stacks (estimated)", 1, PROGRAM),
     Line::new("receive buffer", 1, RECEIVE_BUFFER_SIZE),
     Line::new("readiness events", POLL_EVENTS_MAX, 16),
     Line::new("buckets of contacts", ID_BITS, BUCKET),

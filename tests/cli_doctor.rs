@@ -12,7 +12,7 @@ use support::{Ended, Scratch, Sprat, run, text};
 
 /// The findings about a topic, each as its line of JSON.
 fn about<'a>(ended: &'a Ended, topic: &str) -> Vec<&'a str> {
-    let start = format!("{{\"event\":\"finding\",\"version\":1,\"topic\":\"{topic}\",");
+    let start = format!("{{\"version\":1,\"kind\":\"finding\",\"topic\":\"{topic}\",");
     let lines = ended.out.iter().map(String::as_str);
     lines.filter(|line| line.starts_with(&start)).collect()
 }
@@ -79,7 +79,7 @@ fn beside_a_node_that_runs_it_says_who_listens_and_how_the_node_sees_this_machin
             .out
             .last()
             .unwrap()
-            .starts_with("{\"event\":\"diagnosis\",\"version\":1,")
+            .starts_with("{\"version\":1,\"kind\":\"diagnosis\",")
     );
     assert_eq!(names(&state), before, "it leaves nothing behind");
     assert_eq!(node.stop().code, Some(0));

@@ -1,13 +1,16 @@
 //! What an examination found: a topic, a grade, a sentence, and what to do about it.
 //!
-//! As a line for people: `warning  disk: 2.1 MiB/s … (another card may …)`; as JSON, one object a
-//! line whose first members are `event` and `version`. Invariant: whatever is worse than `ok` and
-//! can be mended says how.
+//! As a line for people: `warning  disk: 2.1 MiB/s … (use a better card …)`; as JSON, an object a line
+//! (`fixtures/doctor/lines.txt` has examples):
+//!
+//! | kind | members beside `version` and `kind` |
+//! |---|---|
+//! | `finding` | `topic`, `grade` (`ok`, `note`, `warning`, `problem`), `text`, `advice` (may be empty), then whole numbers with their unit in the name, other ones for each topic: `free_bytes` |
+//! | `diagnosis` | the last: `worst` grade, and how many findings have each: `ok`, `notes`, `warnings`, `problems` |
+//!
+//! Invariant: whatever is worse than `ok` and can be mended says how.
 
 use crate::cli::json::Object;
-
-/// The version of the JSON lines: another one when a member goes or changes its meaning.
-pub const VERSION: u64 = 1;
 
 /// How bad it is; the greater the worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,8 +88,7 @@ impl Finding {
 
     /// The line for programs.
     pub fn json(&self) -> String {
-        let object = Object::event("finding")
-            .number("version", VERSION)
+        let object = Object::listed("finding")
             .text("topic", self.topic)
             .text("grade", self.grade.word())
             .text("text", &self.text)
@@ -101,8 +103,7 @@ impl Finding {
 /// The last line for programs: how many findings of each grade there were.
 pub fn summary(findings: &[Finding]) -> String {
     let count = |grade| findings.iter().filter(|it| it.grade == grade).count() as u64;
-    Object::event("diagnosis")
-        .number("version", VERSION)
+    Object::listed("diagnosis")
         .text("worst", worst(findings).word())
         .number("ok", count(Grade::Ok))
         .number("notes", count(Grade::Note))

@@ -22,7 +22,7 @@ use super::Swarms;
 use super::shards::poorest;
 use super::stream::{State, Stream};
 use crate::limits::{
-    OFFER_AHEAD, OFFER_AHEAD_REPEATED, OFFERS_FIRST, OFFERS_MIN, OFFERS_REPEATED,
+    OFFER_AHEAD, OFFER_AHEAD_REPEATED, OFFERS_FIRST, OFFERS_KEPT, OFFERS_MIN, OFFERS_REPEATED,
     REPEAT_DELAY_DIVISOR, REPEAT_DELAY_MAX, REPEAT_DELAY_MIN,
 };
 use crate::output::{StreamKey, SwarmKey};
@@ -99,6 +99,10 @@ impl Swarms {
             _ if swarm.round.repeats(now) => OFFERS_REPEATED + ahead(OFFER_AHEAD_REPEATED),
             _ => OFFERS_MIN + ahead(OFFER_AHEAD),
         };
+        let unsent = u64::from(stream.unsent.count());
+        if unsent >= OFFERS_KEPT && unsent * 2 > target {
+            return;
+        }
         let is_idle = is_uplink_free && stream.upload.is_none() && stream.wanted.is_empty();
         let mut list: ArrayVec<[u8; 4], HAVE_COUNT_MAX> = ArrayVec::new();
         while u64::from(stream.unsent.count()) < target && !list.is_full() {

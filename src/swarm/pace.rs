@@ -54,6 +54,11 @@ impl Pace {
         self.tick_at = (!self.line.is_empty()).then_some(now);
     }
 
+    /// Whether there is a cap.
+    pub fn is_set(&self) -> bool {
+        self.rate.is_some()
+    }
+
     /// How many bytes `key` may send (or ask for) now. 0: it waits in line until it is woken.
     pub fn admits(&mut self, now: Instant, key: StreamKey) -> u64 {
         let Some(rate) = self.rate else {

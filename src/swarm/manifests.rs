@@ -1,11 +1,11 @@
 //! How a swarm gets its manifest: from one stream, in parts, verified by its hash before it is
-//! used.
+//! used. One that is slow to answer is not waited for while there is another.
 
 use super::receive::{Fault, PROTOCOL};
 use super::shards::ShardSet;
 use super::stream::{State, Stream};
 use super::{Queued, Swarms};
-use crate::limits::MANIFEST_SIZE_MAX;
+use crate::limits::{MANIFEST_SIZE_MAX, SLOW_TIMEOUT};
 use crate::output::{Ended, Event, Output, StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::frame::{self, CloseReason};
@@ -15,32 +15,29 @@ use sha1::{Digest, Sha1};
 impl Swarms {
     /// Asks for the next part of the manifest, if it is missing and somebody has it.
     pub(super) fn ask_manifest(&mut self, now: Instant, swarm_key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+        let Some(swarm) = self.swarms.get(swarm_key) else {
             return;
         };
         if swarm.manifest.is_some() || swarm.file.is_none() {
             return;
         }
-        let able = |stream: &Stream| {
-            stream.swarm == Some(swarm_key)
-                && stream.state == State::Open
-                && (stream.manifest_size > 0 || stream.has.count() > 0)
+        let parts_size = swarm.manifest_parts.len() as u32;
+        let Some(key) = swarm
+            .manifest_from
+            .or_else(|| self.manifest_holder(swarm_key))
+        else {
+            return;
         };
-        let from = swarm.manifest_from.or_else(|| {
-            self.streams
-                .iter()
-                .find(|(_, stream)| able(stream))
-                .map(|found| found.0)
-        });
-        let Some(key) = from else { return };
-        swarm.manifest_from = Some(key);
+        if let Some(swarm) = self.swarms.get_mut(swarm_key) {
+            swarm.manifest_from = Some(key);
+        }
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
         if !stream.manifest_asked {
             stream.manifest_asked = true;
             stream.waiting_since = now;
-            let offset = swarm.manifest_parts.len() as u32;
+            let offset = parts_size;
             // 0: the other end had no manifest when it opened, and has got one since.
             let left = match stream.manifest_size {
                 0 => u32::MAX,
@@ -51,6 +48,40 @@ impl Swarms {
             stream.push(&request, self.config.network);
             self.wake(key);
         }
+    }
+
+    /// A stream that has the manifest, and has not been asked for a part that has not come.
+    fn manifest_holder(&self, swarm: SwarmKey) -> Option<StreamKey> {
+        let able = |stream: &Stream| {
+            stream.swarm == Some(swarm)
+                && stream.state == State::Open
+                && !stream.manifest_asked
+                && (stream.manifest_size > 0 || stream.has.count() > 0)
+        };
+        let mut streams = self.streams.iter();
+        streams.find(|(_, stream)| able(stream)).map(|(key, _)| key)
+    }
+
+    /// When another stream is to be asked for the manifest: the one that was is slow to answer, and
+    /// there is another.
+    pub(super) fn manifest_due(&self, key: SwarmKey) -> Option<Instant> {
+        let from = self.swarms.get(key)?.manifest_from?;
+        let waiting_since = self.streams.get(from)?.waiting_since;
+        self.manifest_holder(key)?;
+        Some(waiting_since + SLOW_TIMEOUT)
+    }
+
+    /// Asks another stream for the manifest, from its beginning, if that is due: whoever sends the
+    /// whole of it is to blame for it.
+    pub(super) fn hurry_manifest(&mut self, now: Instant, key: SwarmKey) {
+        if self.manifest_due(key).is_none_or(|at| now < at) {
+            return;
+        }
+        if let Some(swarm) = self.swarms.get_mut(key) {
+            swarm.manifest_from = None;
+            swarm.manifest_parts.clear();
+        }
+        self.ask_manifest(now, key);
     }
 
     pub(super) fn handle_manifest_part(
@@ -68,6 +99,11 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(swarm_key) else {
             return Err(PROTOCOL);
         };
+        if stream.manifest_asked && swarm.manifest_from != Some(key) {
+            // It was slow, and another was asked.
+            stream.manifest_asked = false;
+            return Ok(());
+        }
         let end = u64::from(offset) + bytes.len() as u64;
         let expected = stream.manifest_asked
             && swarm.manifest_from == Some(key)

@@ -5,6 +5,9 @@
 //! back: if the other has not begun to send it, it becomes free, and no byte comes twice. From a
 //! stream that has brought nothing for a while, or is many times slower, a shard is taken over at
 //! the offset where it stands; at worst a range that was on its way is dropped.
+//!
+//! From one that has brought nothing for a while, that is so before the end, too: a provider that
+//! offers a few shards at a time would else wait for one of them to come from the silent node.
 
 use super::Swarms;
 use super::flight::State as FlightState;
@@ -26,20 +29,18 @@ impl Swarms {
         let Some(swarm) = self.swarms.get(swarm_key) else {
             return;
         };
-        if swarm.held.count() + swarm.flying.count() < swarm.shard_count() {
-            return;
-        }
+        let is_end = swarm.held.count() + swarm.flying.count() >= swarm.shard_count();
         let own_rate = stream.rate.per_second();
         let waits = |source: &Stream| {
             // 0: not measured yet.
             let is_slow = (1..own_rate / SLOWER_THAN).contains(&source.rate.per_second());
-            let is_quiet = now >= source.waiting_since + SLOW_TIMEOUT || is_slow;
-            (is_quiet, source.queue())
+            let is_silent = now >= source.waiting_since + SLOW_TIMEOUT;
+            (is_silent || (is_slow && is_end), source.queue())
         };
         let takeable = swarm.flights.iter().filter_map(|flight| {
             let source_key = flight.source.filter(|source| *source != key)?;
             let (is_quiet, queue) = waits(self.streams.get(source_key)?);
-            let is_unstarted = flight.received() == 0 && queue > RELIEVED_QUEUE_MIN;
+            let is_unstarted = is_end && flight.received() == 0 && queue > RELIEVED_QUEUE_MIN;
             let is_recalled = !is_quiet && !is_wanted(self.streams.get(source_key)?, flight.shard);
             let is_receiving = flight.state == FlightState::Receiving && !flight.whole;
             let may = is_receiving

@@ -89,6 +89,7 @@ impl Swarms {
         if may_relieve {
             self.ask_all(now, key);
         }
+        self.hurry_manifest(now, key);
         self.probe(now, key);
         self.retry_repair(now, key);
         self.checkpoint_if_due(now, key);
@@ -113,8 +114,9 @@ impl Swarms {
             next = earliest(next, Some(at));
         }
         let room = self.streams.len() < STREAMS_MAX;
-        for (_, swarm) in self.swarms.iter() {
+        for (key, swarm) in self.swarms.iter() {
             next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
+            next = earliest(next, self.manifest_due(key));
             next = earliest(next, swarm.checkpoint_at());
             next = earliest(next, swarm.pause.map(|pause| pause.retry_at));
             next = earliest(next, swarm.repair.retry_at);

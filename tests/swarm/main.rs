@@ -6,7 +6,8 @@ mod repair;
 mod waiting;
 mod world;
 
-use sprat::output::{Event, Failure, Prepared};
+use sprat::limits::SLOW_TIMEOUT;
+use sprat::output::{Event, Failure, Prepared, SwarmKey};
 use sprat::rng::Rng;
 use sprat::swarm::Request;
 use sprat::time::Instant;
@@ -14,6 +15,12 @@ use std::time::Duration;
 use world::World;
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// The first swarm of a node.
+const FIRST: SwarmKey = SwarmKey {
+    slot: 0,
+    generation: 0,
+};
 
 fn bytes(seed: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
@@ -56,6 +63,33 @@ fn a_folder_with_entries_of_all_sizes_arrives_identical() {
     assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
     let expected: Vec<Vec<u8>> = entries.into_iter().map(|(_, bytes)| bytes).collect();
     assert_eq!(world.peers[getter].disk[&swarm.slot].entries, expected);
+}
+
+#[test]
+fn a_provider_that_opens_and_falls_silent_does_not_hold_up_the_manifest() {
+    let mut world = World::new(5);
+    let (mute, origin, getter) = (world.node(), world.node(), world.node());
+    let content = bytes(5, 4_000_000);
+    let file = world.share(mute, &[("", content.clone())]);
+    assert_eq!(world.share(origin, &[("", content.clone())]), file);
+    // Its opening gets through, and a part of the manifest at most.
+    world.peers[mute].uplink = 100;
+    world.fetch(getter, file, &[mute, origin]);
+    let address = world.peers[mute].location;
+    let opened =
+        |event: &Event| matches!(*event, Event::Connected { address: of, .. } if of == address);
+    assert!(world.run_until(MINUTE, |world| {
+        world.peers[getter].events.iter().any(opened)
+    }));
+    world.peers[mute].uplink = 0;
+    world.peers[mute].credit = 0;
+    let is_known = world.peers[getter].swarms.manifest(FIRST).is_some();
+    assert!(!is_known, "it was too late to fall silent");
+    let since = world.now;
+    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
+    let took = world.now.since(since);
+    assert!(took >= SLOW_TIMEOUT && took < 4 * SLOW_TIMEOUT, "{took:?}");
+    assert!(world.peers[getter].disk[&0].entries[0] == content);
 }
 
 #[test]

@@ -2,17 +2,11 @@
 //! is wrong is not served.
 
 use super::world::World;
-use super::{MINUTE, bytes};
+use super::{FIRST, MINUTE, bytes};
 use sprat::limits::{SCRUB_INTERVAL, SCRUB_PERIOD, SCRUB_SIZE, SPACE_RETRY};
-use sprat::output::{DiskError, Event, Remedy, SwarmKey};
+use sprat::output::{DiskError, Event, Remedy};
 use sprat::swarm::Request;
 use std::time::Duration;
-
-/// The first swarm of a node.
-const FIRST: SwarmKey = SwarmKey {
-    slot: 0,
-    generation: 0,
-};
 
 /// How often a node has said this.
 fn count(world: &World, number: usize, event: Event) -> usize {

@@ -68,6 +68,9 @@ impl Pace {
         let is_next = self.line.front().is_none_or(|&first| first == key);
         if is_next && self.credit >= portion(rate) * BYTE {
             self.leave(key);
+            // It may take less than that, and the rest is the next one's.
+            let wait = self.wait(rate);
+            self.tick_at = (!self.line.is_empty()).then(|| now + wait);
             return (self.credit / BYTE) as u64;
         }
         if !self.line.contains(&key) {

@@ -22,6 +22,8 @@ pub struct Plan {
     pub size: usize,
     /// Bytes a second of each host's uplink; the first is the origin.
     pub uplinks: Vec<u64>,
+    /// Bytes a second that each host's streams may send (`--up`), where that is capped.
+    pub cap: Option<u64>,
     /// From one host to another.
     pub delay: Duration,
     /// From the start of one downloader to that of the next.
@@ -37,6 +39,7 @@ impl Plan {
             seed: hosts as u64,
             size,
             uplinks: vec![uplink; hosts],
+            cap: None,
             delay: Duration::from_millis(1),
             apart: Duration::ZERO,
             checks: Checks::OneIn(256),
@@ -48,8 +51,9 @@ impl Plan {
     pub fn bound(&self) -> f64 {
         let size = self.size as f64;
         let takers = (self.uplinks.len() - 1) as f64;
-        let all: u64 = self.uplinks.iter().sum();
-        (size / self.uplinks[0] as f64).max(takers * size / all as f64)
+        let rate = |uplink: &u64| self.cap.map_or(*uplink, |cap| cap.min(*uplink));
+        let all: u64 = self.uplinks.iter().map(rate).sum();
+        (size / rate(&self.uplinks[0]) as f64).max(takers * size / all as f64)
     }
 }
 
@@ -96,6 +100,7 @@ impl Fleet {
         });
         let origin = world.add();
         world.set_uplink(origin, plan.uplinks[0]);
+        world.command(origin, |node, now| node.limit(now, plan.cap, None));
         let mut bytes = vec![0; plan.size];
         sprat::rng::Rng::from_number(plan.seed).fill(&mut bytes);
         let file = world.publish(Content::new("file", vec![(String::new(), bytes)]));
@@ -123,9 +128,11 @@ impl Fleet {
     pub fn start(&mut self) -> usize {
         let host = self.world.add();
         self.world.set_uplink(host, self.plan.uplinks[host]);
-        let origin = self.world.address(0);
-        self.world
-            .command(host, |node, now| node.bootstrap(now, origin));
+        let (origin, cap) = (self.world.address(0), self.plan.cap);
+        self.world.command(host, |node, now| {
+            node.limit(now, cap, None);
+            node.bootstrap(now, origin);
+        });
         self.swarms[host] = self.world.fetch(host, self.file, &[origin]);
         self.begun[host] = self.world.now();
         host

@@ -44,6 +44,29 @@ fn equal_hosts_finish_near_the_bound_and_the_origin_sends_the_file_once() {
 }
 
 #[test]
+fn hosts_that_are_capped_finish_like_hosts_with_thin_uplinks_and_keep_their_cap() {
+    let cap = 20 * MBIT;
+    for hosts in [2, 8] {
+        let mut plan = Plan::equal(hosts, 200 * MBIT, 4 << 20);
+        plan.cap = Some(cap);
+        let mut fleet = Fleet::new(plan);
+        let began = fleet.world.now();
+        assert!(fleet.run(LONG, |fleet| {
+            let allowed = fleet.world.now().since(began).as_secs_f64() * cap as f64;
+            for host in 0..fleet.world.len() {
+                // A tenth of a second may go at once.
+                assert!(fleet.payload(host).1 as f64 <= allowed + (cap / 10) as f64);
+            }
+        }));
+        check_all_have_the_file(&fleet);
+        check_no_byte_came_twice(&fleet, 0);
+        let figures = fleet.figures();
+        println!("{hosts} capped hosts: {figures:?}");
+        assert!(figures.ratio < 1.25 && figures.origin_payload < 1.05);
+    }
+}
+
+#[test]
 fn any_mix_of_uplinks_finishes_and_no_byte_comes_twice() {
     for seed in 1..=6 {
         let mut rng = Rng::from_number(seed);

@@ -4,16 +4,18 @@
 mod support;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use sprat::id::NodeId;
 use sprat::reactor::{Reactor, Setup, Systemd};
 use sprat::rng::Rng;
 use sprat::wire::Network;
 use std::fs;
 use std::net::TcpStream;
+use std::os::linux::fs::MetadataExt as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -142,6 +144,67 @@ fn a_socket_that_nobody_listens_on_is_said_and_the_node_runs_on() {
     let node = Sprat::start_with(&place, &relative, &words);
     node.end()
         .assert(1, "$NOTIFY_SOCKET is neither an absolute path nor @NAME");
+}
+
+// -- the journal
+
+/// What `sprat` with `words` says, to its end, when `$JOURNAL_STREAM` names standard error, or something
+/// else.
+fn said_to_a_journal(scratch: &Scratch, is_journal: bool, words: &[&str]) -> Vec<String> {
+    let place = scratch.place("journal");
+    let path = place.join("stderr");
+    let file = fs::File::create(&path).unwrap();
+    let stat = file.metadata().unwrap();
+    let inode = stat.st_ino() + u64::from(!is_journal);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sprat"))
+        .args(words)
+        .current_dir(&place)
+        .env("HOME", &place)
+        .env("JOURNAL_STREAM", format!("{}:{inode}", stat.st_dev()))
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::null())
+        .stderr(file)
+        .spawn()
+        .unwrap();
+    let said = || fs::read_to_string(&path).unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    while child.try_wait().unwrap().is_none() {
+        if said().contains("no answer from the bootstrap node") {
+            kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        }
+        assert!(Instant::now() < deadline, "{}", said());
+        thread::sleep(Duration::from_millis(5));
+    }
+    said().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_journal_gets_priorities_instead_of_the_programs_name() {
+    let scratch = Scratch::new();
+    // Nothing is sent from this address to that one: a warning, and then news.
+    let words = ["node", "-v", "-l", "127.0.0.1:0", "-b", "192.0.2.1:9"];
+    let lines = said_to_a_journal(&scratch, true, &words);
+    let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
+    for start in [
+        "<5>listening on 127.0.0.1:",
+        "<4>sending a datagram: ",
+        "<6>no answer from the bootstrap node 192.0.2.1:9",
+        "<7>loop: ",
+    ] {
+        assert!(has(start), "{start}: {lines:?}");
+    }
+    assert!(
+        !lines.iter().any(|line| line.contains("sprat: ")),
+        "{lines:?}"
+    );
+    let lines = said_to_a_journal(&scratch, true, &["node", "-l", "nowhere"]);
+    assert!(
+        lines[0].starts_with("<3>option --listen: not an address"),
+        "{lines:?}"
+    );
+    // It is inherited by whatever a service starts, with another standard error.
+    let lines = said_to_a_journal(&scratch, false, &["node", "-l", "nowhere"]);
+    assert!(lines[0].starts_with("sprat: option --listen"), "{lines:?}");
 }
 
 // -- a loop that hangs

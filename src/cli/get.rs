@@ -7,7 +7,7 @@ use super::news;
 use super::screen::Screen;
 use super::start::{self, Role, Started};
 use super::wanted::{self, Wanted};
-use super::{Ending, effort, failure, figures, node, print, share};
+use super::{Ending, effort, failure, figures, print, share, teller};
 use crate::id::FileId;
 use crate::node::{Ended, Event, Failure, Progress, SwarmKey};
 use crate::reactor::{Happening, OutputPath, Reactor, StateDir};
@@ -217,7 +217,7 @@ impl<'a> Getting<'a> {
             }
             _ => {}
         }
-        node::tell(event, self.screen);
+        teller::tell(self.screen, event);
         Ok(())
     }
 

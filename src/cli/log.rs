@@ -1,18 +1,22 @@
 //! The log of the layers below, on standard error in the form of the program's own lines.
 
-use super::screen::Screen;
-use ::log::LevelFilter;
+use super::screen::{Priority, Screen};
+use ::log::{Level, LevelFilter};
 use env_logger::{Builder, Target};
 use std::env;
 use std::io::Write as _;
 
 /// Sends the log to `screen`: warnings, or what `verbosity` asks for; `RUST_LOG` wins.
 pub fn start(screen: &Screen, verbosity: i32) {
+    let form = screen.clone();
     let started = Builder::new()
         // What is below the level that `set` sets does not come so far.
         .filter_level(LevelFilter::Trace)
         .parse_default_env()
-        .format(|line, record| writeln!(line, "sprat: {}", record.args()))
+        .format(move |line, record| {
+            let begin = form.begin(priority(record.level()));
+            writeln!(line, "{begin}{}", record.args())
+        })
         .target(Target::Pipe(Box::new(screen.clone())))
         .try_init();
     // It fails when something else in this process logs already: then that is what is wanted.
@@ -30,5 +34,14 @@ pub fn set(verbosity: i32) {
             2 => LevelFilter::Debug,
             3.. => LevelFilter::Trace,
         });
+    }
+}
+
+fn priority(level: Level) -> Priority {
+    match level {
+        Level::Error => Priority::Error,
+        Level::Warn => Priority::Warning,
+        Level::Info => Priority::Info,
+        Level::Debug | Level::Trace => Priority::Debug,
     }
 }

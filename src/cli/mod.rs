@@ -32,6 +32,7 @@ mod service;
 mod settings;
 mod share;
 mod start;
+mod teller;
 mod wanted;
 
 use crate::reactor;
@@ -80,8 +81,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ending::Misused(text) => (2, text),
         Ending::Interrupted(text) => (130, text),
     };
-    // Standard error may be closed; the exit code still says how it ended.
-    let _ = writeln!(io::stderr(), "sprat: {text}");
+    screen::complain(&text);
     ExitCode::from(code)
 }
 

@@ -3,7 +3,6 @@
 //! Only the loop: what the service does with what happens is in `service`.
 
 use super::args::{Args, Misuse};
-use super::news::{self, Weight};
 use super::reload::Reload;
 use super::screen::Screen;
 use super::service::Service;
@@ -48,13 +47,4 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     effort::tell(&reactor, screen);
     reactor.stop();
     Ok(())
-}
-
-/// Says what is news to a person who watches.
-pub fn tell(event: &crate::node::Event, screen: &Screen) {
-    match news::line(event) {
-        Some((Weight::News, line)) => screen.say(line),
-        Some((Weight::Detail, line)) => screen.detail(line),
-        None => {}
-    }
 }

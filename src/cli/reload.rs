@@ -46,7 +46,7 @@ impl Reload<'_> {
             Ok(line) => self.screen.insist(line),
             Err(Ending::Failed(why) | Ending::Misused(why) | Ending::Interrupted(why)) => {
                 let line = format!("the settings stay as they were: {why}");
-                self.screen.insist(line);
+                self.screen.warn(line);
             }
         }
         reactor.tell_ready();

@@ -1,15 +1,74 @@
 //! Standard error: news in lines of their own, above the progress bar where there is one.
+//!
+//! A line begins with `sprat: `, or, where systemd's journal reads it, with its priority as the journal
+//! wants it (`<6>`, sd-daemon(3)): that knows the program and the time by itself. Not here: what is
+//! told, and how often. Invariant: a line is one write.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::env;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+
+/// How much a line matters, in the numbers of syslog(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Something has failed.
+    Error = 3,
+    /// Something may fail, or was lost.
+    Warning = 4,
+    /// What was asked for, or everyone should know.
+    Notice = 5,
+    /// News.
+    Info = 6,
+    /// For those who asked for more.
+    Debug = 7,
+}
+
+/// How lines begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// With the program's name.
+    Plain,
+    /// With their priority.
+    Journal,
+}
+
+impl Form {
+    /// That of standard error.
+    fn of_stderr() -> Form {
+        let is_journal = || -> Option<bool> {
+            let stream = env::var("JOURNAL_STREAM").ok()?;
+            let stat = rustix::fs::fstat(io::stderr()).ok()?;
+            Some(stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+        };
+        match is_journal() {
+            Some(true) => Form::Journal,
+            _ => Form::Plain,
+        }
+    }
+
+    fn begin(self, priority: Priority) -> String {
+        match self {
+            Form::Plain => "sprat: ".to_owned(),
+            Form::Journal => format!("<{}>", priority as u8),
+        }
+    }
+}
+
+/// Says on standard error why the program ends, where there may be no screen yet.
+pub fn complain(text: &str) {
+    let begin = Form::of_stderr().begin(Priority::Error);
+    // Standard error may be closed; the exit code still says how it ended.
+    let _ = io::stderr().write_all(format!("{begin}{text}\n").as_bytes());
+}
 
 /// Standard error, as this run of the program uses it.
 #[derive(Clone)]
 pub struct Screen {
     bars: MultiProgress,
     terminal: bool,
+    form: Form,
     /// All clones are one screen.
     verbosity: Arc<AtomicI32>,
 }
@@ -21,6 +80,7 @@ impl Screen {
         Screen {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             terminal,
+            form: Form::of_stderr(),
             verbosity: Arc::new(AtomicI32::new(verbosity)),
         }
     }
@@ -44,24 +104,43 @@ impl Screen {
         self.terminal
     }
 
+    /// Whether this run tells details.
+    pub fn tells_details(&self) -> bool {
+        self.verbosity() > 0
+    }
+
     /// One line of news, unless this run is quiet.
     pub fn say(&self, line: impl AsRef<str>) {
         if !self.is_quiet() {
-            self.insist(line);
+            self.write_line(Priority::Info, line.as_ref());
         }
     }
 
     /// One line of news for those who asked for more.
     pub fn detail(&self, line: impl AsRef<str>) {
-        if self.verbosity() > 0 {
-            self.insist(line);
+        if self.tells_details() {
+            self.write_line(Priority::Debug, line.as_ref());
         }
     }
 
     /// One line that is told in any case.
     pub fn insist(&self, line: impl AsRef<str>) {
+        self.write_line(Priority::Notice, line.as_ref());
+    }
+
+    /// One line about something wrong, which is told in any case.
+    pub fn warn(&self, line: impl AsRef<str>) {
+        self.write_line(Priority::Warning, line.as_ref());
+    }
+
+    fn write_line(&self, priority: Priority, line: &str) {
         // When standard error is closed there is nobody to tell it to.
-        let _ = writeln!(self.clone(), "sprat: {}", line.as_ref());
+        let _ = writeln!(self.clone(), "{}{line}", self.begin(priority));
+    }
+
+    /// What a line of this priority begins with.
+    pub fn begin(&self, priority: Priority) -> String {
+        self.form.begin(priority)
     }
 
     /// A bar at the bottom of the terminal, out of 1000: 21 columns, and as much of the message as

@@ -8,7 +8,8 @@ use super::figures;
 use super::meter::{Meter, TICK};
 use super::screen::Screen;
 use super::start::{self, Role, Started};
-use super::{Ending, effort, failure, node, print};
+use super::teller::Teller;
+use super::{Ending, effort, failure, print};
 use crate::id::FileId;
 use crate::node::{DiskError, Event, Failure, Phase, Remedy, SwarmKey};
 use crate::reactor::{Happening, Reactor};
@@ -29,6 +30,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     } = start::start(&args, Role::Sharer, screen)?;
     let mut sharing = Sharing {
         screen,
+        teller: Teller::new(screen),
         waiting: args.operands.iter().rev().map(PathBuf::from).collect(),
         shares: Vec::new(),
         locations: start::locations(reactor.listening(), &bootstraps),
@@ -118,6 +120,7 @@ struct Share {
 
 struct Sharing<'a> {
     screen: &'a Screen,
+    teller: Teller<'a>,
     /// Paths to be hashed, the next one last.
     waiting: Vec<PathBuf>,
     shares: Vec<Share>,
@@ -143,12 +146,12 @@ impl Sharing<'_> {
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
                 Happening::Event(event) => {
                     if let Some(line) = of_disk(reactor, &event) {
-                        self.screen.insist(line);
+                        self.screen.warn(line);
                     }
                     if let Event::Rotten { swarm, .. } = event {
                         self.check_rest(reactor, swarm)?;
                     }
-                    node::tell(&event, self.screen);
+                    self.teller.tell(reactor.now(), &event);
                 }
                 Happening::Client(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => {
@@ -219,7 +222,7 @@ impl Sharing<'_> {
         let why = reactor.disk_message(swarm).unwrap_or("it has changed");
         for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
             let path = share.path.display();
-            self.screen.insist(match rest {
+            self.screen.warn(match rest {
                 true => format!("one file less of {path} is served: {why} (share it again)"),
                 false => format!("no longer serving {path}: {why} (share it again)"),
             });

@@ -89,6 +89,8 @@ pub struct Counters {
     pub sent: u64,
     /// Bytes of datagrams sent.
     pub sent_bytes: u64,
-    /// Datagrams or events that were dropped because nobody drained them.
+    /// Datagrams, events, errands and candidates that there was no room for.
     pub dropped: u64,
+    /// Records that there was no room for, or none for more of their source or subnet.
+    pub crowded: u64,
 }

@@ -319,8 +319,13 @@ impl Kad {
             .candidates
             .iter()
             .any(|other| other.contact == candidate.contact);
-        if !is_queued && self.candidates.len() < CANDIDATE_CONTACTS_MAX {
+        if is_queued {
+            return;
+        }
+        if self.candidates.len() < CANDIDATE_CONTACTS_MAX {
             self.candidates.push_back(candidate);
+        } else {
+            self.counters.dropped += 1;
         }
     }
 }

@@ -55,7 +55,10 @@ impl Kad {
         let replicate_at = self.next_replication(now);
         match self.records.store(now, file, record, replicate_at) {
             Ok(()) => Status::Stored,
-            Err(_) => Status::Full,
+            Err(_) => {
+                self.counters.crowded += 1;
+                Status::Full
+            }
         }
     }
 
@@ -83,6 +86,7 @@ impl Kad {
             }
             if self.unconfirmed.len() >= UNCONFIRMED_MAX {
                 status = Status::Full;
+                self.counters.crowded += 1;
                 break;
             }
             self.unconfirmed.push_back(Unconfirmed {
@@ -132,7 +136,8 @@ impl Kad {
         };
         let replicate_at = self.next_replication(now);
         // A full table refuses; nobody waits for the outcome.
-        _ = self.records.store(now, file, record, replicate_at);
+        let stored = self.records.store(now, file, record, replicate_at);
+        self.counters.crowded += u64::from(stored.is_err());
     }
 
     /// Forgets claims whose provider could not be asked in ten minutes' turns.

@@ -457,6 +457,11 @@ impl Node {
         self.swarms.is_committing()
     }
 
+    /// What swarms refused and gave up so far.
+    pub fn swarm_counters(&self) -> &swarm::Counters {
+        self.swarms.counters()
+    }
+
     /// What each swarm is doing.
     pub fn phases(&self) -> impl Iterator<Item = Phase> {
         self.swarms.phases()

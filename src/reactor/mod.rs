@@ -44,6 +44,7 @@ pub use memory::{Remembered, Work};
 pub use owner::prove;
 pub use state::StateDir;
 pub use systemd::Systemd;
+pub use throttle::{LeftOut, Throttle};
 
 use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, POLL_EVENTS_MAX, RECEIVE_BUFFER_SIZE, STOP_TIMEOUT};
@@ -64,7 +65,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use streams::Streams;
 use syncer::Syncer;
-use throttle::Throttle;
+use throttle::Class;
 use token::Source;
 use verified::VerifiedFile;
 
@@ -114,6 +115,10 @@ pub struct Counters {
     pub accepts: u64,
     /// Connections closed at once, for want of a descriptor or of a place.
     pub sheds: u64,
+    /// Connections that could not be accepted or made, for a reason of this machine.
+    pub connections_failed: u64,
+    /// Streams that ended without the goodbye that was meant for them.
+    pub goodbyes_lost: u64,
     /// Calls of `recv` on streams.
     pub receives: u64,
     /// Calls of `send` on streams.
@@ -178,7 +183,7 @@ pub struct Reactor {
     signals: Signals,
     /// Absent when nobody manages this node.
     systemd: Option<Systemd>,
-    throttle: Throttle,
+    throttle: Throttle<{ Class::COUNT }>,
     caps: Caps,
     counters: Counters,
     lag: Lag,

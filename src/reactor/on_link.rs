@@ -3,9 +3,9 @@
 //!
 //! The kernel says it in two tables, which are read whenever a connection is made while a cap is
 //! set: networks come and go. Not here: private addresses that are routed elsewhere, as in a campus;
-//! those are not on-link. Invariant: a table that cannot be read, or a line that is not understood,
-//! makes nobody exempt.
+//! those are not on-link. Invariant: a line that is not understood makes nobody exempt.
 
+use super::error::Error;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,23 +18,24 @@ const ADDRESSES: &str = "/proc/self/net/if_inet6";
 const TABLE_SIZE_MAX: u64 = 256 * 1024;
 
 /// Whether `ip` is this host itself, or reached without a router.
-pub fn is_on_link(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
+///
+/// # Errors
+/// When the kernel's table cannot be read.
+pub fn is_on_link(ip: IpAddr) -> Result<bool, Error> {
+    Ok(match ip.to_canonical() {
         ip if ip.is_loopback() => true,
-        IpAddr::V4(ip) => ip.is_link_local() || has_route(&read(ROUTES), ip),
-        IpAddr::V6(ip) => ip.is_unicast_link_local() || has_prefix(&read(ADDRESSES), ip),
-    }
+        IpAddr::V4(ip) => ip.is_link_local() || has_route(&read(ROUTES)?, ip),
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || has_prefix(&read(ADDRESSES)?, ip),
+    })
 }
 
-fn read(path: &str) -> String {
+fn read(path: &str) -> Result<String, Error> {
     let mut text = String::new();
     let file = File::open(path);
-    let result = file.and_then(|file| file.take(TABLE_SIZE_MAX).read_to_string(&mut text));
-    if let Err(error) = result {
-        log::info!("cannot read {path}: {error}; nobody counts as on the own network");
-        text.clear();
+    match file.and_then(|file| file.take(TABLE_SIZE_MAX).read_to_string(&mut text)) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Error::new(format!("read {path}"), error)),
     }
-    text
 }
 
 /// Lines of `Iface Destination Gateway Flags RefCnt Use Metric Mask …`, numbers in hexadecimal,
@@ -118,10 +119,11 @@ mod tests {
 
     #[test]
     fn this_host_is_on_link_and_documentation_is_not() {
-        assert!(is_on_link("127.0.0.9".parse().unwrap()));
-        assert!(is_on_link("::ffff:127.0.0.1".parse().unwrap()));
-        assert!(is_on_link("::1".parse().unwrap()));
-        assert!(is_on_link("fe80::1".parse().unwrap()));
-        assert!(!is_on_link("2001:db8::1".parse().unwrap()));
+        let on_link = |ip: &str| is_on_link(ip.parse().unwrap()).unwrap();
+        assert!(on_link("127.0.0.9"));
+        assert!(on_link("::ffff:127.0.0.1"));
+        assert!(on_link("::1"));
+        assert!(on_link("fe80::1"));
+        assert!(!on_link("2001:db8::1"));
     }
 }

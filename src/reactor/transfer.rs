@@ -250,9 +250,8 @@ impl Reactor {
         let words = self.node.last_words();
         if stream.connected && !words.is_empty() {
             self.counters.sends += 1;
-            if let Err(errno) = rustix::net::send(&stream.socket, words, SendFlags::NOSIGNAL) {
-                log::debug!("a stream's last words were not sent: {errno}");
-            }
+            let sent = rustix::net::send(&stream.socket, words, SendFlags::NOSIGNAL);
+            self.counters.goodbyes_lost += u64::from(sent.is_err());
         }
         self.streams.close(self.poll.registry(), key);
         self.acceptor.handle_freed();

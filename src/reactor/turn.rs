@@ -166,6 +166,7 @@ impl Reactor {
                     };
                     if let Err(error) = self.streams.insert(self.poll.registry(), key, socket, true)
                     {
+                        self.counters.connections_failed += 1;
                         self.warn(Class::Accept, || format!("accepting {from}: {error}"));
                         self.node.handle_closed(now, key);
                     }
@@ -179,6 +180,7 @@ impl Reactor {
                     });
                 }
                 Accepted::Failed(error) => {
+                    self.counters.connections_failed += 1;
                     self.warn(Class::Accept, || format!("accepting a connection: {error}"));
                 }
                 Accepted::Nothing => return,
@@ -363,6 +365,7 @@ impl Reactor {
         let registry = self.poll.registry();
         let made = socket.and_then(|socket| self.streams.insert(registry, key, socket, false));
         if let Err(error) = made {
+            self.counters.connections_failed += 1;
             self.warn(Class::Stream, || format!("connecting to {to}: {error}"));
             self.node.handle_closed(self.clock.now(), key);
         }
@@ -371,8 +374,15 @@ impl Reactor {
     /// The caps do not count a stream that stays on our own network, unless the owner wants it.
     fn exempt_if_local(&mut self, key: StreamKey, other: SocketAddr) {
         let matters = self.caps.up.is_some() || self.caps.down.is_some();
-        if matters && !self.caps.limit_lan && is_on_link(other.ip()) {
-            self.node.exempt(key);
+        if !matters || self.caps.limit_lan {
+            return;
+        }
+        match is_on_link(other.ip()) {
+            Ok(true) => self.node.exempt(key),
+            Ok(false) => {}
+            Err(error) => self.warn(Class::Stream, || {
+                format!("{error}; nobody counts as on the own network")
+            }),
         }
     }
 
@@ -391,21 +401,23 @@ impl Reactor {
     /// Logs the last failure of a swarm's disk work: as a warning where no event of the node tells
     /// the owner of it, else for those who want to know more.
     pub(super) fn log_disk(&mut self, level: Level, swarm: SwarmKey) {
-        if self.throttle.allows(Class::Disk, self.clock.now()) {
-            log::log!(
-                level,
-                "{}",
-                self.disk
-                    .message(swarm)
-                    .unwrap_or("a swarm's place is gone")
-            );
+        // What nobody reads must not keep a warning from being logged.
+        if !log::log_enabled!(level) {
+            return;
+        }
+        let now = self.clock.now();
+        if let Some(left_out) = self.throttle.admit(Class::Disk as usize, now) {
+            let message = self.disk.message(swarm);
+            let message = message.unwrap_or("a swarm's place is gone");
+            log::log!(level, "{message}{left_out}");
         }
     }
 
     /// Logs a line of a class that others can cause, but not at their rate.
     pub(super) fn warn(&mut self, class: Class, line: impl FnOnce() -> String) {
-        if self.throttle.allows(class, self.clock.now()) {
-            log::warn!("{}", line());
+        let now = self.clock.now();
+        if let Some(left_out) = self.throttle.admit(class as usize, now) {
+            log::warn!("{}{left_out}", line());
         }
     }
 }

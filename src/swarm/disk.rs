@@ -324,6 +324,7 @@ impl Swarms {
             stream.strikes += 1;
             banned = stream.strikes >= STRIKES_MAX;
         }
+        self.counters.corrupt += 1;
         self.events.push_back(Event::Corrupt {
             swarm: key,
             shard,

@@ -16,6 +16,7 @@
 
 mod ask;
 mod checkpoint;
+mod counters;
 mod disk;
 pub mod flight;
 mod inbox;
@@ -50,6 +51,7 @@ use crate::time::Instant;
 use crate::wire::address::is_local;
 use crate::wire::frame::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
+pub use counters::Counters;
 pub use owner::Peer;
 use pace::Paces;
 use std::collections::VecDeque;
@@ -120,6 +122,7 @@ pub struct Swarms {
     /// Where the round of background reads goes on.
     read_turn: u32,
     scrub: scrub::Scrub,
+    counters: Counters,
 }
 
 impl Swarms {
@@ -140,6 +143,7 @@ impl Swarms {
             turns_at: None,
             read_turn: 0,
             scrub: scrub::Scrub::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -303,6 +307,11 @@ impl Swarms {
         self.swarms.iter().map(|(_, swarm)| swarm.phase)
     }
 
+    /// What was refused and given up so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// How many streams there are.
     pub fn stream_count(&self) -> usize {
         self.streams.len()
@@ -376,6 +385,7 @@ impl Swarms {
         let Some(stream) = self.streams.remove(key) else {
             return;
         };
+        self.counters.count(why);
         self.leave_line(key);
         self.paces.forget(key);
         if !stream.is_exempt {

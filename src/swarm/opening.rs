@@ -63,6 +63,7 @@ impl Swarms {
             .find(|(_, swarm)| swarm.is_of(open.file) && !swarm.is_suspended);
         let accepted = stream.dialler == Dialler::Them;
         let Some((swarm_key, swarm)) = found else {
+            self.counters.unknown += u64::from(accepted);
             let unknown = (Ended::Done, Some(CloseReason::UnknownFile));
             return Err(if accepted { unknown } else { PROTOCOL });
         };

@@ -27,6 +27,7 @@ use super::Ending;
 use super::control::request::{Line, Request};
 use super::screen::Screen;
 use super::start;
+use super::teller::Teller;
 use crate::reactor::{ClientKey, Reactor, Room, StateDir};
 use crate::time::Instant;
 use answer::{Answer, Step};
@@ -37,6 +38,7 @@ use std::path::{self, PathBuf};
 /// What a running service keeps beside its node.
 pub struct Service<'a> {
     screen: &'a Screen,
+    teller: Teller<'a>,
     /// Locked as long as the service runs; absent when it keeps no state.
     state: Option<StateDir>,
     bootstraps: Vec<SocketAddr>,
@@ -80,6 +82,7 @@ impl<'a> Service<'a> {
         }
         Ok(Service {
             screen,
+            teller: Teller::new(screen),
             state,
             bootstraps,
             started_at: now,

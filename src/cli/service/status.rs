@@ -14,9 +14,14 @@
 //! | `memory`, `memory_peak` | resident bytes, or `null` |
 //! | `turns`, `sleeps` | of the loop |
 //! | `turn_p50`, `turn_p99`, `turn_max` | seconds that its turns took |
-//! | `datagrams_…` | dropped: damaged or of another network, of ourselves, over a source's budget, too short, with a bad token, replies nobody asked for, refused by the system |
+//! | `datagrams_…` | dropped: damaged or of another network, of ourselves, over a source's budget, too short, with a bad token, replies nobody asked for, replies that came late, refused by the system |
 //! | `requests_silent` | requests that nobody answered |
+//! | `records_crowded` | of others, that there was no room for |
 //! | `streams_shed` | connections closed for want of room |
+//! | `streams_…` | that were given up: not made for a reason of this machine, of files that this node does not have, against the protocol, silent, lost |
+//! | `goodbyes_lost` | streams ended without one |
+//! | `events_stale` | readiness of streams that had ended |
+//! | `shards_corrupt` | fetched again |
 //!
 //! Invariant: every counter of what is dropped is here.
 
@@ -27,6 +32,7 @@ use crate::cli::json::Object;
 use crate::kad;
 use crate::limits::STREAMS_MAX;
 use crate::reactor::{Caps, Counters, Lag, Reactor};
+use crate::swarm;
 use std::fs;
 use std::time::Duration;
 
@@ -46,6 +52,7 @@ pub struct Status {
     lag: Lag,
     loop_counters: Counters,
     kad_counters: kad::Counters,
+    swarm_counters: swarm::Counters,
 }
 
 impl Status {
@@ -69,12 +76,13 @@ impl Status {
             lag: reactor.lag(),
             loop_counters: reactor.counters(),
             kad_counters: *node.kad().counters(),
+            swarm_counters: *node.swarm_counters(),
         }
     }
 
     /// For people: a line for each of a dozen things.
     pub fn text(&self) -> Vec<String> {
-        let (turns, kad) = (&self.loop_counters, &self.kad_counters);
+        let turns = &self.loop_counters;
         let capped = |bytes: u64, cap: Option<u64>| match cap {
             Some(cap) => {
                 let cap = rate(cap, Duration::from_secs(1));
@@ -109,30 +117,52 @@ impl Status {
                     time(self.lag.most())
                 ),
             ),
-            (
-                "dropped",
-                format!(
-                    "datagrams: {} damaged, {} of ourselves, {} over budget, {} too short, {} with a \
-                     bad token, {} unexpected, {} by the system; {} not answered; {} shed",
-                    kad.damaged,
-                    kad.from_self,
-                    kad.over_budget,
-                    kad.too_short,
-                    kad.bad_tokens,
-                    kad.unexpected,
-                    turns.datagrams_dropped + kad.dropped,
-                    count(kad.timeouts, "request"),
-                    count(turns.sheds, "stream"),
-                ),
-            ),
+            ("dropped", self.dropped_datagrams()),
+            ("", self.dropped_streams()),
         ];
         let line = |(key, value): (&str, String)| format!("{key:<10} {value}");
         lines.map(line).into()
     }
 
+    fn dropped_datagrams(&self) -> String {
+        let (turns, kad) = (&self.loop_counters, &self.kad_counters);
+        format!(
+            "datagrams: {} damaged, {} of ourselves, {} over budget, {} too short, {} with a bad \
+             token, {} unexpected, {} late, {} by the system; {} not answered; {} without room",
+            kad.damaged,
+            kad.from_self,
+            kad.over_budget,
+            kad.too_short,
+            kad.bad_tokens,
+            kad.unexpected,
+            kad.late_replies,
+            turns.datagrams_dropped + kad.dropped,
+            count(kad.timeouts, "request"),
+            count(kad.crowded, "record"),
+        )
+    }
+
+    fn dropped_streams(&self) -> String {
+        let (turns, swarm) = (&self.loop_counters, &self.swarm_counters);
+        format!(
+            "streams: {} shed, {} failed, {} of unknown files, {} against the protocol, {} silent, \
+             {} lost, {} without a goodbye; {} stale; {} corrupt",
+            turns.sheds,
+            turns.connections_failed,
+            swarm.unknown,
+            swarm.wrong,
+            swarm.silent,
+            swarm.lost,
+            turns.goodbyes_lost,
+            count(turns.stale_tokens, "event"),
+            count(swarm.corrupt, "shard"),
+        )
+    }
+
     /// For programs: one object.
     pub fn json(&self) -> String {
         let (turns, kad) = (&self.loop_counters, &self.kad_counters);
+        let swarm = &self.swarm_counters;
         Object::listed("status")
             .text("program", env!("CARGO_PKG_VERSION"))
             .decimal("uptime", self.uptime.as_secs_f64())
@@ -160,9 +190,19 @@ impl Status {
             .number("datagrams_too_short", kad.too_short)
             .number("datagrams_bad_token", kad.bad_tokens)
             .number("datagrams_unexpected", kad.unexpected)
+            .number("datagrams_late", kad.late_replies)
             .number("datagrams_refused", turns.datagrams_dropped + kad.dropped)
             .number("requests_silent", kad.timeouts)
+            .number("records_crowded", kad.crowded)
             .number("streams_shed", turns.sheds)
+            .number("streams_failed", turns.connections_failed)
+            .number("streams_unknown", swarm.unknown)
+            .number("streams_wrong", swarm.wrong)
+            .number("streams_silent", swarm.silent)
+            .number("streams_lost", swarm.lost)
+            .number("goodbyes_lost", turns.goodbyes_lost)
+            .number("events_stale", turns.stale_tokens)
+            .number("shards_corrupt", swarm.corrupt)
             .finish()
     }
 }
@@ -207,6 +247,9 @@ mod tests {
                 bytes_received: 1536,
                 datagrams_dropped: 8,
                 sheds: 9,
+                connections_failed: 10,
+                goodbyes_lost: 15,
+                stale_tokens: 16,
                 ..Counters::default()
             },
             kad_counters: kad::Counters {
@@ -217,7 +260,16 @@ mod tests {
                 bad_tokens: 5,
                 unexpected: 6,
                 timeouts: 7,
+                late_replies: 18,
+                crowded: 19,
                 ..kad::Counters::default()
+            },
+            swarm_counters: swarm::Counters {
+                unknown: 11,
+                wrong: 12,
+                silent: 13,
+                lost: 14,
+                corrupt: 17,
             },
         };
         assert_eq!(status.text(), fixture("status.txt"));

@@ -15,7 +15,7 @@
 
 use super::Service;
 use super::items::Item;
-use crate::cli::{failure, figures, node, share};
+use crate::cli::{failure, figures, share};
 use crate::limits::{FAILED_RETRY, MISSING_RETRY, REMEMBER_DELAY};
 use crate::node::{DiskError, Event, Failure, Remedy, SwarmKey};
 use crate::reactor::{Error, OutputPath, Reactor, Work, prove};
@@ -133,7 +133,7 @@ impl Service<'_> {
         item.retry_at = Some(now + pause);
         if item.why.as_ref() != Some(&why) {
             self.screen
-                .insist(format!("{why} (it waits, and is tried again)"));
+                .warn(format!("{why} (it waits, and is tried again)"));
             item.why = Some(why);
         }
     }
@@ -155,14 +155,14 @@ impl Service<'_> {
         self.remember_at = None;
         let Some(state) = &self.state else { return };
         if let Err(error) = state.remember(&self.items.remembered()) {
-            self.screen.insist(error.to_string());
+            self.screen.warn(error.to_string());
         }
     }
 
     /// Something has happened to the node.
     pub fn handle_event(&mut self, reactor: &mut Reactor, event: &Event) {
         if let Some(line) = share::of_disk(reactor, event) {
-            self.screen.insist(line);
+            self.screen.warn(line);
         }
         match *event {
             Event::Shared { swarm, .. } => self.handle_shared(reactor, swarm),
@@ -205,7 +205,7 @@ impl Service<'_> {
             }
             _ => {}
         }
-        node::tell(event, self.screen);
+        self.teller.tell(reactor.now(), event);
         self.go_on_with_answers(reactor);
     }
 
@@ -261,7 +261,7 @@ impl Service<'_> {
     fn handle_changed(&mut self, swarm: SwarmKey, why: String) {
         if let Some(item) = self.items.of_swarm(swarm) {
             self.screen
-                .insist(format!("no longer serving all of it: {why} (add it again)"));
+                .warn(format!("no longer serving all of it: {why} (add it again)"));
             (item.is_changed, item.why) = (true, Some(why));
         }
     }

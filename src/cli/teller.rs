@@ -1,0 +1,103 @@
+//! What a node that runs on and on tells of its events: what others can cause, not at their rate.
+//!
+//! Not here: the words (`news`). Invariant: of each kind of event that another node can bring about,
+//! one line in ten seconds at most is written.
+
+use super::news::{self, Weight};
+use super::screen::Screen;
+use crate::node::Event;
+use crate::reactor::Throttle;
+use crate::time::Instant;
+
+/// Tells events on a screen.
+pub struct Teller<'a> {
+    screen: &'a Screen,
+    throttle: Throttle<KINDS>,
+}
+
+/// How many kinds of events others can cause.
+const KINDS: usize = 4;
+
+impl Teller<'_> {
+    /// One that has told nothing.
+    pub fn new(screen: &Screen) -> Teller<'_> {
+        Teller {
+            screen,
+            throttle: Throttle::default(),
+        }
+    }
+
+    /// Tells an event, if it is news to anybody who reads along.
+    pub fn tell(&mut self, now: Instant, event: &Event) {
+        let Some((weight, line)) = news::line(event) else {
+            return;
+        };
+        // What nobody reads must not keep what is read from being told.
+        if weight == Weight::Detail && !self.screen.tells_details() {
+            return;
+        }
+        let line = match kind(event).map(|kind| self.throttle.admit(kind, now)) {
+            None => line,
+            Some(Some(left_out)) => format!("{line}{left_out}"),
+            Some(None) => return,
+        };
+        write(self.screen, weight, line);
+    }
+}
+
+/// Tells an event, however often there is one: to somebody who waits for what it is about.
+pub fn tell(screen: &Screen, event: &Event) {
+    if let Some((weight, line)) = news::line(event) {
+        write(screen, weight, line);
+    }
+}
+
+fn write(screen: &Screen, weight: Weight, line: String) {
+    match weight {
+        Weight::News => screen.say(line),
+        Weight::Detail => screen.detail(line),
+    }
+}
+
+/// The number of an event's kind, if others can cause it as often as they like.
+fn kind(event: &Event) -> Option<usize> {
+    match event {
+        Event::Connected { .. } => Some(0),
+        Event::Disconnected { .. } => Some(1),
+        Event::Corrupt { .. } => Some(2),
+        Event::Manifest { .. } => Some(3),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_can_cause_is_counted_and_what_they_cannot_is_always_told() {
+        let address = "192.0.2.1:1".parse().unwrap();
+        let swarm = crate::node::SwarmKey {
+            slot: 0,
+            generation: 0,
+        };
+        let from = address;
+        assert!(
+            kind(&Event::Corrupt {
+                swarm,
+                shard: 1,
+                from
+            })
+            .is_some()
+        );
+        assert!(kind(&Event::Connected { swarm, address }).is_some());
+        assert!(kind(&Event::Joined { contacts: 1 }).is_none());
+        // Below -v nobody reads of connections: the first that is read is told, not the first at all.
+        let screen = Screen::new(0);
+        let mut teller = Teller::new(&screen);
+        teller.tell(Instant::ZERO, &Event::Connected { swarm, address });
+        let kind = kind(&Event::Connected { swarm, address }).unwrap();
+        let next = teller.throttle.admit(kind, Instant::ZERO);
+        assert_eq!(next.map(|left_out| left_out.0), Some(0));
+    }
+}

@@ -1,0 +1,32 @@
+//! What swarms refuse and give up without a word to their owner, counted.
+//!
+//! Not here: what the loop drops (`reactor`), and Kademlia's datagrams (`kad`).
+
+use crate::output::Ended;
+
+/// Since the node's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Streams that asked for a file which this node does not have.
+    pub unknown: u64,
+    /// Streams that broke the protocol.
+    pub wrong: u64,
+    /// Streams that did not answer in time.
+    pub silent: u64,
+    /// Streams that could not be made, or broke.
+    pub lost: u64,
+    /// Shards that failed verification when they came.
+    pub corrupt: u64,
+}
+
+impl Counters {
+    /// Counts the end of a stream.
+    pub(super) fn count(&mut self, why: Ended) {
+        match why {
+            Ended::Protocol => self.wrong += 1,
+            Ended::Timeout => self.silent += 1,
+            Ended::Lost => self.lost += 1,
+            _ => {}
+        }
+    }
+}

@@ -10,7 +10,8 @@ use sprat::reactor::{Reactor, Setup, Systemd};
 use sprat::rng::Rng;
 use sprat::wire::Network;
 use std::fs;
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, UdpSocket};
 use std::os::linux::fs::MetadataExt as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -19,7 +20,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{DEADLINE, Scratch, Sprat};
+use support::{DEADLINE, Scratch, Sprat, run};
 
 /// The socket of a service manager.
 struct Manager {
@@ -205,6 +206,40 @@ fn a_journal_gets_priorities_instead_of_the_programs_name() {
     // It is inherited by whatever a service starts, with another standard error.
     let lines = said_to_a_journal(&scratch, false, &["node", "-l", "nowhere"]);
     assert!(lines[0].starts_with("sprat: option --listen"), "{lines:?}");
+}
+
+// -- what is dropped
+
+#[test]
+fn what_strangers_send_in_vain_is_counted_and_not_logged() {
+    let scratch = Scratch::new();
+    let place = scratch.place("node");
+    let mut node = Sprat::node(&place, "127.0.0.1:0", None);
+    let address = node.address();
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for size in [0, 1, 200, 1_300] {
+        stranger.send_to(&vec![7; size], &address).unwrap();
+    }
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(&[7; 100]).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        // Until it is closed, by a reset or in order.
+        while let Ok(1..) = stream.read(&mut [0; 64]) {}
+    }
+    let status = || run(&place, &["status", "--json"]).out.join("");
+    let wanted = [
+        "\"datagrams_damaged\":3,",
+        "\"datagrams_refused\":1,",
+        "\"streams_wrong\":2,",
+        "\"streams_silent\":0,",
+    ];
+    let deadline = Instant::now() + DEADLINE;
+    while !wanted.iter().all(|member| status().contains(member)) {
+        assert!(Instant::now() < deadline, "{}", status());
+    }
+    let ended = node.stop();
+    assert!(ended.err.len() == 1, "{ended:?}");
 }
 
 // -- a loop that hangs

@@ -215,6 +215,8 @@ fn wrong_bytes_are_blamed_on_their_sender_and_fetched_elsewhere() {
         !blamed.is_empty() && blamed.iter().all(|from| *from == liar),
         "{blamed:?}"
     );
+    let counted = world.peers[getter].swarms.counters().corrupt;
+    assert_eq!(counted, blamed.len() as u64);
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl<'a> Getting<'a> {
             return Err(Ending::Failed(format!("nothing is left to serve: {why}")));
         }
         self.screen
-            .insist(format!("one file less is served: {why}"));
+            .warn(format!("one file less is served: {why}"));
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl<'a> Getting<'a> {
             }
         }
         if let Some(line) = share::of_disk(reactor, event) {
-            self.screen.insist(line);
+            self.screen.warn(line);
         }
         match *event {
             Event::Manifest { swarm, .. } if swarm == self.swarm => {

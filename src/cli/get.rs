@@ -153,8 +153,7 @@ impl<'a> Getting<'a> {
         if !share::is_served(reactor, swarm) {
             return Err(Ending::Failed(format!("nothing is left to serve: {why}")));
         }
-        self.screen
-            .warn(format!("one file less is served: {why}"));
+        self.screen.warn(format!("one file less is served: {why}"));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 _sprat() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands="share get node add add rm ls status demo doctor help" options=
+    local commands="share get node add rm ls status demo doctor help" options=
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word")
         return
@@ -33,10 +33,6 @@ _sprat() {
     node)
         options="-l --listen -b --bootstrap -d --dir --up --down --limit-lan --network --config -q --quiet -v --verbose -h --help"
         COMPREPLY=()
-        ;;
-    add)
-        options="-d --dir -o --output --json -q --quiet -v --verbose -h --help"
-        compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ;;
     add)
         options="-d --dir -o --output --json -q --quiet -v --verbose -h --help"

@@ -24,7 +24,10 @@ fn offer_of(value: &str) -> Offer {
 }
 
 fn operand_offer(command: &Help) -> Offer {
-    let words = command.operands.split_whitespace();
+    let words = command
+        .operands
+        .iter()
+        .flat_map(|text| text.split_whitespace());
     let mut offers = words.filter(|word| *word != "[OPTIONS]").map(offer_of);
     offers.next_back().unwrap_or(Offer::Nothing)
 }

@@ -6,8 +6,8 @@ use std::process::Command;
 pub struct Help {
     /// The word that calls it.
     pub name: String,
-    /// What follows that word: `[OPTIONS] PATH...`.
-    pub operands: String,
+    /// What may follow that word: `[OPTIONS] PATH...`, and other ways to call it.
+    pub operands: Vec<String>,
     /// What it does, in one line.
     pub gist: String,
     /// What it does, in paragraphs.
@@ -35,51 +35,44 @@ pub fn read() -> Vec<Help> {
     let calls = overview
         .lines()
         .filter_map(|line| line.strip_prefix("  sprat "));
-    let mut found = Vec::new();
+    let mut found: Vec<Help> = Vec::new();
     for call in calls.filter(|call| !call.starts_with('-')) {
-        let (call, gist) = call
+        let (names, rest) = call.split_once(' ').unwrap_or((call, ""));
+        let (operands, gist) = rest
+            .trim_start()
             .split_once("  ")
             .expect("a gist stands behind each command");
-        let gist = gist.trim();
-        // Commands of one kind share a line: `ls|status [OPTIONS]`.
-        let names = call.split_whitespace().next().unwrap_or_default();
-        found.extend(names.split('|').map(|name| command(name, gist)));
+        // Commands of one kind share a line (`ls|status`), and some have a line for each use.
+        for name in names.split('|') {
+            match found.iter_mut().find(|command| command.name == name) {
+                Some(command) => command.operands.push(operands.to_owned()),
+                None => found.push(command(name, operands, gist.trim())),
+            }
+        }
     }
     assert!(found.len() > 4, "the overview has commands: {overview}");
     found
 }
 
-fn command(name: &str, gist: &str) -> Help {
-    let text = said(&["help", name]);
-    let operands = |line: &str| {
-        let line = line.trim().trim_start_matches("usage: sprat ");
-        line.strip_prefix(name)
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+fn command(name: &str, operands: &str, gist: &str) -> Help {
+    let help = |about, options| Help {
+        name: name.to_owned(),
+        operands: vec![operands.to_owned()],
+        gist: gist.to_owned(),
+        about,
+        options,
     };
     if name == "help" {
         let about = "Prints what there is, or more about a command.".to_owned();
-        return Help {
-            name: name.to_owned(),
-            operands: "[COMMAND]".to_owned(),
-            gist: gist.to_owned(),
-            about: vec![about],
-            options: Vec::new(),
-        };
+        return help(vec![about], Vec::new());
     }
+    let text = said(&["help", name]);
     let (about, options) = text
         .split_once("\noptions:\n")
         .expect("options stand at the end");
-    let mut paragraphs = about.trim().split("\n\n");
-    let usage = paragraphs.next().unwrap_or_default();
-    Help {
-        name: name.to_owned(),
-        operands: operands(usage.lines().next().unwrap_or_default()),
-        gist: gist.to_owned(),
-        about: paragraphs.map(|text| text.replace('\n', " ")).collect(),
-        options: read_options(options),
-    }
+    let paragraphs = about.trim().split("\n\n").skip(1);
+    let about = paragraphs.map(|text| text.replace('\n', " ")).collect();
+    help(about, read_options(options))
 }
 
 /// Lines of `  -l, --listen ADDR[:PORT]  where to listen …`, the meaning in one column.

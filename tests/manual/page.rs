@@ -26,9 +26,13 @@ fn replaced(page: &str, name: &str, part: &str) -> String {
 
 fn synopsis(commands: &[Help]) -> String {
     let mut text = String::new();
-    for command in commands {
-        writeln!(text, ".Nm\n.Cm {}", command.name).unwrap();
-        for word in command.operands.split_whitespace() {
+    let calls = commands.iter().flat_map(|command| {
+        let operands = command.operands.iter();
+        operands.map(|operands| (&command.name, operands))
+    });
+    for (name, operands) in calls {
+        writeln!(text, ".Nm\n.Cm {name}").unwrap();
+        for word in operands.split_whitespace() {
             match word
                 .strip_prefix('[')
                 .and_then(|word| word.strip_suffix(']'))

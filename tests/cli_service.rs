@@ -214,3 +214,145 @@ fn a_damaged_memory_is_replaced_by_the_one_before_and_a_newer_one_left_alone() {
     ended.assert(1, "service: it was written by a newer version of sprat");
     assert_eq!(fs::read(&memory).unwrap(), newer);
 }
+
+#[test]
+fn a_service_says_who_is_there_and_holds_still_when_it_is_told_to() {
+    let scratch = Scratch::new();
+    let (one, two) = (scratch.place("one"), scratch.place("two"));
+    let file = scratch.file("file.bin", 600_000);
+    let (mut origin, through) = service(&one, None);
+    let (_getter, address) = service(&two, Some(&through));
+    let pinged = ask(&two, &["ping", &through]).remove(0);
+    assert!(
+        pinged.starts_with(&format!("{through} answers in ")),
+        "{pinged}"
+    );
+    let link = ask(&one, &["add", text(&file)]).remove(0);
+    let id = link
+        .split([':', '&'])
+        .find(|part| part.len() == 40)
+        .unwrap()
+        .to_owned();
+    origin.announced();
+    assert_eq!(ask(&two, &["find", &id]).concat(), through);
+    let found = ask(&two, &["find", "--json", &link]);
+    assert!(found[0].contains("\"kind\":\"provider\""), "{found:?}");
+    assert!(found[1].contains("\"kind\":\"lookup\""), "{found:?}");
+    run(&two, &["find", &"0".repeat(40)]).assert(1, "nobody provides 0000");
+    let dht = ask(&two, &["dht"]);
+    assert!(
+        dht[0].starts_with("node ") && dht[0].contains(" 1 contact,"),
+        "{dht:?}"
+    );
+    assert!(
+        dht.iter()
+            .any(|line| line.starts_with("bucket ") && line.contains(&through))
+    );
+    let record = |line: &&String| line.starts_with("record ") && line.contains(&id);
+    let records: Vec<_> = dht.iter().filter(record).collect();
+    assert!(
+        records.len() == 1 && records[0].contains(&through),
+        "{dht:?}"
+    );
+
+    // Paused, it is not there for others, also after a restart.
+    ask(&one, &["pause", &id[..6]]);
+    wait_for(&one, &["\"state\":\"paused\""]);
+    ask(&two, &["add", &link]);
+    assert_eq!(origin.stop().code, Some(0));
+    let mut origin = Sprat::start(&one, &["node", "-v", "-l", &through]);
+    origin.address();
+    wait_for(&one, &["\"state\":\"paused\"", "\"size\":600000"]);
+    assert_eq!(ask(&one, &["peers", &id]), [""; 0]);
+    ask(&one, &["resume"]);
+    wait_for(&one, &[COMPLETE]);
+    // It tries again after a while; its owner does not wait for that.
+    ask(&two, &["rm", &id]);
+    ask(&two, &["add", &link]);
+    wait_for(&two, &[COMPLETE]);
+    assert_same(&file, &state(&two).join("files/file.bin"));
+    let status = ask(&two, &["status"]).join("\n");
+    assert!(
+        status.contains(&format!("listening  {address}")),
+        "{status}"
+    );
+}
+
+#[test]
+fn the_streams_of_a_file_are_listed_while_it_is_fetched() {
+    let scratch = Scratch::new();
+    let (share, _file, proxy, link) = share_behind_proxy(&scratch, 8 << 20, 2 << 20);
+    let place = scratch.place("node");
+    let (_node, _) = service(&place, None);
+    ask(&place, &["add", &link]);
+    proxy.wait_until_spent();
+    let peers = ask(&place, &["peers", &link, "--json"]);
+    let address = format!("\"address\":\"{}\"", proxy.address);
+    assert!(peers.len() == 1 && peers[0].contains(&address), "{peers:?}");
+    assert!(peers[0].contains("\"of\":512}"), "{peers:?}");
+    let text = ask(&place, &["peers", &link]);
+    assert!(text[0].contains("of 512 shards"), "{text:?}");
+    run(&place, &["ping", &proxy.address.to_string()]).assert(1, "no answer from ");
+    drop(share);
+}
+
+#[test]
+fn what_lies_in_a_drop_folder_is_shared_when_it_rests_and_as_long_as_it_lies_there() {
+    let scratch = Scratch::new();
+    let place = scratch.place("node");
+    let drop = scratch.place("drop");
+    let kept = scratch.file("kept.bin", 50_000);
+    let words = [
+        "node",
+        "-v",
+        "-l",
+        "127.0.0.1:0",
+        "--share-dir",
+        text(&drop),
+    ];
+    let start = || {
+        let mut node = Sprat::start(&place, &words);
+        node.address();
+        node
+    };
+    let mut node = start();
+    ask(&place, &["add", text(&kept)]);
+    scratch.file("drop/a folder/b", 10_000);
+    scratch.file("drop/.hidden", 10_000);
+    scratch.file("drop/half.part", 10_000);
+    // Somebody copies into it, and pauses for less than a copy may.
+    let file = scratch.file("drop/file.bin", 10_000);
+    let begun = Instant::now();
+    let mut writes = 0;
+    while begun.elapsed().as_secs() < 5 {
+        let lines = ask(&place, &["ls"]).join("\n");
+        assert!(!lines.contains("file.bin"), "{lines}");
+        fs::write(&file, vec![1; 10_000 + writes]).unwrap();
+        writes += 1;
+    }
+    let last = format!("\"size\":{}", 10_000 + writes - 1);
+    let listed = wait_for(
+        &place,
+        &[COMPLETE, "file.bin", "\"origin\":\"folder\"", &last],
+    );
+    wait_for(&place, &[COMPLETE, "\"name\":\"a folder\""]);
+    assert_eq!(ask(&place, &["ls"]).len(), 3);
+    let id = member(&listed, "id");
+    run(&place, &["rm", id]).assert(1, "file.bin lies in a drop folder (take it out of there)");
+
+    // What has not changed is served again at once; what went meanwhile is not.
+    assert_eq!(node.stop().code, Some(0));
+    fs::remove_dir_all(drop.join("a folder")).unwrap();
+    node = start();
+    node.news("file.bin as before");
+    node.news("withdrawn: ");
+    assert_eq!(ask(&place, &["ls"]).len(), 2);
+    // Another file in its place is another share.
+    scratch.file("drop/file.bin", 20_000);
+    let listed = wait_for(&place, &[COMPLETE, "file.bin", "\"size\":20000"]);
+    assert_ne!(member(&listed, "id"), id);
+    fs::remove_file(&file).unwrap();
+    node.news("withdrawn: ");
+    while ask(&place, &["ls"]).len() > 1 {}
+    wait_for(&place, &[COMPLETE, "\"name\":\"kept.bin\""]);
+}

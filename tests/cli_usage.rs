@@ -46,6 +46,21 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_wrong() {
             "sprat: --output is for what is fetched, and this is shared: file (see sprat help add)",
         ),
         (&["add", "magnet:?dn=x"], "sprat: malformed link: "),
+        (&["peers"], "sprat: no ID (see sprat help peers)"),
+        (
+            &["find", NOBODY, NOBODY],
+            "sprat: find is about one file (see sprat help find)",
+        ),
+        (&["ping"], "sprat: no HOST:PORT (see sprat help ping)"),
+        (&["ping", "pi"], "no port: pi (HOST:PORT)"),
+        (
+            &["dht", "x"],
+            "sprat: dht takes no operand: x (see sprat help dht)",
+        ),
+        (
+            &["node", "--share-dir="],
+            "sprat: option --share-dir: the path is empty (see sprat help node)",
+        ),
         (
             &["rm"],
             "sprat: nothing to remove: no ID (see sprat help rm)",

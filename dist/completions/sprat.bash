@@ -2,7 +2,7 @@
 
 _sprat() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands="share get node add rm ls status demo doctor help" options=
+    local commands="share get node add rm ls status pause resume peers dht ping find demo doctor help" options=
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word")
         return
@@ -16,7 +16,7 @@ _sprat() {
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
-    -d | --dir)
+    -d | --dir | --share-dir)
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$word")
         return
         ;;
@@ -31,7 +31,7 @@ _sprat() {
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ;;
     node)
-        options="-l --listen -b --bootstrap -d --dir --up --down --limit-lan --network --config -q --quiet -v --verbose -h --help"
+        options="-l --listen -b --bootstrap -d --dir --share-dir --up --down --limit-lan --network --config -q --quiet -v --verbose -h --help"
         COMPREPLY=()
         ;;
     add)
@@ -47,6 +47,30 @@ _sprat() {
         COMPREPLY=()
         ;;
     status)
+        options="-d --dir --json -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    pause)
+        options="-d --dir -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    resume)
+        options="-d --dir -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    peers)
+        options="-d --dir --json -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    dht)
+        options="-d --dir --json -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    ping)
+        options="-d --dir --json -q --quiet -v --verbose -h --help"
+        COMPREPLY=()
+        ;;
+    find)
         options="-d --dir --json -q --quiet -v --verbose -h --help"
         COMPREPLY=()
         ;;

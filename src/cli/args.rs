@@ -30,6 +30,8 @@ pub struct Args {
     pub bootstrap: Vec<HostPort>,
     /// `-d`
     pub dir: Option<PathBuf>,
+    /// `--share-dir`
+    pub share_dirs: Vec<PathBuf>,
     /// `-o`
     pub output: Option<PathBuf>,
     /// `--seed`
@@ -119,6 +121,11 @@ impl Args {
             Some(given) if given.text.is_empty() => Err(wrong(given, &"the path is empty")),
             given => Ok(given.map(|given| PathBuf::from(&given.text))),
         };
+        let share_dirs = settings.all("share-dir").into_iter();
+        let share_dirs = share_dirs.map(|given| match given.text.as_str() {
+            "" => Err(wrong(given, &"the path is empty")),
+            text => Ok(PathBuf::from(text)),
+        });
         let rate = |name: &str| {
             let rate =
                 value(name).map(|given| given.text.parse().map_err(|e: String| wrong(given, &e)));
@@ -136,6 +143,7 @@ impl Args {
             listen: parsed(&settings, "listen").map_err(|Misuse(text)| hint(text))?,
             bootstrap: parsed(&settings, "bootstrap").map_err(|Misuse(text)| hint(text))?,
             dir: path("dir")?,
+            share_dirs: share_dirs.collect::<Result<_, Misuse>>()?,
             output: path("output")?,
             seed: count("seed")? > 0,
             up: rate("up")?,

@@ -16,6 +16,11 @@ usage:
   sprat add   [OPTIONS] LINK...   have a running node fetch, and serve, what links name
   sprat rm    [OPTIONS] ID...     have it share or fetch something no more
   sprat ls|status [OPTIONS]       ask it what it shares and fetches, and how it is
+  sprat pause|resume [OPTIONS] [ID]...  have it hold something, or everything, still; and go on
+  sprat peers [OPTIONS] ID        ask it who fetches a file from it, and whom it fetches from
+  sprat dht   [OPTIONS]           ask it whom it knows, and what it keeps for others
+  sprat ping  [OPTIONS] HOST:PORT  have it ask whether a node is there
+  sprat find  [OPTIONS] ID        have it look up who provides a file
   sprat demo  [OPTIONS] [FILE]    see it work: five nodes on this machine share and fetch a file
   sprat doctor [OPTIONS]          see what is wrong on this machine, and what to do about it
   sprat help  [COMMAND]           this text, or more about a command
@@ -53,6 +58,12 @@ pub fn of(command: Command) -> String {
         Command::Rm => RM,
         Command::Ls => LS,
         Command::Status => STATUS,
+        Command::Pause => PAUSE,
+        Command::Resume => RESUME,
+        Command::Peers => PEERS,
+        Command::Dht => DHT,
+        Command::Ping => PING,
+        Command::Find => FIND,
         Command::Demo => DEMO,
         Command::Doctor => DOCTOR,
         Command::Help => return OVERVIEW.into(),
@@ -135,6 +146,42 @@ usage: sprat status [OPTIONS]
 
 Tells how the running node is: since when it runs, its id and addresses, contacts and streams,
 bytes up, down and written, memory, how long the turns of its loop take, and what it dropped.";
+
+const PAUSE: &str = "\
+usage: sprat pause [OPTIONS] [ID]...
+
+Has the running node hold files still, or all of them: they are not announced, sent, fetched or
+read until `sprat resume`, also when the node is started again. ID as for `sprat rm`.";
+
+const RESUME: &str = "\
+usage: sprat resume [OPTIONS] [ID]...
+
+Has the running node go on with files that were paused, or with all; what waits for another try is
+tried at once. ID as for `sprat rm`.";
+
+const PEERS: &str = "\
+usage: sprat peers [OPTIONS] ID
+
+Lists the open streams of a file, one a line: where the other node listens, bytes sent to it and
+received from it, bytes a second, how many shards it has, its id. ID as for `sprat rm`.";
+
+const DHT: &str = "\
+usage: sprat dht [OPTIONS]
+
+Lists what the running node knows of the network: its own id, its contacts by bucket, and the
+records that it keeps for others, each with the time until it is forgotten.";
+
+const PING: &str = "\
+usage: sprat ping [OPTIONS] HOST:PORT
+
+Has the running node ask whether a node of its network is there; prints how long the answer took.
+Exit code 1 when there is none within five seconds.";
+
+const FIND: &str = "\
+usage: sprat find [OPTIONS] ID
+
+Has the running node look up who provides a file, without fetching it; prints an address a line.
+ID is 40 hexadecimal digits, a link, or what `sprat ls` shows. Exit code 1 when nobody does.";
 
 const DEMO: &str = "\
 usage: sprat demo [OPTIONS] [FILE]

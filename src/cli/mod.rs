@@ -119,7 +119,16 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
         Command::Share => share::run(args, &screen),
         Command::Get => get::run(args, &screen),
         Command::Node => node::run(args, &screen),
-        Command::Add | Command::Rm | Command::Ls | Command::Status => control::run(args, &screen),
+        Command::Add
+        | Command::Rm
+        | Command::Ls
+        | Command::Status
+        | Command::Pause
+        | Command::Resume
+        | Command::Peers
+        | Command::Dht
+        | Command::Ping
+        | Command::Find => control::run(args, &screen),
         Command::Demo => demo::run(args, &screen),
         Command::Doctor => doctor::run(args, &screen),
         Command::Help => help::run(args),

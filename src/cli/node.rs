@@ -27,7 +27,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         bootstraps,
         places,
     } = start::start(&args, Role::Service, screen)?;
-    let mut service = Service::new(&reactor, state, bootstraps, screen)?;
+    let mut service = Service::new(&reactor, state, bootstraps, &args.share_dirs, screen)?;
     if let Some(systemd) = Systemd::of(|name| env::var_os(name))? {
         reactor.report_to(systemd);
     }

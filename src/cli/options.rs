@@ -18,6 +18,18 @@ pub enum Command {
     Ls,
     /// Tell how the service is.
     Status,
+    /// Have the service hold something still.
+    Pause,
+    /// Have it go on.
+    Resume,
+    /// List the streams of a file.
+    Peers,
+    /// List the routing table and the records.
+    Dht,
+    /// Ask whether a node is there.
+    Ping,
+    /// Look up who provides a file.
+    Find,
     /// Show the main job on this machine.
     Demo,
     /// Look for what is wrong on this machine.
@@ -28,7 +40,7 @@ pub enum Command {
 
 impl Command {
     /// Every command, in the order of the help.
-    pub const ALL: [Command; 10] = [
+    pub const ALL: [Command; 16] = [
         Command::Share,
         Command::Get,
         Command::Node,
@@ -36,6 +48,12 @@ impl Command {
         Command::Rm,
         Command::Ls,
         Command::Status,
+        Command::Pause,
+        Command::Resume,
+        Command::Peers,
+        Command::Dht,
+        Command::Ping,
+        Command::Find,
         Command::Demo,
         Command::Doctor,
         Command::Help,
@@ -51,6 +69,12 @@ impl Command {
             Command::Rm => "rm",
             Command::Ls => "ls",
             Command::Status => "status",
+            Command::Pause => "pause",
+            Command::Resume => "resume",
+            Command::Peers => "peers",
+            Command::Dht => "dht",
+            Command::Ping => "ping",
+            Command::Find => "find",
             Command::Demo => "demo",
             Command::Doctor => "doctor",
             Command::Help => "help",
@@ -98,7 +122,18 @@ pub struct OptionSpec {
 
 const NODES: &[Command] = &[Command::Share, Command::Get, Command::Node];
 /// The questions to a running service.
-const CONTROL: &[Command] = &[Command::Add, Command::Rm, Command::Ls, Command::Status];
+const CONTROL: &[Command] = &[
+    Command::Add,
+    Command::Rm,
+    Command::Ls,
+    Command::Status,
+    Command::Pause,
+    Command::Resume,
+    Command::Peers,
+    Command::Dht,
+    Command::Ping,
+    Command::Find,
+];
 /// Those that a state folder matters to.
 const STATEFUL: &[Command] = &[
     Command::Share,
@@ -108,6 +143,12 @@ const STATEFUL: &[Command] = &[
     Command::Rm,
     Command::Ls,
     Command::Status,
+    Command::Pause,
+    Command::Resume,
+    Command::Peers,
+    Command::Dht,
+    Command::Ping,
+    Command::Find,
     Command::Doctor,
 ];
 /// Those whose results can be JSON.
@@ -116,6 +157,10 @@ const LISTING: &[Command] = &[
     Command::Add,
     Command::Ls,
     Command::Status,
+    Command::Peers,
+    Command::Dht,
+    Command::Ping,
+    Command::Find,
     Command::Doctor,
 ];
 /// Those that say how a node would be reached.
@@ -150,6 +195,15 @@ pub const OPTIONS: &[OptionSpec] = &[
                   default $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat,\n\
                   else ~/.local/state/sprat; a running service is found by it",
         commands: STATEFUL,
+    },
+    OptionSpec {
+        short: "",
+        long: "share-dir",
+        takes: Takes::ManyValues,
+        value: "DIR",
+        meaning: "share each file and folder that is put into DIR, until it is taken out;\n\
+                  can be repeated",
+        commands: &[Command::Node],
     },
     OptionSpec {
         short: "o",

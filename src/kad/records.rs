@@ -272,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_over_the_files_meets_each_once_in_their_order() {
+        let mut records = Records::default();
+        for number in [3, 1, 2] {
+            assert!(store(&mut records, file(number), ([192, 0, 2, 1], 4160)));
+        }
+        let mut walked = Vec::new();
+        while let Some((next, kept)) = records.files_after(walked.last().copied()).next() {
+            assert_eq!(kept.len(), 1);
+            walked.push(next);
+        }
+        assert_eq!(walked, [1, 2, 3].map(file));
+    }
+
+    #[test]
     fn rule_14_a_record_is_not_returned_after_its_time() {
         let mut records = Records::default();
         assert!(store(&mut records, file(1), ([192, 0, 2, 1], 4160)));

@@ -112,6 +112,8 @@ struct Stage {
     state: PathBuf,
     sharers: Vec<Sprat>,
     link: String,
+    /// Where the last of the sharers is.
+    sharer: String,
     getters: usize,
 }
 
@@ -137,6 +139,7 @@ impl Stage {
             state,
             sharers: Vec::new(),
             link: String::new(),
+            sharer: String::new(),
             getters: 0,
         }
     }
@@ -169,6 +172,7 @@ impl Stage {
                 if through {
                     share.announced();
                 }
+                self.sharer = share.address();
                 self.sharers.push(share);
             }
             "get" => {
@@ -195,6 +199,7 @@ impl Stage {
         match word {
             "192.0.2.1" => "127.0.0.1:0".to_owned(),
             "192.0.2.1:4160" => self.address.clone(),
+            "192.0.2.7:4160" => self.sharer.clone(),
             "0123456789ab" => {
                 let (_, id) = self.link.split_once("btih:").unwrap();
                 id[..word.len()].to_owned()

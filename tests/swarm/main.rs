@@ -2,6 +2,7 @@
 //! whoever has it.
 
 mod checkpoints;
+mod owner;
 mod repair;
 mod waiting;
 mod world;

@@ -10,7 +10,9 @@ pub mod request;
 
 use super::args::{Args, Misuse};
 use super::options::Command;
+use super::place::HostPort;
 use super::screen::Screen;
+use super::start;
 use super::wanted::Wanted;
 use super::{Ending, print};
 use crate::id::FileId;
@@ -41,7 +43,7 @@ fn requests(args: &Args, screen: &Screen) -> Result<Vec<Request>, Ending> {
     let misuse = |text: String| Ending::from(Misuse(format!("{text} (see sprat help {name})")));
     let operands = args.operands.as_slice();
     match command {
-        Command::Ls | Command::Status => match operands {
+        Command::Ls | Command::Status | Command::Dht => match operands {
             [] => Ok(vec![request(Vec::new())]),
             [word, ..] => Err(misuse(format!("{name} takes no operand: {word}"))),
         },
@@ -53,10 +55,21 @@ fn requests(args: &Args, screen: &Screen) -> Result<Vec<Request>, Ending> {
             each.map(|words| words.map(request)).collect()
         }
         Command::Rm if operands.is_empty() => Err(misuse("nothing to remove: no ID".into())),
-        Command::Rm => {
+        Command::Pause | Command::Resume if operands.is_empty() => Ok(vec![request(Vec::new())]),
+        Command::Rm | Command::Pause | Command::Resume => {
             let each = operands.iter().map(|word| named(word));
             each.map(|word| Ok(request(vec![word?]))).collect()
         }
+        Command::Peers | Command::Find => match operands {
+            [word] => Ok(vec![request(vec![named(word)?])]),
+            [] => Err(misuse("no ID".into())),
+            _ => Err(misuse(format!("{name} is about one file"))),
+        },
+        Command::Ping => match operands {
+            [word] => Ok(vec![request(vec![resolved(word)?])]),
+            [] => Err(misuse("no HOST:PORT".into())),
+            _ => Err(misuse("ping is about one node".into())),
+        },
         _ => unreachable!("{name} is no control command"),
     }
 }
@@ -88,6 +101,15 @@ fn added(word: &str, args: &Args, screen: &Screen) -> Result<Vec<String>, Ending
     let providers = providers.map(ToString::to_string);
     let words = ["fetch".into(), wanted.file.to_string(), output];
     Ok(words.into_iter().chain(providers).collect())
+}
+
+/// The address of a host, whose name the system resolves here.
+fn resolved(word: &str) -> Result<String, Ending> {
+    let place: HostPort = word.parse()?;
+    let addresses = start::resolve(&place);
+    let addresses = addresses
+        .map_err(|why| Ending::Failed(format!("cannot resolve {place}: {why} (check the name)")))?;
+    Ok(addresses[0].to_string())
 }
 
 /// An id or a link as it is, a path in full.

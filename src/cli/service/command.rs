@@ -12,6 +12,7 @@ use crate::cli::options::Command;
 use crate::cli::wanted;
 use crate::limits::PATH_SIZE_MAX;
 use crate::reactor::{OutputPath, Reactor, Remembered, Work};
+use crate::wire::Link;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,17 @@ impl Service<'_> {
                 self.add_fetch(reactor, json, (file, output), providers)
             }
             (Command::Rm, [word]) => self.rm(reactor, json, word),
+            (Command::Pause, words @ ([] | [_])) => self.pause(reactor, json, words.first(), true),
+            (Command::Resume, words @ ([] | [_])) => {
+                self.pause(reactor, json, words.first(), false)
+            }
+            (Command::Peers, [word]) => {
+                let number = self.items.named(word).map_err(failed)?;
+                Ok(Answer::peers(json, number))
+            }
+            (Command::Dht, []) => Ok(Answer::dht(json)),
+            (Command::Ping, [address]) => self.ping(reactor, json, address),
+            (Command::Find, [word]) => self.find(reactor, json, word),
             (command, words) => Err(Line::End(
                 2,
                 format!(
@@ -150,6 +162,71 @@ impl Service<'_> {
         }
     }
 
+    /// An item is removed: its swarm goes, and nothing of the state is kept for it.
+    pub(super) fn let_go(&mut self, reactor: &mut Reactor, item: &Item) {
+        if let Some(swarm) = item.swarm {
+            reactor.remove(swarm);
+        }
+        if let (Some(state), Some(file)) = (&self.state, item.kept.file) {
+            state.forget_manifest(file);
+        }
+        // Whoever waited because of it need not any more.
+        self.items.wake(reactor.now());
+    }
+
+    /// Holds an item still, or all; or has them go on.
+    fn pause(
+        &mut self,
+        reactor: &mut Reactor,
+        json: bool,
+        word: Option<&&str>,
+        is_paused: bool,
+    ) -> Performed {
+        let numbers: Vec<u64> = match word {
+            Some(word) => vec![self.items.named(word).map_err(failed)?],
+            None => self.items.iter().map(|item| item.number).collect(),
+        };
+        for number in numbers {
+            let Some(item) = self.items.find_mut(number) else {
+                continue;
+            };
+            item.kept.is_paused = is_paused;
+            match (item.swarm, is_paused) {
+                (Some(swarm), true) => reactor.suspend(swarm),
+                (Some(swarm), false) => reactor.go_on(swarm),
+                (None, true) => {}
+                (None, false) => item.retry_at = Some(reactor.now()),
+            }
+        }
+        self.remember();
+        Ok(Answer::lines(json, None))
+    }
+
+    fn ping(&mut self, reactor: &mut Reactor, json: bool, address: &str) -> Performed {
+        let address: SocketAddr = address
+            .parse()
+            .map_err(|_| Line::End(2, format!("not an address: {address}")))?;
+        match reactor.ping(address) {
+            true => Ok(Answer::ping(json, address)),
+            false => Err(failed(format!("no node can be at {address}"))),
+        }
+    }
+
+    fn find(&mut self, reactor: &mut Reactor, json: bool, word: &str) -> Performed {
+        let file = match Link::parse(word) {
+            Ok(link) => link.file,
+            Err(_) => {
+                let number = self.items.named(word).map_err(failed)?;
+                let file = self.items.find(number).and_then(|item| item.kept.file);
+                file.ok_or_else(|| failed(format!("{word} has no id yet")))?
+            }
+        };
+        match reactor.look_up(file) {
+            true => Ok(Answer::find(json, file)),
+            false => Err(failed("there is no node to ask (join one with -b)".into())),
+        }
+    }
+
     fn rm(&mut self, reactor: &mut Reactor, json: bool, word: &str) -> Performed {
         let number = self.items.named(word).map_err(failed)?;
         let item = self.items.find(number);
@@ -166,14 +243,7 @@ impl Service<'_> {
             return Err(failed(format!("the service has no file {word}")));
         };
         let part: Option<PathBuf> = item.swarm.and_then(|swarm| reactor.part_path(swarm));
-        if let Some(swarm) = item.swarm {
-            reactor.remove(swarm);
-        }
-        if let (Some(state), Some(file)) = (&self.state, item.kept.file) {
-            state.forget_manifest(file);
-        }
-        // Whoever waited because of it need not any more.
-        self.items.wake(reactor.now());
+        self.let_go(reactor, &item);
         self.remember();
         let kept = part.map(|part| {
             Line::News(format!(

@@ -99,6 +99,11 @@ impl Items {
         self.all.iter().find(is_behind)
     }
 
+    /// Every item.
+    pub fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.all.iter()
+    }
+
     /// Takes one out.
     pub fn remove(&mut self, number: u64) -> Option<Item> {
         let place = self.all.iter().position(|item| item.number == number)?;

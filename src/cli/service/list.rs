@@ -22,7 +22,7 @@ use crate::wire::Link;
 use std::path::Path;
 
 /// How many digits of an id a listing shows: two files share them once in 10^7 files.
-const DIGITS: usize = 12;
+pub const DIGITS: usize = 12;
 
 /// One file or folder.
 pub struct Listed {

@@ -1,7 +1,7 @@
 //! The service: what `sprat node` does for those who ask over its control socket.
 //!
 //! Read `items` (what it was given), then `work` (what it does with that), then `command` (what a
-//! request changes) and `answer` (how its answer is written). `status` and `list` are what it may say:
+//! request changes) and `answer` (how its answer is written). `folder` is what it finds by itself; the others are what it may say:
 //! each result is text for people or, with `--json`, an object a line, which has `version` 1 and a
 //! `kind`:
 //!
@@ -9,6 +9,9 @@
 //! |---|---|
 //! | `status` | see `status` |
 //! | `file` | see `list` |
+//! | `peer` | see `peers` |
+//! | `dht`, `contact`, `record` | see `dht` |
+//! | `ping`, `provider`, `lookup` | see `search` |
 //!
 //! Sizes are bytes, times are seconds, what is not known is `null`. Members may be added within a
 //! version, so readers skip those that they do not know. `fixtures/control` has an example of each.
@@ -18,8 +21,12 @@
 
 mod answer;
 mod command;
+mod dht;
+mod folder;
 mod items;
 mod list;
+mod peers;
+mod search;
 mod status;
 mod work;
 
@@ -28,9 +35,11 @@ use super::control::request::{Line, Request};
 use super::screen::Screen;
 use super::start;
 use super::teller::Teller;
-use crate::reactor::{ClientKey, Reactor, Room, StateDir};
+use crate::limits::DROP_FOLDERS_MAX;
+use crate::reactor::{ClientKey, Error, Reactor, Room, StateDir};
 use crate::time::Instant;
 use answer::{Answer, Step};
+use folder::Folder;
 use items::Items;
 use std::net::SocketAddr;
 use std::path::{self, PathBuf};
@@ -44,6 +53,7 @@ pub struct Service<'a> {
     bootstraps: Vec<SocketAddr>,
     started_at: Instant,
     items: Items,
+    folders: Vec<Folder>,
     /// When what was given is to be written down.
     remember_at: Option<Instant>,
     /// Answers that are not whole. Never more than there are clients.
@@ -69,16 +79,28 @@ impl<'a> Service<'a> {
         reactor: &Reactor,
         state: Option<StateDir>,
         bootstraps: Vec<SocketAddr>,
+        share_dirs: &[PathBuf],
         screen: &'a Screen,
     ) -> Result<Service<'a>, Ending> {
         let now = reactor.now();
+        let folders = folders(share_dirs, now)?;
         let remembered = match &state {
             Some(state) => state.recall()?,
             None => Vec::new(),
         };
         let mut items = Items::default();
         for kept in remembered {
-            items.push(kept, now);
+            let is_from_folder = kept.is_from_folder;
+            let number = items.push(kept, now);
+            let Some(item) = items.find_mut(number).filter(|_| is_from_folder) else {
+                continue;
+            };
+            // It is taken up when it is found there again.
+            item.retry_at = None;
+            let path = item.path();
+            if !path.is_some_and(|path| folders.iter().any(|folder| folder.has(path))) {
+                items.remove(number);
+            }
         }
         Ok(Service {
             screen,
@@ -87,6 +109,7 @@ impl<'a> Service<'a> {
             bootstraps,
             started_at: now,
             items,
+            folders,
             remember_at: None,
             answers: Vec::new(),
         })
@@ -129,6 +152,17 @@ impl<'a> Service<'a> {
     fn go_on_with(&mut self, reactor: &mut Reactor, client: ClientKey, mut answer: Answer) {
         loop {
             let until = match answer.next(self, reactor) {
+                Step::Several(lines) => {
+                    let mut room = Room::Some;
+                    for line in lines {
+                        room = reactor.answer(client, &line.emit());
+                    }
+                    match room {
+                        Room::Some => continue,
+                        Room::None => Until::Taken,
+                        Room::Gone => return,
+                    }
+                }
                 Step::Say(line) => match reactor.answer(client, &line.emit()) {
                     Room::Some => continue,
                     Room::None => Until::Taken,
@@ -153,12 +187,25 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// Answers that wait for this item to be hashed have waited in vain.
-    fn fail_answers(&mut self, number: u64, why: String) {
-        for (_, answer, _) in &mut self.answers {
-            answer.fail(number, &why);
-        }
+    /// What some answers may wait for has come.
+    fn tell_answers(&mut self, tell: impl Fn(&mut Answer)) {
+        self.answers
+            .iter_mut()
+            .for_each(|(_, answer, _)| tell(answer));
     }
+}
+
+/// The drop folders of these names.
+fn folders(dirs: &[PathBuf], now: Instant) -> Result<Vec<Folder>, Ending> {
+    if dirs.len() > DROP_FOLDERS_MAX {
+        let why = format!("more than {DROP_FOLDERS_MAX} of --share-dir (see sprat help node)");
+        return Err(Ending::Misused(why));
+    }
+    let folders = dirs.iter().map(|dir| {
+        let failed = |error| Error::new(format!("find {}", dir.display()), error);
+        Ok(Folder::new(path::absolute(dir).map_err(failed)?, now))
+    });
+    folders.collect()
 }
 
 /// The lines of a golden answer, written by hand.

@@ -26,7 +26,9 @@ use std::path::Path;
 impl Service<'_> {
     /// When to call [`Service::handle_timeout`].
     pub fn next_at(&self) -> Option<Instant> {
-        earliest(self.items.next_at(), self.remember_at)
+        let folders = self.folders.iter().map(|folder| folder.look_at);
+        let next = earliest(self.items.next_at(), self.remember_at);
+        earliest(next, folders.min())
     }
 
     /// Does what is due: one piece of it.
@@ -34,6 +36,10 @@ impl Service<'_> {
         let now = reactor.now();
         if self.remember_at.is_some_and(|at| at <= now) {
             self.remember();
+        }
+        let due = self.folders.iter().position(|folder| folder.look_at <= now);
+        if let Some(place) = due {
+            self.look_through(reactor, place);
         }
         if let Some(number) = self.items.due(now) {
             self.take_up(reactor, number);
@@ -175,6 +181,14 @@ impl Service<'_> {
                 }
             }
             Event::Joined { .. } => self.items.wake(reactor.now()),
+            Event::Pinged { address, took } => {
+                self.tell_answers(|answer| answer.handle_pinged(address, took));
+            }
+            Event::Lookup { file, .. } => {
+                let found = reactor.node().kad().providers_found(file);
+                let found = found.unwrap_or_default().to_vec();
+                self.tell_answers(|answer| answer.handle_found(file, &found, event));
+            }
             Event::Paused { swarm, cause } => {
                 let why = reactor.disk_message(swarm).map(str::to_owned);
                 if let Some(item) = self.items.of_swarm(swarm) {
@@ -278,7 +292,7 @@ impl Service<'_> {
         item.swarm = None;
         if item.is_new {
             self.items.remove(number);
-            self.fail_answers(number, why);
+            self.tell_answers(|answer| answer.handle_failed(number, &why));
             return self.remember_soon(now);
         }
         self.wait(now, number, why);

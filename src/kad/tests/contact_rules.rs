@@ -17,6 +17,40 @@ fn rule_03_only_who_answers_a_ping_enters_the_table() {
 }
 
 #[test]
+fn a_ping_for_the_owner_ends_with_an_answer_or_with_silence_and_may_be_repeated() {
+    let mut alone = Alone::new();
+    let ended = |alone: &mut Alone| {
+        let events = std::iter::from_fn(|| alone.kad.poll_event());
+        let pinged = |event| match event {
+            Event::Pinged { address, took } => Some((address, took)),
+            _ => None,
+        };
+        events.filter_map(pinged).collect::<Vec<_>>()
+    };
+    let there = peer(1);
+    assert!(alone.kad.ping(alone.now, there.address));
+    let sent = alone.sent();
+    assert_eq!(pings(&sent), [there.address]);
+    alone.pass(Duration::from_millis(30));
+    assert_eq!(ended(&mut alone), []);
+    alone.answer_all(there, &sent);
+    let took = Some(Duration::from_millis(30));
+    assert_eq!(ended(&mut alone), [(there.address, took)]);
+    assert!(alone.kad.table().holds(there), "it has answered us");
+
+    let gone = peer(2);
+    for _ in 0..2 {
+        // Though it was silent within the minute: the owner wants to know.
+        assert!(alone.kad.ping(alone.now, gone.address));
+        assert_eq!(pings(&alone.sent()), [gone.address]);
+        alone.pass(RPC_TIMEOUT + Duration::from_millis(1));
+        assert_eq!(ended(&mut alone), [(gone.address, None)]);
+    }
+    let nowhere = ([224, 0, 0, 1], 4160).into();
+    assert!(!alone.kad.ping(alone.now, nowhere));
+}
+
+#[test]
 fn rule_03_contacts_named_by_others_are_asked_and_do_not_enter() {
     let mut alone = Alone::new();
     alone.befriend(peer(1));

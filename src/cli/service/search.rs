@@ -1,0 +1,107 @@
+//! `sprat ping` and `sprat find`: what the network says, as text and as JSON.
+//!
+//! | kind | member | meaning |
+//! |---|---|---|
+//! | `ping` | `address`, `time` | who has answered, and the seconds that took |
+//! | `provider` | `id`, `address` | a file, and where it is served |
+//! | `lookup` | `hops`, `asked`, `answered`, `providers`, `time` | how they were found; the last line |
+
+use crate::cli::control::request::Line;
+use crate::cli::figures::{count, duration};
+use crate::cli::json::Object;
+use crate::cli::{effort, news};
+use crate::id::FileId;
+use crate::node::Event;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The answer to a ping.
+pub fn pinged(json: bool, address: SocketAddr, took: Option<Duration>) -> Vec<Line> {
+    let Some(took) = took else {
+        return vec![Line::End(1, format!("no answer from {address} in time"))];
+    };
+    let text = match json {
+        true => Object::listed("ping")
+            .text("address", &address.to_string())
+            .micros("time", took)
+            .finish(),
+        false => format!("{address} answers in {}", effort::time(took)),
+    };
+    vec![Line::Result(text)]
+}
+
+/// What a lookup has found; `event` is its end.
+pub fn found(json: bool, file: FileId, providers: &[SocketAddr], event: &Event) -> Vec<Line> {
+    let each = providers.iter().map(|provider| match json {
+        true => Object::listed("provider")
+            .text("id", &file.to_string())
+            .text("address", &provider.to_string())
+            .finish(),
+        false => provider.to_string(),
+    });
+    let mut lines: Vec<Line> = each.map(Line::Result).collect();
+    if let Event::Lookup {
+        hops,
+        asked,
+        answered,
+        providers,
+        took,
+        ..
+    } = *event
+    {
+        let object = Object::listed("lookup")
+            .number("hops", hops.into())
+            .number("asked", asked.into())
+            .number("answered", answered.into())
+            .number("providers", providers.into())
+            .micros("time", took);
+        lines.push(match json {
+            true => Line::Result(object.finish()),
+            false => Line::News(news::line(event).map_or_else(String::new, |(_, line)| line)),
+        });
+        if providers == 0 {
+            let nodes = count(answered.into(), "node");
+            let why = format!(
+                "nobody provides {file} ({nodes} answered in {})",
+                duration(took)
+            );
+            lines.push(Line::End(1, why));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::service::fixtures::fixture;
+    use crate::id::Id;
+
+    fn emitted(lines: &[Line]) -> Vec<String> {
+        lines.iter().map(Line::emit).collect()
+    }
+
+    #[test]
+    fn the_networks_answers_are_told_as_the_fixtures_say() {
+        let address = "192.0.2.7:4160".parse().unwrap();
+        let took = Some(Duration::from_micros(1_250));
+        let file = FileId(Id([0xef; 20]));
+        let lookup = |providers| Event::Lookup {
+            file,
+            hops: 2,
+            asked: 9,
+            answered: 8,
+            providers,
+            took: Duration::from_millis(31),
+        };
+        for (json, name) in [(false, "search.txt"), (true, "search.json")] {
+            let lines = [
+                pinged(json, address, took),
+                pinged(json, address, None),
+                found(json, file, &[address], &lookup(1)),
+                found(json, file, &[], &lookup(0)),
+            ];
+            assert_eq!(emitted(&lines.concat()), fixture(name));
+        }
+    }
+}

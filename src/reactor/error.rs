@@ -91,9 +91,11 @@ mod tests {
             Error::new("open a.bin", cause).to_string(),
             "cannot open a.bin: no such file or directory"
         );
-        assert_eq!(
-            words(&rustix::io::Errno::IO.into()),
-            "Input/output error".to_lowercase()
+        // As the C library has it: glibc, musl.
+        let io = words(&rustix::io::Errno::IO.into());
+        assert!(
+            ["input/output error", "I/O error"].contains(&io.as_str()),
+            "{io}"
         );
     }
 }

@@ -24,7 +24,10 @@ impl Swarms {
             .manifest
             .as_ref()
             .map_or(0, |of| of.bytes().len() as u32);
-        stream.offers = swarm.is_whole() && swarm.shard_count() > 0;
+        // Who has dialled lacked something then. If that was found on the disk meanwhile, it says so
+        // at once: of two that offer, neither would ever learn that there is nothing to exchange.
+        let may_offer = stream.dialler == Dialler::Them;
+        stream.offers = may_offer && swarm.is_whole() && swarm.shard_count() > 0;
         let holds = match swarm.held.count() {
             _ if stream.offers => Holds::None,
             _ if swarm.is_whole() => Holds::All,

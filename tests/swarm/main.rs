@@ -7,11 +7,15 @@ mod repair;
 mod waiting;
 mod world;
 
+use sha1::{Digest as _, Sha1};
+use sprat::id::NodeId;
 use sprat::limits::SLOW_TIMEOUT;
-use sprat::output::{Event, Failure, Prepared, SwarmKey};
+use sprat::output::{Chunk, Event, Failure, Output, Prepared, SwarmKey};
 use sprat::rng::Rng;
-use sprat::swarm::Request;
+use sprat::swarm::{Config, Phase, Request, Swarms};
 use sprat::time::Instant;
+use sprat::wire::frame::{Holds, Open};
+use sprat::wire::{Frame, Manifest, Network};
 use std::time::Duration;
 use world::World;
 
@@ -289,6 +293,58 @@ fn a_complete_file_is_recognised_and_another_file_is_left_alone() {
         }));
         assert!(world.peers[getter].disk[&0].entries[0] == on_disk);
     }
+}
+
+#[test]
+fn who_finds_the_file_on_its_disk_while_it_dials_says_so() {
+    // Of two nodes that both offer, neither would ever learn that there is nothing to exchange.
+    let (content, now, network) = (bytes(9, 40_000), Instant::ZERO, Network::named("test"));
+    let hashes: Vec<u8> = content.chunks(16 * 1024).flat_map(Sha1::digest).collect();
+    let entries = [(String::new(), content.len() as u64)];
+    let manifest = Manifest::build("name", false, &entries, 16 * 1024, &hashes).unwrap();
+    let (file, node, port) = (manifest.file_id(), NodeId(Rng::from_number(1).id()), 4160);
+    let config = Config {
+        id: node,
+        network,
+        port,
+    };
+    let mut swarms = Swarms::new(config, Rng::from_number(2));
+    let manifest_size = manifest.bytes().len() as u32;
+    let location = "10.0.0.9:4160".parse().unwrap();
+    let swarm = swarms
+        .fetch(now, file, Some(manifest), &[location])
+        .unwrap();
+    swarms.handle_timeout(now);
+    let mut dialled = None;
+    while let Some(output) = swarms.poll_output(now) {
+        match output {
+            Output::Connect { stream, .. } => dialled = Some(stream),
+            Output::Prepare(of) => swarms.handle_prepared(now, of, Ok(Prepared::Final)),
+            other => panic!("{other:?}"),
+        }
+    }
+    while let Some(range) = swarms.poll_read(now) {
+        let part = &content[range.offset as usize..][..range.length as usize];
+        swarms.handle_read(now, swarm, Ok(part));
+    }
+    assert_eq!(swarms.progress(swarm).unwrap().phase, Phase::Complete);
+    let stream = dialled.expect("it was on its way");
+    swarms.handle_connected(now, stream);
+    assert_eq!(
+        swarms.poll_send(now, stream),
+        Some(Chunk::Bytes { more: false })
+    );
+    let open = Frame::Open(Open {
+        file,
+        node,
+        port,
+        holds: Holds::All,
+        manifest_size,
+        shard_count: 3,
+    });
+    let mut expected = vec![0; open.size()];
+    open.emit(network, &mut expected);
+    assert_eq!(swarms.bytes(stream), expected);
 }
 
 #[test]

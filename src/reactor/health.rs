@@ -3,6 +3,7 @@
 //! Invariant: nothing in it is changed, and nobody is kept from using it: its lock is tried for a
 //! moment, shared, and let go.
 
+use super::memory::{self, MEMORY_SIZE_MAX, MemoryError};
 use super::state::{METAINFO_SIZE_MAX, NODE_ID_SIZE, StateDir, Unread, parse_node_id, read};
 use super::{Error, contacts, state, verified};
 use crate::journal::verified::{VERIFIED_SIZE_MAX, VerifiedError, parse as parse_verified};
@@ -69,6 +70,7 @@ impl StateDir {
                 verified::NAME,
                 look_at_verified(&path.join(verified::NAME))?,
             ),
+            (memory::NAME, look_at_memory(&path.join(memory::NAME))?),
         ];
         let there = |(name, kept): (_, Option<Kept>)| Some((name, kept?));
         let (manifests, manifests_damaged) = look_at_manifests(&path.join("manifests"))?;
@@ -138,6 +140,15 @@ fn look_at_verified(path: &Path) -> Result<Option<Kept>, Error> {
     }))
 }
 
+fn look_at_memory(path: &Path) -> Result<Option<Kept>, Error> {
+    let bytes = absent_is_none(read(path, MEMORY_SIZE_MAX as u64)).map_err(failed(path))?;
+    Ok(bytes.map(|bytes| match memory::parse(&bytes) {
+        Ok(_) => Kept::Good,
+        Err(MemoryError::Newer) => Kept::Newer,
+        Err(_) => Kept::Damaged,
+    }))
+}
+
 /// How many manifests there are, and how many of those that were read in time are damaged.
 fn look_at_manifests(folder: &Path) -> Result<(u64, u64), Error> {
     let Some(entries) = absent_is_none(fs::read_dir(folder)).map_err(failed(folder))? else {
@@ -181,6 +192,7 @@ mod tests {
         let state = StateDir::open(&path).unwrap();
         state.node_id(NodeId(Rng::from_number(1).id())).unwrap();
         fs::write(path.join("verified"), "x").unwrap();
+        fs::write(path.join("service"), memory::emit(&[])).unwrap();
         fs::create_dir(path.join("manifests")).unwrap();
         fs::write(path.join("manifests/x.torrent"), "d").unwrap();
         fs::write(
@@ -195,12 +207,14 @@ mod tests {
             ("node-id", Kept::Good),
             ("contacts", Kept::Other),
             ("verified", Kept::Damaged),
+            ("service", Kept::Good),
         ];
         assert_eq!(health.files, files);
         assert_eq!((health.manifests, health.manifests_damaged), (1, 1));
         drop(state);
         fs::write(path.join("node-id"), "x").unwrap();
         fs::remove_file(path.join("verified")).unwrap();
+        fs::remove_file(path.join("service")).unwrap();
         fs::write(path.join("contacts"), saved::emit(&[], network)).unwrap();
         let health = look().unwrap();
         let files = [("node-id", Kept::Damaged), ("contacts", Kept::Good)];

@@ -46,7 +46,7 @@ const ITEM_SIZE_MAX: usize =
 /// Bytes of the longest memory.
 pub const MEMORY_SIZE_MAX: usize = HEAD_SIZE + SWARMS_MAX * ITEM_SIZE_MAX + CRC_SIZE;
 
-const NAME: &str = "service";
+pub(super) const NAME: &str = "service";
 const OLD_NAME: &str = "service.old";
 
 /// Flags of an item.

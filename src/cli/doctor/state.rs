@@ -49,7 +49,7 @@ fn judge(name: &str, health: &Health) -> Vec<Finding> {
                 format!("{path} is of another network"),
             )),
             Kept::Damaged => {
-                let text = format!("{path} is damaged: the next node to start replaces it");
+                let text = format!("{path} is damaged: the next node to start does without it");
                 Some(finding(Grade::Warning, text))
             }
             Kept::Newer => {

@@ -43,6 +43,8 @@ pub const STREAMS_MAX: usize = 64;
 pub const STREAMS_PER_IP_MAX: usize = 4;
 /// Connections of a swarm that are being made at once: a home router forgets a flood of them.
 pub const SWARM_DIALS_MAX: usize = 16;
+/// Streams of a swarm above which a fetch dials nobody else: see the figures of `swarm::providers`.
+pub const SWARM_STREAMS_ENOUGH: usize = 32;
 /// Swarms of a node.
 pub const SWARMS_MAX: usize = 1_024;
 /// Providers of a file that are remembered: several times as many as a node may connect to.

@@ -9,7 +9,7 @@ use crate::id::FileId;
 use crate::limits::{
     CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_PERIOD, LOOKUP_PERIOD,
     LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RELIEF_PERIOD, REQUEST_TIMEOUT,
-    SEND_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX,
+    SEND_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX, SWARM_STREAMS_ENOUGH,
 };
 use crate::output::{Ended, Failure, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
@@ -113,7 +113,6 @@ impl Swarms {
             }
             next = earliest(next, Some(at));
         }
-        let room = self.streams.len() < STREAMS_MAX;
         for (key, swarm) in self.swarms.iter() {
             next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
             next = earliest(next, self.manifest_due(key));
@@ -121,9 +120,7 @@ impl Swarms {
             next = earliest(next, swarm.pause.map(|pause| pause.retry_at));
             next = earliest(next, swarm.repair.retry_at);
             if swarm.wants_providers() {
-                if room && self.dialling(swarm) < SWARM_DIALS_MAX {
-                    next = earliest(next, swarm.providers.next_at());
-                }
+                next = earliest(next, self.dial_at(key, swarm));
                 if !swarm.looking {
                     next = earliest(next, Some(swarm.lookup_at));
                 }
@@ -162,13 +159,12 @@ impl Swarms {
             let Some(swarm) = self.swarms.get(key) else {
                 return;
             };
-            let room = self.streams.len() < STREAMS_MAX && self.dialling(swarm) < SWARM_DIALS_MAX;
-            let Some(to) = swarm.providers.due(now) else {
-                return;
-            };
-            if !room || !swarm.wants_providers() {
+            if self.dial_at(key, swarm).is_none_or(|at| now < at) {
                 return;
             }
+            let Some(to) = swarm.providers.due(now, &mut self.rng) else {
+                return;
+            };
             let mut stream = Stream::new(Dialler::Us, to, now);
             stream.swarm = Some(key);
             let stream = self.streams.insert(stream);
@@ -180,6 +176,26 @@ impl Swarms {
                 output,
                 goodbye: None,
             });
+        }
+    }
+
+    /// When a swarm may dial its next provider; none while there is no room, or no need. One that has
+    /// enough streams dials on only when they bring nothing.
+    fn dial_at(&self, key: SwarmKey, swarm: &Swarm) -> Option<Instant> {
+        let has_room = self.streams.len() < STREAMS_MAX && self.dialling(swarm) < SWARM_DIALS_MAX;
+        let at = swarm
+            .providers
+            .next_at()
+            .filter(|_| has_room && swarm.wants_providers())?;
+        let is_of = |stream: &Stream| stream.swarm == Some(key);
+        let count = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| is_of(stream))
+            .count();
+        match count < SWARM_STREAMS_ENOUGH {
+            true => Some(at),
+            false => Some(at.max(swarm.idle_since + LOOKUP_PERIOD)),
         }
     }
 

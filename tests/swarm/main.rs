@@ -9,7 +9,7 @@ mod world;
 
 use sha1::{Digest as _, Sha1};
 use sprat::id::NodeId;
-use sprat::limits::SLOW_TIMEOUT;
+use sprat::limits::{SLOW_TIMEOUT, SWARM_STREAMS_ENOUGH};
 use sprat::output::{Chunk, Event, Failure, Output, Prepared, SwarmKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Request, Swarms};
@@ -95,6 +95,25 @@ fn a_provider_that_opens_and_falls_silent_does_not_hold_up_the_manifest() {
     let took = world.now.since(since);
     assert!(took >= SLOW_TIMEOUT && took < 4 * SLOW_TIMEOUT, "{took:?}");
     assert!(world.peers[getter].disk[&0].entries[0] == content);
+}
+
+#[test]
+fn a_fetch_has_no_more_streams_than_it_needs() {
+    let mut world = World::new(6);
+    let content = bytes(6, 1_000_000);
+    let sharers: Vec<usize> = (0..40).map(|_| world.node()).collect();
+    let files = sharers
+        .iter()
+        .map(|&of| world.share(of, &[("", content.clone())]));
+    let file = files.last().unwrap();
+    let getter = world.node();
+    world.fetch(getter, file, &sharers);
+    let mut most = 0;
+    assert!(world.run_until(MINUTE, |world| {
+        most = most.max(world.peers[getter].swarms.stream_count());
+        world.is_complete(getter)
+    }));
+    assert_eq!(most, SWARM_STREAMS_ENOUGH);
 }
 
 #[test]

@@ -7,6 +7,7 @@ and it removes that, and nothing else.
 import atexit
 import filecmp
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,7 +32,8 @@ def run(words):
 
 
 class Hosts:
-    """`uplinks` has Mbit/s, one a host; the first is the origin, which shares `mib` random MiB."""
+    """`uplinks` has Mbit/s, one a host, 0 for no limit; the first is the origin, and `file` is of
+    `mib` random MiB."""
 
     def __init__(self, sprat, uplinks, mib):
         self.sprat = os.path.realpath(sprat)
@@ -51,8 +53,9 @@ class Hosts:
             run(f"ip -n {space} addr add {self.address(host)}/16 dev eth0")
             run(f"ip -n {space} link set lo up")
             run(f"ip -n {space} link set eth0 up")
-            run(f"ip netns exec {space} tc qdisc add dev eth0 root tbf"
-                f" rate {mbit}mbit burst 64k latency 100ms")
+            if mbit:
+                run(f"ip netns exec {space} tc qdisc add dev eth0 root tbf"
+                    f" rate {mbit}mbit burst 64k latency 100ms")
         self.file = f"{self.place}/file"
         self.size = mib << 20
         with open(self.file, "wb") as file:
@@ -129,6 +132,17 @@ class Hosts:
         """Bytes that have left a host, headers included."""
         space = f"{self.tag}-{host}"
         return int(run(f"ip netns exec {space} cat /sys/class/net/eth0/statistics/tx_bytes"))
+
+    def cpu(self, host):
+        """Seconds of processor time that a host's program has taken."""
+        with open(f"/proc/{self.processes[host].pid}/stat") as stat:
+            words = stat.read().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self, host):
+        """The most memory that it has had, in MiB."""
+        with open(f"/proc/{self.processes[host].pid}/status") as status:
+            return int(re.search(r"VmHWM:\s*(\d+)", status.read()).group(1)) / 1024
 
     def signal(self, host, number):
         self.processes[host].send_signal(number)

@@ -13,6 +13,18 @@
 //! another finds nothing; a stream counts as readable (writable) until the socket has said
 //! `WouldBlock`, or has given less than there was room for; a stream is on the ready list at most once; `close` is the only end of a
 //! connection.
+//!
+//! The sockets' buffers are left to the kernel, which sizes them by the path. Tried were fixed sizes, 1 GiB
+//! between two network namespaces on a busy machine; processor time of who sends it, median of four:
+//!
+//! | buffers | ms |
+//! |---|---|
+//! | the kernel's choice | 183 |
+//! | receive 256 KiB, 512 KiB, 1 MiB, 2 MiB, 4 MiB | 201, 192, 199, 197, 344 |
+//! | send 256 KiB, 1 MiB, 4 MiB | 341, 237, 252 |
+//! | send 4 MiB and receive 512 KiB, 2 MiB | 193, 179 |
+//!
+//! The times of the transfers did not differ by more than those of one choice among themselves.
 
 use super::token::Source;
 use crate::limits::STREAMS_MAX;

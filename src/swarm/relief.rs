@@ -6,6 +6,10 @@
 //! stream that has brought nothing for a while, or is many times slower, a shard is taken over at
 //! the offset where it stands; at worst a range that was on its way is dropped.
 //!
+//! What is dropped is the price of not waiting for the slow: nothing among equals; in six fleets whose
+//! uplinks differ up to tenfold 0 to 0.6 %, and once 3.8 %, of all bytes sent (`cargo test --test fleet
+//! any_mix -- --nocapture`). Nothing of it is hashed or written: no shard has a byte from two.
+//!
 //! From one that has brought nothing for a while, that is so before the end, too: a provider that
 //! offers a few shards at a time would else wait for one of them to come from the silent node.
 

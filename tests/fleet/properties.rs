@@ -27,6 +27,7 @@ fn check_no_byte_came_twice(fleet: &Fleet, dropped_max: u64) {
         .map(|host| fleet.payload(host).1)
         .sum();
     let dropped = sent - (fleet.world.len() as u64 - 1) * size;
+    println!("{dropped} of {sent} bytes came in vain");
     assert!(dropped <= dropped_max, "{dropped} bytes came in vain");
 }
 

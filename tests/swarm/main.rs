@@ -9,7 +9,7 @@ mod world;
 
 use sha1::{Digest as _, Sha1};
 use sprat::id::NodeId;
-use sprat::limits::{SLOW_TIMEOUT, SWARM_STREAMS_ENOUGH};
+use sprat::limits::{LOOKUP_PERIOD, SLOW_TIMEOUT, SWARM_STREAMS_ENOUGH};
 use sprat::output::{Chunk, Event, Failure, Output, Prepared, SwarmKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Request, Swarms};
@@ -98,7 +98,7 @@ fn a_provider_that_opens_and_falls_silent_does_not_hold_up_the_manifest() {
 }
 
 #[test]
-fn a_fetch_has_no_more_streams_than_it_needs() {
+fn a_fetch_has_enough_streams_and_no_more_unless_they_bring_nothing() {
     let mut world = World::new(6);
     let content = bytes(6, 1_000_000);
     let sharers: Vec<usize> = (0..40).map(|_| world.node()).collect();
@@ -107,13 +107,15 @@ fn a_fetch_has_no_more_streams_than_it_needs() {
         .map(|&of| world.share(of, &[("", content.clone())]));
     let file = files.last().unwrap();
     let getter = world.node();
+    // It waits for room on its disk, so that it is not complete before it has met all.
+    world.peers[getter].disk.entry(0).or_default().writes_left = Some(5);
     world.fetch(getter, file, &sharers);
-    let mut most = 0;
-    assert!(world.run_until(MINUTE, |world| {
-        most = most.max(world.peers[getter].swarms.stream_count());
-        world.is_complete(getter)
-    }));
-    assert_eq!(most, SWARM_STREAMS_ENOUGH);
+    let streams = |world: &World| world.peers[getter].swarms.stream_count();
+    world.run_until(LOOKUP_PERIOD / 2, |_| false);
+    assert_eq!(streams(&world), SWARM_STREAMS_ENOUGH);
+    // When they bring nothing, others may.
+    world.run_until(2 * LOOKUP_PERIOD, |_| false);
+    assert_eq!(streams(&world), sharers.len());
 }
 
 #[test]

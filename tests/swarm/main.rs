@@ -3,13 +3,13 @@
 
 mod checkpoints;
 mod owner;
+mod providers;
 mod repair;
 mod waiting;
 mod world;
 
 use sha1::{Digest as _, Sha1};
 use sprat::id::NodeId;
-use sprat::limits::{LOOKUP_PERIOD, SLOW_TIMEOUT, SWARM_STREAMS_ENOUGH};
 use sprat::output::{Chunk, Event, Failure, Output, Prepared, SwarmKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Request, Swarms};
@@ -68,54 +68,6 @@ fn a_folder_with_entries_of_all_sizes_arrives_identical() {
     assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
     let expected: Vec<Vec<u8>> = entries.into_iter().map(|(_, bytes)| bytes).collect();
     assert_eq!(world.peers[getter].disk[&swarm.slot].entries, expected);
-}
-
-#[test]
-fn a_provider_that_opens_and_falls_silent_does_not_hold_up_the_manifest() {
-    let mut world = World::new(5);
-    let (mute, origin, getter) = (world.node(), world.node(), world.node());
-    let content = bytes(5, 4_000_000);
-    let file = world.share(mute, &[("", content.clone())]);
-    assert_eq!(world.share(origin, &[("", content.clone())]), file);
-    // Its opening gets through, and a part of the manifest at most.
-    world.peers[mute].uplink = 100;
-    world.fetch(getter, file, &[mute, origin]);
-    let address = world.peers[mute].location;
-    let opened =
-        |event: &Event| matches!(*event, Event::Connected { address: of, .. } if of == address);
-    assert!(world.run_until(MINUTE, |world| {
-        world.peers[getter].events.iter().any(opened)
-    }));
-    world.peers[mute].uplink = 0;
-    world.peers[mute].credit = 0;
-    let is_known = world.peers[getter].swarms.manifest(FIRST).is_some();
-    assert!(!is_known, "it was too late to fall silent");
-    let since = world.now;
-    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
-    let took = world.now.since(since);
-    assert!(took >= SLOW_TIMEOUT && took < 4 * SLOW_TIMEOUT, "{took:?}");
-    assert!(world.peers[getter].disk[&0].entries[0] == content);
-}
-
-#[test]
-fn a_fetch_has_enough_streams_and_no_more_unless_they_bring_nothing() {
-    let mut world = World::new(6);
-    let content = bytes(6, 1_000_000);
-    let sharers: Vec<usize> = (0..40).map(|_| world.node()).collect();
-    let files = sharers
-        .iter()
-        .map(|&of| world.share(of, &[("", content.clone())]));
-    let file = files.last().unwrap();
-    let getter = world.node();
-    // It waits for room on its disk, so that it is not complete before it has met all.
-    world.peers[getter].disk.entry(0).or_default().writes_left = Some(5);
-    world.fetch(getter, file, &sharers);
-    let streams = |world: &World| world.peers[getter].swarms.stream_count();
-    world.run_until(LOOKUP_PERIOD / 2, |_| false);
-    assert_eq!(streams(&world), SWARM_STREAMS_ENOUGH);
-    // When they bring nothing, others may.
-    world.run_until(2 * LOOKUP_PERIOD, |_| false);
-    assert_eq!(streams(&world), sharers.len());
 }
 
 #[test]

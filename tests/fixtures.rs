@@ -393,10 +393,10 @@ fn metainfo_files_of_other_programs_have_the_ids_that_those_print() {
         assert_eq!(manifest.name(), expected.name, "{file}");
         assert_eq!(manifest.is_folder(), !expected.entries.is_empty(), "{file}");
         if manifest.is_folder() {
-            let entries = manifest
-                .entries()
+            let entries = manifest.entries();
+            let entries = entries
                 .iter()
-                .map(|entry| (entry.path.clone(), entry.size));
+                .map(|entry| (entry.path.to_owned(), entry.size));
             assert_eq!(entries.collect::<Vec<_>>(), expected.entries, "{file}");
         }
         let again = Manifest::from_metainfo(&manifest.metainfo());
@@ -421,8 +421,9 @@ fn a_manifest_that_is_built_is_the_one_that_other_programs_have_read() {
         let single = vec![(String::new(), expected.size)];
         let folder = !expected.entries.is_empty();
         let entries = if folder { &expected.entries } else { &single };
+        let entries = entries.iter().cloned().collect();
         let size = manifest.shard_size();
-        let built = Manifest::build(&expected.name, folder, entries, size, &hashes).unwrap();
+        let built = Manifest::build(&expected.name, folder, &entries, size, &hashes).unwrap();
         assert_eq!(built.metainfo(), golden, "{file}");
         assert_eq!(Some(built.file_id().to_string()), expected.id, "{file}");
     }

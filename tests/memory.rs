@@ -179,7 +179,7 @@ impl World {
         let share = ShareSpec {
             name: "a".into(),
             folder: false,
-            entries: vec![(String::new(), FILE_SIZE as u64)],
+            entries: [("", FILE_SIZE as u64)].into_iter().collect(),
         };
         self.node.share(self.now, share).unwrap();
         let bytes = [7; FILE_SIZE];

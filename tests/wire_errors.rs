@@ -205,7 +205,7 @@ fn a_manifest_that_breaks_no_rule_is_read() {
     let deep = vec!["d"; PATH_DEPTH_MAX];
     let files = format!("l{}{}e", file(0, &deep), file(0, &["e", "f"]));
     let manifest = parse(&folder(&files)).unwrap();
-    assert_eq!(manifest.entries()[1].path, "e/f");
+    assert_eq!(manifest.entries().at(1).path, "e/f");
 }
 
 #[test]
@@ -382,10 +382,7 @@ fn each_error_of_a_metainfo_file_is_told() {
 #[test]
 fn what_a_reader_would_refuse_is_not_built() {
     let build = |name: &str, entries: &[(&str, u64)], hashes: &[u8]| {
-        let entries: Vec<_> = entries
-            .iter()
-            .map(|(path, size)| (path.to_string(), *size))
-            .collect();
+        let entries = entries.iter().copied().collect();
         Manifest::build(name, true, &entries, 65_536, hashes).map(|_| ())
     };
     assert_eq!(build("n", &[("a/b", 1)], &[0; 20]), Ok(()));

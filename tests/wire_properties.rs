@@ -223,7 +223,7 @@ fn parse_frame(bytes: &[u8], network: Network) -> Option<Frame<'_>> {
 /// A folder's manifest of files of these sizes, with hashes of nothing.
 fn manifest(sizes: &[u64], shard_size: u32) -> Manifest {
     let entry = |(index, size): (usize, &u64)| (format!("f{index}"), *size);
-    let entries: Vec<_> = sizes.iter().enumerate().map(entry).collect();
+    let entries = sizes.iter().enumerate().map(entry).collect();
     let shards = sizes.iter().sum::<u64>().div_ceil(u64::from(shard_size));
     Manifest::build(
         "n",

@@ -24,12 +24,7 @@ impl Reactor {
         proof: Proof,
     ) -> Result<Option<SwarmKey>, Error> {
         let (walked, spec) = disk::walk(path)?;
-        let listed = manifest
-            .entries()
-            .iter()
-            .map(|entry| (&entry.path, entry.size));
-        let found = spec.entries.iter().map(|(path, size)| (path, *size));
-        let is_it = walked.is_folder == manifest.is_folder() && listed.eq(found);
+        let is_it = walked.is_folder == manifest.is_folder() && spec.entries == manifest.entries();
         if !is_it || walked.proof() != Some(proof) {
             return Ok(None);
         }

@@ -5,7 +5,7 @@
 
 use crate::id::FileId;
 use crate::swarm::ShareSpec;
-use crate::wire::Manifest;
+use crate::wire::{Entries, Manifest};
 use sha1::{Digest, Sha1};
 use std::rc::Rc;
 
@@ -25,11 +25,11 @@ impl Content {
     /// # Panics
     /// When no manifest can hold it.
     pub fn new(name: &str, entries: Vec<(String, Vec<u8>)>) -> Content {
-        let listed: Vec<(String, u64)> = entries
+        let listed: Entries = entries
             .iter()
-            .map(|(path, bytes)| (path.clone(), bytes.len() as u64))
+            .map(|(path, bytes)| (path, bytes.len() as u64))
             .collect();
-        let size = listed.iter().map(|entry| entry.1).sum();
+        let size = listed.total();
         let shard_size = Manifest::shard_size_for(size);
         let bytes: Vec<u8> = entries
             .iter()
@@ -37,7 +37,7 @@ impl Content {
             .collect();
         let shards = bytes.chunks(shard_size as usize);
         let hashes: Vec<u8> = shards.flat_map(Sha1::digest).collect();
-        let folder = listed.iter().any(|(path, _)| !path.is_empty());
+        let folder = listed.iter().any(|entry| !entry.path.is_empty());
         let manifest = Manifest::build(name, folder, &listed, shard_size, &hashes)
             .expect("the content fits a manifest");
         let entries = entries
@@ -54,19 +54,10 @@ impl Content {
 
     /// What a node is told to share it.
     pub fn spec(&self) -> ShareSpec {
-        let folder = self.manifest.is_folder();
-        let entries = self.manifest.entries().iter().map(|entry| {
-            let path = if folder {
-                entry.path.clone()
-            } else {
-                String::new()
-            };
-            (path, entry.size)
-        });
         ShareSpec {
             name: self.manifest.name().to_owned(),
-            folder,
-            entries: entries.collect(),
+            folder: self.manifest.is_folder(),
+            entries: self.manifest.entries(),
         }
     }
 }

@@ -218,8 +218,14 @@ mod tests {
     fn swarm(shard_count: u32) -> Swarm {
         let size = u64::from(shard_count) * 65_536;
         let hashes = vec![1; shard_count as usize * 20];
-        let manifest =
-            Manifest::build("f", false, &[(String::new(), size)], 65_536, &hashes).unwrap();
+        let manifest = Manifest::build(
+            "f",
+            false,
+            &[("", size)].into_iter().collect(),
+            65_536,
+            &hashes,
+        )
+        .unwrap();
         let mut swarm = Swarm::to_fetch(manifest.file_id(), Instant::ZERO);
         swarm.copies = vec![0; shard_count as usize];
         swarm.manifest = Some(manifest);

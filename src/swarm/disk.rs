@@ -137,19 +137,18 @@ impl Swarms {
         let Some(share) = swarm.share.take() else {
             return;
         };
-        let size = share
-            .entries
-            .iter()
-            .fold(0u64, |sum, entry| sum.saturating_add(entry.1));
         let hashes = std::mem::take(&mut swarm.hashes);
-        let shard_size = Manifest::shard_size_for(size);
-        let built = Manifest::build(
+        let shard_size = Manifest::shard_size_for(share.entries.total());
+        let encoded = Manifest::encode(
             &share.name,
             share.folder,
             &share.entries,
             shard_size,
             &hashes,
         );
+        // Twenty thousand names are half a MiB: they go before they are read again.
+        drop((share, hashes));
+        let built = Manifest::take(encoded);
         let manifest = match built {
             Ok(manifest) => manifest,
             Err(error) => return self.fail(now, key, Failure::Manifest(error)),

@@ -130,7 +130,7 @@ impl Swarms {
         {
             return Err((Ended::Corrupt, Some(CloseReason::Corrupt)));
         }
-        match Manifest::parse(&parts) {
+        match Manifest::take(parts) {
             Ok(manifest) => {
                 self.events.push_back(Event::Manifest {
                     swarm: swarm_key,

@@ -24,7 +24,7 @@ use super::stream::Stream;
 use crate::id::FileId;
 use crate::limits::{FLIGHTS_MAX, SCRUB_INTERVAL};
 use crate::time::Instant;
-use crate::wire::Manifest;
+use crate::wire::{Entries, Manifest};
 
 /// A file or folder to be shared, as it lies on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +33,8 @@ pub struct ShareSpec {
     pub name: String,
     /// Whether it is a folder.
     pub folder: bool,
-    /// Paths beneath the folder (components joined with `/`) and sizes, in the manifest's order;
-    /// for a single file one pair with an empty path.
-    pub entries: Vec<(String, u64)>,
+    /// Its files, in the manifest's order; for a single file one with an empty path.
+    pub entries: Entries,
 }
 
 /// What a swarm is doing.
@@ -102,7 +101,7 @@ pub struct Swarm {
     /// Others have it, too: it is not what this node shares from where it lies.
     pub is_fetched: bool,
     /// What is to be shared, while it is being hashed.
-    pub share: Option<ShareSpec>,
+    pub share: Option<Box<ShareSpec>>,
     /// What it is doing.
     pub phase: Phase,
     /// The walk over the disk, while hashing or verifying.
@@ -209,14 +208,11 @@ impl Swarm {
 
     /// A share that begins with hashing.
     pub fn to_share(share: ShareSpec, now: Instant) -> Swarm {
-        let size = share
-            .entries
-            .iter()
-            .fold(0u64, |sum, entry| sum.saturating_add(entry.1));
+        let size = share.entries.total();
         let scan = Scan::new(size, Manifest::shard_size_for(size));
         Swarm {
             scan: Some(scan),
-            share: Some(share),
+            share: Some(Box::new(share)),
             ..Swarm::new(now)
         }
     }
@@ -307,8 +303,11 @@ impl Swarm {
     /// The size of an entry of what is on disk, which has a manifest or is to get one.
     pub fn entry_size(&self, entry: u32) -> u64 {
         match (&self.manifest, &self.share) {
-            (Some(manifest), _) => manifest.entries()[entry as usize].size,
-            (None, Some(share)) => share.entries[entry as usize].1,
+            (Some(manifest), _) => {
+                let range = manifest.entry_range(entry as usize);
+                range.map_or(0, |range| range.end - range.start)
+            }
+            (None, Some(share)) => share.entries.at(entry).size,
             (None, None) => 0,
         }
     }
@@ -357,15 +356,15 @@ impl Swarm {
         let Some(manifest) = &self.manifest else {
             return 0;
         };
-        let Some(entry) = manifest.entries().get(entry as usize) else {
+        let Some(entry) = manifest.entry_range(entry as usize) else {
             return 0;
         };
-        if entry.size == 0 {
+        if entry.is_empty() {
             return 0;
         }
         let shard_size = u64::from(manifest.shard_size());
-        let first = entry.offset / shard_size;
-        let last = (entry.offset + entry.size - 1) / shard_size;
+        let first = entry.start / shard_size;
+        let last = (entry.end - 1) / shard_size;
         let shards = first as u32..=last as u32;
         // What somebody has edited is not ours to repair.
         for shard in shards
@@ -384,10 +383,7 @@ impl Swarm {
         // A scrub changes nothing of what is held, unless it says so.
         let scan = self.scan.as_ref().filter(|_| !self.is_scrubbed());
         let scanned = scan.map(Scan::position);
-        let share_size = self
-            .share
-            .as_ref()
-            .map(|share| share.entries.iter().map(|e| e.1).sum());
+        let share_size = self.share.as_ref().map(|share| share.entries.total());
         Progress {
             phase: self.phase,
             size: self

@@ -277,6 +277,13 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// With room for so many bytes.
+    pub fn with_capacity(size: usize) -> Encoder {
+        Encoder {
+            bytes: Vec::with_capacity(size),
+        }
+    }
+
     /// Appends an integer.
     pub fn unsigned(&mut self, number: u64) {
         self.bytes

@@ -18,13 +18,15 @@
 //! are files like any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
 //!
 //! Invariant: a `Manifest` keeps every limit of `limits.rs` and every rule of [`name`], and its
-//! sizes and hashes fit together. The bytes are held once; the hashes are slices of them.
+//! sizes and hashes fit together. The bytes are held once; the hashes are slices of them, and paths are
+//! read from them when they are asked for: only where each file ends is kept beside them.
 
 mod error;
 mod fields;
 
 pub use error::{Key, ManifestError};
 
+use super::Entries;
 use super::bencode::{Decoder, Encoder};
 use super::name;
 use crate::id::{FileId, Id};
@@ -35,6 +37,7 @@ use crate::limits::{
 use fields::Fields;
 use sha1::{Digest, Sha1};
 use std::fmt;
+use std::ops::Range;
 
 /// Bytes of a shard's hash, a SHA-1.
 pub const HASH_SIZE: usize = 20;
@@ -46,23 +49,12 @@ pub struct Manifest {
     file: FileId,
     name: String,
     folder: bool,
-    entries: Box<[Entry]>,
-    size: u64,
+    /// Where each file ends, in bytes from the start of the whole.
+    ends: Box<[u64]>,
     shard_size: u32,
     shard_count: u32,
     /// Where in `bytes` the hashes begin.
     hashes_at: usize,
-}
-
-/// One file of a folder, or the single file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its path below the folder, components joined with `/`; empty for a single file.
-    pub path: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Where it begins, in bytes from the start of the whole.
-    pub offset: u64,
 }
 
 /// Consecutive bytes of one entry.
@@ -85,7 +77,18 @@ impl Manifest {
         if info.len() > MANIFEST_SIZE_MAX {
             return Err(ManifestError::TooLarge);
         }
-        let fields = Fields::read(info)?;
+        Manifest::take(info.to_vec())
+    }
+
+    /// As [`Manifest::parse`], of bytes that become the manifest's own.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn take(info: Vec<u8>) -> Result<Manifest, ManifestError> {
+        if info.len() > MANIFEST_SIZE_MAX {
+            return Err(ManifestError::TooLarge);
+        }
+        let fields = Fields::read(&info)?;
         let Some(pieces) = fields.pieces else {
             let missing = ManifestError::Missing(Key::Pieces);
             return Err(if fields.version_two {
@@ -105,19 +108,12 @@ impl Manifest {
             return Err(ManifestError::ShardSize);
         }
         let (folder, entries) = match (fields.length, fields.files) {
-            (Some(size), None) => (
-                false,
-                vec![Entry {
-                    path: String::new(),
-                    size,
-                    offset: 0,
-                }],
-            ),
+            (Some(size), None) => (false, Entries::from_iter([("", size)])),
             (None, Some(files)) => (true, fields::read_files(files)?),
             (Some(_), Some(_)) => return Err(ManifestError::LengthAndFiles),
             (None, None) => return Err(ManifestError::Missing(Key::Length)),
         };
-        let size = entries.last().map_or(0, Entry::end);
+        let size = entries.total();
         if size > FILE_SIZE_MAX {
             return Err(ManifestError::TotalSize);
         }
@@ -127,16 +123,15 @@ impl Manifest {
             return Err(ManifestError::Hashes);
         }
         Ok(Manifest {
-            bytes: info.into(),
-            file: FileId(Id(Sha1::digest(info).into())),
+            file: FileId(Id(Sha1::digest(&info).into())),
             name,
             folder,
-            entries: entries.into(),
-            size,
+            ends: entries.into_ends().into(),
             shard_size,
             // Its hashes fit the limit of the bytes.
             shard_count: shard_count as u32,
             hashes_at: fields.pieces_at,
+            bytes: info.into(),
         })
     }
 
@@ -164,8 +159,7 @@ impl Manifest {
 
     /// Makes the manifest of files whose shards have been hashed.
     ///
-    /// `entries` are paths (components joined with `/`; empty for a single file) and sizes, in the
-    /// order in which their bytes were hashed. Without `folder` there is exactly one.
+    /// `entries` are in the order in which their bytes were hashed. Without `folder` there is exactly one.
     /// `shard_hashes` has 20 bytes for each shard of `shard_size` bytes.
     ///
     /// # Errors
@@ -173,22 +167,48 @@ impl Manifest {
     pub fn build(
         name: &str,
         folder: bool,
-        entries: &[(String, u64)],
+        entries: &Entries,
         shard_size: u32,
         shard_hashes: &[u8],
     ) -> Result<Manifest, ManifestError> {
-        let mut encoder = Encoder::default();
+        Manifest::take(Manifest::encode(
+            name,
+            folder,
+            entries,
+            shard_size,
+            shard_hashes,
+        ))
+    }
+
+    /// The bytes of what [`Manifest::build`] makes, unchecked: for [`Manifest::take`], when the
+    /// entries are not needed any more.
+    pub fn encode(
+        name: &str,
+        folder: bool,
+        entries: &Entries,
+        shard_size: u32,
+        shard_hashes: &[u8],
+    ) -> Vec<u8> {
+        // Paths once more, and what stands around each; what is too much is given back.
+        let around = entries.len().saturating_mul(64).saturating_add(256);
+        let size = around
+            .saturating_add(entries.paths_size())
+            .saturating_add(name.len())
+            .saturating_add(shard_hashes.len());
+        let mut encoder = Encoder::with_capacity(size);
         encoder.dictionary();
         if folder {
             encoder.string(b"files");
             encoder.list();
-            for (path, size) in entries {
+            for entry in entries.iter() {
                 encoder.dictionary();
                 encoder.string(b"length");
-                encoder.unsigned(*size);
+                encoder.unsigned(entry.size);
                 encoder.string(b"path");
                 encoder.list();
-                path.split('/')
+                entry
+                    .path
+                    .split('/')
                     .for_each(|name| encoder.string(name.as_bytes()));
                 encoder.end();
                 encoder.end();
@@ -197,7 +217,7 @@ impl Manifest {
         } else {
             assert!(entries.len() == 1, "a single file is one entry");
             encoder.string(b"length");
-            entries.iter().for_each(|(_, size)| encoder.unsigned(*size));
+            encoder.unsigned(entries.total());
         }
         encoder.string(b"name");
         encoder.string(name.as_bytes());
@@ -206,7 +226,7 @@ impl Manifest {
         encoder.string(b"pieces");
         encoder.string(shard_hashes);
         encoder.end();
-        Manifest::parse(&encoder.finish())
+        encoder.finish()
     }
 
     /// The metainfo file, a `.torrent`, with this manifest and nothing else.
@@ -252,7 +272,7 @@ impl Manifest {
 
     /// Bytes of all files.
     pub fn size(&self) -> u64 {
-        self.size
+        self.ends.last().copied().unwrap_or(0)
     }
 
     /// Bytes of every shard but the last.
@@ -265,14 +285,33 @@ impl Manifest {
         self.shard_count
     }
 
-    /// The files, in the order of their bytes: at least one.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// How many files there are: at least one.
+    pub fn entry_count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Where a file lies, in bytes from the start of the whole.
+    pub fn entry_range(&self, index: usize) -> Option<Range<u64>> {
+        let end = *self.ends.get(index)?;
+        let before = index
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
+        Some(before.copied().unwrap_or(0)..end)
+    }
+
+    /// The files, in the order of their bytes: they are read anew each time.
+    #[allow(clippy::expect_used, reason = "they were read before")]
+    pub fn entries(&self) -> Entries {
+        let fields = Fields::read(&self.bytes).expect("a manifest");
+        match fields.files {
+            Some(files) => fields::read_files(files).expect("its files"),
+            None => Entries::from_iter([("", self.size())]),
+        }
     }
 
     /// Bytes of one shard; 0 for one that does not exist.
     pub fn shard_length(&self, shard: u32) -> u32 {
-        let left = self.size.saturating_sub(self.shard_offset(shard));
+        let left = self.size().saturating_sub(self.shard_offset(shard));
         // At most the shard size, which fits.
         left.min(u64::from(self.shard_size)) as u32
     }
@@ -305,10 +344,10 @@ impl Manifest {
         let last = offset.saturating_add(length).min(self.shard_length(shard));
         let start = self.shard_offset(shard).saturating_add(u64::from(offset));
         let end = self.shard_offset(shard).saturating_add(u64::from(last));
-        // The first that ends beyond the start; empty files end where the one before them does.
-        let entry = self.entries.partition_point(|entry| entry.end() <= start);
+        // Empty files end where the one before them does.
+        let entry = self.ends.partition_point(|&end| end <= start);
         Segments {
-            entries: &self.entries,
+            manifest: self,
             entry,
             start,
             end,
@@ -322,24 +361,17 @@ impl fmt::Debug for Manifest {
             .field("file", &self.file)
             .field("name", &self.name)
             .field("folder", &self.folder)
-            .field("size", &self.size)
+            .field("size", &self.size())
             .field("shard_size", &self.shard_size)
-            .field("entries", &self.entries)
+            .field("entries", &self.entries())
             .finish_non_exhaustive()
-    }
-}
-
-impl Entry {
-    /// Where it ends, in bytes from the start of the whole.
-    fn end(&self) -> u64 {
-        self.offset.saturating_add(self.size)
     }
 }
 
 /// An iterator over the segments of a range: see [`Manifest::segments`].
 #[derive(Clone, Debug)]
 pub struct Segments<'a> {
-    entries: &'a [Entry],
+    manifest: &'a Manifest,
     entry: usize,
     start: u64,
     end: u64,
@@ -350,10 +382,10 @@ impl Iterator for Segments<'_> {
 
     fn next(&mut self) -> Option<Segment> {
         while self.start < self.end {
-            let entry = self.entries.get(self.entry)?;
+            let entry = self.manifest.entry_range(self.entry)?;
             let index = self.entry;
-            let offset = self.start.saturating_sub(entry.offset);
-            let length = entry.end().min(self.end).saturating_sub(self.start);
+            let offset = self.start.saturating_sub(entry.start);
+            let length = entry.end.min(self.end).saturating_sub(self.start);
             self.start = self.start.saturating_add(length);
             self.entry = self.entry.saturating_add(1);
             if length > 0 {

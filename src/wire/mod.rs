@@ -26,6 +26,7 @@
 pub mod address;
 pub mod bencode;
 pub mod datagram;
+pub mod entries;
 pub mod frame;
 pub mod link;
 pub mod manifest;
@@ -33,9 +34,10 @@ pub mod name;
 pub mod reader;
 
 pub use datagram::{Body, Contact, Cookie, Datagram, DatagramError, RpcId, Token};
+pub use entries::{Entries, Entry};
 pub use frame::{Frame, FrameError, Header};
 pub use link::{Link, LinkError};
-pub use manifest::{Entry, Manifest, ManifestError};
+pub use manifest::{Manifest, ManifestError};
 
 /// The seed of all CRCs of one network: the CRC-32 of its name's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use super::{Disk, OutputPath};
 use crate::journal::record;
 use crate::node::{FileRange, Prepared, SwarmKey};
 use crate::swarm::shards::ShardSet;
+use crate::wire::Entries;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -35,7 +36,12 @@ fn start(path: &Path) -> (Disk, Prepared, Vec<u32>) {
     let mut disk = Disk::new();
     disk.fetch(KEY, OutputPath::Named(path.to_path_buf()));
     disk.find_mut(KEY).unwrap().shards = SHARDS;
-    disk.begin_prepare(KEY, "name", false, [("", PART.len() as u64)].into_iter());
+    disk.begin_prepare(
+        KEY,
+        "name",
+        false,
+        Entries::from_iter([("", PART.len() as u64)]),
+    );
     match run(&mut disk) {
         Done::Prepared(Ok(found), held) => (disk, found, held.iter().collect()),
         done => panic!("{done:?}"),

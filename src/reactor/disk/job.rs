@@ -20,19 +20,19 @@ use super::commit::{Advance, Commit, Goal};
 use super::fault::Fault;
 use super::journal::{self, Look};
 use super::space;
-use super::store::{Entry, Stamp, State, Store};
+use super::store::{Known, Stamp, State, Store};
 use crate::limits::FILES_MADE_PER_TURN;
 use crate::node::{DiskError, Prepared, SwarmKey};
 use crate::reactor::syncer::Request;
 use crate::swarm::shards::ShardSet;
-use crate::wire::Manifest;
+use crate::wire::{Entries, Manifest};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Work that takes several turns.
 #[derive(Debug)]
@@ -101,35 +101,27 @@ enum Step {
 impl Disk {
     /// Begins to make or find the place of a fetch. Its end comes from `step`.
     pub fn prepare(&mut self, swarm: SwarmKey, manifest: &Manifest) {
-        let entries = manifest
-            .entries()
-            .iter()
-            .map(|entry| (entry.path.as_str(), entry.size));
+        let entries = manifest.entries();
         let store = self.job_store(swarm);
         (store.file, store.shards) = (manifest.file_id(), manifest.shard_count());
         self.begin_prepare(swarm, manifest.name(), manifest.is_folder(), entries);
     }
 
-    pub(super) fn begin_prepare<'a>(
+    pub(super) fn begin_prepare(
         &mut self,
         swarm: SwarmKey,
         name: &str,
         is_folder: bool,
-        entries: impl Iterator<Item = (&'a str, u64)>,
+        entries: Entries,
     ) {
         let store = self
             .find_mut(swarm)
             .expect("a fetch is known before it is prepared");
-        let entry = |(path, size)| Entry {
-            path: PathBuf::from(path),
-            size,
-            stamp: None,
-            is_dirty: false,
-        };
-        store.entries = entries.map(entry).collect();
+        store.known = vec![Known::default(); entries.len()];
+        store.names = entries;
         store.is_folder = is_folder;
         if let State::Wanted(output) = &store.state {
-            let is_ours = |folder: &Path| is_folder && have_sizes(folder, &store.entries);
+            let is_ours = |folder: &Path| is_folder && have_sizes(folder, store);
             store.path = output.resolve(name, is_ours);
         }
         store.set_place(false);
@@ -278,13 +270,13 @@ impl Disk {
                 Ok(_) => {}
             }
         }
-        let last = store.entries.len().min(next + FILES_MADE_PER_TURN);
+        let last = store.len().min(next + FILES_MADE_PER_TURN);
         while next < last {
-            let entry = &store.entries[next];
-            let file = beneath::open(&store.folder, &entry.path, Access::Read);
+            let entry = store.entry(next);
+            let file = beneath::open(&store.folder, entry.path, Access::Read);
             match file.and_then(|file| file.metadata()) {
                 Ok(there) if there.len() == entry.size => {
-                    store.entries[next].stamp = Some(Stamp::of(&there));
+                    store.known[next].set_stamp(Stamp::of(&there));
                     next += 1;
                 }
                 Ok(_) if store.is_folder => return Err(exists("another folder has that name")),
@@ -297,7 +289,7 @@ impl Disk {
                 }
             }
         }
-        if next < store.entries.len() {
+        if next < store.len() {
             return Ok(Step::On(Job::Compare { swarm, next }));
         }
         store.state = State::Final;
@@ -326,7 +318,7 @@ impl Disk {
             Ok(_) => Prepared::Partial,
             Err(_) => Prepared::Fresh,
         };
-        let mut needed: u64 = store.entries.iter().map(|entry| entry.size).sum();
+        let mut needed = store.names.total();
         if found == Prepared::Partial {
             needed = needed.saturating_sub(allocated(store));
         }
@@ -350,10 +342,10 @@ impl Disk {
         mut look: Look,
     ) -> Result<Step, Fault> {
         let store = self.job_store(swarm);
-        let last = store.entries.len().min(next + FILES_MADE_PER_TURN);
+        let last = store.len().min(next + FILES_MADE_PER_TURN);
         while next < last {
-            let entry = &store.entries[next];
-            let made = beneath::open(&store.folder, &entry.path, Access::Create);
+            let entry = store.entry(next);
+            let made = beneath::open(&store.folder, entry.path, Access::Create);
             let stamp = made
                 .and_then(|file| {
                     // Before it is changed by us.
@@ -364,10 +356,10 @@ impl Disk {
                     Ok(Stamp::of(&file.metadata()?))
                 })
                 .map_err(|error| Fault::new("make", &store.entry_path(next as u32), error))?;
-            store.entries[next].stamp = Some(stamp);
+            store.known[next].set_stamp(stamp);
             next += 1;
         }
-        if next < store.entries.len() {
+        if next < store.len() {
             return Ok(Step::On(Job::Make {
                 swarm,
                 next,
@@ -403,26 +395,26 @@ impl Disk {
         if found == Prepared::Partial {
             // An earlier process may have written them, and its writes may not be on the disk yet.
             store
-                .entries
+                .known
                 .iter_mut()
-                .for_each(|entry| entry.is_dirty = true);
+                .for_each(|known| known.is_dirty = true);
         }
         Ok(Step::Done(Done::Prepared(Ok(found), ShardSet::default())))
     }
 }
 
 /// Whether all entries stand beneath the folder in their sizes.
-fn have_sizes(folder: &Path, entries: &[Entry]) -> bool {
-    entries.iter().all(|entry| {
-        let there = fs::symlink_metadata(folder.join(&entry.path));
+fn have_sizes(folder: &Path, store: &Store) -> bool {
+    store.entries().all(|entry| {
+        let there = fs::symlink_metadata(folder.join(entry.path));
         there.is_ok_and(|there| there.is_file() && there.len() == entry.size)
     })
 }
 
 /// Bytes that the files of a part occupy already, none more than its entry's size.
 fn allocated(store: &Store) -> u64 {
-    let sizes = store.entries.iter().map(|entry| {
-        let there = fs::symlink_metadata(store.folder.join(&entry.path));
+    let sizes = store.entries().map(|entry| {
+        let there = fs::symlink_metadata(store.folder.join(entry.path));
         there.map_or(0, |there| (there.blocks() * 512).min(entry.size))
     });
     sizes.sum()
@@ -435,7 +427,7 @@ fn lock_part(store: &Store, parent: &OwnedFd, part: &Path) -> Result<OwnedFd, Fa
     let lock = if store.is_folder {
         beneath::make_folder(parent, part.file_name().unwrap_or_default()).map_err(made)?
     } else {
-        let file = beneath::open(&store.folder, &store.entries[0].path, Access::Create);
+        let file = beneath::open(&store.folder, store.entry(0).path, Access::Create);
         file.map_err(made)?.into()
     };
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {

@@ -32,6 +32,7 @@ pub use watch::Seen;
 
 use crate::limits::LOOK_SIZE;
 use crate::node::{DiskError, FileRange, SwarmKey};
+use crate::wire::Entries;
 use beneath::Access;
 use commit::Commit;
 use fault::{Fault, Unplaced};
@@ -109,7 +110,9 @@ impl Disk {
         let mut store = Store {
             path: walked.path,
             folder: walked.folder,
-            entries: walked.entries,
+            names: walked.names,
+            file_name: walked.file_name,
+            known: walked.known,
             is_folder: walked.is_folder,
             ..Store::new(swarm, State::Source)
         };
@@ -140,7 +143,7 @@ impl Disk {
         self.release_files(swarm);
         if let Some(store) = self.find_mut(swarm) {
             store.state = State::Released;
-            store.entries = vec![];
+            (store.names, store.known) = (Entries::default(), vec![]);
             store.journal = None;
         }
     }
@@ -217,8 +220,8 @@ impl Disk {
         let result = self.keep(range.swarm, result);
         if let Some(store) = self.find_mut(range.swarm) {
             // Also after a failure: some of it may have been written.
-            if let Some(entry) = store.entries.get_mut(range.entry as usize) {
-                entry.is_dirty = true;
+            if let Some(known) = store.known.get_mut(range.entry as usize) {
+                known.is_dirty = true;
             }
         }
         result
@@ -278,7 +281,7 @@ impl Disk {
     /// Whether the range has the last byte of its entry.
     fn ends_entry(&self, range: FileRange) -> bool {
         let store = self.find(range.swarm);
-        let entry = store.and_then(|store| store.entries.get(range.entry as usize));
+        let entry = store.and_then(|store| store.names.get(range.entry as usize));
         entry.is_some_and(|entry| range.offset + u64::from(range.length) >= entry.size)
     }
 
@@ -295,7 +298,7 @@ impl Disk {
             .get(swarm.slot as usize)
             .and_then(Option::as_ref);
         let store = slot.filter(|store| store.swarm == swarm);
-        let store = store.filter(|store| (entry as usize) < store.entries.len());
+        let store = store.filter(|store| (entry as usize) < store.len());
         let Some(store) = store else {
             let path = Path::new("a file of a swarm that has no place");
             return Err(Fault::because(
@@ -309,9 +312,9 @@ impl Disk {
             State::Part { .. } | State::Repair => Access::Write,
             _ => Access::Read,
         };
-        let wanted = &store.entries[entry as usize];
+        let wanted = store.entry(entry as usize);
         let open = self.files.find(swarm, entry, || {
-            beneath::open(&store.folder, &wanted.path, access)
+            beneath::open(&store.folder, wanted.path, access)
                 .map_err(|error| Fault::new("open", &store.entry_path(entry), error))
         })?;
         let is_due = look == Look::Now || open.unseen.is_none_or(|unseen| unseen >= LOOK_SIZE);
@@ -339,7 +342,7 @@ impl Disk {
 
 /// Whether an open file is still what it was when it was shared or made.
 fn check(store: &Store, entry: u32, open: &Open) -> Result<(), Fault> {
-    let wanted = &store.entries[entry as usize];
+    let wanted = store.entry(entry as usize);
     let Some(stamp) = &wanted.stamp else {
         return Ok(());
     };

@@ -8,11 +8,12 @@
 //!
 //! Invariant: the same proof means the same paths, sizes, inodes and times.
 
-use super::store::Entry;
+use super::store::{Known, Stamp};
 use super::{Disk, Walked};
 use crate::node::SwarmKey;
 use sha1::{Digest as _, Sha1};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// The digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,15 @@ pub struct Proof(pub [u8; 20]);
 impl Walked {
     /// What proves later that it is as it was when it was walked.
     pub fn proof(&self) -> Option<Proof> {
-        of(&self.entries)
+        let entry = |(index, known): (usize, &Known)| {
+            let name = self.names.at(index as u32);
+            let path = match self.is_folder {
+                true => Path::new(name.path),
+                false => &self.file_name,
+            };
+            (path, known.stamp(name.size))
+        };
+        of(self.known.iter().enumerate().map(entry))
     }
 }
 
@@ -29,16 +38,17 @@ impl Disk {
     /// What proves later that a swarm's files are as they were when it was made; none while that is
     /// not known of each.
     pub fn proof(&self, swarm: SwarmKey) -> Option<Proof> {
-        of(&self.find(swarm)?.entries)
+        let entries = self.find(swarm)?.entries();
+        of(entries.map(|entry| (entry.path, entry.stamp)))
     }
 }
 
-fn of(entries: &[Entry]) -> Option<Proof> {
+fn of<'a>(files: impl Iterator<Item = (&'a Path, Option<Stamp>)>) -> Option<Proof> {
     let mut hasher = Sha1::new();
-    for entry in entries {
-        hasher.update(entry.path.as_os_str().as_bytes());
+    for (path, stamp) in files {
+        hasher.update(path.as_os_str().as_bytes());
         hasher.update([0]);
-        hasher.update(entry.stamp?.bytes());
+        hasher.update(stamp?.bytes());
     }
     Some(Proof(hasher.finalize().into()))
 }

@@ -51,9 +51,8 @@ impl Disk {
             let path = store.entry_path(index);
             let there = fs::symlink_metadata(&path);
             let there = there.map_err(|error| Fault::new("repair", &path, error))?;
-            let entry = &mut store.entries[index as usize];
             let changed = |why| Fault::because(DiskError::Changed, "repair", &path, why);
-            entry.check(&store.state, &there).map_err(changed)?;
+            store.check_entry(index as usize, &there).map_err(changed)?;
         }
         store.state = State::Repair;
         Ok(())

@@ -14,6 +14,7 @@ use super::watch::Identity;
 use crate::id::{FileId, Id};
 use crate::limits::NAME_SIZE_MAX;
 use crate::node::{DiskError, SwarmKey};
+use crate::wire::Entries;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::fd::OwnedFd;
@@ -65,7 +66,8 @@ pub struct Stamp {
     size: u64,
     device: u64,
     inode: u64,
-    modified: (i64, i64),
+    /// Nanoseconds since 1970.
+    modified: i64,
 }
 
 impl Stamp {
@@ -73,20 +75,29 @@ impl Stamp {
     pub fn of(metadata: &Metadata) -> Stamp {
         Stamp {
             size: metadata.size(),
-            device: metadata.dev(),
+            device: device(metadata.dev()),
             inode: metadata.ino(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
         }
     }
 
     /// Takes it into a look at all files.
     fn add_to(&self, look: &mut Look) {
-        look.add_file(self.inode, self.size, self.modified);
+        look.add_file(self.inode, self.size, self.modified());
+    }
+
+    /// Seconds since 1970, and nanoseconds.
+    fn modified(&self) -> (i64, i64) {
+        let second = 1_000_000_000;
+        (
+            self.modified.div_euclid(second),
+            self.modified.rem_euclid(second),
+        )
     }
 
     /// All but the device, for a proof.
     pub fn bytes(self) -> [u8; 32] {
-        let (seconds, nanos) = self.modified;
+        let (seconds, nanos) = self.modified();
         let mut bytes = [0; 32];
         let numbers = [self.size, self.inode, seconds as u64, nanos as u64];
         for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
@@ -97,13 +108,16 @@ impl Stamp {
 
     /// The same where the device of number `from` has become `to`.
     pub fn moved(self, from: u64, to: u64) -> Stamp {
-        let device = if self.device == from { to } else { self.device };
+        let device = match self.device == device(from) {
+            true => device(to),
+            false => self.device,
+        };
         Stamp { device, ..self }
     }
 
     /// Whether it is the same file, whatever it holds by now.
     pub fn is_same_file(&self, metadata: &Metadata) -> bool {
-        (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+        (device(metadata.dev()), metadata.ino()) == (self.device, self.inode)
     }
 
     /// Why `metadata` is not what it was, if it is not.
@@ -125,29 +139,73 @@ impl Stamp {
     }
 }
 
-/// One file of a swarm.
-#[derive(Debug)]
-pub struct Entry {
-    /// Beneath the store's folder.
-    pub path: PathBuf,
-    /// Bytes.
-    pub size: u64,
-    /// What it must still be; of a part, and while it is repaired: which file it must still be.
-    pub stamp: Option<Stamp>,
+/// A device's number as far as Linux has given it out: 32 bits.
+fn device(number: u64) -> u64 {
+    number & u64::from(u32::MAX)
+}
+
+/// The same time in one number; those beyond the year 2262 count as that.
+fn nanoseconds(seconds: i64, rest: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+/// What is known of one file of a swarm, beside its name and size. There may be 32,768 of them, so it
+/// is kept short: what a stamp has, but for the size, which is the entry's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    inode: u64,
+    modified: i64,
+    /// Its low bits: Linux numbers devices with 32.
+    device: u32,
+    is_stamped: bool,
     /// A part's: it was written since it was last synced.
     pub is_dirty: bool,
 }
 
-impl Entry {
-    /// Why it is not what it was, if it is not. Without a stamp it becomes what it is now.
-    pub fn check(&mut self, state: &State, metadata: &Metadata) -> Result<(), &'static str> {
+impl Known {
+    /// With this stamp.
+    pub fn stamped(stamp: Stamp) -> Known {
+        let mut known = Known::default();
+        known.set_stamp(stamp);
+        known
+    }
+
+    /// What it must be, if that is known; its size is the entry's.
+    pub fn stamp(&self, size: u64) -> Option<Stamp> {
+        let stamp = Stamp {
+            size,
+            device: self.device.into(),
+            inode: self.inode,
+            modified: self.modified,
+        };
+        self.is_stamped.then_some(stamp)
+    }
+
+    /// From now on, it must be this.
+    pub fn set_stamp(&mut self, stamp: Stamp) {
+        (self.device, self.inode) = (stamp.device as u32, stamp.inode);
+        (self.modified, self.is_stamped) = (stamp.modified, true);
+    }
+}
+
+/// One file of a swarm.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Beneath the store's folder.
+    pub path: &'a Path,
+    /// Bytes.
+    pub size: u64,
+    /// What it must still be; of a part, and while it is repaired: which file it must still be.
+    pub stamp: Option<Stamp>,
+}
+
+impl Entry<'_> {
+    /// Why it is not what it was, if it is not. Without a stamp it is.
+    pub fn check(&self, state: &State, metadata: &Metadata) -> Result<(), &'static str> {
         match (state, self.stamp) {
             (State::Part { .. } | State::Repair, _) => self.check_part(metadata),
             (_, Some(stamp)) => stamp.check(metadata).map_err(|(_, why)| why),
-            (_, None) => {
-                self.stamp = Some(Stamp::of(metadata));
-                Ok(())
-            }
+            (_, None) => Ok(()),
         }
     }
 
@@ -196,8 +254,12 @@ pub struct Store {
     pub path: PathBuf,
     /// The folder that the entries' paths begin at.
     pub folder: PathBuf,
-    /// In the manifest's order.
-    pub entries: Vec<Entry>,
+    /// Paths beneath that folder and sizes, in the manifest's order; of a single file, its size.
+    pub names: Entries,
+    /// The name of a single file in that folder: it need not be text, as the manifest's is.
+    pub file_name: PathBuf,
+    /// What is known of each besides.
+    pub known: Vec<Known>,
     /// The manifest says that it is a folder.
     pub is_folder: bool,
     /// The last failure, in words.
@@ -226,7 +288,9 @@ impl Store {
             state,
             path: PathBuf::new(),
             folder: PathBuf::new(),
-            entries: vec![],
+            names: Entries::default(),
+            file_name: PathBuf::new(),
+            known: vec![],
             is_folder: false,
             fault: None,
             file: FileId(Id([0; 20])),
@@ -242,15 +306,50 @@ impl Store {
     /// Which files they are and when they were changed last, as far as it is known of all of them.
     pub fn as_known(&self) -> Option<Look> {
         let mut look = Look::default();
-        for entry in &self.entries {
+        for entry in self.entries() {
             entry.stamp?.add_to(&mut look);
         }
         Some(look)
     }
 
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Its files.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        (0..self.len()).map(|index| self.entry(index))
+    }
+
+    /// One of its files.
+    pub fn entry(&self, index: usize) -> Entry<'_> {
+        let path = match self.is_folder {
+            true => Path::new(self.names.at(index as u32).path),
+            false => &self.file_name,
+        };
+        let size = self.names.at(index as u32).size;
+        Entry {
+            path,
+            size,
+            stamp: self.known[index].stamp(size),
+        }
+    }
+
+    /// Why a file is not what it was, if it is not. Without a stamp it becomes what it is now.
+    pub fn check_entry(&mut self, index: usize, metadata: &Metadata) -> Result<(), &'static str> {
+        let entry = self.entry(index);
+        let is_new = entry.stamp.is_none();
+        entry.check(&self.state, metadata)?;
+        if is_new {
+            self.known[index].set_stamp(Stamp::of(metadata));
+        }
+        Ok(())
+    }
+
     /// The whole path of an entry, for messages.
     pub fn entry_path(&self, entry: u32) -> PathBuf {
-        self.folder.join(&self.entries[entry as usize].path)
+        self.folder.join(self.entry(entry as usize).path)
     }
 
     /// The final path with `.part` after its name.
@@ -306,7 +405,7 @@ impl Store {
             self.folder = path;
         } else {
             self.folder = self.parent().to_path_buf();
-            self.entries[0].path = path.file_name().map(PathBuf::from).unwrap_or_default();
+            self.file_name = path.file_name().map(PathBuf::from).unwrap_or_default();
         }
     }
 }

@@ -6,10 +6,11 @@
 //! itself may be one. Sockets, devices and pipes are refused. Folders without files do not appear:
 //! BEP 3 has no word for them.
 
-use super::store::{Entry, Stamp};
+use super::store::{Known, Stamp};
 use crate::limits::{ENTRIES_MAX, PATH_DEPTH_MAX};
 use crate::node::ShareSpec;
 use crate::reactor::error::Error;
+use crate::wire::Entries;
 use crate::wire::name::{self, Conflict};
 use std::fs::{self, Metadata};
 use std::io;
@@ -24,8 +25,12 @@ pub struct Walked {
     pub is_folder: bool,
     /// The folder that the entries' paths begin at.
     pub folder: PathBuf,
-    /// Its files.
-    pub entries: Vec<Entry>,
+    /// Its files, beneath that.
+    pub names: Entries,
+    /// The name of a single file in that folder.
+    pub file_name: PathBuf,
+    /// What is known of each.
+    pub known: Vec<Known>,
 }
 
 /// Walks `path`: what the disk keeps of it, and what the node is told.
@@ -37,43 +42,47 @@ pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
     let name = path.file_name().or(real.file_name());
     let name = name.ok_or_else(|| failed(io::Error::other("it has no name")))?;
     let name = text(path, name.to_str())?.to_string();
-    let mut entries = vec![];
+    let mut found = Found::default();
     let folder = if metadata.is_dir() {
-        descend(&real, Path::new(""), 1, &mut entries)?;
+        descend(&real, Path::new(""), 1, &mut found)?;
         real.clone()
     } else {
-        let file = real.file_name().map(PathBuf::from).unwrap_or_default();
-        entries.push(entry(&real, file, &metadata)?);
+        found.add(&real, Path::new(""), &metadata)?;
         // A regular file has a parent.
         real.parent().map(Path::to_path_buf).unwrap_or_default()
     };
-    let mut listed = Vec::with_capacity(entries.len());
-    for entry in &entries {
-        let inner = if metadata.is_dir() {
-            entry.path.as_path()
-        } else {
-            Path::new("")
-        };
-        listed.push((text(inner, inner.to_str())?.to_string(), entry.size));
-    }
-    check_names(path, &name, &listed, metadata.is_dir())?;
+    let Found {
+        mut names,
+        mut known,
+    } = found;
+    names.shrink();
+    known.shrink_to_fit();
+    check_names(path, &name, &names, metadata.is_dir())?;
     let spec = ShareSpec {
         name,
-        entries: listed,
+        entries: names.clone(),
         folder: metadata.is_dir(),
     };
-    Ok((
-        Walked {
-            path: real,
-            is_folder: metadata.is_dir(),
-            folder,
-            entries,
-        },
-        spec,
-    ))
+    let real_name = real.file_name().map(PathBuf::from).unwrap_or_default();
+    let walked = Walked {
+        path: real,
+        is_folder: metadata.is_dir(),
+        folder,
+        names,
+        file_name: real_name,
+        known,
+    };
+    Ok((walked, spec))
 }
 
-fn descend(root: &Path, inner: &Path, depth: usize, entries: &mut Vec<Entry>) -> Result<(), Error> {
+/// What a walk has found so far.
+#[derive(Default)]
+struct Found {
+    names: Entries,
+    known: Vec<Known>,
+}
+
+fn descend(root: &Path, inner: &Path, depth: usize, found: &mut Found) -> Result<(), Error> {
     let here = root.join(inner);
     let failed = |error| Error::new(format!("read {}", here.display()), error);
     if depth > PATH_DEPTH_MAX {
@@ -82,7 +91,7 @@ fn descend(root: &Path, inner: &Path, depth: usize, entries: &mut Vec<Entry>) ->
     let mut names = vec![];
     for item in fs::read_dir(&here).map_err(failed)? {
         names.push(item.map_err(failed)?.file_name());
-        if entries.len() + names.len() > ENTRIES_MAX {
+        if found.known.len() + names.len() > ENTRIES_MAX {
             let why = format!("more than {ENTRIES_MAX} files and folders");
             return Err(failed(io::Error::other(why)));
         }
@@ -95,39 +104,34 @@ fn descend(root: &Path, inner: &Path, depth: usize, entries: &mut Vec<Entry>) ->
         let metadata = fs::symlink_metadata(&path)
             .map_err(|error| Error::new(format!("read {}", path.display()), error))?;
         if metadata.is_dir() {
-            descend(root, &inner, depth + 1, entries)?;
+            descend(root, &inner, depth + 1, found)?;
         } else if metadata.is_symlink() {
             log::warn!("{} is a symbolic link: not shared", path.display());
         } else {
-            entries.push(entry(&path, inner, &metadata)?);
+            found.add(&path, &inner, &metadata)?;
         }
     }
     Ok(())
 }
 
-/// A file, which must be a regular one that we may read.
-fn entry(path: &Path, inner: PathBuf, metadata: &Metadata) -> Result<Entry, Error> {
-    let doing = || format!("share {}", path.display());
-    if !metadata.is_file() {
-        return Err(Error::because(doing(), "neither a file nor a folder"));
+impl Found {
+    /// Adds a file, which must be a regular one that we may read.
+    fn add(&mut self, path: &Path, inner: &Path, metadata: &Metadata) -> Result<(), Error> {
+        let doing = || format!("share {}", path.display());
+        if !metadata.is_file() {
+            return Err(Error::because(doing(), "neither a file nor a folder"));
+        }
+        rustix::fs::access(path, rustix::fs::Access::READ_OK)
+            .map_err(|errno| Error::new(doing(), errno.into()))?;
+        self.names
+            .push(text(inner, inner.to_str())?, metadata.len());
+        self.known.push(Known::stamped(Stamp::of(metadata)));
+        Ok(())
     }
-    rustix::fs::access(path, rustix::fs::Access::READ_OK)
-        .map_err(|errno| Error::new(doing(), errno.into()))?;
-    Ok(Entry {
-        path: inner,
-        size: metadata.len(),
-        is_dirty: false,
-        stamp: Some(Stamp::of(metadata)),
-    })
 }
 
 /// Names that no manifest may have are found before everything is read and hashed.
-fn check_names(
-    path: &Path,
-    name: &str,
-    listed: &[(String, u64)],
-    is_folder: bool,
-) -> Result<(), Error> {
+fn check_names(path: &Path, name: &str, listed: &Entries, is_folder: bool) -> Result<(), Error> {
     let doing = |inner: &str| match inner {
         "" => format!("share {}", path.display()),
         inner => format!("share {}", path.join(inner).display()),
@@ -140,14 +144,15 @@ fn check_names(
     if !is_folder {
         return Ok(());
     }
-    for (inner, _) in listed {
-        inner.split('/').try_for_each(|name| checked(name, inner))?;
+    for entry in listed.iter() {
+        let mut names = entry.path.split('/');
+        names.try_for_each(|name| checked(name, entry.path))?;
     }
-    let paths = listed.iter().map(|(inner, _)| inner.as_str());
+    let paths = listed.iter().map(|entry| entry.path);
     name::check_paths(paths).map_err(|conflict| {
         let (Conflict::Repeated(index) | Conflict::FileAsFolder(index)) = conflict;
         let why = "where case does not count, another has that path (rename one)";
-        Error::because(doing(&listed[index].0), why)
+        Error::because(doing(listed.at(index as u32).path), why)
     })
 }
 
@@ -179,7 +184,8 @@ mod tests {
 
     fn listed(base: &tempfile::TempDir) -> Vec<String> {
         let (_, spec) = walk(&base.path().join("root")).unwrap();
-        spec.entries.into_iter().map(|(path, _)| path).collect()
+        let entries = spec.entries.iter();
+        entries.map(|entry| entry.path.to_owned()).collect()
     }
 
     #[test]
@@ -195,9 +201,9 @@ mod tests {
         let base = tree(&["file"]);
         let (walked, spec) = walk(&base.path().join("root/file")).unwrap();
         assert_eq!(spec.name, "file");
-        assert_eq!(spec.entries, [(String::new(), 4)]);
+        assert_eq!(spec.entries, Entries::from_iter([("", 4)]));
         assert!(!spec.folder);
-        assert_eq!(walked.folder.join(&walked.entries[0].path), walked.path);
+        assert_eq!(walked.folder.join(&walked.file_name), walked.path);
     }
 
     #[test]
@@ -208,7 +214,7 @@ mod tests {
         assert_eq!(listed(&base), ["file"]);
         // The path itself may be a link, whose name is used.
         let (walked, spec) = walk(&root.join("link")).unwrap();
-        assert_eq!((spec.name.as_str(), walked.entries[0].size), ("link", 4));
+        assert_eq!((spec.name.as_str(), walked.names.total()), ("link", 4));
         let socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
         let error = walk(&root).err().unwrap().to_string();
         assert!(

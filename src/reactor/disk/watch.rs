@@ -15,14 +15,14 @@
 //! was; a pass that has begun comes to its end without sleeping.
 
 use super::Disk;
-use super::store::{Entry, State, Store};
+use super::store::{State, Store};
 use crate::limits::{WATCH_PERIOD, WATCH_PERIOD_MISSING, WATCHED_PER_TURN};
 use crate::node::SwarmKey;
 use crate::time::Instant;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,10 +144,10 @@ impl Store {
         if let Err(seen) = self.check_root() {
             return Look::Seen(seen);
         }
-        let last = self.entries.len().min(next + WATCHED_PER_TURN);
+        let last = self.len().min(next + WATCHED_PER_TURN);
         while next < last {
             let there = fs::symlink_metadata(self.entry_path(next as u32));
-            if let Err(why) = self.check_entry(next, there) {
+            if let Err(why) = self.look_at_entry(next, there) {
                 // It went while we were looking.
                 if let Err(seen) = self.check_root() {
                     return Look::Seen(seen);
@@ -158,16 +158,16 @@ impl Store {
             }
             next += 1;
         }
-        match next < self.entries.len() {
+        match next < self.len() {
             true => Look::More(next),
             false => Look::Done,
         }
     }
 
     /// Why an entry is not what it was.
-    fn check_entry(&mut self, index: usize, there: io::Result<Metadata>) -> Result<(), String> {
+    fn look_at_entry(&mut self, index: usize, there: io::Result<Metadata>) -> Result<(), String> {
         let there = there.map_err(|error| crate::reactor::error::words(&error))?;
-        let result = self.entries[index].check(&self.state, &there);
+        let result = self.check_entry(index, &there);
         result.map_err(str::to_owned)
     }
 
@@ -193,29 +193,24 @@ impl Store {
             return Look::Done;
         };
         let before = self.root.map_or(root.0, |before| before.0);
-        let last = self.entries.len().min(next + WATCHED_PER_TURN);
+        let last = self.len().min(next + WATCHED_PER_TURN);
         let is_back = |index: usize| {
             let there = fs::symlink_metadata(self.entry_path(index as u32));
-            let entry = &self.entries[index];
-            let stamp = entry.stamp.map(|stamp| stamp.moved(before, root.0));
-            let mut entry = Entry {
-                path: PathBuf::new(),
-                stamp,
-                ..*entry
-            };
+            let mut entry = self.entry(index);
+            entry.stamp = entry.stamp.map(|stamp| stamp.moved(before, root.0));
             there.is_ok_and(|there| entry.check(&self.state, &there).is_ok())
         };
         if !(next..last).all(is_back) {
             return Look::Done;
         }
-        if last < self.entries.len() {
+        if last < self.len() {
             return Look::More(last);
         }
-        let stamps = self
-            .entries
-            .iter_mut()
-            .filter_map(|entry| entry.stamp.as_mut());
-        stamps.for_each(|stamp| *stamp = stamp.moved(before, root.0));
+        for index in 0..self.len() {
+            if let Some(stamp) = self.entry(index).stamp {
+                self.known[index].set_stamp(stamp.moved(before, root.0));
+            }
+        }
         (self.root, self.is_missing) = (Some(root), false);
         Look::Seen(Seen::Returned(self.swarm))
     }

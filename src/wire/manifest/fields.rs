@@ -1,7 +1,7 @@
 //! The info dictionary's known keys, read as they stand; what they mean together is the manifest's
 //! business.
 
-use super::{Entry, Key, ManifestError};
+use super::{Entries, Key, ManifestError};
 use crate::limits::{ENTRIES_MAX, FILE_SIZE_MAX};
 use crate::wire::bencode::Decoder;
 use crate::wire::name::{self, Conflict, NameError};
@@ -50,37 +50,56 @@ impl<'a> Fields<'a> {
 }
 
 /// Reads the `files` list. Offsets of its errors count from its start.
-pub(super) fn read_files(files: &[u8]) -> Result<Vec<Entry>, ManifestError> {
-    let of_files = |error| ManifestError::Value(Key::Files, error);
-    let mut decoder = Decoder::new(files);
-    let mut entries = Vec::<Entry>::new();
-    decoder.list().map_err(of_files)?;
-    while decoder.item().map_err(of_files)? {
-        if entries.len() >= ENTRIES_MAX {
-            return Err(ManifestError::TooManyEntries);
-        }
-        let offset = entries.last().map_or(0, Entry::end);
-        let entry = read_file(&mut decoder, entries.len() as u32, offset)?;
-        // Here too, so that no later offset can saturate.
-        if entry.end() > FILE_SIZE_MAX {
-            return Err(ManifestError::TotalSize);
-        }
-        entries.push(entry);
-    }
-    if entries.is_empty() {
+pub(super) fn read_files(files: &[u8]) -> Result<Entries, ManifestError> {
+    // Twice: what has its final size from the start leaves no holes on the heap behind.
+    let (mut count, mut paths_size) = (0usize, 0usize);
+    each_file(files, |path, _| {
+        count = count.saturating_add(1);
+        paths_size = paths_size.saturating_add(path.len());
+    })?;
+    if count == 0 {
         return Err(ManifestError::NoEntries);
     }
-    match name::check_paths(entries.iter().map(|entry| entry.path.as_str())) {
+    let mut entries = Entries::with_capacity(count, paths_size);
+    each_file(files, |path, size| entries.push(path, size))?;
+    match name::check_paths(entries.iter().map(|entry| entry.path)) {
         Ok(()) => Ok(entries),
         Err(Conflict::Repeated(index)) => Err(ManifestError::Repeated(index as u32)),
         Err(Conflict::FileAsFolder(index)) => Err(ManifestError::FileAsFolder(index as u32)),
     }
 }
 
-/// Reads one dictionary of the `files` list.
-fn read_file(decoder: &mut Decoder<'_>, index: u32, offset: u64) -> Result<Entry, ManifestError> {
+/// Calls `take` with the path and size of each file.
+fn each_file(files: &[u8], mut take: impl FnMut(&str, u64)) -> Result<(), ManifestError> {
     let of_files = |error| ManifestError::Value(Key::Files, error);
-    let (mut path, mut size) = (None, None);
+    let mut decoder = Decoder::new(files);
+    let (mut path, mut index, mut total) = (String::new(), 0u32, 0u64);
+    decoder.list().map_err(of_files)?;
+    while decoder.item().map_err(of_files)? {
+        if index as usize >= ENTRIES_MAX {
+            return Err(ManifestError::TooManyEntries);
+        }
+        path.clear();
+        let size = read_file(&mut decoder, index, &mut path)?;
+        // Here too, so that no later offset can saturate.
+        total = total.saturating_add(size);
+        if total > FILE_SIZE_MAX {
+            return Err(ManifestError::TotalSize);
+        }
+        take(&path, size);
+        index = index.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Reads one dictionary of the `files` list: its size, and its path into `path`, which is empty.
+fn read_file(
+    decoder: &mut Decoder<'_>,
+    index: u32,
+    path: &mut String,
+) -> Result<u64, ManifestError> {
+    let of_files = |error| ManifestError::Value(Key::Files, error);
+    let (mut has_path, mut size) = (false, None);
     let mut keys = decoder.dictionary().map_err(of_files)?;
     while let Some(key) = decoder.key(&mut keys).map_err(of_files)? {
         match key {
@@ -88,30 +107,36 @@ fn read_file(decoder: &mut Decoder<'_>, index: u32, offset: u64) -> Result<Entry
                 let value = decoder.unsigned();
                 size = Some(value.map_err(|error| ManifestError::Value(Key::Length, error))?);
             }
-            b"path" => path = Some(read_path(decoder, index)?),
+            b"path" => {
+                read_path(decoder, index, path)?;
+                has_path = true;
+            }
             _ => {
                 decoder.skip().map_err(of_files)?;
             }
         }
     }
-    let path = path.ok_or(ManifestError::Missing(Key::Path))?;
-    let size = size.ok_or(ManifestError::Missing(Key::Length))?;
-    Ok(Entry { path, size, offset })
+    match has_path {
+        true => size.ok_or(ManifestError::Missing(Key::Length)),
+        false => Err(ManifestError::Missing(Key::Path)),
+    }
 }
 
-fn read_path(decoder: &mut Decoder<'_>, index: u32) -> Result<String, ManifestError> {
+fn read_path(
+    decoder: &mut Decoder<'_>,
+    index: u32,
+    path: &mut String,
+) -> Result<(), ManifestError> {
     let of_path = |error| ManifestError::Value(Key::Path, error);
-    let mut path = String::new();
     let mut depth = 0usize;
     decoder.list().map_err(of_path)?;
     while decoder.item().map_err(of_path)? {
         let component = decoder.string().map_err(of_path)?;
-        name::join(&mut path, depth, component)
-            .map_err(|error| ManifestError::Path(index, error))?;
+        name::join(path, depth, component).map_err(|error| ManifestError::Path(index, error))?;
         depth = depth.saturating_add(1);
     }
     if depth == 0 {
         return Err(ManifestError::Path(index, NameError::NoComponent));
     }
-    Ok(path)
+    Ok(())
 }

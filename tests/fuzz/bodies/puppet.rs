@@ -136,10 +136,8 @@ impl Puppet {
 
     /// Shares files of zeros.
     pub fn share(&mut self, share: ShareSpec) {
-        let entries = share
-            .entries
-            .iter()
-            .map(|(_, size)| vec![0; *size as usize]);
+        let sizes = share.entries.iter().map(|entry| entry.size as usize);
+        let entries = sizes.map(|size| vec![0; size]);
         let disk = Disk {
             file: None,
             entries: entries.collect(),

@@ -2,7 +2,7 @@
 //!
 //! A machine that is busy with something else makes a transfer slower, and what it receives late
 //! looks like a burst. So a cap must never be exceeded over the whole of a try, but only one try of
-//! three needs to reach it, and to be smooth.
+//! five needs to reach it, and to be smooth.
 
 mod support;
 
@@ -16,7 +16,7 @@ use support::{Scratch, Sprat, assert_same, run, text, with_providers};
 
 const RATE: u64 = 4 << 20;
 const SIZE: usize = 12 << 20;
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
 
 /// Passes one connection on, and tells what came from the server, and when.
 struct Tap {
@@ -33,6 +33,9 @@ impl Tap {
         thread::spawn(move || {
             let (client, _) = listener.accept().unwrap();
             let server = TcpStream::connect(to).unwrap();
+            // What is held back for an acknowledgement would be taken for the cap's doing.
+            client.set_nodelay(true).unwrap();
+            server.set_nodelay(true).unwrap();
             let (from, back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
             thread::spawn(move || pass(from, server, None));
             pass(back, client, Some(&sender));

@@ -23,6 +23,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("sprat demo", ".ci/run", "-- demo"),
     ("cargo test", ".ci/run", "cargo test"),
     ("SPRAT_SIM_SEEDS=", "tests/sim/main.rs", "SPRAT_SIM_SEEDS="),
+    ("SPRAT_DAY=", "tests/sim/main.rs", "SPRAT_DAY="),
     (
         "cargo install --path .",
         "tests/dist/install",

@@ -21,6 +21,8 @@ pub struct Answer {
     rest: Rest,
     /// For links; empty where there are none.
     locations: Vec<String>,
+    /// What the service was given has changed by the request.
+    is_of_change: bool,
 }
 
 /// What is left of it.
@@ -67,7 +69,21 @@ impl Answer {
             json,
             rest,
             locations,
+            is_of_change: false,
         }
+    }
+
+    /// The same, of a request that has changed what the service was given.
+    fn of_change(self) -> Answer {
+        Answer {
+            is_of_change: true,
+            ..self
+        }
+    }
+
+    /// Whether the change that the request has made must be written down before the end.
+    pub fn is_of_change(&self) -> bool {
+        self.is_of_change
     }
 
     /// How the node is.
@@ -80,19 +96,20 @@ impl Answer {
         Answer::new(json, Rest::Files(None), locations)
     }
 
-    /// One item.
+    /// One item, which was given.
     pub fn file(json: bool, number: u64, locations: Vec<String>) -> Answer {
-        Answer::new(json, Rest::File(number), locations)
+        Answer::new(json, Rest::File(number), locations).of_change()
     }
 
-    /// The link of an item, once it is hashed.
+    /// The link of an item that was given, once it is hashed.
     pub fn hashing(json: bool, number: u64, locations: Vec<String>) -> Answer {
-        Answer::new(json, Rest::Hashing(number), locations)
+        Answer::new(json, Rest::Hashing(number), locations).of_change()
     }
 
-    /// These lines.
+    /// These lines, after a change.
     pub fn lines(json: bool, lines: impl IntoIterator<Item = Line>) -> Answer {
-        Answer::new(json, Rest::Lines(lines.into_iter().collect()), Vec::new())
+        let lines = Rest::Lines(lines.into_iter().collect());
+        Answer::new(json, lines, Vec::new()).of_change()
     }
 
     /// The open streams of an item.

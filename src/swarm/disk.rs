@@ -9,7 +9,9 @@ use super::scan::{Scan, Step};
 use super::stream::{State, Stream};
 use super::swarm::{Found, Phase, Request, Swarm};
 use super::{Queued, Swarms};
-use crate::limits::{FIRST_NEWS_MAX, HAVE_DELAY, HAVE_DELAY_FIRST, SCRUB_INTERVAL, STRIKES_MAX};
+use crate::limits::{
+    FIRST_NEWS_MAX, FLIGHTS_MAX, HAVE_DELAY, HAVE_DELAY_FIRST, SCRUB_INTERVAL, STRIKES_MAX,
+};
 use crate::output::{
     DiskError, Ended, Event, Failure, FileRange, Output, Prepared, StreamKey, SwarmKey,
 };
@@ -221,6 +223,7 @@ impl Swarms {
         if swarm.is_whole() {
             return self.finish(key);
         }
+        swarm.flights.reserve_exact(FLIGHTS_MAX);
         self.checkpoint_if_due(now, key);
         self.ask_all(now, key);
     }
@@ -386,6 +389,7 @@ impl Swarms {
             return;
         };
         (swarm.phase, swarm.found) = (Phase::Complete, Found::Final);
+        swarm.flights = Vec::new();
         self.events.push_back(Event::Complete {
             swarm: key,
             already,

@@ -22,7 +22,7 @@ use super::scan::Scan;
 use super::shards::ShardSet;
 use super::stream::Stream;
 use crate::id::FileId;
-use crate::limits::{FLIGHTS_MAX, SCRUB_INTERVAL};
+use crate::limits::SCRUB_INTERVAL;
 use crate::time::Instant;
 use crate::wire::{Entries, Manifest};
 
@@ -122,7 +122,7 @@ pub struct Swarm {
     pub durability: Durability,
     /// Shards in flight.
     pub flying: ShardSet,
-    /// The flights themselves.
+    /// The flights themselves; room for them only while fetching.
     pub flights: Vec<Flight>,
     /// Shards gained since the start, in order: what others must be told.
     pub gained: Vec<u32>,
@@ -183,7 +183,7 @@ impl Swarm {
             held: ShardSet::default(),
             durability: Durability::default(),
             flying: ShardSet::default(),
-            flights: Vec::with_capacity(FLIGHTS_MAX),
+            flights: Vec::new(),
             gained: Vec::new(),
             news_at: None,
             copies: Vec::new(),
@@ -233,8 +233,6 @@ impl Swarm {
             self.held.insert(shard);
         }
         self.copies = vec![0; manifest.shard_count() as usize];
-        // It fetches nothing: the room for that is the most of what a share would take.
-        self.flights = Vec::new();
         (self.file, self.manifest) = (Some(manifest.file_id()), Some(manifest));
         self.phase = Phase::Complete;
         self.scrub_due_at = now + SCRUB_INTERVAL;

@@ -1,5 +1,8 @@
 //! Every bound of a node, each with its reason. Nothing grows without one.
 
+mod lan;
+
+pub use lan::*;
 use std::time::Duration;
 
 // -- datagrams
@@ -236,6 +239,9 @@ pub const REPEAT_DELAY_DIVISOR: u32 = 8;
 pub const REDIAL_DELAY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait for the next try of a provider.
 pub const REDIAL_DELAY_MAX: Duration = Duration::from_secs(120);
+/// From a node that was met to a lookup for providers of which nobody has heard: several are met
+/// within moments.
+pub const LOOKUP_DELAY_MET: Duration = Duration::from_millis(100);
 /// From the end of a lookup for providers to the next; longer with each that brings nobody.
 pub const LOOKUP_PERIOD: Duration = Duration::from_secs(3);
 /// Lookups that must have ended before a fetch may fail for want of providers.

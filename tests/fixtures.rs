@@ -1,7 +1,7 @@
 //! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
 //! files made by other programs.
 //!
-//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `journal`, `memory`, `node-id` or `verified` is
+//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `hail`, `journal`, `memory`, `node-id` or `verified` is
 //! annotated hex text, written from the byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
 //! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
 //! must be refused with. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
@@ -16,8 +16,8 @@ use sprat::node::saved::{self, SavedError};
 use sprat::reactor::StateDir;
 use sprat::reactor::memory::{self, MemoryError};
 use sprat::wire::bencode::Decoder;
-use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Header, Manifest, ManifestError};
-use sprat::wire::{Network, datagram, frame};
+use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Hail, HailError, Header, Manifest};
+use sprat::wire::{ManifestError, Network, datagram, frame, hail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -155,6 +155,18 @@ fn datagrams_are_what_their_fixtures_say() {
 }
 
 #[test]
+fn hails_are_what_their_fixtures_say() {
+    let kinds = every!(hail::Kind: Call Answer);
+    let errors = every!(HailError: Length Magic Version Kind Crc Reserved Port Cookie);
+    let network = Network::named(Network::DEFAULT_NAME);
+    check("hail", kinds, errors, |bytes| {
+        let hail = Hail::parse(bytes, network)?;
+        let emitted = emitted(256, |buffer| hail.emit(network, buffer));
+        Ok::<_, HailError>((every::variant(hail.kind), format!("{hail:?}"), emitted))
+    });
+}
+
+#[test]
 fn frames_are_what_their_fixtures_say() {
     let kinds = every!(frame::Kind: Open Map Have ManifestRequest ManifestPart Request Data Cancel
         Refuse Providers KeepAlive Close);
@@ -288,6 +300,12 @@ fn another_network_takes_every_fixture_for_damaged() {
             Err(DatagramError::Crc)
         );
     }
+    for fixture in Fixture::all("hail")
+        .iter()
+        .filter(|fixture| fixture.error.is_none())
+    {
+        assert_eq!(Hail::parse(&fixture.bytes, other), Err(HailError::Crc));
+    }
     for fixture in Fixture::all("frame")
         .iter()
         .filter(|fixture| fixture.error.is_none())
@@ -299,24 +317,24 @@ fn another_network_takes_every_fixture_for_damaged() {
 }
 
 #[test]
-fn every_flipped_bit_and_every_cut_of_a_datagram_is_noticed() {
+fn every_flipped_bit_and_every_cut_of_a_datagram_or_hail_is_noticed() {
     let network = Network::named(Network::DEFAULT_NAME);
+    let is_wrong = |bytes: &[u8]| {
+        Datagram::parse(bytes, network).is_err() && Hail::parse(bytes, network).is_err()
+    };
     for fixture in Fixture::all("datagram")
         .iter()
+        .chain(&Fixture::all("hail"))
         .filter(|fixture| fixture.error.is_none())
     {
         let mut bytes = fixture.bytes.clone();
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 0x80 >> (bit % 8);
-            assert!(
-                Datagram::parse(&bytes, network).is_err(),
-                "{:?}, bit {bit}",
-                fixture.path
-            );
+            assert!(is_wrong(&bytes), "{:?}, bit {bit}", fixture.path);
             bytes[bit / 8] ^= 0x80 >> (bit % 8);
         }
         for size in 0..bytes.len() {
-            assert!(Datagram::parse(&bytes[..size], network).is_err());
+            assert!(is_wrong(&bytes[..size]));
         }
     }
 }
@@ -484,7 +502,7 @@ fn there_is_no_other_folder_of_fixtures() {
     // `names`, `control` and `doctor` are read where they belong: by reactor::disk::hostile,
     // cli::control and cli::doctor.
     let used = [
-        "contacts", "control", "datagram", "doctor", "frame", "journal", "memory", "names",
+        "contacts", "control", "datagram", "doctor", "frame", "hail", "journal", "memory", "names",
         "node-id", "torrent", "verified",
     ];
     assert_eq!(names, used);

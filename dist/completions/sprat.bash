@@ -23,15 +23,15 @@ _sprat() {
     esac
     case ${COMP_WORDS[1]} in
     share)
-        options="-l --listen -b --bootstrap -d --dir --up --down --limit-lan --network --config -q --quiet -v --verbose -h --help"
+        options="-l --listen -b --bootstrap -d --dir --up --down --limit-lan --network --no-lan --config -q --quiet -v --verbose -h --help"
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ;;
     get)
-        options="-l --listen -b --bootstrap -d --dir -o --output --seed --up --down --limit-lan --network --json --config -q --quiet -v --verbose -h --help"
+        options="-l --listen -b --bootstrap -d --dir -o --output --seed --up --down --limit-lan --network --no-lan --json --config -q --quiet -v --verbose -h --help"
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ;;
     node)
-        options="-l --listen -b --bootstrap -d --dir --share-dir --up --down --limit-lan --network --config -q --quiet -v --verbose -h --help"
+        options="-l --listen -b --bootstrap -d --dir --share-dir --up --down --limit-lan --network --no-lan --config -q --quiet -v --verbose -h --help"
         COMPREPLY=()
         ;;
     add)

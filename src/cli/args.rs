@@ -42,6 +42,8 @@ pub struct Args {
     pub down: Option<Rate>,
     /// `--limit-lan`
     pub limit_lan: bool,
+    /// `--no-lan`
+    pub no_lan: bool,
     /// `--network`
     pub network: Network,
     /// `--json`
@@ -149,6 +151,7 @@ impl Args {
             up: rate("up")?,
             down: rate("down")?,
             limit_lan: count("limit-lan")? > 0,
+            no_lan: count("no-lan")? > 0,
             network,
             json: count("json")? > 0,
             nodes: nodes.transpose()?,

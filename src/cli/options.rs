@@ -257,6 +257,14 @@ pub const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         short: "",
+        long: "no-lan",
+        takes: Takes::Nothing,
+        value: "",
+        meaning: "do not look for other nodes on the local network",
+        commands: NODES,
+    },
+    OptionSpec {
+        short: "",
         long: "json",
         takes: Takes::Nothing,
         value: "",

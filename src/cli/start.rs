@@ -76,6 +76,9 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
         }
     }
     reactor.limit(caps(args));
+    if !args.no_lan {
+        reactor.hail();
+    }
     let bootstraps = reachable(&places, reactor.listening())?;
     for &address in &bootstraps {
         reactor.bootstrap(address);

@@ -73,7 +73,7 @@ pub struct Addresses {
 impl Addresses {
     /// Asks for leave to send a request to `address`; [`Permit::Now`] counts as sent.
     pub fn permit(&mut self, now: Instant, address: SocketAddr) -> Permit {
-        if let Some(known) = self.known.get_mut(&address) {
+        if let Some(&known) = self.known.get(&address) {
             if !known.has_answered(now) {
                 let in_flight = known.asked_at > known.silent_at;
                 match known.asked_at.map(|at| now.since(at)) {
@@ -82,7 +82,11 @@ impl Addresses {
                     _ => {}
                 }
             }
-            known.asked_at = Some(now);
+            let is_new = known.asked_at.is_none() && known.answered_at.is_none();
+            if is_new && !self.may_reach_new(now) {
+                return Permit::Later;
+            }
+            self.entry(now, address).asked_at = Some(now);
             return Permit::Now;
         }
         let was_probed = self.probed.get(&address);
@@ -123,6 +127,24 @@ impl Addresses {
             silences: 0,
             ..*known
         };
+    }
+
+    /// The node at `address` has given us a cookie, but has not answered a request.
+    pub fn given(&mut self, now: Instant, address: SocketAddr, cookie: Cookie) {
+        let known = self.entry(now, address);
+        (known.cookie, known.cookie_at) = (cookie, now);
+        self.proved(address);
+    }
+
+    /// Whoever is at `address` has shown that it gets what is sent there: an earlier silence is
+    /// over, and it is no victim that others have named.
+    pub fn proved(&mut self, address: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&address) {
+            if known.silent_at >= known.asked_at {
+                (known.asked_at, known.silent_at) = (None, None);
+            }
+        }
+        self.probed.remove(&address);
     }
 
     /// A request to `address` came to its end without a reply.

@@ -9,11 +9,12 @@
 //! Invariant: answering changes nothing but a record that a token grants (rules 3 and 7).
 
 use super::rpc::{Effort, PING_BACK_SIZE};
+use super::table::Contacts;
 use super::{Kad, Outgoing};
 use crate::id::{FileId, Id};
 use crate::limits::DATAGRAM_SIZE_MAX;
 use crate::time::Instant;
-use crate::wire::address::ADDRESS_SIZE;
+use crate::wire::address::{ADDRESS_SIZE, is_of_use};
 use crate::wire::datagram::CONTACT_SIZE;
 use crate::wire::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Seen, Status};
 use arrayvec::ArrayVec;
@@ -77,6 +78,9 @@ impl Kad {
         };
         let is_candidate = !datagram.read_only;
         if has_proved && is_candidate {
+            if self.has_cookie(from, &datagram.body) {
+                self.addresses.proved(from);
+            }
             self.consider(now, asker, Effort::Usual);
         }
         self.send(Outgoing::Reply(Reply {
@@ -91,17 +95,24 @@ impl Kad {
     /// Whether what is sent to `from` arrives at who sent this request.
     fn has_proved(&self, now: Instant, from: SocketAddr, body: &Body) -> bool {
         let by_request = match *body {
+            Body::Store { file, token, .. } | Body::Replicate { file, token, .. } => {
+                self.secrets.grants(token, from.ip(), file.0)
+            }
+            _ => self.has_cookie(from, body),
+        };
+        by_request || self.addresses.has_answered(now, from)
+    }
+
+    /// Whether the request has a cookie that we gave to this very address.
+    fn has_cookie(&self, from: SocketAddr, body: &Body) -> bool {
+        match *body {
             Body::Ping { cookie, .. }
             | Body::FindNode { cookie, .. }
             | Body::FindValue { cookie, .. } => {
                 cookie != Cookie::NONE && self.secrets.proves(cookie, from)
             }
-            Body::Store { file, token, .. } | Body::Replicate { file, token, .. } => {
-                self.secrets.grants(token, from.ip(), file.0)
-            }
             _ => false,
-        };
-        by_request || self.addresses.has_answered(now, from)
+        }
     }
 
     fn carry_out(&mut self, now: Instant, from: SocketAddr, body: &Body) -> Answer {
@@ -191,7 +202,7 @@ impl Kad {
         match (reply.answer, body) {
             (Answer::Contacts(target), Body::FindNodeReply { contacts, .. }) => {
                 let count = k.min(room / CONTACT_SIZE);
-                *contacts = self.table.closest(target, count, Some(asker.id));
+                *contacts = self.worth_naming(target, count, asker);
             }
             (
                 Answer::Providers(file),
@@ -203,13 +214,22 @@ impl Kad {
             ) => {
                 let sample = self.records.sample(now, file, &mut self.rng);
                 let others = sample.iter().map(|record| record.location);
+                let others = others.filter(|&location| is_of_use(location, asker.address));
                 providers.extend(others.take(room / ADDRESS_SIZE));
                 let room = room - providers.len() * ADDRESS_SIZE;
                 let count = k.min(room / CONTACT_SIZE);
-                *contacts = self.table.closest(file.0, count, Some(asker.id));
+                *contacts = self.worth_naming(file.0, count, asker);
             }
             _ => {}
         }
+    }
+
+    /// The closest contacts that the asker can make use of; it is never one of them (rule 9).
+    fn worth_naming(&self, target: Id, count: usize, asker: Contact) -> Contacts {
+        self.table.closest_where(target, count, |member| {
+            let is_of_use = is_of_use(member.contact.address, asker.address);
+            !member.is_stale() && member.contact.id != asker.id && is_of_use
+        })
     }
 
     /// A reply of `size` bytes was sent: if its allowance leaves room, the asker is pinged, and

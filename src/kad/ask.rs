@@ -170,7 +170,10 @@ impl Kad {
         let member = self.table.member(contact.id);
         let was_silent = member.is_some_and(|member| member.failures > 0);
         match self.table.answered(now, contact) {
-            Admission::Added => self.hand_over(contact),
+            Admission::Added => {
+                self.hand_over(contact);
+                self.tell(Event::Met);
+            }
             Admission::Refused => self.consider_moved(now, contact),
             // It may have been cut off from us when we announced.
             Admission::Known if was_silent => self.extend_announcements(contact),

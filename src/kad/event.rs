@@ -13,6 +13,8 @@ pub enum Event {
         /// Contacts in the table.
         contacts: u32,
     },
+    /// A node that we did not know has answered, and is a contact.
+    Met,
     /// A node to join through did not answer; it will be asked again.
     BootstrapSilent {
         /// Where it should be.

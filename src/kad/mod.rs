@@ -3,7 +3,8 @@
 //!
 //! Read [`Kad`] first, then `table`, `lookup`, `rpc`. The other modules are parts of `Kad`, each
 //! with one concern: `ask` sends requests and takes replies, `answer` is the server, `search` runs
-//! lookups, `join` finds the network, `announce` and `replicate` move records.
+//! lookups, `join` finds the network, and `hail` that without a name to begin with; `announce` and
+//! `replicate` move records.
 //!
 //! ```text
 //!   handle_datagram ─► reply?   ask ──► table, lookup, errand …┐
@@ -37,6 +38,7 @@ pub mod bucket;
 pub mod budget;
 mod config;
 mod event;
+mod hail;
 mod join;
 pub mod lookup;
 pub mod records;
@@ -64,6 +66,7 @@ use addresses::Addresses;
 use announce::{Errand, Provided};
 use answer::Reply;
 use budget::Sources;
+use hail::Hails;
 use join::{Bootstrap, Candidate, Saved};
 use lookup::Lookup;
 use records::Records;
@@ -81,6 +84,11 @@ use vote::Votes;
 enum Outgoing {
     Request(RpcId),
     Reply(Reply),
+    /// The answer to a call of the local network.
+    Answer {
+        to: SocketAddr,
+        nonce: u64,
+    },
 }
 const _: () = assert!(size_of::<Outgoing>() <= crate::limits::memory::OUTGOING_SIZE);
 
@@ -114,6 +122,7 @@ pub struct Kad {
     join_at: Option<Instant>,
     candidates: VecDeque<Candidate>,
     saved: Saved,
+    hails: Hails,
     provided: BTreeMap<FileId, Provided>,
     due_announcements: VecDeque<FileId>,
     errands: VecDeque<Errand>,
@@ -150,6 +159,7 @@ impl Kad {
             join_at: None,
             candidates: VecDeque::new(),
             saved: Saved::default(),
+            hails: Hails::default(),
             provided: BTreeMap::new(),
             due_announcements: VecDeque::new(),
             errands: VecDeque::new(),
@@ -203,21 +213,9 @@ impl Kad {
         buffer: &mut [u8],
     ) -> Option<(SocketAddr, usize)> {
         while let Some(outgoing) = self.outbox.pop_front() {
-            let written = match outgoing {
-                Outgoing::Request(id) => self.request(now, id),
-                Outgoing::Reply(reply) => self.reply(now, &reply),
-            };
-            let Some((to, body, rpc_id)) = written else {
+            let Some((to, size)) = self.write(now, outgoing, buffer) else {
                 continue;
             };
-            let (sender, read_only) = (self.config.id, self.config.read_only);
-            let size = Datagram {
-                read_only,
-                rpc_id,
-                sender,
-                body,
-            }
-            .emit(self.config.network, buffer);
             assert!(
                 size <= DATAGRAM_SIZE_MAX,
                 "no datagram is larger than every path takes"
@@ -234,6 +232,30 @@ impl Kad {
             return Some((to, size));
         }
         None
+    }
+
+    /// Writes what waited to be sent; `None` when that has lost its purpose.
+    fn write(
+        &mut self,
+        now: Instant,
+        outgoing: Outgoing,
+        buffer: &mut [u8],
+    ) -> Option<(SocketAddr, usize)> {
+        let (to, body, rpc_id) = match outgoing {
+            Outgoing::Request(id) => self.request(now, id)?,
+            Outgoing::Reply(reply) => self.reply(now, &reply)?,
+            Outgoing::Answer { to, nonce } => {
+                return Some((to, self.emit_answer(to, nonce, buffer)));
+            }
+        };
+        let (sender, read_only) = (self.config.id, self.config.read_only);
+        let datagram = Datagram {
+            read_only,
+            rpc_id,
+            sender,
+            body,
+        };
+        Some((to, datagram.emit(self.config.network, buffer)))
     }
 
     /// The next thing that the owner should know.
@@ -258,6 +280,8 @@ impl Kad {
             bootstrap,
             lookup,
             self.addresses.waiting_until(),
+            self.hails.call_at,
+            self.hails.patient_until,
         ];
         deadlines.into_iter().fold(Some(self.upkeep_at), earliest)
     }
@@ -329,6 +353,7 @@ impl Kad {
     /// Does whatever can be done now: the end of every input.
     fn advance(&mut self, now: Instant) {
         self.addresses.forget_waiting();
+        self.call_if_due(now);
         self.ask_bootstraps(now);
         self.run_lookups(now);
         self.run_errands(now);

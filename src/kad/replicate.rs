@@ -22,6 +22,7 @@ use crate::limits::{
 };
 use crate::limits::{REPLICATIONS_PER_UPKEEP_MAX, UNCONFIRMED_MAX};
 use crate::time::Instant;
+use crate::wire::address::is_of_use;
 use crate::wire::datagram::{Contact, HandedProvider, Status};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -207,16 +208,23 @@ impl Kad {
         };
         let between = rank.saturating_sub(self.config.params.k).min(31) as u32;
         let ttl = self.config.params.record_ttl / (1 << between);
-        if lookup.providers.is_empty() || ttl < RECORD_TTL_MIN {
+        let secs = ttl.as_secs() as u32;
+        let contact = answered[rank].contact;
+        let handed: Vec<_> = lookup
+            .providers
+            .iter()
+            .filter(|&&location| is_of_use(location, contact.address))
+            .map(|&location| HandedProvider {
+                location,
+                ttl: secs,
+            })
+            .take(PROVIDERS_PER_REPLY_MAX)
+            .collect();
+        if handed.is_empty() || ttl < RECORD_TTL_MIN {
             return;
         }
-        let ttl = ttl.as_secs() as u32;
-        let locations = lookup.providers.iter().take(PROVIDERS_PER_REPLY_MAX);
-        let handed = locations
-            .map(|&location| HandedProvider { location, ttl })
-            .collect();
         let grant = Some(Grant::new(answered[rank].token, lookup.started_at));
-        let (file, contact) = (FileId(lookup.target), answered[rank].contact);
+        let file = FileId(lookup.target);
         self.add_errand(Errand {
             file,
             contact,
@@ -234,7 +242,9 @@ impl Kad {
         contact: Contact,
     ) -> Vec<HandedProvider> {
         let records = self.records.of(now, file).filter(|record| {
-            record.location != contact.address && record.expires_at.since(now) >= RECORD_TTL_MIN
+            let is_of_use = is_of_use(record.location, contact.address);
+            let is_lasting = record.expires_at.since(now) >= RECORD_TTL_MIN;
+            record.location != contact.address && is_of_use && is_lasting
         });
         let handed = records.map(|record| HandedProvider {
             location: record.location,

@@ -57,6 +57,7 @@ impl Kad {
     /// Whether there is somebody to ask, or there may be soon.
     fn is_hopeful(&self) -> bool {
         !self.table.is_empty()
+            || self.awaits_answers()
             || !self.bootstraps.is_empty()
             || !self.candidates.is_empty()
             || !self.rpcs.is_empty()
@@ -108,7 +109,7 @@ impl Kad {
     }
 
     /// Ends the lookups that wait for a first contact when there will be none: whoever was saved is
-    /// silent, and there is nobody to join through.
+    /// silent, nobody answers on the local network, and there is nobody to join through.
     fn give_up_waiting(&mut self) {
         if self.is_hopeful() {
             return;

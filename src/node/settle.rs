@@ -58,6 +58,10 @@ impl Node {
                         took,
                     }
                 }
+                kad::Event::Met => {
+                    self.swarms.handle_met(now);
+                    continue;
+                }
                 kad::Event::LookupDone { .. } => continue,
             };
             self.events.push_back(event);

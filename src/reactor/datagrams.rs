@@ -7,13 +7,15 @@
 //! A socket is registered for writing only while a datagram waits: Linux reports a UDP socket as
 //! writable again after each datagram that leaves it, which would double the loop's wake-ups.
 
+use super::lan::{Family, Link};
 use super::listen::{canonical, for_socket, route};
 use super::token::Source;
 use crate::limits::DATAGRAM_SIZE_MAX;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
+use rustix::net::sockopt::set_ip_multicast_if_with_ifindex;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The UDP sockets of a node.
 pub struct Datagrams {
@@ -152,6 +154,40 @@ impl Datagrams {
             }
             Err(error) => Sent::Dropped(error),
         }
+    }
+
+    /// Sends a call to the group at `link`, from the first address listened on that is there: every
+    /// wildcard of its family is, and whichever `is_there` says.
+    ///
+    /// # Errors
+    /// When no address is, or the interface does not take it. A call may get lost.
+    pub fn call(
+        &self,
+        link: &Link,
+        is_there: impl Fn(IpAddr) -> bool,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+        for (socket, &local) in self.sockets.iter().zip(&self.locals) {
+            let is_of_family = match (link.family, local.ip()) {
+                (Family::V4, ip) => ip.is_ipv4() || ip.is_unspecified(),
+                (Family::V6, ip) => ip.is_ipv6(),
+            };
+            if !is_of_family || !local.ip().is_unspecified() && !is_there(local.ip()) {
+                continue;
+            }
+            if link.family == Family::V4 {
+                let any = Ipv4Addr::UNSPECIFIED;
+                set_ip_multicast_if_with_ifindex(socket, &any, &any, link.index)?;
+            }
+            result = socket
+                .send_to(bytes, for_socket(local, link.group()))
+                .map(|_| ());
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
     }
 
     /// Tries to send the waiting datagram again: its socket is writable.

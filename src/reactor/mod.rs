@@ -1,7 +1,7 @@
 //! The driver: sockets, timers, signals and files for one [`Node`], on one thread.
 //!
 //! Read `turn` next (the loop), then `transfer` (one stream), then whichever source is of interest:
-//! `datagrams`, `accept`, `streams`, `disk`, `signals`, `control`. The reactor decides nothing about the
+//! `datagrams`, `lan`, `accept`, `streams`, `disk`, `signals`, `control`. The reactor decides nothing about the
 //! network: it gives the node one fact, does what the node then asks for, and sleeps until an event
 //! or the node's deadline.
 //!
@@ -19,10 +19,12 @@ mod disk;
 mod error;
 mod health;
 mod lag;
+mod lan;
 mod listen;
 pub mod memory;
-mod on_link;
+mod networks;
 mod owner;
+mod scopes;
 mod signals;
 mod state;
 mod streams;
@@ -58,7 +60,9 @@ use contacts::ContactsFile;
 use control::Control;
 use datagrams::Datagrams;
 use disk::Disk;
+use lan::Lan;
 use mio::{Events, Poll, Waker};
+use scopes::Scopes;
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
@@ -168,6 +172,9 @@ pub struct Reactor {
     events: Events,
     datagrams: Datagrams,
     acceptor: Acceptor,
+    /// Absent when this node does not hail.
+    lan: Option<Lan>,
+    scopes: Scopes,
     streams: Streams,
     disk: Disk,
     syncer: Syncer,
@@ -226,6 +233,8 @@ impl Reactor {
             datagrams: Datagrams::new(registry, udp, listening.clone()).map_err(failed)?,
             acceptor: Acceptor::new(registry, tcp).map_err(failed)?,
             signals: Signals::catch(registry)?,
+            lan: None,
+            scopes: Scopes::default(),
             clock,
             events: Events::with_capacity(POLL_EVENTS_MAX),
             poll,
@@ -282,6 +291,7 @@ impl Reactor {
 
     /// Joins through the node at `address`.
     pub fn bootstrap(&mut self, address: SocketAddr) {
+        let address = self.scopes.take(address);
         self.node.bootstrap(self.clock.now(), address);
         self.settle();
     }
@@ -372,7 +382,8 @@ impl Reactor {
         output: &OutputPath,
     ) -> Result<SwarmKey, Error> {
         let now = self.clock.now();
-        let swarm = self.node.fetch(now, file, manifest, providers);
+        let providers: Vec<_> = providers.iter().map(|&at| self.scopes.take(at)).collect();
+        let swarm = self.node.fetch(now, file, manifest, &providers);
         let swarm = swarm.map_err(|why| refused(format!("fetch {file}"), why))?;
         self.disk.fetch(swarm, output.clone());
         self.settle();

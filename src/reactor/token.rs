@@ -29,6 +29,8 @@ pub enum Source {
     Control,
     /// A client of the control socket, by its place.
     Client(usize),
+    /// A source of the local network, by its index.
+    Lan(usize),
     /// A stream's slot, and the generation as far as the token keeps it.
     Stream {
         /// The slot.
@@ -46,7 +48,9 @@ const SYNCER_INDEX: usize = (1 << INDEX_BITS) - 1;
 const CONTROL_INDEX: usize = SYNCER_INDEX - 1;
 /// Where the clients begin, behind the signals.
 const CLIENTS_INDEX: usize = 128;
-const _: () = assert!(CLIENTS_INDEX + CONTROL_CLIENTS_MAX <= CONTROL_INDEX);
+const _: () = assert!(CLIENTS_INDEX + CONTROL_CLIENTS_MAX <= LAN_INDEX);
+/// The first of the local network's, which are three.
+const LAN_INDEX: usize = CONTROL_INDEX - 3;
 
 impl Source {
     /// The source of a stream.
@@ -71,6 +75,7 @@ impl Source {
             Source::Syncer => (2, SYNCER_INDEX, 0),
             Source::Control => (2, CONTROL_INDEX, 0),
             Source::Client(place) => (2, CLIENTS_INDEX + place, 0),
+            Source::Lan(index) => (2, LAN_INDEX + index, 0),
             Source::Stream { slot, generation } => (3, slot, generation),
         };
         assert!(index < 1 << INDEX_BITS, "a token's index fits its bits");
@@ -85,6 +90,7 @@ impl Source {
             1 => Source::Listener(index),
             2 if index == SYNCER_INDEX => Source::Syncer,
             2 if index == CONTROL_INDEX => Source::Control,
+            2 if index >= LAN_INDEX => Source::Lan(index - LAN_INDEX),
             2 if index >= CLIENTS_INDEX => Source::Client(index - CLIENTS_INDEX),
             2 => Source::Signal(index),
             _ => Source::Stream {
@@ -118,6 +124,7 @@ mod tests {
             Source::Control,
             Source::Client(0),
             Source::Client(CONTROL_CLIENTS_MAX - 1),
+            Source::Lan(2),
             Source::stream(key),
         ] {
             assert_eq!(Source::of(source.token()), source);

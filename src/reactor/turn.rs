@@ -16,7 +16,8 @@ use super::clock::sleep;
 use super::control::Control;
 use super::datagrams::{Received, Sent};
 use super::disk::{Done, Progress, Seen};
-use super::on_link::is_on_link;
+use super::lan::Lan;
+use super::networks::is_on_link;
 use super::systemd::Systemd;
 use super::throttle::Class;
 use super::token::Source;
@@ -35,6 +36,7 @@ impl Reactor {
         self.wait(until)?;
         self.note_events();
         self.receive_datagrams();
+        self.receive_hails();
         self.accept_streams();
         self.serve_clients();
         // Those that become ready meanwhile wait for the next turn: the datagrams come first again.
@@ -61,6 +63,7 @@ impl Reactor {
             let deadline = earliest(deadline, ping_at);
             let clients = self.control.as_ref().and_then(Control::poll_timeout);
             let deadline = earliest(deadline, clients);
+            let deadline = earliest(deadline, self.lan.as_ref().map(Lan::look_at));
             sleep(self.clock.now(), earliest(deadline, until))
         };
         if let Some(since) = self.working_since.take() {
@@ -83,6 +86,7 @@ impl Reactor {
 
     fn has_work(&self) -> bool {
         self.datagrams.is_readable()
+            || self.lan.as_ref().is_some_and(Lan::is_readable)
             || self.acceptor.is_ready()
             || self.streams.ready_count() > 0
             || self.control.as_ref().is_some_and(Control::has_work)
@@ -117,6 +121,11 @@ impl Reactor {
                         control.handle_event(place, event);
                     }
                 }
+                Source::Lan(index) => {
+                    if let Some(lan) = &mut self.lan {
+                        lan.handle_readable(index, self.clock.now());
+                    }
+                }
                 source @ Source::Stream { .. } => match self.streams.key_of(source) {
                     Some(key) => self.streams.handle_ready(key, event),
                     None => self.counters.stale_tokens += 1,
@@ -137,7 +146,11 @@ impl Reactor {
                 return;
             }
             match self.datagrams.receive(&mut self.datagram) {
+                Received::Datagram { from, size } if self.is_hail(size) => {
+                    self.handle_hail(from, size);
+                }
                 Received::Datagram { from, size } => {
+                    let from = self.scopes.take(from);
                     self.counters.datagrams_received += 1;
                     let now = self.clock.now();
                     self.node.handle_datagram(now, from, &self.datagram[..size]);
@@ -159,6 +172,7 @@ impl Reactor {
             let now = self.clock.now();
             match self.acceptor.accept(now) {
                 Accepted::Stream(socket, from) => {
+                    let from = self.scopes.take(from);
                     self.counters.accepts += 1;
                     let Some(key) = self.node.handle_accept(now, from) else {
                         self.counters.sheds += 1;
@@ -198,6 +212,7 @@ impl Reactor {
     fn handle_timers(&mut self) {
         let now = self.clock.now();
         self.acceptor.handle_timeout(now);
+        self.look_at_links();
         if self.node.poll_timeout().is_some_and(|at| at <= now) {
             self.node.handle_timeout(now);
             self.settle();
@@ -332,6 +347,9 @@ impl Reactor {
                 Output::Finish(swarm) => self.disk.finish(swarm),
             }
         }
+        while let Some(size) = self.node.poll_call(&mut *self.datagram) {
+            self.call(size);
+        }
         while !self.datagrams.is_waiting() {
             let Some(transmit) = self
                 .node
@@ -340,9 +358,9 @@ impl Reactor {
                 return;
             };
             let bytes = &self.datagram[..transmit.size];
-            let sent = self
-                .datagrams
-                .send(self.poll.registry(), transmit.to, bytes);
+            let sent =
+                self.datagrams
+                    .send(self.poll.registry(), self.scopes.give(transmit.to), bytes);
             self.count_datagram(sent);
         }
     }
@@ -360,6 +378,7 @@ impl Reactor {
 
     fn connect(&mut self, key: StreamKey, to: SocketAddr) {
         self.exempt_if_local(key, to);
+        let to = self.scopes.give(to);
         let from = super::listen::source(&self.listening, to);
         let socket = from.and_then(|from| streams::connect(to, from));
         let registry = self.poll.registry();

@@ -10,8 +10,8 @@ use super::ledger::{self, Verdict};
 use super::net::Way;
 use super::uplink::DATAGRAM_HEADERS_SIZE;
 use super::world::World;
-use crate::wire::Network;
 use crate::wire::datagram::Datagram;
+use crate::wire::{Hail, Network};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -54,6 +54,9 @@ impl World {
             }
             return;
         }
+        if Hail::is_one(&bytes) {
+            return self.deliver_hail(from, to, &bytes);
+        }
         let Some(node) = &mut of.node else { return };
         let accepted = |node: &crate::node::Node| {
             let counters = node.kad().counters();
@@ -85,8 +88,13 @@ impl World {
 
     /// Sends what a node has written into the datagram buffer.
     pub(super) fn send_datagram(&mut self, host: usize, to: SocketAddr, size: usize) {
-        let from = self.hosts[host].address;
         self.datagram_bytes += size as u64;
+        if Hail::is_one(&self.datagram[..size]) {
+            if let Some(&target) = self.by_address.get(&to) {
+                self.send_with_faults(host, target, size);
+            }
+            return;
+        }
         if let Some(traffic) = &mut self.traffic {
             let datagram = Datagram::parse(&self.datagram[..size], Network::named("simulated"));
             traffic.sent(self.now, &datagram.expect("nodes send datagrams"), size);
@@ -99,6 +107,12 @@ impl World {
         let Some(&target) = self.by_address.get(&to) else {
             return;
         };
+        self.send_with_faults(host, target, size);
+    }
+
+    /// Sends what stands in the datagram buffer, if nothing happens to it.
+    fn send_with_faults(&mut self, host: usize, target: usize, size: usize) {
+        let from = self.hosts[host].address;
         let mut chance = |most: u64| most > 0 && self.rng.below(1_000) < most;
         let faults = self.faults;
         let is_lost = chance(faults.loss);
@@ -144,6 +158,39 @@ impl World {
                 },
             );
         }
+    }
+
+    /// Sends the call that a node has to make, to every other host of its local network.
+    pub(super) fn call(&mut self, host: usize) {
+        loop {
+            let of = &mut self.hosts[host];
+            let lan = of.lan;
+            let node = of.node.as_mut();
+            let Some(size) = node.and_then(|node| node.poll_call(&mut *self.datagram)) else {
+                return;
+            };
+            let call = self.datagram[..size].to_vec();
+            for target in (0..self.hosts.len()).filter(|&target| target != host) {
+                if self.hosts[target].lan == lan {
+                    self.datagram_bytes += size as u64;
+                    self.datagram[..size].copy_from_slice(&call);
+                    self.send_with_faults(host, target, size);
+                }
+            }
+        }
+    }
+
+    /// Gives a node a hail, if its sender is of the same local network.
+    fn deliver_hail(&mut self, from: SocketAddr, to: usize, bytes: &[u8]) {
+        let sender = self.by_address.get(&from);
+        let lan = sender.and_then(|&sender| self.hosts[sender].lan);
+        let of = &mut self.hosts[to];
+        let Some(node) = of.node.as_mut().filter(|_| lan.is_some() && lan == of.lan) else {
+            return;
+        };
+        node.handle_hail(self.now, from, bytes);
+        self.note(2, to, bytes.len() as u64);
+        self.attend(to);
     }
 
     fn send_copy(

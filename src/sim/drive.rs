@@ -224,6 +224,7 @@ impl World {
                 }
             }
         }
+        self.call(host);
         loop {
             let Host {
                 node: Some(node), ..

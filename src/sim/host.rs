@@ -50,6 +50,8 @@ pub struct Host {
     /// Where it is.
     pub address: SocketAddr,
     pub(super) config: Config,
+    /// The local network that it is attached to, if its node hails.
+    pub(super) lan: Option<usize>,
     pub(super) node: Option<Node>,
     /// Which node runs: facts for another are dropped.
     pub(super) epoch: u32,

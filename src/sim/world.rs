@@ -119,6 +119,7 @@ impl World {
         self.hosts.push(Host {
             address,
             config,
+            lan: None,
             node: None,
             epoch: 0,
             is_dark: true,
@@ -146,12 +147,23 @@ impl World {
             let contacts = saved::parse(&of.disk.contacts, of.config.network);
             node.restore(self.now, &contacts.expect("nothing damages a list"));
         }
+        if of.lan.is_some() {
+            node.hail(self.now);
+        }
         of.node = Some(node);
         of.is_dark = false;
         of.is_reading = false;
         of.timer_at = None;
         self.ledger.restarted(host);
         self.attend(host);
+    }
+
+    /// Attaches a host to a local network, by its number, which its node hails from now on.
+    pub fn attach(&mut self, host: usize, lan: usize) {
+        self.hosts[host].lan = Some(lan);
+        if self.hosts[host].node.is_some() {
+            self.command(host, |node, now| node.hail(now));
+        }
     }
 
     /// Gives a host that has no node another id, as when its state folder is lost.

@@ -75,6 +75,11 @@ impl Providers {
         true
     }
 
+    /// Whether none was heard of.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// The next provider to dial, if one may be dialled now: any of those that failed least, so that
     /// the streams of a large swarm are a random subset of all that there could be.
     pub fn due(&self, now: Instant, rng: &mut Rng) -> Option<SocketAddr> {

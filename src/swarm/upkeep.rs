@@ -7,9 +7,9 @@ use super::swarm::{Request, Swarm};
 use super::{Queued, Swarms};
 use crate::id::FileId;
 use crate::limits::{
-    CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_PERIOD, LOOKUP_PERIOD,
-    LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RELIEF_PERIOD, REQUEST_TIMEOUT,
-    SEND_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX, SWARM_STREAMS_ENOUGH,
+    CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_PERIOD, LOOKUP_DELAY_MET,
+    LOOKUP_PERIOD, LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RELIEF_PERIOD,
+    REQUEST_TIMEOUT, SEND_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX, SWARM_STREAMS_ENOUGH,
 };
 use crate::output::{Ended, Failure, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
@@ -138,6 +138,15 @@ impl Swarms {
         let Some((key, swarm)) = found else { return };
         if swarm.providers.hear(location, now) {
             self.dial(now, key);
+        }
+    }
+
+    /// The DHT has a new contact, and it or those that it knows may know more: fetches that have
+    /// heard of no provider are looked up soon.
+    pub fn handle_met(&mut self, now: Instant) {
+        let is_lost = |swarm: &Swarm| swarm.wants_providers() && swarm.providers.is_empty();
+        for (_, swarm) in self.swarms.iter_mut().filter(|(_, swarm)| is_lost(swarm)) {
+            swarm.lookup_at = swarm.lookup_at.min(now + LOOKUP_DELAY_MET);
         }
     }
 

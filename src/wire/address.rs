@@ -72,6 +72,13 @@ pub fn is_local(ip: IpAddr) -> bool {
     }
 }
 
+/// Whether a node at `to` can make use of `address`: one that is link-local of IPv6 means something
+/// on its own link only.
+pub fn is_of_use(address: SocketAddr, to: SocketAddr) -> bool {
+    let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    !is_link_local(address.ip()) || is_link_local(to.ip())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
@@ -131,6 +138,14 @@ mod tests {
             );
         }
         assert!(is_usable(address("127.0.0.1:1")) && is_usable(address("[::1]:1")));
+    }
+
+    #[test]
+    fn a_link_local_address_is_of_use_on_its_link_only() {
+        let (local, global) = (address("[fe80::1]:1"), address("[2001:db8::1]:1"));
+        assert!(is_of_use(local, address("[fe80::2]:1")));
+        assert!(!is_of_use(local, global) && !is_of_use(local, address("10.0.0.1:1")));
+        assert!(is_of_use(global, local) && is_of_use(address("169.254.0.1:1"), global));
     }
 
     #[test]

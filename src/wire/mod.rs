@@ -1,7 +1,7 @@
-//! What goes over the network: datagrams, stream frames, the manifest, and links.
+//! What goes over the network: datagrams, hails, stream frames, the manifest, and links.
 //!
-//! Every module here has one form: a byte ruler, a plain value (`Datagram`, `Frame`, `Manifest`,
-//! `Link`), `parse` and `emit`. There is exactly one encoding of each value: trailing bytes,
+//! Every module here has one form: a byte ruler, a plain value (`Datagram`, `Hail`, `Frame`,
+//! `Manifest`, `Link`), `parse` and `emit`. There is exactly one encoding of each value: trailing bytes,
 //! reserved bits that are not zero and wrong lengths are errors, and an error is a small `Copy`
 //! enum that names the field. Nothing here does I/O, and nothing is allocated for a size that a
 //! peer claims.
@@ -10,7 +10,7 @@
 //! may come to carry other dialects, told apart by the first byte: `d` is KRPC (BEP 5), 0x13 a
 //! BitTorrent handshake (BEP 3), `G`, `H` and `P` HTTP.
 //!
-//! The CRC-32 of every datagram and frame is seeded with the network's name ([`Network`]), so nodes
+//! The CRC-32 of every datagram, hail and frame is seeded with the network's name ([`Network`]), so nodes
 //! of different networks drop each other's packets as damaged. It detects damage; it proves
 //! nothing.
 
@@ -28,6 +28,7 @@ pub mod bencode;
 pub mod datagram;
 pub mod entries;
 pub mod frame;
+pub mod hail;
 pub mod link;
 pub mod manifest;
 pub mod name;
@@ -36,6 +37,7 @@ pub mod reader;
 pub use datagram::{Body, Contact, Cookie, Datagram, DatagramError, RpcId, Token};
 pub use entries::{Entries, Entry};
 pub use frame::{Frame, FrameError, Header};
+pub use hail::{Hail, HailError};
 pub use link::{Link, LinkError};
 pub use manifest::{Manifest, ManifestError};
 

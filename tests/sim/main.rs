@@ -10,6 +10,7 @@
 
 mod behaviour;
 mod day;
+mod lan;
 mod life;
 mod rest;
 mod tables;

@@ -21,8 +21,6 @@ pub struct Answer {
     rest: Rest,
     /// For links; empty where there are none.
     locations: Vec<String>,
-    /// What the service was given has changed by the request.
-    is_of_change: bool,
 }
 
 /// What is left of it.
@@ -69,21 +67,7 @@ impl Answer {
             json,
             rest,
             locations,
-            is_of_change: false,
         }
-    }
-
-    /// The same, of a request that has changed what the service was given.
-    fn of_change(self) -> Answer {
-        Answer {
-            is_of_change: true,
-            ..self
-        }
-    }
-
-    /// Whether the change that the request has made must be written down before the end.
-    pub fn is_of_change(&self) -> bool {
-        self.is_of_change
     }
 
     /// How the node is.
@@ -96,20 +80,19 @@ impl Answer {
         Answer::new(json, Rest::Files(None), locations)
     }
 
-    /// One item, which was given.
+    /// One item.
     pub fn file(json: bool, number: u64, locations: Vec<String>) -> Answer {
-        Answer::new(json, Rest::File(number), locations).of_change()
+        Answer::new(json, Rest::File(number), locations)
     }
 
-    /// The link of an item that was given, once it is hashed.
+    /// The link of an item, once it is hashed.
     pub fn hashing(json: bool, number: u64, locations: Vec<String>) -> Answer {
-        Answer::new(json, Rest::Hashing(number), locations).of_change()
+        Answer::new(json, Rest::Hashing(number), locations)
     }
 
-    /// These lines, after a change.
+    /// These lines.
     pub fn lines(json: bool, lines: impl IntoIterator<Item = Line>) -> Answer {
-        let lines = Rest::Lines(lines.into_iter().collect());
-        Answer::new(json, lines, Vec::new()).of_change()
+        Answer::new(json, Rest::Lines(lines.into_iter().collect()), Vec::new())
     }
 
     /// The open streams of an item.

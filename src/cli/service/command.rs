@@ -1,7 +1,7 @@
 //! What each request does to the service, before its answer is written.
 //!
-//! Invariant: what changes what the service was given is to be written down, soon; and is before the
-//! answer ends (`go_on_with`), so that not even a power cut undoes what was said to be done.
+//! Invariant: what changes what the service was given is written down before it is answered, so that
+//! not even a power cut undoes what was said to be done.
 
 use super::Service;
 use super::answer::Answer;
@@ -87,7 +87,7 @@ impl Service<'_> {
             self.items.remove(number);
             return Err(failed(why));
         }
-        self.remember_soon(reactor.now());
+        self.remember();
         Ok(Answer::hashing(json, number, self.locations(reactor)))
     }
 
@@ -136,7 +136,7 @@ impl Service<'_> {
         };
         let number = self.push(reactor, kept)?;
         self.take_up(reactor, number);
-        self.remember_soon(reactor.now());
+        self.remember();
         Ok(Answer::file(json, number, self.locations(reactor)))
     }
 
@@ -198,7 +198,7 @@ impl Service<'_> {
                 (None, false) => item.retry_at = Some(reactor.now()),
             }
         }
-        self.remember_soon(reactor.now());
+        self.remember();
         Ok(Answer::lines(json, None))
     }
 
@@ -244,7 +244,7 @@ impl Service<'_> {
         };
         let part: Option<PathBuf> = item.swarm.and_then(|swarm| reactor.part_path(swarm));
         self.let_go(reactor, &item);
-        self.remember_soon(reactor.now());
+        self.remember();
         let kept = part.map(|part| {
             Line::News(format!(
                 "what has arrived is kept in {} (add the link again to go on, or delete it)",

@@ -168,12 +168,7 @@ impl<'a> Service<'a> {
                     Room::None => Until::Taken,
                     Room::Gone => return,
                 },
-                Step::End(line) => {
-                    if answer.is_of_change() {
-                        self.remember_if_due();
-                    }
-                    return reactor.end_answer(client, &line.emit());
-                }
+                Step::End(line) => return reactor.end_answer(client, &line.emit()),
                 Step::Wait => Until::Event,
             };
             return self.answers.push((client, answer, until));

@@ -1,10 +1,11 @@
-//! Datagrams: what parses is emitted as the very bytes it came from.
+//! Datagrams and hails: what parses is emitted as the very bytes it came from.
 //!
 //! No fuzzer guesses a CRC, so each input is tried as it is and with its CRC put right.
 
 use super::packets::{self, network};
 use sprat::limits::DATAGRAM_SIZE_MAX;
-use sprat::wire::{Datagram, address};
+use sprat::wire::hail::HAIL_SIZE;
+use sprat::wire::{Datagram, Hail, address};
 
 /// The body of the target.
 pub fn run(bytes: &[u8]) {
@@ -15,6 +16,11 @@ pub fn run(bytes: &[u8]) {
 }
 
 fn check(bytes: &[u8]) {
+    if let Ok(hail) = Hail::parse(bytes, network()) {
+        let mut buffer = [0xa5; HAIL_SIZE];
+        assert_eq!(hail.emit(network(), &mut buffer), bytes.len());
+        assert_eq!(buffer, bytes, "there is one encoding of {hail:?}");
+    }
     let Ok(datagram) = Datagram::parse(bytes, network()) else {
         return;
     };

@@ -421,6 +421,9 @@ pub const CONFIG_SIZE_MAX: u64 = 64 * 1024;
 
 /// Datagrams received in one turn: a flood of them must not starve the streams.
 pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Datagrams that are dropped unread when the process goes on after a stop: more than its sockets'
+/// buffers hold.
+pub const LATE_DATAGRAMS_MAX: usize = 4_096;
 /// Connections accepted in one turn, for the same reason.
 pub const ACCEPTS_PER_TURN: usize = 8;
 /// Operations (receives, and sends, each) on one stream in one turn: with the bytes below, what one

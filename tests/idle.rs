@@ -4,13 +4,18 @@
 mod support;
 
 use rustix::process::Signal;
+use sprat::id::{Id, NodeId};
+use sprat::limits::DATAGRAM_SIZE_MAX;
+use sprat::wire::Network;
+use sprat::wire::datagram::{Body, Cookie, Datagram, Kind, RpcId};
 use std::fs;
+use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
-use support::{Scratch, Sprat, assert_same, text};
+use std::time::{Duration, Instant};
+use support::{DEADLINE, Scratch, Sprat, assert_same, text};
 
 /// The number behind a key of a file in `/proc/PID`.
 fn number(pid: u32, file: &str, key: &str) -> u64 {
@@ -58,6 +63,20 @@ fn a_node_at_rest_hardly_wakes_and_neither_writes_nor_tells_systemd_anything() {
     );
 }
 
+/// A ping of a node that nobody knows.
+fn ping() -> Datagram {
+    Datagram {
+        read_only: true,
+        rpc_id: RpcId([7; 20]),
+        sender: NodeId(Id([9; 20])),
+        body: Body::Ping {
+            cookie: Cookie::NONE,
+            padding: 0,
+        }
+        .padded_to(Kind::Ping.reply_size_max().unwrap()),
+    }
+}
+
 /// Stops a process and lets it go on.
 fn stand_still(sprat: &Sprat, time: Duration) {
     sprat.signal(Signal::STOP);
@@ -88,4 +107,35 @@ fn a_transfer_goes_on_when_either_end_stood_still() {
     let ended = get.end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_same(&file, &place.join("file.bin"));
+}
+
+#[test]
+fn what_came_while_a_node_stood_still_is_not_answered_all_at_once() {
+    let scratch = Scratch::new();
+    let mut node = Sprat::node(&scratch.place("node"), "127.0.0.1:0", None);
+    let to = node.address();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (ping, network) = (ping(), Network::named(Network::DEFAULT_NAME));
+    let mut bytes = [0; DATAGRAM_SIZE_MAX];
+    let size = ping.emit(network, &mut bytes);
+    let ask = || socket.send_to(&bytes[..size], &to).unwrap();
+    node.signal(Signal::STOP);
+    for _ in 0..30 {
+        ask();
+    }
+    node.signal(Signal::CONT);
+    let mut answers = 0;
+    let mut received = [0; DATAGRAM_SIZE_MAX];
+    // It goes on as before: a ping is answered, and from then on nothing else comes.
+    let began = Instant::now();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    while answers == 0 && began.elapsed() < DEADLINE {
+        ask();
+        while socket.recv(&mut received).is_ok() {
+            answers += 1;
+        }
+    }
+    assert!((1..=5).contains(&answers), "{answers} answers");
 }

@@ -113,7 +113,8 @@ pub struct Counters {
     pub datagrams_received: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
-    /// Datagrams dropped: too long to be ours, or refused by the system.
+    /// Datagrams dropped: too long to be ours, refused by the system, or come while the process
+    /// was stopped.
     pub datagrams_dropped: u64,
     /// Connections accepted.
     pub accepts: u64,

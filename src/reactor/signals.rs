@@ -1,8 +1,9 @@
-//! SIGINT and SIGTERM as readable sources of the poll; SIGHUP, too, for who wants it.
+//! SIGINT, SIGTERM and SIGCONT as readable sources of the poll; SIGHUP, too, for who wants it.
 //!
 //! A signal's handler writes one byte into a socket pair; nothing else happens outside the loop.
 //! SIGPIPE is ignored by Rust's runtime already: a broken stream is an error of `send`. SIGHUP is left
-//! to the system unless it is asked for: who starts a share with `nohup` wants it ignored.
+//! to the system unless it is asked for: who starts a share with `nohup` wants it ignored. SIGCONT is
+//! the loop's own: nothing else tells it for certain that the process stood still.
 //!
 //! Invariant: a signal that ends the node is told before one that does not.
 
@@ -11,12 +12,12 @@ use super::token::Source;
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level;
 use std::io::{self, Read};
 
-/// The signals that end a node cleanly.
-const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+/// The signals that are always caught: those that end a node cleanly, and that a stop is over.
+const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGCONT];
 
 /// The pipes of the signals that are caught.
 pub struct Signals(Vec<Pipe>);
@@ -29,7 +30,7 @@ struct Pipe {
 }
 
 impl Signals {
-    /// Catches the signals that end a node from now on.
+    /// Catches the signals that every node heeds from now on.
     pub fn catch(registry: &Registry) -> Result<Signals, Error> {
         let mut signals = Signals(Vec::new());
         for signal in SIGNALS {
@@ -67,9 +68,19 @@ impl Signals {
         }
     }
 
-    /// The next signal that has come, by its number.
+    /// The next signal for the node's owner that has come, by its number.
     pub fn next(&mut self) -> Option<i32> {
-        let pipe = self.0.iter_mut().find(|pipe| pipe.has_come)?;
+        self.take(|signal| signal != SIGCONT)
+    }
+
+    /// Whether the process was stopped (SIGSTOP, a shell's Ctrl-Z) and goes on; told once.
+    pub fn has_continued(&mut self) -> bool {
+        self.take(|signal| signal == SIGCONT).is_some()
+    }
+
+    fn take(&mut self, is_meant: impl Fn(i32) -> bool) -> Option<i32> {
+        let mut pipes = self.0.iter_mut();
+        let pipe = pipes.find(|pipe| pipe.has_come && is_meant(pipe.signal))?;
         pipe.has_come = false;
         Some(pipe.signal)
     }
@@ -115,6 +126,7 @@ mod tests {
         signals.catch_hangup(poll.registry()).unwrap();
         assert_eq!(signals.next(), None);
         low_level::raise(SIGHUP).unwrap();
+        low_level::raise(SIGCONT).unwrap();
         low_level::raise(SIGTERM).unwrap();
         let mut events = Events::with_capacity(4);
         poll.poll(&mut events, Some(Duration::from_secs(10)))
@@ -124,11 +136,11 @@ mod tests {
             .map(|event| Source::of(event.token()))
             .collect();
         sources.sort_by_key(|source| source.token());
-        assert_eq!(sources, [Source::Signal(1), Source::Signal(2)]);
-        signals.handle_readable(2);
-        signals.handle_readable(1);
+        assert_eq!(sources, [1, 2, 3].map(Source::Signal));
+        [3, 2, 1].map(|index| signals.handle_readable(index));
         assert_eq!(signals.next(), Some(SIGTERM));
         assert_eq!(signals.next(), Some(SIGHUP));
         assert_eq!(signals.next(), None);
+        assert!(signals.has_continued() && !signals.has_continued());
     }
 }

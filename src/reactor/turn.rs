@@ -22,7 +22,7 @@ use super::systemd::Systemd;
 use super::throttle::Class;
 use super::token::Source;
 use super::{Error, Reactor, streams};
-use crate::limits::{ACCEPTS_PER_TURN, DATAGRAMS_PER_TURN, READS_PER_TURN};
+use crate::limits::{ACCEPTS_PER_TURN, DATAGRAMS_PER_TURN, LATE_DATAGRAMS_MAX, READS_PER_TURN};
 use crate::node::{FileRange, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
 use log::Level;
@@ -35,6 +35,9 @@ impl Reactor {
     pub(super) fn turn(&mut self, until: Option<Instant>) -> Result<(), Error> {
         self.wait(until)?;
         self.note_events();
+        if self.signals.has_continued() {
+            self.drop_datagrams();
+        }
         self.receive_datagrams();
         self.receive_hails();
         self.accept_streams();
@@ -136,6 +139,17 @@ impl Reactor {
             let sent = self.datagrams.resend(self.poll.registry());
             self.count_datagram(sent);
             self.settle();
+        }
+    }
+
+    /// Drops what came while the process was stopped: whoever asked has given up or asks again, and
+    /// answers to all of it at once would be a storm.
+    fn drop_datagrams(&mut self) {
+        for _ in 0..LATE_DATAGRAMS_MAX {
+            match self.datagrams.receive(&mut self.datagram) {
+                Received::Nothing => return,
+                _ => self.counters.datagrams_dropped += 1,
+            }
         }
     }
 

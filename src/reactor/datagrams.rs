@@ -100,6 +100,11 @@ impl Datagrams {
         self.waiting.is_some()
     }
 
+    /// Whatever the poll has told: every socket is to be read until there is nothing.
+    pub fn read_all(&mut self) {
+        self.readable.fill(true);
+    }
+
     /// Receives one datagram into `buffer`, which has room for one byte more than the longest:
     /// Linux cuts a longer one without a word, and the byte too many tells.
     pub fn receive(&mut self, buffer: &mut [u8; DATAGRAM_SIZE_MAX + 1]) -> Received {

@@ -1,9 +1,11 @@
-//! SIGINT, SIGTERM and SIGCONT as readable sources of the poll; SIGHUP, too, for who wants it.
+//! SIGINT and SIGTERM as readable sources of the poll; SIGHUP, too, for who wants it; and SIGCONT.
 //!
-//! A signal's handler writes one byte into a socket pair; nothing else happens outside the loop.
+//! A signal's handler writes one byte into a socket pair, or sets a flag; nothing else happens
+//! outside the loop.
 //! SIGPIPE is ignored by Rust's runtime already: a broken stream is an error of `send`. SIGHUP is left
 //! to the system unless it is asked for: who starts a share with `nohup` wants it ignored. SIGCONT is
-//! the loop's own: nothing else tells it for certain that the process stood still.
+//! the loop's own: nothing else tells it for certain that the process stood still. It sets a flag,
+//! because a poll that had something to tell before the stop does not tell of a pipe.
 //!
 //! Invariant: a signal that ends the node is told before one that does not.
 
@@ -11,16 +13,21 @@ use super::error::Error;
 use super::token::Source;
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
-use signal_hook::SigId;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
-use signal_hook::low_level;
+use signal_hook::{SigId, flag, low_level};
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The signals that are always caught: those that end a node cleanly, and that a stop is over.
-const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGCONT];
+/// The signals that end a node cleanly.
+const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
-/// The pipes of the signals that are caught.
-pub struct Signals(Vec<Pipe>);
+/// The signals that are caught.
+pub struct Signals {
+    pipes: Vec<Pipe>,
+    has_continued: Arc<AtomicBool>,
+    continuing: SigId,
+}
 
 struct Pipe {
     signal: i32,
@@ -30,9 +37,16 @@ struct Pipe {
 }
 
 impl Signals {
-    /// Catches the signals that every node heeds from now on.
+    /// Catches the signals that end a node, and SIGCONT, from now on.
     pub fn catch(registry: &Registry) -> Result<Signals, Error> {
-        let mut signals = Signals(Vec::new());
+        let has_continued = Arc::new(AtomicBool::new(false));
+        let continuing = flag::register(SIGCONT, Arc::clone(&has_continued))
+            .map_err(|error| Error::new(format!("catch signal {SIGCONT}"), error))?;
+        let mut signals = Signals {
+            pipes: Vec::new(),
+            has_continued,
+            continuing,
+        };
         for signal in SIGNALS {
             signals.add(registry, signal)?;
         }
@@ -41,22 +55,22 @@ impl Signals {
 
     /// Catches SIGHUP, too.
     pub fn catch_hangup(&mut self, registry: &Registry) -> Result<(), Error> {
-        match self.0.iter().any(|pipe| pipe.signal == SIGHUP) {
+        match self.pipes.iter().any(|pipe| pipe.signal == SIGHUP) {
             true => Ok(()),
             false => self.add(registry, SIGHUP),
         }
     }
 
     fn add(&mut self, registry: &Registry, signal: i32) -> Result<(), Error> {
-        let pipe = Pipe::open(registry, self.0.len(), signal)
+        let pipe = Pipe::open(registry, self.pipes.len(), signal)
             .map_err(|error| Error::new(format!("catch signal {signal}"), error))?;
-        self.0.push(pipe);
+        self.pipes.push(pipe);
         Ok(())
     }
 
     /// The poll says that the pipe at `index` can be read: empties it.
     pub fn handle_readable(&mut self, index: usize) {
-        let pipe = &mut self.0[index];
+        let pipe = &mut self.pipes[index];
         let mut bytes = [0; 16];
         loop {
             match pipe.receiver.read(&mut bytes) {
@@ -68,21 +82,22 @@ impl Signals {
         }
     }
 
-    /// The next signal for the node's owner that has come, by its number.
+    /// The next signal that has come, by its number.
     pub fn next(&mut self) -> Option<i32> {
-        self.take(|signal| signal != SIGCONT)
+        let pipe = self.pipes.iter_mut().find(|pipe| pipe.has_come)?;
+        pipe.has_come = false;
+        Some(pipe.signal)
     }
 
     /// Whether the process was stopped (SIGSTOP, a shell's Ctrl-Z) and goes on; told once.
     pub fn has_continued(&mut self) -> bool {
-        self.take(|signal| signal == SIGCONT).is_some()
+        self.has_continued.swap(false, Ordering::Relaxed)
     }
+}
 
-    fn take(&mut self, is_meant: impl Fn(i32) -> bool) -> Option<i32> {
-        let mut pipes = self.0.iter_mut();
-        let pipe = pipes.find(|pipe| pipe.has_come && is_meant(pipe.signal))?;
-        pipe.has_come = false;
-        Some(pipe.signal)
+impl Drop for Signals {
+    fn drop(&mut self) {
+        low_level::unregister(self.continuing);
     }
 }
 
@@ -136,8 +151,9 @@ mod tests {
             .map(|event| Source::of(event.token()))
             .collect();
         sources.sort_by_key(|source| source.token());
-        assert_eq!(sources, [1, 2, 3].map(Source::Signal));
-        [3, 2, 1].map(|index| signals.handle_readable(index));
+        assert_eq!(sources, [Source::Signal(1), Source::Signal(2)]);
+        signals.handle_readable(2);
+        signals.handle_readable(1);
         assert_eq!(signals.next(), Some(SIGTERM));
         assert_eq!(signals.next(), Some(SIGHUP));
         assert_eq!(signals.next(), None);

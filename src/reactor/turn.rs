@@ -145,6 +145,8 @@ impl Reactor {
     /// Drops what came while the process was stopped: whoever asked has given up or asks again, and
     /// answers to all of it at once would be a storm.
     fn drop_datagrams(&mut self) {
+        // The stop may have cut the poll short, so that it tells of them only next time.
+        self.datagrams.read_all();
         for _ in 0..LATE_DATAGRAMS_MAX {
             match self.datagrams.receive(&mut self.datagram) {
                 Received::Nothing => return,

@@ -21,7 +21,7 @@
 //!
 //! An answer is as long as a call, so it amplifies nothing. What it proves is that its sender has
 //! heard the call: old ones have no effect. The cookie is the one of
-//! [`datagram`](super::datagram): with it the caller's next request has proved its address.
+//! [`datagram`]: with it the caller's next request has proved its address.
 //!
 //! A hail never leaves its link: it is sent with a hop limit of 1, and one whose source is not of
 //! a network of the receiver is dropped. It is no RPC and no contact: what comes of it, `kad::hail`

@@ -137,6 +137,15 @@ pub enum Remedy {
     Replace,
 }
 
+/// Who else has the bytes of a file that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody: its owner shares it from where it lies.
+    Own,
+    /// Those whom it was fetched from: what goes bad is fetched again.
+    Fetched,
+}
+
 /// How disk work failed. The driver logs the operation, the path and the system's own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskError {

@@ -170,8 +170,8 @@ impl Node {
     /// # Errors
     ///
     /// There are too many swarms, or one of this file.
-    pub fn serve(&mut self, now: Instant, manifest: Manifest) -> Result<SwarmKey, Refused> {
-        let key = self.swarms.serve(now, manifest);
+    pub fn serve(&mut self, now: Instant, of: Manifest, from: Origin) -> Result<SwarmKey, Refused> {
+        let key = self.swarms.serve(now, of, from);
         self.settle(now);
         key
     }

@@ -6,7 +6,7 @@
 use super::disk::{self, Proof};
 use super::{Error, Reactor, refused};
 use crate::id::FileId;
-use crate::node::SwarmKey;
+use crate::node::{Origin, Prepared, SwarmKey};
 use crate::wire::Manifest;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,15 +22,24 @@ impl Reactor {
         path: &Path,
         manifest: Manifest,
         proof: Proof,
+        origin: Origin,
     ) -> Result<Option<SwarmKey>, Error> {
         let (walked, spec) = disk::walk(path)?;
         let is_it = walked.is_folder == manifest.is_folder() && spec.entries == manifest.entries();
         if !is_it || walked.proof() != Some(proof) {
             return Ok(None);
         }
-        let swarm = self.node.serve(self.clock.now(), manifest);
+        let (now, file) = (self.clock.now(), manifest.file_id());
+        let swarm = self.node.serve(now, manifest, origin);
         let swarm = swarm.map_err(|why| refused(format!("share {}", path.display()), why))?;
-        self.disk.share(swarm, walked);
+        match origin {
+            Origin::Own => self.disk.share(swarm, walked),
+            Origin::Fetched => {
+                self.disk.serve(swarm, walked, file);
+                // When it was read through last.
+                self.recall(now, swarm, Prepared::Final);
+            }
+        }
         self.settle();
         Ok(Some(swarm))
     }

@@ -16,7 +16,7 @@ use super::stream::{State, Stream};
 use super::swarm::{Phase, Request, Swarm};
 use crate::id::NodeId;
 use crate::limits::SWARMS_MAX;
-use crate::output::{Failure, Refused, SwarmKey};
+use crate::output::{Failure, Origin, Refused, SwarmKey};
 use crate::time::Instant;
 use crate::wire::Manifest;
 use std::net::SocketAddr;
@@ -46,7 +46,12 @@ impl Swarms {
     /// # Errors
     ///
     /// There are [`SWARMS_MAX`] swarms, or one of this file.
-    pub fn serve(&mut self, now: Instant, manifest: Manifest) -> Result<SwarmKey, Refused> {
+    pub fn serve(
+        &mut self,
+        now: Instant,
+        manifest: Manifest,
+        origin: Origin,
+    ) -> Result<SwarmKey, Refused> {
         let file = manifest.file_id();
         if let Some((key, _)) = self.swarms.iter().find(|(_, swarm)| swarm.is_of(file)) {
             return Err(Refused::Known(key));
@@ -56,8 +61,7 @@ impl Swarms {
         }
         let mut swarm = Swarm::to_fetch(file, now);
         swarm.become_whole(manifest, now);
-        // The driver opens it to be read, so what goes bad is not repaired.
-        swarm.is_fetched = false;
+        swarm.is_fetched = origin == Origin::Fetched;
         let key = self.swarms.insert(swarm);
         self.announce(key);
         Ok(key)

@@ -3,7 +3,7 @@
 use super::world::World;
 use super::{MINUTE, bytes};
 use sprat::limits::SCRUB_INTERVAL;
-use sprat::output::{Event, Failure, Refused, SwarmKey};
+use sprat::output::{Event, Failure, Origin, Refused, SwarmKey};
 use sprat::swarm::Request;
 use std::time::Duration;
 
@@ -138,10 +138,13 @@ fn what_was_proved_before_is_served_without_a_read_and_counted() {
     let file = world.share(origin, &[("", content.clone())]);
     let manifest = world.peers[origin].swarms.manifest(FIRST).unwrap().clone();
     let now = world.now;
-    let again = world.peers[origin].swarms.serve(now, manifest.clone());
+    let again = world.peers[origin]
+        .swarms
+        .serve(now, manifest.clone(), Origin::Own);
     assert_eq!(again, Err(Refused::Known(FIRST)));
     world.peers[origin].swarms.remove(now, FIRST);
-    let swarm = world.peers[origin].swarms.serve(now, manifest).unwrap();
+    let swarms = &mut world.peers[origin].swarms;
+    let swarm = swarms.serve(now, manifest, Origin::Own).unwrap();
     assert_eq!(world.peers[origin].swarms.poll_read(now), None);
     let disk = world.peers[origin].disk.remove(&FIRST.slot).unwrap();
     world.peers[origin].disk.insert(swarm.slot, disk);
@@ -158,4 +161,36 @@ fn what_was_proved_before_is_served_without_a_read_and_counted() {
     assert!(other.sent >= sent && other.received == 0);
     assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
     assert!(world.peers[getter].disk[&0].entries[0] == content);
+}
+
+#[test]
+fn what_was_fetched_before_a_restart_is_repaired_and_what_is_shared_is_not() {
+    for origin in [Origin::Fetched, Origin::Own] {
+        let mut world = World::new(6);
+        let (sharer, getter) = (world.node(), world.node());
+        let content = bytes(9, 300_000);
+        let file = world.share(sharer, &[("", content.clone())]);
+        world.fetch(getter, file, &[sharer]);
+        assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
+
+        let now = world.now;
+        let swarms = &mut world.peers[getter].swarms;
+        let manifest = swarms.manifest(FIRST).unwrap().clone();
+        swarms.remove(now, FIRST);
+        let swarm = swarms.serve(now, manifest, origin).unwrap();
+        let mut disk = world.peers[getter].disk.remove(&FIRST.slot).unwrap();
+        disk.entries[0][7] ^= 1;
+        world.peers[getter].disk.insert(swarm.slot, disk);
+        let found = |world: &World| {
+            let mut said = world.peers[getter].events.iter();
+            said.any(|event| matches!(event, Event::Rotten { shard: 0, .. }))
+        };
+        assert!(world.run_until(2 * SCRUB_INTERVAL, found));
+        let location = world.peers[sharer].location;
+        let (now, swarms) = (world.now, &mut world.peers[getter].swarms);
+        swarms.handle_provider(now, file, location);
+        let is_right = |world: &World| world.peers[getter].disk[&swarm.slot].entries[0] == content;
+        let is_repaired = world.run_until(MINUTE, is_right);
+        assert_eq!(is_repaired, origin == Origin::Fetched);
+    }
 }

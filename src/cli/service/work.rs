@@ -17,7 +17,7 @@ use super::Service;
 use super::items::Item;
 use crate::cli::{failure, figures, share};
 use crate::limits::{FAILED_RETRY, MISSING_RETRY, REMEMBER_DELAY};
-use crate::node::{DiskError, Event, Failure, Remedy, SwarmKey};
+use crate::node::{DiskError, Event, Failure, Origin, Remedy, SwarmKey};
 use crate::reactor::{Error, OutputPath, Reactor, Work, prove};
 use crate::time::{Instant, earliest};
 use std::fs;
@@ -55,9 +55,13 @@ impl Service<'_> {
         (item.retry_at, item.is_changed, item.has_met) = (None, false, false);
         let result = match &item.kept.work {
             Work::Fetch { .. } => self.fetch(reactor, number),
-            Work::Share(path) | Work::Fetched(path) => {
+            Work::Share(path) => {
                 let path = path.clone();
-                self.serve(reactor, number, &path)
+                self.serve(reactor, number, &path, Origin::Own)
+            }
+            Work::Fetched(path) => {
+                let path = path.clone();
+                self.serve(reactor, number, &path, Origin::Fetched)
             }
         };
         match result {
@@ -80,6 +84,7 @@ impl Service<'_> {
         reactor: &mut Reactor,
         number: u64,
         path: &Path,
+        origin: Origin,
     ) -> Result<SwarmKey, Error> {
         let item = self.items.find(number);
         let kept = item
@@ -90,14 +95,14 @@ impl Service<'_> {
             .file
             .and_then(|file| state.and_then(|state| state.load_manifest(file)));
         if let (Some(manifest), Some(proof)) = (&manifest, kept.proof) {
-            if let Some(swarm) = reactor.serve_again(path, manifest.clone(), proof)? {
+            if let Some(swarm) = reactor.serve_again(path, manifest.clone(), proof, origin)? {
                 self.screen
                     .detail(format!("serving {} as before", path.display()));
                 return Ok(swarm);
             }
         }
-        match (&kept.work, kept.file) {
-            (Work::Fetched(_), Some(file)) => {
+        match (origin, kept.file) {
+            (Origin::Fetched, Some(file)) => {
                 // What is not there must not be fetched again: its owner may have moved it.
                 fs::metadata(path)
                     .map_err(|error| Error::new(format!("share {}", path.display()), error))?;

@@ -30,6 +30,7 @@ pub use store::OutputPath;
 pub use walk::{Walked, walk};
 pub use watch::Seen;
 
+use crate::id::FileId;
 use crate::limits::LOOK_SIZE;
 use crate::node::{DiskError, FileRange, SwarmKey};
 use crate::wire::Entries;
@@ -107,17 +108,15 @@ impl Disk {
 
     /// A swarm whose bytes are shared from where they lie.
     pub fn share(&mut self, swarm: SwarmKey, walked: Walked) {
-        let mut store = Store {
-            path: walked.path,
-            folder: walked.folder,
-            names: walked.names,
-            file_name: walked.file_name,
-            known: walked.known,
-            is_folder: walked.is_folder,
-            ..Store::new(swarm, State::Source)
-        };
-        store.note_root();
-        self.insert(store);
+        self.insert(Store::walked(swarm, State::Source, walked));
+    }
+
+    /// A swarm that was fetched before, and lies finished where it was put.
+    pub fn serve(&mut self, swarm: SwarmKey, walked: Walked, file: FileId) {
+        self.insert(Store {
+            file,
+            ..Store::walked(swarm, State::Final, walked)
+        });
     }
 
     /// A swarm to be fetched, whose manifest may come later.

@@ -4,12 +4,13 @@
 //!  share ───────────────────────────────► Source
 //!  fetch ──► Wanted ──prepare──► Part ──finish──► Final
 //!                       └───────────────────────────┘ (the final name holds the right sizes)
-//!  Final ──reopen──► Repair ──finish──► Final
+//!  Final ──reopen──► Repair ──finish──► Final       (served again after a restart: Final at once)
 //! ```
 //!
 //! Invariant: the final name holds nothing of ours before `finish` has renamed the part to it.
 
 use super::journal::{Journal, Look};
+use super::walk::Walked;
 use super::watch::Identity;
 use crate::id::{FileId, Id};
 use crate::limits::NAME_SIZE_MAX;
@@ -281,6 +282,21 @@ pub struct Store {
 }
 
 impl Store {
+    /// The place of what was walked.
+    pub fn walked(swarm: SwarmKey, state: State, walked: Walked) -> Store {
+        let mut store = Store {
+            path: walked.path,
+            folder: walked.folder,
+            names: walked.names,
+            file_name: walked.file_name,
+            known: walked.known,
+            is_folder: walked.is_folder,
+            ..Store::new(swarm, state)
+        };
+        store.note_root();
+        store
+    }
+
     /// A place without entries.
     pub fn new(swarm: SwarmKey, state: State) -> Store {
         Store {

@@ -1,0 +1,241 @@
+//! The control socket with real clients. Not here: what requests mean.
+
+use super::*;
+use mio::{Events, Poll};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream as User;
+use std::time::Duration;
+
+/// A control socket in a folder of its own, and the poll that it is registered with.
+struct Bench {
+    _folder: tempfile::TempDir,
+    poll: Poll,
+    control: Control,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let poll = Poll::new().unwrap();
+        let control = Control::open(poll.registry(), &folder.path().join("control")).unwrap();
+        Bench {
+            _folder: folder,
+            poll,
+            control,
+        }
+    }
+
+    fn connect(&self) -> User {
+        let user = User::connect(&self.control.path).unwrap();
+        user.set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        user
+    }
+
+    /// Takes in what has happened, and what is due at `now`.
+    fn turn(&mut self, now: Instant) {
+        let mut events = Events::with_capacity(32);
+        let wait = Some(Duration::from_millis(1));
+        self.poll.poll(&mut events, wait).unwrap();
+        for event in &events {
+            match Source::of(event.token()) {
+                Source::Client(place) => self.control.handle_event(place, event),
+                _ => self.control.handle_readable(),
+            }
+        }
+        self.control.turn(now, self.poll.registry());
+    }
+
+    /// Turns until a client is due.
+    fn due(&mut self) -> ClientKey {
+        for _ in 0..10_000 {
+            self.turn(Instant::ZERO);
+            if let Some(key) = self.control.poll_client() {
+                return key;
+            }
+        }
+        panic!("no client was due");
+    }
+
+    fn client_count(&self) -> usize {
+        self.control.clients.iter().flatten().count()
+    }
+}
+
+fn lines(user: User) -> Vec<String> {
+    BufReader::new(user).lines().map_while(Result::ok).collect()
+}
+
+#[test]
+fn a_request_in_pieces_is_told_once_and_answered() {
+    let mut bench = Bench::new();
+    let mut user = bench.connect();
+    user.write_all(b"stat").unwrap();
+    bench.turn(Instant::ZERO);
+    assert_eq!(bench.control.poll_client(), None);
+    user.write_all(b"us\n and what nobody asked for").unwrap();
+    let key = bench.due();
+    assert_eq!(bench.control.request(key), Some(&b"status"[..]));
+    assert_eq!(bench.control.answer(key, "=one"), Room::Some);
+    bench.turn(Instant::ZERO);
+    assert_eq!(bench.control.poll_client(), None);
+    bench.control.answer(key, ".0");
+    bench.control.end(key);
+    assert!(bench.control.has_work());
+    bench.turn(Instant::ZERO);
+    assert_eq!(lines(user), ["=one", ".0"]);
+    assert_eq!(bench.control.answer(key, "=late"), Room::Gone);
+    assert_eq!(
+        (bench.client_count(), bench.control.request(key)),
+        (0, None)
+    );
+    assert!(!bench.control.has_work() && bench.control.poll_timeout().is_none());
+}
+
+#[test]
+fn a_long_answer_waits_for_its_client_in_bounded_room() {
+    let mut bench = Bench::new();
+    let mut user = bench.connect();
+    user.write_all(b"ls\n").unwrap();
+    let reader = std::thread::spawn(|| lines(user));
+    let line = "=".repeat(999);
+    let (mut written, mut most) = (0, 0);
+    while written < 5_000 {
+        let key = bench.due();
+        loop {
+            written += 1;
+            if bench.control.answer(key, &line) == Room::None {
+                break;
+            }
+        }
+        let client = bench.control.find(key).unwrap();
+        most = most.max(client.answer.len());
+        if written >= 5_000 {
+            bench.control.end(key);
+        }
+    }
+    for _ in 0..10_000 {
+        if bench.client_count() == 0 {
+            break;
+        }
+        bench.turn(Instant::ZERO);
+    }
+    assert_eq!(reader.join().unwrap().len(), written);
+    assert!(most < CONTROL_ANSWER_SIZE + 1_000, "{most}");
+}
+
+#[test]
+fn who_asks_nothing_or_too_much_or_leaves_frees_the_place() {
+    let mut bench = Bench::new();
+    let mut silent = bench.connect();
+    silent.write_all(b"st").unwrap();
+    bench.turn(Instant::ZERO);
+    assert_eq!(
+        bench.control.poll_timeout(),
+        Some(Instant::ZERO + CONTROL_ASK_TIMEOUT)
+    );
+    bench.turn(Instant::ZERO + CONTROL_ASK_TIMEOUT);
+    assert_eq!((lines(silent).len(), bench.client_count()), (0, 0));
+
+    let mut long = bench.connect();
+    let writer = std::thread::spawn(move || {
+        let _ = long.write_all(&vec![b'x'; 2 * CONTROL_REQUEST_MAX]);
+        lines(long)
+    });
+    while !writer.is_finished() {
+        bench.turn(Instant::ZERO);
+    }
+    assert_eq!(writer.join().unwrap(), [".1 the request is too long"]);
+
+    let mut gone = bench.connect();
+    gone.write_all(b"add x\n").unwrap();
+    let key = bench.due();
+    drop(gone);
+    while bench.client_count() > 0 {
+        bench.turn(Instant::ZERO);
+    }
+    assert_eq!(bench.control.answer(key, "=done"), Room::Gone);
+}
+
+#[test]
+fn who_takes_nothing_is_closed_and_who_closes_one_half_is_answered() {
+    let mut bench = Bench::new();
+    let mut user = bench.connect();
+    user.write_all(b"ls\n").unwrap();
+    user.shutdown(std::net::Shutdown::Write).unwrap();
+    let key = bench.due();
+    bench.turn(Instant::ZERO);
+    let line = "=".repeat(CONTROL_ANSWER_SIZE);
+    // More than the system's own buffers take.
+    for _ in 0..64 {
+        bench.control.answer(key, &line);
+    }
+    bench.turn(Instant::ZERO);
+    assert_eq!(
+        bench.control.poll_timeout(),
+        Some(Instant::ZERO + CONTROL_TAKE_TIMEOUT)
+    );
+    assert_eq!(bench.client_count(), 1);
+    bench.turn(Instant::ZERO + CONTROL_TAKE_TIMEOUT);
+    assert_eq!(bench.client_count(), 0);
+}
+
+#[test]
+fn more_clients_than_there_are_places_are_told_to_come_again() {
+    let mut bench = Bench::new();
+    let users: Vec<User> = (0..CONTROL_CLIENTS_MAX).map(|_| bench.connect()).collect();
+    bench.turn(Instant::ZERO);
+    let one_more = bench.connect();
+    bench.turn(Instant::ZERO);
+    let answer = lines(one_more);
+    assert!(
+        answer[0].starts_with(".1 the service has as many"),
+        "{answer:?}"
+    );
+    assert_eq!(bench.client_count(), users.len());
+    drop(users);
+    while bench.client_count() > 0 {
+        bench.turn(Instant::ZERO);
+    }
+}
+
+#[test]
+fn the_socket_is_its_users_alone_and_goes_with_the_service() {
+    let bench = Bench::new();
+    let path = bench.control.path.clone();
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let open = || Control::open(bench.poll.registry(), &path).err().unwrap();
+    assert!(
+        open()
+            .to_string()
+            .ends_with("another service answers there")
+    );
+    drop(bench);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_dead_services_socket_is_replaced_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let poll = Poll::new().unwrap();
+    let path = folder.path().join("control");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    drop(Control::open(poll.registry(), &path).unwrap());
+    fs::write(&path, "mine").unwrap();
+    let error = Control::open(poll.registry(), &path).err().unwrap();
+    assert!(
+        error.to_string().ends_with("something else has that name"),
+        "{error}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    let long = folder.path().join("x".repeat(SOCKET_PATH_MAX));
+    let error = Control::open(poll.registry(), &long)
+        .err()
+        .unwrap()
+        .to_string();
+    let hint = "longer than 107 bytes (name a shorter folder with -d)";
+    assert!(error.ends_with(hint), "{error}");
+}

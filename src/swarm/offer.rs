@@ -15,8 +15,8 @@
 //! poorer.
 //!
 //! How far ahead it offers follows the stream's rate, and where the path is long its round trip
-//! ([`super::round_trip`]): an offer, its request and the payload take that long, and with one shard on offer at
-//! a time a path of 100 ms at 20 Mbit/s took 16 times the bound, and takes 1.2 times now.
+//! ([`super::round_trip`]): an offer, its request and the payload take that long. With one shard on
+//! offer at a time, a path of 100 ms at 20 Mbit/s took 16 times the bound; it takes 1.2 times now.
 //!
 //! Where nothing is offered, and the origin says that it has everything, receivers alone choose, and
 //! many choose the same: time divided by the bound, and what the origin sent in files (as in

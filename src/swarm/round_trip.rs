@@ -2,10 +2,11 @@
 //!
 //! What is asked for or offered in advance has to cover a round trip, or the pipe runs dry while the
 //! next question is on its way. Where many streams share the pipe, each has to cover its part only;
-//! and the more they are, the more of the time counts in which questions wait behind payload. Two questions tell without a word more on the wire: the dialler's
-//! connection, and an offer, which is answered by the request for it. An offer is timed only while
-//! no payload goes out, behind which it would wait; where it waits for something else, a later and
-//! shorter one counts.
+//! and the more they are, the more of the time counts in which questions wait behind payload.
+//!
+//! Two questions tell without a word more on the wire: the dialler's connection, and an offer, which
+//! is answered by the request for it. An offer is timed only while no payload goes out, behind which
+//! it would wait; where it waits for something else, a later and shorter one counts.
 //!
 //! Not here: how fast the stream is ([`super::stream::Rate`]). Invariant: it never gets longer.
 

@@ -6,6 +6,7 @@
 //!
 //! Invariant: ordering of [`Id`] and [`Distance`] is the order of the big-endian number.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,11 +16,11 @@ pub const ID_SIZE: usize = 20;
 pub const ID_BITS: usize = ID_SIZE * 8;
 
 /// A point of the id space: 160 bits, big-endian.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Id(pub [u8; ID_SIZE]);
 
 /// The XOR of two ids as an unsigned number: smaller is closer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Distance([u8; ID_SIZE]);
 
 /// The id of a node: random, kept across restarts.
@@ -68,6 +69,37 @@ impl Distance {
             }
         }
         bits
+    }
+}
+
+/// The order of two big-endian numbers. Their first eight bytes decide it nearly always, and tables
+/// that are searched and sorted ask for it all the time.
+fn order(one: &[u8; ID_SIZE], other: &[u8; ID_SIZE]) -> Ordering {
+    let first = |bytes: &[u8; ID_SIZE]| bytes.first_chunk().map(|first| u64::from_be_bytes(*first));
+    first(one).cmp(&first(other)).then_with(|| one.cmp(other))
+}
+
+impl Ord for Id {
+    fn cmp(&self, other: &Id) -> Ordering {
+        order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Id {
+    fn partial_cmp(&self, other: &Id) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Distance {
+    fn cmp(&self, other: &Distance) -> Ordering {
+        order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Distance {
+    fn partial_cmp(&self, other: &Distance) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -166,6 +198,21 @@ mod tests {
         assert_eq!(id(0b100).distance(&id(0b101)).shared_prefix(), 159);
         assert!(id(1).distance(&id(2)) > id(1).distance(&id(3)));
         assert_eq!(Id([0; 20]).distance(&Id([0xff; 20])).shared_prefix(), 0);
+    }
+
+    #[test]
+    fn order_is_that_of_the_bytes() {
+        let mut ids = vec![Id::default(), Id([0xff; ID_SIZE])];
+        for bit in 0..ID_BITS {
+            ids.push(Id::default().with_bit(bit, true));
+            ids.push(Id([0xff; ID_SIZE]).with_bit(bit, false));
+        }
+        for one in &ids {
+            for other in &ids {
+                assert_eq!(one.cmp(other), one.0.cmp(&other.0));
+                assert_eq!(Distance(one.0).cmp(&Distance(other.0)), one.cmp(other));
+            }
+        }
     }
 
     #[test]

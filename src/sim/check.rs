@@ -71,7 +71,7 @@ impl World {
                     "host {host}: {contact:?} stands in bucket {index} and shares {shared} bits"
                 );
                 assert!(
-                    self.by_address.contains_key(&contact.address),
+                    self.host_at(contact.address).is_some(),
                     "host {host}: {contact:?} never answered, nobody is there"
                 );
             }
@@ -216,7 +216,7 @@ impl World {
         );
         // The request's file is not in the reply: a location must have provided something lately.
         for location in providers {
-            let Some(&at) = self.by_address.get(&location) else {
+            let Some(at) = self.host_at(location) else {
                 panic!("host {host} named {location} as provider, where nobody is");
             };
             let provides = |node: &crate::node::Node| node.kad().provided_files().next().is_some();

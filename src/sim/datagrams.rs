@@ -26,7 +26,7 @@ impl World {
         bytes: Box<[u8]>,
         is_genuine: bool,
     ) {
-        let sender = self.by_address.get(&from).copied();
+        let sender = self.host_at(from);
         match sender.map_or(Way::Open, |sender| self.way(sender, to)) {
             Way::Cut => return,
             Way::Clogged => {
@@ -90,7 +90,7 @@ impl World {
     pub(super) fn send_datagram(&mut self, host: usize, to: SocketAddr, size: usize) {
         self.datagram_bytes += size as u64;
         if Hail::is_one(&self.datagram[..size]) {
-            if let Some(&target) = self.by_address.get(&to) {
+            if let Some(target) = self.host_at(to) {
                 self.send_with_faults(host, target, size);
             }
             return;
@@ -104,7 +104,7 @@ impl World {
             self.ledger.sent(self.now, host, to, bytes);
             self.check_reply(host, size);
         }
-        let Some(&target) = self.by_address.get(&to) else {
+        let Some(target) = self.host_at(to) else {
             return;
         };
         self.send_with_faults(host, target, size);
@@ -182,8 +182,8 @@ impl World {
 
     /// Gives a node a hail, if its sender is of the same local network.
     fn deliver_hail(&mut self, from: SocketAddr, to: usize, bytes: &[u8]) {
-        let sender = self.by_address.get(&from);
-        let lan = sender.and_then(|&sender| self.hosts[sender].lan);
+        let sender = self.host_at(from);
+        let lan = sender.and_then(|sender| self.hosts[sender].lan);
         let of = &mut self.hosts[to];
         let Some(node) = of.node.as_mut().filter(|_| lan.is_some() && lan == of.lan) else {
             return;

@@ -159,8 +159,59 @@ impl Addressing {
         SocketAddr::new(ip, 4160)
     }
 
+    /// The number of the host whose address this is: the inverse of [`Addressing::address`].
+    pub fn index(self, address: SocketAddr) -> Option<usize> {
+        let number = match (self, address.ip()) {
+            (Addressing::Local, IpAddr::V4(ip)) => u32::from(ip).checked_sub(0x0a00_0001)?,
+            (Addressing::Global, IpAddr::V4(ip)) => u32::from(ip).checked_sub(0x2d00_0001)? / 256,
+            (Addressing::Crowded, IpAddr::V4(ip)) => {
+                let number = u32::from(ip).checked_sub(0x2d00_0001)?;
+                number / 256 * 3 + (number % 256).min(2)
+            }
+            (Addressing::Global6, IpAddr::V6(ip)) => (ip.to_bits() >> 64) as u32,
+            _ => return None,
+        };
+        let index = number as usize;
+        (self.address(index) == address).then_some(index)
+    }
+
     /// An address where nobody is: `index` chooses one.
     pub fn nobody(index: u64) -> SocketAddr {
         SocketAddr::from(([203, 0, 113, 1 + (index % 250) as u8], 4160))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_host_tells_which_it_is_and_others_are_nobodys() {
+        let all = [
+            Addressing::Local,
+            Addressing::Global,
+            Addressing::Crowded,
+            Addressing::Global6,
+        ];
+        for addressing in all {
+            for index in 0..1_000 {
+                let address = addressing.address(index);
+                assert_eq!(addressing.index(address), Some(index));
+                let beside = SocketAddr::new(address.ip(), 4161);
+                assert_eq!(addressing.index(beside), None);
+            }
+            for nobody in [
+                Addressing::nobody(3),
+                "0.0.0.0:4160".parse().unwrap(),
+                "255.255.255.255:4160".parse().unwrap(),
+                "[::1]:4160".parse().unwrap(),
+            ] {
+                assert!(
+                    addressing
+                        .index(nobody)
+                        .is_none_or(|index| index > 1_000_000)
+                );
+            }
+        }
     }
 }

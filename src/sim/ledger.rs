@@ -4,6 +4,7 @@
 //! It reads the first bytes of datagrams by their layout (`wire::datagram`), never what a node
 //! believes. Invariant: an entry is forgotten after [`MEMORY`], so that long worlds stay small.
 
+use crate::id::Id;
 use crate::time::Instant;
 use crate::wire::datagram::Kind;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +20,8 @@ const KIND: usize = 2;
 /// Where its RPC id stands.
 const RPC_ID: std::ops::Range<usize> = 8..28;
 
-type Key = (usize, [u8; 20]);
+/// The RPC id of a request, and the host that sent it.
+type Key = (Id, usize);
 
 struct Asked {
     to: SocketAddr,
@@ -53,7 +55,7 @@ pub fn kind(bytes: &[u8]) -> Option<Kind> {
 }
 
 fn key(host: usize, bytes: &[u8]) -> Option<Key> {
-    Some((host, bytes.get(RPC_ID)?.try_into().ok()?))
+    Some((Id(bytes.get(RPC_ID)?.try_into().ok()?), host))
 }
 
 impl Ledger {

@@ -112,7 +112,7 @@ impl World {
 
     /// Begins to connect. To an address without host nobody ever answers.
     pub(super) fn connect(&mut self, host: usize, stream: StreamKey, to: SocketAddr) {
-        let to = self.by_address.get(&to).copied();
+        let to = self.host_at(to);
         // A connection to nobody is one to oneself whose opening never arrives.
         let other = to.unwrap_or(host);
         let sizes = [host, other].map(|host| self.pipe_size(host));

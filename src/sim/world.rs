@@ -47,7 +47,6 @@ pub struct World {
     pub(super) rng: Rng,
     pub(super) queue: Queue<What>,
     pub(super) hosts: Vec<Host>,
-    pub(super) by_address: BTreeMap<SocketAddr, usize>,
     pub(super) faults: Faults,
     pub(super) net: Net,
     pub(super) clogged: BTreeMap<(usize, usize), Vec<What>>,
@@ -82,7 +81,6 @@ impl World {
             rng: Rng::from_number(setup.seed),
             queue: Queue::default(),
             hosts: Vec::new(),
-            by_address: BTreeMap::new(),
             faults: setup.faults,
             net: Net::default(),
             clogged: BTreeMap::new(),
@@ -132,7 +130,6 @@ impl World {
             spins: (Instant::ZERO, 0),
             steps: 0,
         });
-        self.by_address.insert(address, index);
         self.start(index);
         index
     }
@@ -396,6 +393,12 @@ impl World {
     /// A host's disk.
     pub fn disk(&self, host: usize) -> &Disk {
         &self.hosts[host].disk
+    }
+
+    /// The host at an address.
+    pub(super) fn host_at(&self, address: SocketAddr) -> Option<usize> {
+        let index = self.addressing.index(address);
+        index.filter(|&index| index < self.hosts.len())
     }
 
     /// A host's address.

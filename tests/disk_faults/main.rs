@@ -3,6 +3,7 @@
 //! Failures of system calls are injected with `strace`; file systems of their own need root. A test
 //! that has not what it needs says SKIPPED and why.
 
+mod full;
 mod real;
 mod repair;
 #[path = "../support/mod.rs"]
@@ -13,7 +14,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use support::{Scratch, Sprat, assert_same, run, share_behind_proxy, text};
+use std::time::Instant;
+use support::{DEADLINE, Scratch, Sprat, assert_same, run, share_behind_proxy, text};
 
 /// Whether `strace` can inject failures here.
 fn can_inject(test: &str) -> bool {
@@ -99,24 +101,14 @@ fn share(scratch: &Scratch, size: usize) -> (Sprat, PathBuf, String) {
     (share, file, link)
 }
 
-#[test]
-fn a_disk_that_is_full_for_a_while_holds_a_fetch_up_and_costs_one_line() {
-    if !can_inject("a disk that is full for a while") {
-        return;
+/// Waits until a file has a byte that is not zero.
+fn wait_until_something_is_in(path: &Path) {
+    let deadline = Instant::now() + DEADLINE;
+    let is_empty = || fs::read(path).is_ok_and(|bytes| bytes.iter().all(|&byte| byte == 0));
+    while !path.exists() || is_empty() {
+        assert!(Instant::now() < deadline, "nothing came to {path:?}");
+        std::thread::yield_now();
     }
-    let scratch = Scratch::new();
-    let (_share, file, link) = share(&scratch, 4 << 20);
-    let place = scratch.place("get");
-    let full = "pwrite64:error=ENOSPC:when=5..12";
-    let words = ["get", "-l", "127.0.0.1:0", &link];
-    let ended = Sprat::start_traced(&place, "pwrite64", full, &words).end();
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    let said = |text: &str| ended.err.iter().filter(|line| line.contains(text)).count();
-    let line = "no space: cannot write ./file.bin.part: no space left on device; fetching waits for \
-                room (serving goes on)";
-    assert_eq!(said(line), 1, "{ended:?}");
-    assert_eq!(said("there is room again; going on"), 1, "{ended:?}");
-    assert_same(&file, &place.join("file.bin"));
 }
 
 #[test]

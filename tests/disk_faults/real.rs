@@ -1,76 +1,11 @@
-//! Real file systems that are really full, and disks that really fail: loop devices, which need root.
+//! Disks that really fail: loop devices, which need root.
 
-use super::support::{DEADLINE, Scratch, Sprat, assert_same, run, share_behind_proxy, text};
-use super::{Mount, call};
+use super::support::{Scratch, Sprat, assert_same, run, text};
+use super::{Mount, call, wait_until_something_is_in};
 use rustix::fs::{Advice, fadvise};
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
-
-/// Without extents, ext4 takes no room in advance, as on FAT and the like: only then can the disk
-/// fill up in the middle of a fetch.
-const NO_EXTENTS: &str = "^extent,^64bit,^metadata_csum";
-
-/// Fills the file system of `path` to its last byte.
-fn fill(path: &Path) {
-    let mut file = File::create(path).unwrap();
-    let bytes = vec![0x5a; 1 << 20];
-    let mut size = bytes.len();
-    while size > 0 {
-        match file.write(&bytes[..size]) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::StorageFull => size /= 2,
-            Err(error) => panic!("{error}"),
-        }
-    }
-    file.sync_all().unwrap();
-}
-
-/// Waits until a file has a byte that is not zero.
-fn wait_until_something_is_in(path: &Path) {
-    let deadline = Instant::now() + DEADLINE;
-    let is_empty = || fs::read(path).is_ok_and(|bytes| bytes.iter().all(|&byte| byte == 0));
-    while !path.exists() || is_empty() {
-        assert!(Instant::now() < deadline, "nothing came to {path:?}");
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-fn a_file_system_that_is_really_full_holds_a_fetch_up_and_it_serves_and_goes_on_by_itself() {
-    let test = "a file system that is really full";
-    let scratch = Scratch::new();
-    // The reserve, and what is fetched.
-    let Some(mount) = Mount::with(&scratch, "disk", 330, &["-O", NO_EXTENTS], test) else {
-        return;
-    };
-    let size = 24 << 20;
-    let (_share, file, proxy, link) = share_behind_proxy(&scratch, size, size as u64 / 3);
-    let output = mount.place.join("file.bin");
-    let words = ["get", "-l", "127.0.0.1:0", "-o", text(&output), &link];
-    let mut get = Sprat::start(&scratch.place("get"), &words);
-    let address = get.address();
-    proxy.wait_until_spent();
-    let filler = mount.place.join("filler");
-    fill(&filler);
-    proxy.open();
-    let line = get.news("no space: ");
-    let words = "file.bin.part: no space left on device; fetching waits for room (serving goes on)";
-    assert!(line.ends_with(words), "{line}");
-    // It serves meanwhile what it has.
-    let other = scratch.place("other");
-    let link = super::support::with_providers(&link, &[address.parse().unwrap()]);
-    let second = Sprat::start(&other, &["get", "-l", "127.0.0.1:0", &link]);
-    wait_until_something_is_in(&other.join("file.bin.part"));
-    fs::remove_file(&filler).unwrap();
-    get.news("there is room again; going on");
-    assert_eq!(get.end().code, Some(0));
-    assert_eq!(second.end().code, Some(0));
-    assert_same(&file, &output);
-    assert_same(&file, &other.join("file.bin"));
-}
 
 #[test]
 fn a_device_that_takes_no_more_fails_the_sync_and_the_next_start_goes_on_from_the_journal() {

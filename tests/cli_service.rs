@@ -3,6 +3,7 @@
 
 mod support;
 
+use sprat::limits::DROP_STILL;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -296,63 +297,76 @@ fn the_streams_of_a_file_are_listed_while_it_is_fetched() {
     drop(share);
 }
 
+/// A service that shares what lies in `drop`.
+fn dropping(place: &Path, drop: &Path) -> Sprat {
+    let words = ["node", "-v", "-l", "127.0.0.1:0", "--share-dir", text(drop)];
+    let mut node = Sprat::start(place, &words);
+    node.address();
+    node
+}
+
 #[test]
-fn what_lies_in_a_drop_folder_is_shared_when_it_rests_and_as_long_as_it_lies_there() {
+fn a_drop_folder_shares_what_lies_in_it_as_long_as_it_lies_there() {
     let scratch = Scratch::new();
-    let place = scratch.place("node");
-    let drop = scratch.place("drop");
+    let (place, drop) = (scratch.place("node"), scratch.place("drop"));
     let kept = scratch.file("kept.bin", 50_000);
-    let words = [
-        "node",
-        "-v",
-        "-l",
-        "127.0.0.1:0",
-        "--share-dir",
-        text(&drop),
-    ];
-    let start = || {
-        let mut node = Sprat::start(&place, &words);
-        node.address();
-        node
-    };
-    let mut node = start();
-    ask(&place, &["add", text(&kept)]);
+    scratch.file("drop/file.bin", 10_000);
+    let other = scratch.file("drop/other.bin", 10_000);
     scratch.file("drop/a folder/b", 10_000);
-    scratch.file("drop/.hidden", 10_000);
-    scratch.file("drop/half.part", 10_000);
-    // Somebody copies into it, and pauses for less than a copy may.
-    let file = scratch.file("drop/file.bin", 10_000);
-    let begun = Instant::now();
-    let mut writes = 0;
-    while begun.elapsed().as_secs() < 5 {
-        let lines = ask(&place, &["ls"]).join("\n");
-        assert!(!lines.contains("file.bin"), "{lines}");
-        fs::write(&file, vec![1; 10_000 + writes]).unwrap();
-        writes += 1;
-    }
-    let last = format!("\"size\":{}", 10_000 + writes - 1);
-    let listed = wait_for(
-        &place,
-        &[COMPLETE, "file.bin", "\"origin\":\"folder\"", &last],
-    );
+    let node = dropping(&place, &drop);
+    ask(&place, &["add", text(&kept)]);
+    let listed = wait_for(&place, &[COMPLETE, "file.bin", "\"origin\":\"folder\""]);
+    wait_for(&place, &[COMPLETE, "other.bin"]);
     wait_for(&place, &[COMPLETE, "\"name\":\"a folder\""]);
-    assert_eq!(ask(&place, &["ls"]).len(), 3);
+    assert_eq!(ask(&place, &["ls"]).len(), 4);
     let id = member(&listed, "id");
     run(&place, &["rm", id]).assert(1, "file.bin lies in a drop folder (take it out of there)");
 
     // What has not changed is served again at once; what went meanwhile is not.
     assert_eq!(node.stop().code, Some(0));
     fs::remove_dir_all(drop.join("a folder")).unwrap();
-    node = start();
+    let mut node = dropping(&place, &drop);
     node.news("file.bin as before");
     node.news("withdrawn: ");
-    assert_eq!(ask(&place, &["ls"]).len(), 2);
+    assert_eq!(ask(&place, &["ls"]).len(), 3);
     // Another file in its place is another share.
     scratch.file("drop/file.bin", 20_000);
+    scratch.file("drop/late.bin", 30_000);
+    fs::remove_file(&other).unwrap();
+    node.news(&format!("withdrawn: {}", text(&other)));
     let listed = wait_for(&place, &[COMPLETE, "file.bin", "\"size\":20000"]);
     assert_ne!(member(&listed, "id"), id);
-    fs::remove_file(&file).unwrap();
-    node.news("withdrawn: ");
-    while ask(&place, &["ls"]).len() > 1 {}
+    wait_for(&place, &[COMPLETE, "late.bin", "\"size\":30000"]);
     wait_for(&place, &[COMPLETE, "\"name\":\"kept.bin\""]);
+    assert_eq!(ask(&place, &["ls"]).len(), 3);
+}
+
+#[test]
+fn a_file_that_is_copied_into_a_drop_folder_is_shared_when_it_rests() {
+    let scratch = Scratch::new();
+    let (place, drop) = (scratch.place("node"), scratch.place("drop"));
+    for name in ["a folder/b", ".hidden", "half.part", "file.bin"] {
+        scratch.file(&format!("drop/{name}"), 10_000);
+    }
+    let node = dropping(&place, &drop);
+    // Somebody copies into it, and pauses for less than a copy may. Meanwhile it is looked at every
+    // half second, and what rests beside it is shared.
+    let file = drop.join("file.bin");
+    let begun = Instant::now();
+    let (mut writes, mut is_beside) = (0, false);
+    while begun.elapsed() < 2 * DROP_STILL || !is_beside {
+        let lines = ask(&place, &["ls"]).join("\n");
+        assert!(!lines.contains("file.bin"), "{lines}");
+        is_beside |= lines.contains("a folder");
+        assert!(begun.elapsed() < DEADLINE, "{lines}");
+        fs::write(&file, vec![1; 10_000 + writes]).unwrap();
+        writes += 1;
+    }
+    let last = format!("\"size\":{}", 10_000 + writes - 1);
+    wait_for(
+        &place,
+        &[COMPLETE, "file.bin", "\"origin\":\"folder\"", &last],
+    );
+    assert_eq!(ask(&place, &["ls"]).len(), 2);
+    assert_eq!(node.stop().code, Some(0));
 }

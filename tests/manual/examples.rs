@@ -181,10 +181,15 @@ impl Stage {
                 let place = self.scratch.place(&format!("get-{}", self.getters));
                 let mut get = Sprat::start(&place, &own);
                 get.result("holiday.iso");
-                let ended = if is_seeding { get.stop() } else { get.end() };
-                assert_eq!(ended.code, Some(0), "{ended:#?}");
                 let share = self.scratch.place("share");
                 assert_same(&share.join("holiday.iso"), &place.join("holiday.iso"));
+                // One that seeds stays: the others would wait for its answers once it is gone.
+                if is_seeding {
+                    self.sharers.push(get);
+                } else {
+                    let ended = get.end();
+                    assert_eq!(ended.code, Some(0), "{ended:#?}");
+                }
             }
             _ => {
                 let place = self.scratch.place("node");

@@ -1,10 +1,10 @@
 //! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
 //! files made by other programs.
 //!
-//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `hail`, `journal`, `memory`, `node-id` or `verified` is
+//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `handshake`, `hail`, `journal`, `memory`, `node-id` or `verified` is
 //! annotated hex text, written from the byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
 //! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
-//! must be refused with. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
+//! must be refused with; `key:` gives the network a key. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
 
 #[macro_use]
 mod every;
@@ -16,8 +16,9 @@ use sprat::node::saved::{self, SavedError};
 use sprat::reactor::StateDir;
 use sprat::reactor::memory::{self, MemoryError};
 use sprat::wire::bencode::Decoder;
-use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Hail, HailError, Header, Manifest};
-use sprat::wire::{ManifestError, Network, datagram, frame, hail};
+use sprat::wire::handshake::{HandshakeError, Nonce, Nonces, Step};
+use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Hail, HailError, Header, Key};
+use sprat::wire::{Manifest, ManifestError, Network, datagram, frame, hail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ struct Fixture {
     kind: Option<String>,
     error: Option<String>,
     value: String,
+    network: Option<Network>,
     bytes: Vec<u8>,
 }
 
@@ -65,6 +67,7 @@ impl Fixture {
             match line.split_once(": ") {
                 Some(("kind", kind)) => fixture.kind = Some(kind.to_owned()),
                 Some(("error", error)) => fixture.error = Some(error.to_owned()),
+                Some(("key", key)) => fixture.network = Some(with_key(key)),
                 Some(("value", part)) if fixture.value.is_empty() => fixture.value += part,
                 Some(("value", part)) => fixture.value += &format!(" {part}"),
                 Some(_) => panic!("what is {line:?} in {:?}?", fixture.path),
@@ -87,6 +90,19 @@ impl Fixture {
         self.bytes.resize(size, byte);
     }
 
+    fn network(&self) -> Network {
+        let open = Network::named(Network::DEFAULT_NAME);
+        self.network.unwrap_or(open)
+    }
+
+    /// A network of another name, with the same key or none.
+    fn another_network(&self) -> Network {
+        let key = self.network.and_then(Network::key);
+        key.map_or(Network::named("another"), |key| {
+            Network::with_key("another", key)
+        })
+    }
+
     fn all(name: &str) -> Vec<Fixture> {
         files_of(&folder(name))
             .into_iter()
@@ -101,13 +117,13 @@ fn check<E: Debug>(
     name: &str,
     kinds: BTreeSet<String>,
     errors: BTreeSet<String>,
-    parse: impl Fn(&[u8]) -> Result<(String, String, Vec<u8>), E>,
+    parse: impl Fn(&[u8], Network) -> Result<(String, String, Vec<u8>), E>,
 ) {
     let mut missing: BTreeSet<String> = kinds.iter().map(|kind| format!("kind {kind}")).collect();
     missing.extend(errors.iter().map(|error| format!("error {error}")));
     for fixture in Fixture::all(name) {
         let path = &fixture.path;
-        match parse(&fixture.bytes) {
+        match parse(&fixture.bytes, fixture.network()) {
             Ok((kind, value, emitted)) => {
                 assert_eq!(fixture.error, None, "{path:?} was parsed: {value}");
                 assert_eq!(Some(&kind), fixture.kind.as_ref(), "{path:?}");
@@ -123,6 +139,13 @@ fn check<E: Debug>(
         }
     }
     assert!(missing.is_empty(), "no fixture in {name} for {missing:?}");
+}
+
+/// The network of the default name with the key of these digits.
+fn with_key(digits: &str) -> Network {
+    let byte = |index: usize| u8::from_str_radix(&digits[2 * index..][..2], 16).expect("a key");
+    let key = Key::new(std::array::from_fn(byte));
+    Network::with_key(Network::DEFAULT_NAME, key)
 }
 
 /// What `emit` writes, after it is certain that nothing beyond is touched.
@@ -141,14 +164,13 @@ fn emitted(capacity: usize, emit: impl Fn(&mut [u8]) -> usize) -> Vec<u8> {
 fn datagrams_are_what_their_fixtures_say() {
     let kinds = every!(datagram::Kind: Ping PingReply FindNode FindNodeReply FindValue
         FindValueReply Store StoreReply Replicate ReplicateReply Error);
-    let errors = every!(DatagramError: TooShort TooLong Magic Version Kind Crc Flags Cookie Seen
+    let errors = every!(DatagramError: TooShort TooLong Magic Version Kind Crc Tag Flags Cookie Seen
         Target File Token Provides ProviderCount ContactCount Provider Contact Port Ttl Status
         Code Padding Trailing);
-    let network = Network::named(Network::DEFAULT_NAME);
-    check("datagram", kinds, errors, |bytes| {
+    check("datagram", kinds, errors, |bytes, network| {
         let datagram = Datagram::parse(bytes, network)?;
         let emitted = emitted(2_048, |buffer| datagram.emit(network, buffer));
-        assert_eq!(datagram.size(), emitted.len());
+        assert_eq!(datagram.size() + network.tag_size(), emitted.len());
         let kind = format!("{:?}", datagram.body.kind());
         Ok::<_, DatagramError>((kind, format!("{datagram:?}"), emitted))
     });
@@ -157,13 +179,43 @@ fn datagrams_are_what_their_fixtures_say() {
 #[test]
 fn hails_are_what_their_fixtures_say() {
     let kinds = every!(hail::Kind: Call Answer);
-    let errors = every!(HailError: Length Magic Version Kind Crc Reserved Port Cookie);
-    let network = Network::named(Network::DEFAULT_NAME);
-    check("hail", kinds, errors, |bytes| {
+    let errors = every!(HailError: Length Magic Version Kind Crc Tag Reserved Port Cookie);
+    check("hail", kinds, errors, |bytes, network| {
         let hail = Hail::parse(bytes, network)?;
         let emitted = emitted(256, |buffer| hail.emit(network, buffer));
         Ok::<_, HailError>((every::variant(hail.kind), format!("{hail:?}"), emitted))
     });
+}
+
+#[test]
+fn handshakes_are_what_their_fixtures_say() {
+    let kinds = every!(Step: Hello Challenge Proof);
+    let errors = every!(HandshakeError: Length Magic Version Step Reserved Tag);
+    let (dialler, acceptor) = (nonce(0x50), nonce(0x70));
+    check("handshake", kinds, errors, |bytes, network| {
+        let key = network
+            .key()
+            .expect("a handshake is a network's with a key");
+        // Which one is due is not in the bytes; the wrong ones say a `Hello` where there is a choice.
+        let (step, known) = match (bytes.len(), bytes[2]) {
+            (20, _) => (Step::Proof, Nonces { dialler, acceptor }),
+            (_, 2) => (
+                Step::Challenge,
+                Nonces {
+                    dialler,
+                    ..Nonces::default()
+                },
+            ),
+            _ => (Step::Hello, Nonces::default()),
+        };
+        let nonces = step.parse(bytes, known, key)?;
+        let emitted = step.emit(&nonces, key).to_vec();
+        Ok::<_, HandshakeError>((format!("{step:?}"), format!("{nonces:?}"), emitted))
+    });
+}
+
+fn nonce(first: u8) -> Nonce {
+    std::array::from_fn(|index| first + index as u8)
 }
 
 #[test]
@@ -173,8 +225,7 @@ fn frames_are_what_their_fixtures_say() {
     let errors = every!(FrameError: Magic Kind Reserved Length Crc Version Flags Holds
         ManifestSize ShardCount First PartLength PartOffset RangeLength RangeOffset Reason
         Location);
-    let network = Network::named(Network::DEFAULT_NAME);
-    check("frame", kinds, errors, |bytes| {
+    check("frame", kinds, errors, |bytes, network| {
         let (head, body) = bytes.split_first_chunk().expect("a whole header");
         let header = Header::parse(head)?;
         let frame = Frame::parse(&header, body, network)?;
@@ -190,8 +241,7 @@ fn lists_of_saved_contacts_are_what_their_fixtures_say() {
     let kinds = BTreeSet::from(["Contacts".to_owned()]);
     let errors = every!(SavedError: TooShort Crc Magic Newer Version Network Count Contact
         Trailing);
-    let network = Network::named(Network::DEFAULT_NAME);
-    check("contacts", kinds, errors, |bytes| {
+    check("contacts", kinds, errors, |bytes, network| {
         let contacts = saved::parse(bytes, network)?;
         let emitted = saved::emit(&contacts, network);
         Ok::<_, SavedError>(("Contacts".into(), format!("{contacts:?}"), emitted))
@@ -203,7 +253,7 @@ fn journals_are_what_their_fixtures_say() {
     let kinds = ["Journal", "History", "Torn"].map(str::to_owned);
     let errors = every!(Unusable: Damaged OtherFile Older Newer);
     let file = FileId(Id([0x11; 20]));
-    check("journal", kinds.into(), errors, |bytes| {
+    check("journal", kinds.into(), errors, |bytes, _| {
         let replayed = record::replay(bytes, file, 200)?;
         let held: Vec<u32> = replayed.held.iter().collect();
         let (generation, good) = (replayed.header.generation, replayed.good_size);
@@ -230,7 +280,7 @@ fn journals_are_what_their_fixtures_say() {
 fn lists_of_verified_files_are_what_their_fixtures_say() {
     let kinds = BTreeSet::from(["Verified".to_owned()]);
     let errors = every!(VerifiedError: Damaged Newer);
-    check("verified", kinds, errors, |bytes| {
+    check("verified", kinds, errors, |bytes, _| {
         let entries = verified::parse(bytes)?;
         let emitted = verified::emit(&entries);
         Ok::<_, VerifiedError>(("Verified".into(), format!("{entries:?}"), emitted))
@@ -242,7 +292,7 @@ fn memories_of_services_are_what_their_fixtures_say() {
     let kinds = BTreeSet::from(["Memory".to_owned()]);
     let errors = every!(MemoryError: TooShort Crc Magic Newer Version Count Item Kind Flags Unknown
         Path Providers Trailing);
-    check("memory", kinds, errors, |bytes| {
+    check("memory", kinds, errors, |bytes, _| {
         let items = memory::parse(bytes)?;
         let emitted = memory::emit(&items);
         Ok::<_, MemoryError>(("Memory".into(), format!("{items:?}"), emitted))
@@ -254,7 +304,7 @@ fn node_ids_are_what_their_fixtures_say() {
     let kinds = BTreeSet::from(["NodeId".to_owned()]);
     let errors = ["Damaged", "Newer"].map(str::to_owned);
     let other = NodeId(Id([1; 20]));
-    check("node-id", kinds, errors.into(), |bytes| {
+    check("node-id", kinds, errors.into(), |bytes, _| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node-id");
         std::fs::write(&path, bytes).unwrap();
@@ -290,43 +340,35 @@ impl Debug for Shown {
 
 #[test]
 fn another_network_takes_every_fixture_for_damaged() {
-    let other = Network::named("another");
-    for fixture in Fixture::all("datagram")
-        .iter()
-        .filter(|fixture| fixture.error.is_none())
-    {
-        assert_eq!(
-            Datagram::parse(&fixture.bytes, other),
-            Err(DatagramError::Crc)
-        );
+    let right = |fixture: &Fixture| fixture.error.is_none();
+    for fixture in Fixture::all("datagram").into_iter().filter(right) {
+        let other = fixture.another_network();
+        let parsed = Datagram::parse(&fixture.bytes, other);
+        assert_eq!(parsed, Err(DatagramError::Crc));
     }
-    for fixture in Fixture::all("hail")
-        .iter()
-        .filter(|fixture| fixture.error.is_none())
-    {
+    for fixture in Fixture::all("hail").into_iter().filter(right) {
+        let other = fixture.another_network();
         assert_eq!(Hail::parse(&fixture.bytes, other), Err(HailError::Crc));
     }
-    for fixture in Fixture::all("frame")
-        .iter()
-        .filter(|fixture| fixture.error.is_none())
-    {
+    for fixture in Fixture::all("frame").into_iter().filter(right) {
         let (head, body) = fixture.bytes.split_first_chunk().unwrap();
         let header = Header::parse(head).unwrap();
+        let other = fixture.another_network();
         assert_eq!(Frame::parse(&header, body, other), Err(FrameError::Crc));
     }
 }
 
 #[test]
 fn every_flipped_bit_and_every_cut_of_a_datagram_or_hail_is_noticed() {
-    let network = Network::named(Network::DEFAULT_NAME);
-    let is_wrong = |bytes: &[u8]| {
-        Datagram::parse(bytes, network).is_err() && Hail::parse(bytes, network).is_err()
-    };
     for fixture in Fixture::all("datagram")
         .iter()
         .chain(&Fixture::all("hail"))
         .filter(|fixture| fixture.error.is_none())
     {
+        let network = fixture.network();
+        let is_wrong = |bytes: &[u8]| {
+            Datagram::parse(bytes, network).is_err() && Hail::parse(bytes, network).is_err()
+        };
         let mut bytes = fixture.bytes.clone();
         for bit in 0..bytes.len() * 8 {
             bytes[bit / 8] ^= 0x80 >> (bit % 8);
@@ -502,8 +544,19 @@ fn there_is_no_other_folder_of_fixtures() {
     // `names`, `control` and `doctor` are read where they belong: by reactor::disk::hostile,
     // cli::control and cli::doctor.
     let used = [
-        "contacts", "control", "datagram", "doctor", "frame", "hail", "journal", "memory", "names",
-        "node-id", "torrent", "verified",
+        "contacts",
+        "control",
+        "datagram",
+        "doctor",
+        "frame",
+        "hail",
+        "handshake",
+        "journal",
+        "memory",
+        "names",
+        "node-id",
+        "torrent",
+        "verified",
     ];
     assert_eq!(names, used);
 }

@@ -11,7 +11,8 @@
 //! +-----------------------------------+----------------- - -
 //! ```
 //!
-//! The CRC covers the whole datagram, its own four bytes taken as zero. Flags: bit 0 *read-only*
+//! The CRC covers the whole datagram, its own four bytes taken as zero. Where the network has a key, a
+//! tag of 16 bytes follows the body ([`network`](super::network)); no size here counts it. Flags: bit 0 *read-only*
 //! (the sender asks but must not be put into tables, as BEP 43); the rest is zero. A reply's kind
 //! is the request's with the top bit set.
 //!
@@ -45,6 +46,7 @@ mod error;
 pub use error::DatagramError;
 
 use super::address::ADDRESS_SIZE;
+use super::network::TAG_SIZE;
 use crate::id::{FileId, ID_SIZE, Id, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, K, PROVIDERS_PER_REPLY_MAX};
 use arrayvec::ArrayVec;
@@ -92,8 +94,8 @@ const _: () = assert!(
     FIND_NODE_REPLY_SIZE_MAX <= 1_024,
     "k contacts and the header fit 1,024"
 );
-const _: () = assert!(FIND_VALUE_REPLY_SIZE_MAX <= DATAGRAM_SIZE_MAX);
-const _: () = assert!(REPLICATE_SIZE_MAX <= DATAGRAM_SIZE_MAX);
+const _: () = assert!(FIND_VALUE_REPLY_SIZE_MAX + TAG_SIZE <= DATAGRAM_SIZE_MAX);
+const _: () = assert!(REPLICATE_SIZE_MAX + TAG_SIZE <= DATAGRAM_SIZE_MAX);
 const _: () = assert!(K <= u8::MAX as usize, "a count is one byte");
 const _: () = assert!(
     PROVIDERS_PER_REPLY_MAX <= u8::MAX as usize,
@@ -411,7 +413,7 @@ impl Body {
 }
 
 impl Datagram {
-    /// Bytes that [`Datagram::emit`] writes.
+    /// Bytes that [`Datagram::emit`] writes, a tag aside.
     pub fn size(&self) -> usize {
         self.body.size()
     }

@@ -11,7 +11,8 @@
 //! +--------+-------------------------+-------------------------+
 //! ```
 //!
-//! The CRC covers the whole hail, its own four bytes taken as zero. *port* (not 0) is the sender's,
+//! The CRC covers the whole hail, its own four bytes taken as zero. Where the network has a key, a tag
+//! of 16 bytes follows ([`network`](super::network)). *port* (not 0) is the sender's,
 //! UDP and TCP alike; its IP is the packet's source.
 //!
 //! | kind | goes to | nonce | cookie |
@@ -49,7 +50,7 @@ pub const PORT: u16 = 4161;
 // Offsets.
 const CRC: usize = 4;
 const SENDER: usize = CRC + 4;
-/// Bytes of every hail.
+/// Bytes of every hail, a tag aside.
 pub const HAIL_SIZE: usize = SENDER + ID_SIZE + 2 + 8 + 8;
 
 const _: () = assert!(HAIL_SIZE == 46);
@@ -93,6 +94,8 @@ pub enum HailError {
     Kind,
     /// Damaged, or of another network.
     Crc,
+    /// Not made with the network's key.
+    Tag,
     /// The reserved byte is not zero.
     Reserved,
     /// The port is 0.
@@ -112,10 +115,11 @@ impl Hail {
     /// # Errors
     /// The first field that is wrong.
     pub fn parse(bytes: &[u8], network: Network) -> Result<Hail, HailError> {
-        if bytes.len() != HAIL_SIZE {
+        let (message, tag) = network.split(bytes).ok_or(HailError::Length)?;
+        if message.len() != HAIL_SIZE {
             return Err(HailError::Length);
         }
-        let mut reader = Reader::new(bytes);
+        let mut reader = Reader::new(message);
         let start: [u8; CRC] = reader.array(HailError::Length)?;
         let [magic, version, kind, reserved] = start;
         let crc = reader.u32(HailError::Length)?;
@@ -131,6 +135,9 @@ impl Hail {
         }
         if crc != network.crc(&[&start, &[0; 4], covered]) {
             return Err(HailError::Crc);
+        }
+        if !network.has_made(message, tag) {
+            return Err(HailError::Tag);
         }
         if reserved != 0 {
             return Err(HailError::Reserved);
@@ -155,10 +162,11 @@ impl Hail {
         })
     }
 
-    /// Writes the hail to the start of `buffer` and returns its size in bytes.
+    /// Writes the hail to the start of `buffer`, with a tag where the network has a key, and returns the
+    /// size of both in bytes.
     ///
     /// # Panics
-    /// When `buffer` is smaller than [`HAIL_SIZE`], the port is 0, or an answer has no cookie.
+    /// When `buffer` is too small for them, the port is 0, or an answer has no cookie.
     pub fn emit(&self, network: Network, buffer: &mut [u8]) -> usize {
         assert!(self.port != 0, "nobody listens at port 0");
         let (kind, cookie) = match self.kind {
@@ -177,6 +185,7 @@ impl Hail {
         writer.u64(self.nonce);
         writer.u64(cookie.0);
         writer.replace_u32(CRC, network.crc(&[writer.written()]));
+        network.seal(&mut writer);
         writer.written().len()
     }
 }
@@ -189,6 +198,7 @@ impl fmt::Display for HailError {
             HailError::Version => "unknown version",
             HailError::Kind => "unknown kind",
             HailError::Crc => "damaged, or of another network",
+            HailError::Tag => "not made with the network's key",
             HailError::Reserved => "the reserved byte is not zero",
             HailError::Port => "wrong port",
             HailError::Cookie => "wrong cookie",

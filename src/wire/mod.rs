@@ -1,4 +1,4 @@
-//! What goes over the network: datagrams, hails, stream frames, the manifest, and links.
+//! What goes over the network: datagrams, hails, handshakes, stream frames, the manifest, and links.
 //!
 //! Every module here has one form: a byte ruler, a plain value (`Datagram`, `Hail`, `Frame`,
 //! `Manifest`, `Link`), `parse` and `emit`. There is exactly one encoding of each value: trailing bytes,
@@ -12,7 +12,7 @@
 //!
 //! The CRC-32 of every datagram, hail and frame is seeded with the network's name ([`Network`]), so nodes
 //! of different networks drop each other's packets as damaged. It detects damage; it proves
-//! nothing.
+//! nothing. Where a network has a key, that proves that a member has spoken: see [`network`].
 
 // These bytes come from strangers: nothing here may panic or overflow on them, in any module below.
 #![deny(
@@ -29,9 +29,11 @@ pub mod datagram;
 pub mod entries;
 pub mod frame;
 pub mod hail;
+pub mod handshake;
 pub mod link;
 pub mod manifest;
 pub mod name;
+pub mod network;
 pub mod reader;
 
 pub use datagram::{Body, Contact, Cookie, Datagram, DatagramError, RpcId, Token};
@@ -40,28 +42,4 @@ pub use frame::{Frame, FrameError, Header};
 pub use hail::{Hail, HailError};
 pub use link::{Link, LinkError};
 pub use manifest::{Manifest, ManifestError};
-
-/// The seed of all CRCs of one network: the CRC-32 of its name's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network(u32);
-
-impl Network {
-    /// The name of the network that nodes join unless told otherwise.
-    pub const DEFAULT_NAME: &str = "sprat";
-
-    /// The network called `name`. Any text is a name, and names that differ make networks that
-    /// do not talk (but for one chance in 2^32: a name is no secret).
-    pub fn named(name: &str) -> Network {
-        Network(crc32fast::hash(name.as_bytes()))
-    }
-
-    /// The CRC-32 of the parts, one after the other, in this network.
-    pub fn crc(self, parts: &[&[u8]]) -> u32 {
-        // The seed goes in as data: `Hasher::new_with_initial(seed)` would give CRC 0 to an empty
-        // message in a network whose name hashes to 0.
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&self.0.to_be_bytes());
-        parts.iter().for_each(|part| hasher.update(part));
-        hasher.finalize()
-    }
-}
+pub use network::{Key, Network};

@@ -6,7 +6,7 @@ use crate::wire::{Network, address};
 
 impl Datagram {
     /// Reads the datagram that `bytes` are: all of them. What is cheap to check is checked first,
-    /// the CRC before any field of the body.
+    /// CRC and tag before any field of the body.
     ///
     /// # Errors
     /// The first field that is wrong.
@@ -14,7 +14,8 @@ impl Datagram {
         if bytes.len() > DATAGRAM_SIZE_MAX {
             return Err(DatagramError::TooLong);
         }
-        let mut reader = Reader::new(bytes);
+        let (message, tag) = network.split(bytes).ok_or(DatagramError::TooShort)?;
+        let mut reader = Reader::new(message);
         let start: [u8; CRC] = reader.array(DatagramError::TooShort)?;
         let [magic, version, kind, flags] = start;
         let crc = reader.u32(DatagramError::TooShort)?;
@@ -31,6 +32,9 @@ impl Datagram {
         if crc != network.crc(&[&start, &[0; 4], covered]) {
             return Err(DatagramError::Crc);
         }
+        if !network.has_made(message, tag) {
+            return Err(DatagramError::Tag);
+        }
         if flags & !READ_ONLY != 0 {
             return Err(DatagramError::Flags);
         }
@@ -44,19 +48,19 @@ impl Datagram {
         })
     }
 
-    /// Writes the datagram to the start of `buffer` and returns its size in bytes. Addresses are
-    /// written in their canonical form.
+    /// Writes the datagram to the start of `buffer`, with a tag where the network has a key, and returns
+    /// the size of both in bytes. Addresses are written in their canonical form.
     ///
     /// # Panics
-    /// When `buffer` is smaller than [`DATAGRAM_SIZE_MAX`], the padding makes the datagram larger
-    /// than that, a `Store` has port 0, or a `Replicate` no provider.
+    /// When `buffer` is smaller than [`DATAGRAM_SIZE_MAX`], the padding makes the datagram and its tag
+    /// larger than that, a `Store` has port 0, or a `Replicate` no provider.
     pub fn emit(&self, network: Network, buffer: &mut [u8]) -> usize {
         assert!(
             buffer.len() >= DATAGRAM_SIZE_MAX,
             "the buffer is too small for any datagram"
         );
         assert!(
-            self.size() <= DATAGRAM_SIZE_MAX,
+            self.size() <= DATAGRAM_SIZE_MAX - network.tag_size(),
             "the datagram is too large"
         );
         let mut writer = Writer::new(buffer);
@@ -67,6 +71,7 @@ impl Datagram {
         writer.put(&self.sender.0.0);
         self.body.write(&mut writer);
         writer.replace_u32(CRC, network.crc(&[writer.written()]));
+        network.seal(&mut writer);
         writer.written().len()
     }
 }

@@ -17,6 +17,8 @@ pub enum DatagramError {
     Kind,
     /// Damaged, or of another network.
     Crc,
+    /// Not made with the network's key.
+    Tag,
     /// A reserved flag is set.
     Flags,
     /// The cookie is cut.
@@ -62,6 +64,7 @@ impl fmt::Display for DatagramError {
             DatagramError::Version => "unknown version",
             DatagramError::Kind => "unknown kind",
             DatagramError::Crc => "damaged, or of another network",
+            DatagramError::Tag => "not made with the network's key",
             DatagramError::Flags => "unknown flags",
             DatagramError::Cookie => "cut in its cookie",
             DatagramError::Seen => "wrong address in what the replier saw",

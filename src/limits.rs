@@ -375,6 +375,9 @@ pub const RPC_TIMEOUT: Duration = Duration::from_secs(5);
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// From one secret for cookies and tokens to the next; a proof is good for one to two of them.
 pub const SECRET_PERIOD: Duration = Duration::from_secs(300);
+/// Stores that are remembered under one secret, in a network with a key, so that a recorded one has no
+/// effect: eight bytes each, and 13 a second before the secret is renewed early.
+pub const SPENT_MAX: usize = 4_096;
 /// How long an answer proves its address.
 pub const PROOF_TTL: Duration = Duration::from_secs(600);
 /// At most one request in it goes to an address that has not answered.

@@ -6,7 +6,11 @@
 //! us lately. To one that has not, the reply and a ping back together are no longer than the
 //! request: contacts are left out.
 //!
-//! Invariant: answering changes nothing but a record that a token grants (rules 3 and 7).
+//! In a network with a key only the request itself can prove anything: one without a cookie or token of
+//! ours may have been recorded, and gets no more than a cookie to ask again with.
+//!
+//! Invariant: answering changes nothing but a record that a token grants (rules 3 and 7), in a network
+//! with a key once for each request.
 
 use super::rpc::{Effort, PING_BACK_SIZE};
 use super::table::Contacts;
@@ -29,6 +33,7 @@ pub(super) enum Answer {
     Stored(Status),
     Replicated(Status),
     Busy,
+    Unproved,
 }
 
 /// A reply that waits to be sent.
@@ -55,7 +60,9 @@ impl Kad {
             id: datagram.sender,
             address: from,
         };
-        let has_proved = self.has_proved(now, from, &datagram.body);
+        let proves_itself = self.proves_itself(from, &datagram.body);
+        let is_open = self.config.network.key().is_none();
+        let has_proved = proves_itself || is_open && self.addresses.has_answered(now, from);
         let budget = if has_proved {
             &mut self.proved_sources
         } else {
@@ -71,12 +78,16 @@ impl Kad {
         if !is_told {
             return;
         }
-        self.table.heard(now, asker);
+        let may_be_recorded = !is_open && !proves_itself;
+        if !may_be_recorded {
+            self.table.heard(now, asker);
+        }
         let answer = match is_welcome {
-            true => self.carry_out(now, from, &datagram.body),
+            true if may_be_recorded => self.challenge(&datagram.body),
+            true => self.carry_out(now, from, datagram),
             false => Answer::Busy,
         };
-        let is_candidate = !datagram.read_only;
+        let is_candidate = !datagram.read_only && !may_be_recorded;
         if has_proved && is_candidate {
             if self.has_cookie(from, &datagram.body) {
                 self.addresses.proved(from);
@@ -92,15 +103,40 @@ impl Kad {
         }));
     }
 
-    /// Whether what is sent to `from` arrives at who sent this request.
-    fn has_proved(&self, now: Instant, from: SocketAddr, body: &Body) -> bool {
-        let by_request = match *body {
+    /// Whether the request shows that what is sent to `from` arrives at who sent it.
+    fn proves_itself(&self, from: SocketAddr, body: &Body) -> bool {
+        match *body {
             Body::Store { file, token, .. } | Body::Replicate { file, token, .. } => {
                 self.secrets.grants(token, from.ip(), file.0)
             }
             _ => self.has_cookie(from, body),
-        };
-        by_request || self.addresses.has_answered(now, from)
+        }
+    }
+
+    /// What is said to a request that may have been recorded.
+    fn challenge(&mut self, body: &Body) -> Answer {
+        let wants_token = matches!(body, Body::Store { .. } | Body::Replicate { .. });
+        self.counters.bad_tokens += u64::from(wants_token);
+        match body {
+            Body::Store { .. } => Answer::Stored(Status::BadToken),
+            Body::Replicate { .. } => Answer::Replicated(Status::BadToken),
+            _ => Answer::Unproved,
+        }
+    }
+
+    /// Whether a request with a good token has been carried out before. In an open network it may be
+    /// again: there, whoever can record it can as well make one of their own.
+    fn is_spent(&mut self, now: Instant, id: RpcId) -> bool {
+        let Kad {
+            config,
+            secrets,
+            rng,
+            counters,
+            ..
+        } = self;
+        let is_spent = config.network.key().is_some() && !secrets.spend(now, id, rng);
+        counters.replayed += u64::from(is_spent);
+        is_spent
     }
 
     /// Whether the request has a cookie that we gave to this very address.
@@ -115,8 +151,8 @@ impl Kad {
         }
     }
 
-    fn carry_out(&mut self, now: Instant, from: SocketAddr, body: &Body) -> Answer {
-        match body {
+    fn carry_out(&mut self, now: Instant, from: SocketAddr, datagram: &Datagram) -> Answer {
+        match &datagram.body {
             Body::FindNode { target, .. } => Answer::Contacts(*target),
             Body::FindValue { file, .. } => Answer::Providers(*file),
             Body::Store {
@@ -131,7 +167,11 @@ impl Kad {
                     return Answer::Stored(Status::BadToken);
                 }
                 let location = SocketAddr::new(from.ip(), *port);
-                Answer::Stored(self.keep(now, *file, location, *ttl))
+                Answer::Stored(match self.is_spent(now, datagram.rpc_id) {
+                    // Its sender may not have heard the first answer.
+                    true => self.status_of(now, *file, location, *ttl),
+                    false => self.keep(now, *file, location, *ttl),
+                })
             }
             Body::Replicate {
                 file,
@@ -143,7 +183,10 @@ impl Kad {
                     self.counters.bad_tokens += 1;
                     return Answer::Replicated(Status::BadToken);
                 }
-                Answer::Replicated(self.take_hearsay(now, *file, providers))
+                Answer::Replicated(match self.is_spent(now, datagram.rpc_id) {
+                    true => Status::Stored,
+                    false => self.take_hearsay(now, *file, providers),
+                })
             }
             _ => Answer::Ping,
         }
@@ -181,6 +224,10 @@ impl Kad {
             Answer::Busy => Body::Error {
                 seen,
                 code: ErrorCode::Busy,
+            },
+            Answer::Unproved => Body::Error {
+                seen,
+                code: ErrorCode::Unproved,
             },
         };
         let Some(room) = reply.allowance.checked_sub(body.size()) else {

@@ -54,8 +54,12 @@ impl Kad {
                 true
             }
             Request::FindNode(_) | Request::FindValue(_) => {
-                let Kad { lookups, .. } = self;
-                matches!(&pending.task, Task::Lookup(number)
+                // Where the network has a key, nothing but a cookie comes of it.
+                let Kad {
+                    lookups, config, ..
+                } = self;
+                config.network.key().is_none()
+                    && matches!(&pending.task, Task::Lookup(number)
                     if lookups.get(number).is_some_and(|lookup| lookup.purpose.is_awaited()))
             }
             // Their token is the proof.

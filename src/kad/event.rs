@@ -79,6 +79,8 @@ pub struct Counters {
     pub too_short: u64,
     /// Stores and replications without a good token.
     pub bad_tokens: u64,
+    /// Stores and replications that came again, in a network with a key.
+    pub replayed: u64,
     /// Replies that answered a request.
     pub replies: u64,
     /// Replies that came after their request was given up.

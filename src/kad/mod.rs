@@ -188,7 +188,7 @@ impl Kad {
         } else if datagram.body.is_reply() {
             self.handle_reply(now, from, datagram);
         } else {
-            self.handle_request(now, from, bytes.len(), &datagram);
+            self.handle_request(now, from, datagram.size(), &datagram);
         }
         self.advance(now);
     }
@@ -221,11 +221,13 @@ impl Kad {
                 "no datagram is larger than every path takes"
             );
             if let Outgoing::Reply(reply) = outgoing {
+                // The request had a tag as well.
+                let bare = size - self.config.network.tag_size();
                 assert!(
-                    size <= reply.allowance,
+                    bare <= reply.allowance,
                     "no amplification to who has proved nothing"
                 );
-                self.admit_asker(now, &reply, size);
+                self.admit_asker(now, &reply, bare);
             }
             self.counters.sent += 1;
             self.counters.sent_bytes += size as u64;

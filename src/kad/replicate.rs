@@ -63,6 +63,22 @@ impl Kad {
         }
     }
 
+    /// What a `Store` was answered that has been carried out before: what it asked for holds, or there
+    /// was no room.
+    pub(super) fn status_of(
+        &self,
+        now: Instant,
+        file: FileId,
+        location: SocketAddr,
+        ttl: u32,
+    ) -> Status {
+        let mut records = self.records.of(now, file);
+        match ttl == 0 || records.any(|record| record.location == location) {
+            true => Status::Stored,
+            false => Status::Full,
+        }
+    }
+
     /// A holder hands records on, with a good token: each provider will be asked (rule 14).
     pub(super) fn take_hearsay(
         &mut self,

@@ -6,13 +6,18 @@
 //! linear, so from a few tokens seen any other can be computed. These are no signatures: only this
 //! node can verify them, and only for as long as it runs.
 //!
+//! A token can be used again while it is good. In a network with a key a recorded request must not be:
+//! [`Secrets::spend`] remembers the ids of those that had an effect for as long as their tokens are
+//! good, and when it has remembered [`SPENT_MAX`] of them the secret is renewed early.
+//!
 //! Invariant: a cookie proves one address, a token one IP and one key; neither can pass for the
 //! other.
 
 use crate::id::Id;
+use crate::limits::SPENT_MAX;
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::datagram::{Cookie, Token};
+use crate::wire::datagram::{Cookie, RpcId, Token};
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +31,9 @@ const TOKEN_TAG: u8 = 2;
 pub struct Secrets {
     current: [u64; 2],
     previous: [u64; 2],
+    /// The start of each id that was spent under the current secret, in order.
+    spent: Vec<u64>,
+    spent_before: Vec<u64>,
     rotate_at: Instant,
     period: Duration,
 }
@@ -36,6 +44,8 @@ impl Secrets {
         Secrets {
             current: [rng.number(), rng.number()],
             previous: [rng.number(), rng.number()],
+            spent: Vec::new(),
+            spent_before: Vec::new(),
             rotate_at: now + period,
             period,
         }
@@ -46,15 +56,36 @@ impl Secrets {
         if now < self.rotate_at {
             return;
         }
-        let overslept = now >= self.rotate_at + self.period;
+        match now >= self.rotate_at + self.period {
+            true => *self = Secrets::new(now, self.period, rng),
+            false => self.renew(now, rng),
+        }
+    }
+
+    fn renew(&mut self, now: Instant, rng: &mut Rng) {
         *self = Secrets {
-            previous: if overslept {
-                [rng.number(), rng.number()]
-            } else {
-                self.current
-            },
+            previous: self.current,
+            spent_before: std::mem::take(&mut self.spent),
             ..Secrets::new(now, self.period, rng)
         };
+    }
+
+    /// Notes that a request with a good token is carried out. False: it has been already.
+    pub fn spend(&mut self, now: Instant, id: RpcId, rng: &mut Rng) -> bool {
+        let mut start = [0; 8];
+        start.copy_from_slice(&id.0[..8]);
+        let start = u64::from_be_bytes(start);
+        if self.spent_before.binary_search(&start).is_ok() {
+            return false;
+        }
+        let Err(place) = self.spent.binary_search(&start) else {
+            return false;
+        };
+        self.spent.insert(place, start);
+        if self.spent.len() >= SPENT_MAX {
+            self.renew(now, rng);
+        }
+        true
     }
 
     /// The cookie for `address`; never `Cookie::NONE`.
@@ -155,6 +186,31 @@ mod tests {
         assert!(secrets.proves(cookie, peer));
         secrets.rotate(Instant::ZERO + PERIOD * 2, &mut rng);
         assert!(!secrets.proves(cookie, peer));
+    }
+
+    #[test]
+    fn nothing_is_spent_twice_while_its_token_is_good() {
+        let mut rng = Rng::from_number(5);
+        let mut secrets = Secrets::new(Instant::ZERO, PERIOD, &mut rng);
+        let (ip, key) = (address("192.0.2.1:1").ip(), rng.id());
+        let (mut now, mut first) = (Instant::ZERO, RpcId(rng.id().0));
+        let mut token = secrets.token(ip, key);
+        assert!(secrets.spend(now, first, &mut rng));
+        for number in 0..10_000 {
+            if number % 3_000 == 0 {
+                now = now + PERIOD;
+                secrets.rotate(now, &mut rng);
+            }
+            // Either its token is worth nothing any more, or it is remembered.
+            if secrets.grants(token, ip, key) {
+                assert!(!secrets.spend(now, first, &mut rng), "after {number}");
+            } else {
+                (token, first) = (secrets.token(ip, key), RpcId(rng.id().0));
+                assert!(secrets.spend(now, first, &mut rng));
+            }
+            assert!(secrets.spend(now, RpcId(rng.id().0), &mut rng));
+            assert!(secrets.spent.len() < SPENT_MAX && secrets.spent_before.len() <= SPENT_MAX);
+        }
     }
 
     #[test]

@@ -150,6 +150,7 @@ pub const LINES: &[Line] = &[
     Line::new("keys of records", KEYS_MAX, tree(1, 20 + KEY_SIZE) + BLOCK),
     Line::new("records", RECORDS_MAX, RECORD_SIZE),
     Line::new("what records are counted by", 1, COUNTS),
+    Line::new("requests that were carried out", 2 * SPENT_MAX, 8),
     Line::new("errands", grown(ERRANDS_MAX), ERRAND_SIZE + HANDED),
     Line::new("datagrams to be sent", grown(OUTBOX_MAX), OUTGOING_SIZE),
     Line::new("events for the owner", 2 * grown(EVENTS_MAX), EVENT_SIZE),

@@ -12,6 +12,7 @@ pub const NODE: usize = 0;
 pub struct Alone {
     pub kad: Kad,
     pub now: Instant,
+    pub network: Network,
     pub rpc_ids: Rng,
 }
 
@@ -33,11 +34,18 @@ impl Alone {
     }
 
     pub fn with(params: Params) -> Alone {
-        let id = Rng::from_number(400).id();
-        let kad = Kad::new(config(id, params), Rng::from_number(401), Instant::ZERO);
+        Alone::of(network(), params)
+    }
+
+    pub fn of(network: Network, params: Params) -> Alone {
+        let config = Config {
+            network,
+            ..config(Rng::from_number(400).id(), params)
+        };
         Alone {
-            kad,
+            kad: Kad::new(config, Rng::from_number(401), Instant::ZERO),
             now: Instant::ZERO,
+            network,
             rpc_ids: Rng::from_number(402),
         }
     }
@@ -63,7 +71,7 @@ impl Alone {
         datagram: &Datagram,
     ) -> Vec<(SocketAddr, Datagram)> {
         let mut buffer = [0xa5; DATAGRAM_SIZE_MAX];
-        let size = datagram.emit(network(), &mut buffer);
+        let size = datagram.emit(self.network, &mut buffer);
         self.kad.handle_datagram(self.now, from, &buffer[..size]);
         self.sent()
     }
@@ -79,7 +87,8 @@ impl Alone {
         let mut sent = Vec::new();
         let mut buffer = [0xa5; DATAGRAM_SIZE_MAX];
         while let Some((to, size)) = self.kad.poll_datagram(self.now, &mut buffer) {
-            sent.push((to, Datagram::parse(&buffer[..size], network()).unwrap()));
+            let datagram = Datagram::parse(&buffer[..size], self.network);
+            sent.push((to, datagram.unwrap()));
         }
         sent
     }

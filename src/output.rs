@@ -178,6 +178,8 @@ pub enum Ended {
     Timeout,
     /// It broke the protocol.
     Protocol,
+    /// It is not of our network, or does not have its key.
+    Stranger,
     /// It is this node itself, or there is another stream to it.
     Duplicate,
     /// It sent wrong bytes.

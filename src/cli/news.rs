@@ -86,6 +86,7 @@ pub fn ended(reason: Ended) -> &'static str {
         Ended::Closed(_) => "closed by the other node",
         Ended::Timeout => "no answer in time",
         Ended::Protocol => "it broke the protocol",
+        Ended::Stranger => "it is of another network, or has another key",
         Ended::Duplicate => "one stream is enough",
         Ended::Corrupt => "it sent corrupt data",
         Ended::Stopped => "closed by this node",

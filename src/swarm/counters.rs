@@ -11,6 +11,8 @@ pub struct Counters {
     pub unknown: u64,
     /// Streams that broke the protocol.
     pub wrong: u64,
+    /// Streams of nodes that are not of our network, or do not have its key.
+    pub strange: u64,
     /// Streams that did not answer in time.
     pub silent: u64,
     /// Streams that could not be made, or broke.
@@ -24,6 +26,7 @@ impl Counters {
     pub(super) fn count(&mut self, why: Ended) {
         match why {
             Ended::Protocol => self.wrong += 1,
+            Ended::Stranger => self.strange += 1,
             Ended::Timeout => self.silent += 1,
             Ended::Lost => self.lost += 1,
             _ => {}

@@ -19,6 +19,7 @@ mod checkpoint;
 mod counters;
 mod disk;
 pub mod flight;
+mod handshake;
 mod inbox;
 mod manifests;
 mod offer;
@@ -235,7 +236,11 @@ impl Swarms {
             .count();
         let is_crowd = of_ip >= STREAMS_PER_IP_MAX && !is_local(from.ip());
         let room = self.streams.len() < STREAMS_MAX && !is_crowd;
-        room.then(|| self.streams.insert(Stream::new(Dialler::Them, from, now)))
+        if !room {
+            return None;
+        }
+        let stream = self.with_handshake(Stream::new(Dialler::Them, from, now));
+        Some(self.streams.insert(stream))
     }
 
     /// A connection that [`Output::Connect`] asked for stands.
@@ -247,7 +252,7 @@ impl Swarms {
             stream.state = State::Opening;
             stream.round_trip.count(now.since(stream.made_at));
             (stream.heard_at, stream.sent_at) = (now, now);
-            self.push_open(key);
+            self.push_first(key);
         }
     }
 
@@ -367,12 +372,13 @@ impl Swarms {
         }
     }
 
-    /// Ends a stream: the driver closes its socket, after `goodbye` if that can still be said.
+    /// Ends a stream: the driver closes its socket, after `goodbye` if that can still be said, and the
+    /// other end is not a stranger.
     fn close(&mut self, now: Instant, key: StreamKey, why: Ended, goodbye: Option<CloseReason>) {
         let Some(stream) = self.streams.get(key) else {
             return;
         };
-        let goodbye = goodbye.filter(|_| !stream.mid_frame() && stream.state != State::Dialling);
+        let goodbye = goodbye.filter(|_| !stream.mid_frame() && !stream.is_stranger);
         self.outputs.push_back(Queued {
             output: Output::Close(key),
             goodbye,

@@ -30,6 +30,8 @@ pub struct Received {
 pub(super) type Fault = (Ended, Option<CloseReason>);
 
 pub(super) const PROTOCOL: Fault = (Ended::Protocol, Some(CloseReason::Protocol));
+/// The other end is not of our network, and is not answered.
+pub(super) const STRANGER: Fault = (Ended::Stranger, None);
 
 impl Swarms {
     /// Takes in bytes of a stream. They must stay where they are until [`Swarms::poll_output`] has
@@ -46,8 +48,20 @@ impl Swarms {
                 at += self.take_payload(now, key, at, &bytes[at..]);
                 continue;
             }
+            let unreadable = match stream.is_stranger {
+                true => STRANGER,
+                false => PROTOCOL,
+            };
+            match self.shake_hands(key, &bytes[at..]) {
+                Some(Ok(count)) => {
+                    at += count;
+                    continue;
+                }
+                Some(Err((ended, goodbye))) => return self.close(now, key, ended, goodbye),
+                None => {}
+            }
             let fault = match inbox.take(&bytes[at..]) {
-                Err(_) => Some(PROTOCOL),
+                Err(_) => Some(unreadable),
                 Ok((taken, Piece::Partial)) => {
                     at += taken;
                     None
@@ -56,7 +70,7 @@ impl Swarms {
                     at += taken;
                     let fault = match Frame::parse(&header, body, self.config.network) {
                         Ok(frame) => self.handle_frame(now, key, frame).err(),
-                        Err(_) => Some(PROTOCOL),
+                        Err(_) => Some(unreadable),
                     };
                     inbox.clear();
                     fault
@@ -169,9 +183,10 @@ impl Swarms {
         key: StreamKey,
         frame: Frame<'_>,
     ) -> Result<(), Fault> {
-        let Some(stream) = self.streams.get(key) else {
+        let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
+        stream.is_stranger = false;
         match (stream.state, frame) {
             (State::Opening, Frame::Open(open)) => return self.handle_open(now, key, open),
             (_, Frame::Close { reason }) => return self.handle_goodbye(key, reason),

@@ -1,7 +1,7 @@
 //! One stream: its framing in both directions, what its other end has, and what each has asked for.
 //!
 //! ```text
-//!            handle_connected                 frame Open             the node frees it
+//!            handle_connected      [handshake,] frame Open          the node frees it
 //!  Dialling ─────────────────► Opening ─────────────────────► Open ────────────────────► (gone)
 //!            (Accepted streams start here)                      │ every other state, too
 //! ```
@@ -10,6 +10,7 @@
 //! passes by without being stored: the inbox only ever keeps a header and the start of a frame's
 //! body that came in pieces, the outbox only whole control frames.
 
+use super::handshake::Handshake;
 use super::inbox::Inbox;
 use super::round_trip::RoundTrip;
 use super::shards::ShardSet;
@@ -27,7 +28,7 @@ use std::net::SocketAddr;
 pub enum State {
     /// The connection is being made.
     Dialling,
-    /// Connected; the other end's `Open` has not come.
+    /// Connected; the other end's `Open` has not come, nor, where there is a key, all of its handshake.
     Opening,
     /// Both have opened.
     Open,
@@ -108,6 +109,12 @@ pub struct Stream {
     /// The caps do not count it.
     pub is_exempt: bool,
 
+    /// Nothing has come that shows the other end to be of our network: it is told nothing but what
+    /// opens a stream.
+    pub is_stranger: bool,
+    /// What must be over before the first frame, in a network with a key.
+    pub handshake: Option<Handshake>,
+
     /// The other end has every shard.
     pub has_all: bool,
     /// What it has, when that is not every shard.
@@ -185,6 +192,8 @@ impl Stream {
             node: NodeId::default(),
             swarm: None,
             is_exempt: false,
+            is_stranger: true,
+            handshake: None,
             has_all: false,
             has: ShardSet::default(),
             manifest_size: 0,
@@ -228,6 +237,11 @@ impl Stream {
         let start = self.outbox.len();
         self.outbox.resize(start + frame.size(), 0);
         frame.emit(network, &mut self.outbox[start..]);
+    }
+
+    /// Puts bytes into the outbox that are no frame.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        self.outbox.extend_from_slice(bytes);
     }
 
     /// Whether a peer that does not read makes us store what we say to it without end. An honest

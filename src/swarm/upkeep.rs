@@ -174,7 +174,7 @@ impl Swarms {
             let Some(to) = swarm.providers.due(now, &mut self.rng) else {
                 return;
             };
-            let mut stream = Stream::new(Dialler::Us, to, now);
+            let mut stream = self.with_handshake(Stream::new(Dialler::Us, to, now));
             stream.swarm = Some(key);
             let stream = self.streams.insert(stream);
             if let Some(swarm) = self.swarms.get_mut(key) {

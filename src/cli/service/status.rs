@@ -14,11 +14,11 @@
 //! | `memory`, `memory_peak` | resident bytes, or `null` |
 //! | `turns`, `sleeps` | of the loop |
 //! | `turn_p50`, `turn_p99`, `turn_max` | seconds that its turns took |
-//! | `datagrams_…` | dropped: damaged or of another network, of ourselves, over a source's budget, too short, with a bad token, replies nobody asked for, replies that came late, refused by the system |
+//! | `datagrams_…` | dropped: damaged or of another network, of ourselves, over a source's budget, too short, with a bad token, replayed in a network with a key, replies nobody asked for, replies that came late, refused by the system |
 //! | `requests_silent` | requests that nobody answered |
 //! | `records_crowded` | of others, that there was no room for |
 //! | `streams_shed` | connections closed for want of room |
-//! | `streams_…` | that were given up: not made for a reason of this machine, of files that this node does not have, against the protocol, silent, lost |
+//! | `streams_…` | that were given up: not made for a reason of this machine, of files that this node does not have, of strangers to the network, against the protocol, silent, lost |
 //! | `goodbyes_lost` | streams ended without one |
 //! | `events_stale` | readiness of streams that had ended |
 //! | `shards_corrupt` | fetched again |
@@ -128,12 +128,14 @@ impl Status {
         let (turns, kad) = (&self.loop_counters, &self.kad_counters);
         format!(
             "datagrams: {} damaged, {} of ourselves, {} over budget, {} too short, {} with a bad \
-             token, {} unexpected, {} late, {} by the system; {} not answered; {} without room",
+             token, {} replayed, {} unexpected, {} late, {} by the system; {} not answered; {} \
+             without room",
             kad.damaged,
             kad.from_self,
             kad.over_budget,
             kad.too_short,
             kad.bad_tokens,
+            kad.replayed,
             kad.unexpected,
             kad.late_replies,
             turns.datagrams_dropped + kad.dropped,
@@ -145,11 +147,12 @@ impl Status {
     fn dropped_streams(&self) -> String {
         let (turns, swarm) = (&self.loop_counters, &self.swarm_counters);
         format!(
-            "streams: {} shed, {} failed, {} of unknown files, {} against the protocol, {} silent, \
-             {} lost, {} without a goodbye; {} stale; {} corrupt",
+            "streams: {} shed, {} failed, {} of unknown files, {} of strangers, {} against the \
+             protocol, {} silent, {} lost, {} without a goodbye; {} stale; {} corrupt",
             turns.sheds,
             turns.connections_failed,
             swarm.unknown,
+            swarm.strange,
             swarm.wrong,
             swarm.silent,
             swarm.lost,
@@ -189,6 +192,7 @@ impl Status {
             .number("datagrams_over_budget", kad.over_budget)
             .number("datagrams_too_short", kad.too_short)
             .number("datagrams_bad_token", kad.bad_tokens)
+            .number("datagrams_replayed", kad.replayed)
             .number("datagrams_unexpected", kad.unexpected)
             .number("datagrams_late", kad.late_replies)
             .number("datagrams_refused", turns.datagrams_dropped + kad.dropped)
@@ -197,6 +201,7 @@ impl Status {
             .number("streams_shed", turns.sheds)
             .number("streams_failed", turns.connections_failed)
             .number("streams_unknown", swarm.unknown)
+            .number("streams_strange", swarm.strange)
             .number("streams_wrong", swarm.wrong)
             .number("streams_silent", swarm.silent)
             .number("streams_lost", swarm.lost)
@@ -262,6 +267,7 @@ mod tests {
                 timeouts: 7,
                 late_replies: 18,
                 crowded: 19,
+                replayed: 20,
                 ..kad::Counters::default()
             },
             swarm_counters: swarm::Counters {
@@ -270,6 +276,7 @@ mod tests {
                 silent: 13,
                 lost: 14,
                 corrupt: 17,
+                strange: 21,
             },
         };
         assert_eq!(status.text(), fixture("status.txt"));

@@ -12,7 +12,6 @@ use crate::limits::{
     CACHE, K, LOOKUP_TIMEOUT, NEAR_FACTOR, PER_SUBNET_MAX, RECORD_TTL, STREAMS_MAX,
 };
 use crate::node::SwarmKey;
-use crate::wire::Network;
 use crate::wire::datagram::{Body, Datagram, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -198,7 +197,7 @@ impl World {
         if super::ledger::kind(bytes) != Some(Kind::FindValueReply) {
             return;
         }
-        let Ok(reply) = Datagram::parse(bytes, Network::named("simulated")) else {
+        let Ok(reply) = Datagram::parse(bytes, self.network) else {
             panic!("host {host} sent a datagram that is none");
         };
         let Body::FindValueReply {

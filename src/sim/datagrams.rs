@@ -10,8 +10,8 @@ use super::ledger::{self, Verdict};
 use super::net::Way;
 use super::uplink::DATAGRAM_HEADERS_SIZE;
 use super::world::World;
+use crate::wire::Hail;
 use crate::wire::datagram::Datagram;
-use crate::wire::{Hail, Network};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ impl World {
             return;
         }
         if let Some(traffic) = &mut self.traffic {
-            let datagram = Datagram::parse(&self.datagram[..size], Network::named("simulated"));
+            let datagram = Datagram::parse(&self.datagram[..size], self.network);
             traffic.sent(self.now, &datagram.expect("nodes send datagrams"), size);
         }
         if self.checks != Checks::Off {

@@ -59,6 +59,8 @@ pub struct World {
     pub(super) buffer: Box<[u8]>,
     pub(super) datagram: Box<[u8; DATAGRAM_SIZE_MAX]>,
     addressing: Addressing,
+    /// What the hosts that come are set up for: to be changed before the first.
+    pub network: Network,
     hash: u64,
     steps: u64,
     /// What nodes had to say, lookups aside; the owner takes it.
@@ -92,6 +94,7 @@ impl World {
             buffer: vec![0; RECEIVE_BUFFER_SIZE].into_boxed_slice(),
             datagram: Box::new([0; DATAGRAM_SIZE_MAX]),
             addressing: setup.addressing,
+            network: Network::named("simulated"),
             hash: 0xcbf2_9ce4_8422_2325,
             steps: 0,
             news: Vec::new(),
@@ -110,7 +113,7 @@ impl World {
         let address = self.addressing.address(index);
         let config = Config {
             id: NodeId(self.rng.id()),
-            network: Network::named("simulated"),
+            network: self.network,
             port: address.port(),
             read_only: false,
         };

@@ -7,6 +7,7 @@ use sprat::id::{FileId, NodeId};
 use sprat::node::{Event, SwarmKey};
 use sprat::rng::Rng;
 use sprat::sim::{Addressing, Checks, Content, Death, Faults, Setup, World};
+use sprat::wire::{Key, Network};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const MEETING_POINTS: usize = 3;
 const FAULTS: u64 = 420;
 /// Seconds without faults before everything must be found.
 const QUIET: u64 = 120;
+/// Of so many worlds, one is of a network with a key.
+const KEYED: u64 = 4;
 
 /// What became of a world.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,8 +76,13 @@ impl Life {
             addressing: Addressing::random(&mut rng),
             checks: Checks::Every,
         };
+        let mut world = World::new(setup);
+        if seed % KEYED == 0 {
+            let (name, key) = (format!("of seed {seed}"), Key::new([seed as u8; 16]));
+            world.network = Network::with_key(&name, key);
+        }
         Life {
-            world: World::new(setup),
+            world,
             rng,
             files: Vec::new(),
             keys: Vec::new(),

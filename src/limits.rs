@@ -375,6 +375,8 @@ pub const RPC_TIMEOUT: Duration = Duration::from_secs(5);
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// From one secret for cookies and tokens to the next; a proof is good for one to two of them.
 pub const SECRET_PERIOD: Duration = Duration::from_secs(300);
+/// Bytes of the file of a key that are read: 32 digits, and room for a comment.
+pub const KEY_FILE_MAX: u64 = 4_096;
 /// Stores that are remembered under one secret, in a network with a key, so that a recorded one has no
 /// effect: eight bytes each, and 13 a second before the secret is renewed early.
 pub const SPENT_MAX: usize = 4_096;

@@ -2,7 +2,7 @@
 
 _sprat() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands="share get node add rm ls status pause resume peers dht ping find demo doctor help" options=
+    local commands="share get node add rm ls status pause resume peers dht ping find demo key doctor help" options=
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$word")
         return
@@ -12,7 +12,7 @@ _sprat() {
         COMPREPLY=()
         return
         ;;
-    --config | -o | --output)
+    --key | --config | -o | --output)
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
         ;;
@@ -23,15 +23,15 @@ _sprat() {
     esac
     case ${COMP_WORDS[1]} in
     share)
-        options="-l --listen -b --bootstrap -d --dir --up --down --limit-lan --network --no-lan --config -q --quiet -v --verbose -h --help"
+        options="-l --listen -b --bootstrap -d --dir --up --down --limit-lan --network --key --no-lan --config -q --quiet -v --verbose -h --help"
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ;;
     get)
-        options="-l --listen -b --bootstrap -d --dir -o --output --seed --up --down --limit-lan --network --no-lan --json --config -q --quiet -v --verbose -h --help"
+        options="-l --listen -b --bootstrap -d --dir -o --output --seed --up --down --limit-lan --network --key --no-lan --json --config -q --quiet -v --verbose -h --help"
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ;;
     node)
-        options="-l --listen -b --bootstrap -d --dir --share-dir --up --down --limit-lan --network --no-lan --config -q --quiet -v --verbose -h --help"
+        options="-l --listen -b --bootstrap -d --dir --share-dir --up --down --limit-lan --network --key --no-lan --config -q --quiet -v --verbose -h --help"
         COMPREPLY=()
         ;;
     add)
@@ -78,8 +78,12 @@ _sprat() {
         options="-n --nodes -q --quiet -v --verbose -h --help"
         compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ;;
+    key)
+        options="-q --quiet -v --verbose -h --help"
+        compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        ;;
     doctor)
-        options="-l --listen -b --bootstrap -d --dir --network --json --config -q --quiet -v --verbose -h --help"
+        options="-l --listen -b --bootstrap -d --dir --network --key --json --config -q --quiet -v --verbose -h --help"
         COMPREPLY=()
         ;;
     help)

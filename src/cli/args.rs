@@ -45,7 +45,9 @@ pub struct Args {
     /// `--no-lan`
     pub no_lan: bool,
     /// `--network`
-    pub network: Network,
+    pub network: String,
+    /// `--key`, with where that stands.
+    pub key: Option<Given>,
     /// `--json`
     pub json: bool,
     /// `-n`
@@ -135,8 +137,8 @@ impl Args {
         };
         let network = match value("network") {
             Some(given) if given.text.is_empty() => return Err(wrong(given, &"empty name")),
-            Some(given) => Network::named(&given.text),
-            None => Network::named(Network::DEFAULT_NAME),
+            Some(given) => given.text.clone(),
+            None => Network::DEFAULT_NAME.to_owned(),
         };
         let nodes = value("nodes")
             .map(|given| number_of_nodes(&given.text).map_err(|why| wrong(given, &why)));
@@ -153,6 +155,7 @@ impl Args {
             limit_lan: count("limit-lan")? > 0,
             no_lan: count("no-lan")? > 0,
             network,
+            key: path("key")?.and_then(|_| value("key").cloned()),
             json: count("json")? > 0,
             nodes: nodes.transpose()?,
             verbosity: settings.verbosity().map_err(|Misuse(text)| hint(text))?,

@@ -22,6 +22,7 @@ usage:
   sprat ping  [OPTIONS] HOST:PORT  have it ask whether a node is there
   sprat find  [OPTIONS] ID        have it look up who provides a file
   sprat demo  [OPTIONS] [FILE]    see it work: five nodes on this machine share and fetch a file
+  sprat key   [OPTIONS] FILE      make a key: only nodes that have it can be of the network
   sprat doctor [OPTIONS]          see what is wrong on this machine, and what to do about it
   sprat help  [COMMAND]           this text, or more about a command
   sprat --version
@@ -65,6 +66,7 @@ pub fn of(command: Command) -> String {
         Command::Ping => PING,
         Command::Find => FIND,
         Command::Demo => DEMO,
+        Command::Key => KEY,
         Command::Doctor => DOCTOR,
         Command::Help => return OVERVIEW.into(),
     };
@@ -117,6 +119,17 @@ Each option is also a variable (--limit-lan: SPRAT_LIMIT_LAN=yes) and a key of t
 --config names (limit-lan = yes); the command line goes before the variable, and that before the
 file. At SIGHUP the file is read again: bootstrap, up, down, limit-lan, quiet and verbose change at
 once, the others with the next start.";
+
+const KEY: &str = "\
+usage: sprat key [OPTIONS] FILE
+
+Makes a new key in FILE, which must not exist and which only its owner can read, and prints its
+path. Give each node of the network a copy, by a way that you trust, and have it use that with
+--key FILE. These nodes then talk to each other only: what comes from others gets no answer, and
+what was recorded and is sent again has no effect.
+
+A key keeps strangers out; it hides nothing: whoever can listen on the network can read the files
+that pass. To change it, give every node the new one and start it again.";
 
 const ADD: &str = "\
 usage: sprat add [OPTIONS] PATH...

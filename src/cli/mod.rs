@@ -1,7 +1,7 @@
 //! The command line: what a person or a script has to do with sprat.
 //!
 //! Read `args` for the words, then a command (`share`, `get`, `node` with `service`, `control`,
-//! `demo`, `doctor`). Standard output carries results (links, paths, JSON), standard error carries
+//! `demo`, `key`, `doctor`). Standard output carries results (links, paths, JSON), standard error carries
 //! progress and news. A command is not a node: it starts a [`Reactor`](crate::reactor::Reactor) and
 //! tells the news of it.
 //!
@@ -19,6 +19,7 @@ mod figures;
 mod get;
 mod help;
 mod json;
+mod key;
 mod log;
 mod meter;
 mod news;
@@ -130,6 +131,7 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
         | Command::Ping
         | Command::Find => control::run(args, &screen),
         Command::Demo => demo::run(args, &screen),
+        Command::Key => key::run(args, &screen),
         Command::Doctor => doctor::run(args, &screen),
         Command::Help => help::run(args),
     }

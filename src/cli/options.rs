@@ -32,6 +32,8 @@ pub enum Command {
     Find,
     /// Show the main job on this machine.
     Demo,
+    /// Make the key of a network.
+    Key,
     /// Look for what is wrong on this machine.
     Doctor,
     /// Explain a command.
@@ -40,7 +42,7 @@ pub enum Command {
 
 impl Command {
     /// Every command, in the order of the help.
-    pub const ALL: [Command; 16] = [
+    pub const ALL: [Command; 17] = [
         Command::Share,
         Command::Get,
         Command::Node,
@@ -55,6 +57,7 @@ impl Command {
         Command::Ping,
         Command::Find,
         Command::Demo,
+        Command::Key,
         Command::Doctor,
         Command::Help,
     ];
@@ -76,6 +79,7 @@ impl Command {
             Command::Ping => "ping",
             Command::Find => "find",
             Command::Demo => "demo",
+            Command::Key => "key",
             Command::Doctor => "doctor",
             Command::Help => "help",
         }
@@ -253,6 +257,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         takes: Takes::OneValue,
         value: "NAME",
         meaning: "the network to be part of; nodes of different networks never talk",
+        commands: REACHING,
+    },
+    OptionSpec {
+        short: "",
+        long: "key",
+        takes: Takes::OneValue,
+        value: "FILE",
+        meaning: "the network's key: nodes without it get no answer (sprat help key)",
         commands: REACHING,
     },
     OptionSpec {

@@ -5,10 +5,12 @@
 use super::Ending;
 use super::args::Args;
 use super::control::place;
+use super::key;
 use super::place::{HostPort, Listen};
 use super::screen::Screen;
 use crate::id::{Id, NodeId};
 use crate::reactor::{self, Caps, Reactor, Setup, StateDir};
+use crate::wire::Network;
 use std::env;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
@@ -62,7 +64,7 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
         Some(state) => state.node_id(fresh)?,
         None => fresh,
     };
-    let mut reactor = listen(args, role, id)?;
+    let mut reactor = listen(args, key::network(args)?, role, id)?;
     if let Some(state) = &state {
         reactor.keep_contacts(state)?;
         reactor.keep_verified(state)?;
@@ -117,10 +119,10 @@ pub fn caps(args: &Args) -> Caps {
     }
 }
 
-fn listen(args: &Args, role: Role, id: NodeId) -> Result<Reactor, Ending> {
+fn listen(args: &Args, network: Network, role: Role, id: NodeId) -> Result<Reactor, Ending> {
     let setup = |addresses: Vec<SocketAddr>| Setup {
         listen: addresses,
-        network: args.network,
+        network,
         id,
         read_only: role == Role::Visitor,
     };

@@ -198,7 +198,7 @@ mod tests {
         assert!(secrets.spend(now, first, &mut rng));
         for number in 0..10_000 {
             if number % 3_000 == 0 {
-                now = now + PERIOD;
+                now += PERIOD;
                 secrets.rotate(now, &mut rng);
             }
             // Either its token is worth nothing any more, or it is remembered.

@@ -161,6 +161,10 @@ impl Stage {
                 node.address();
                 assert_eq!(node.stop().code, Some(0), "{own:?}");
             }
+            "key" => {
+                let place = self.scratch.place("another");
+                Sprat::start(&place, &own).end().assert(0, "");
+            }
             "share" => {
                 // News of announcements is for those who want more.
                 let own = [&own[..], &["-v"]].concat();

@@ -25,7 +25,7 @@ mod state;
 
 use super::args::{Args, Misuse};
 use super::screen::Screen;
-use super::{Ending, figures, print, start};
+use super::{Ending, figures, key, print, start};
 use finding::{Finding, Grade};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
@@ -58,7 +58,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         }
         Ok(())
     };
-    let network = args.network;
+    let network = key::network(&args)?;
     let (listen, places) = (start::wanted_addresses(&args), args.bootstrap.clone());
     let folder = start::state_folder(args.dir.as_deref());
     let ports = ask(move || ports::examine(&listen, network));

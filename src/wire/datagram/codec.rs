@@ -60,7 +60,7 @@ impl Datagram {
             "the buffer is too small for any datagram"
         );
         assert!(
-            self.size() <= DATAGRAM_SIZE_MAX - network.tag_size(),
+            self.size().saturating_add(network.tag_size()) <= DATAGRAM_SIZE_MAX,
             "the datagram is too large"
         );
         let mut writer = Writer::new(buffer);

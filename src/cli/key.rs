@@ -1,0 +1,160 @@
+//! The key of a network: `sprat key` makes one, and nodes read it from its file.
+//!
+//! ```text
+//! # The key of a sprat network. Whoever has it can be part of it: keep it secret.
+//! 8d1f3c0a5e7b92644fd0b1a6c3e85d72
+//! ```
+//!
+//! A line of 32 hexadecimal digits; empty lines and those that begin with `#` do not count. Not here:
+//! what is done with a key (`wire::network`).
+
+use super::args::{Args, Misuse};
+use super::screen::Screen;
+use super::settings::Given;
+use super::{Ending, print};
+use crate::limits::KEY_FILE_MAX;
+use crate::wire::network::KEY_SIZE;
+use crate::wire::{Key, Network};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// Whoever is neither the owner of a file nor of its group.
+const OTHERS: u32 = 0o007;
+
+/// `sprat key FILE`
+pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+    let [path] = args.operands.as_slice() else {
+        let text = "key takes one operand, the file to make (see sprat help key)";
+        return Err(Misuse(text.into()).into());
+    };
+    let mut bytes = [0; KEY_SIZE];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Ending::Failed(format!("the system gives no random bytes: {error}")))?;
+    make(Path::new(path), &bytes).map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AlreadyExists => "a key is never overwritten: name another file",
+            _ => "name a file in a folder that can be written",
+        };
+        Ending::Failed(format!("cannot make the key {path}: {error} ({advice})"))
+    })?;
+    screen.say("give each node a copy, and --key with where that is");
+    print(path)
+}
+
+/// Writes a key to a file that must not exist, for its owner alone.
+fn make(path: &Path, key: &[u8; KEY_SIZE]) -> io::Result<()> {
+    let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!(
+        "# The key of a sprat network. Whoever has it can be part of it: keep it secret.\n{digits}\n"
+    );
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a key is of no use, and would be in the way of the next try.
+        _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// The network that a node is to be part of.
+///
+/// # Errors
+/// A key was named that cannot be read, or is none.
+pub fn network(args: &Args) -> Result<Network, Ending> {
+    let Some(Given { text: path, place }) = &args.key else {
+        return Ok(Network::named(&args.network));
+    };
+    match read(Path::new(path)) {
+        Ok(key) => Ok(Network::with_key(&args.network, key)),
+        Err(why) => Err(Ending::Failed(format!("{place}: {path}: {why}"))),
+    }
+}
+
+/// Reads a key; what is wrong with the file and what to do, if it is none.
+fn read(path: &Path) -> Result<Key, String> {
+    let failed = |error: io::Error| format!("{error} (sprat key FILE makes a key)");
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    if mode & OTHERS != 0 {
+        return Err("everyone on this machine can use this key (chmod o= FILE)".into());
+    }
+    let mut text = String::new();
+    file.take(KEY_FILE_MAX)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    parse(&text).ok_or("not a key, which is a line of 32 digits (sprat key FILE makes one)".into())
+}
+
+fn parse(text: &str) -> Option<Key> {
+    let is_of_key = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let mut lines = text.lines().map(str::trim).filter(is_of_key);
+    let (digits, None) = (lines.next()?, lines.next()) else {
+        return None;
+    };
+    let is_whole =
+        digits.len() == 2 * KEY_SIZE && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u128::from_str_radix(digits, 16);
+    number
+        .ok()
+        .filter(|_| is_whole)
+        .map(|number| Key::new(number.to_be_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_made_is_read_again_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let bytes = std::array::from_fn(|index| index as u8);
+        make(&path, &bytes).unwrap();
+        assert_eq!(read(&path), Ok(Key::new(bytes)));
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let error = make(&path, &[7; KEY_SIZE]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read(&path), Ok(Key::new(bytes)));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        assert!(
+            read(&path)
+                .unwrap_err()
+                .ends_with("(sprat key FILE makes a key)")
+        );
+        let digits = "0123456789abcdef0123456789ABCDEF";
+        let wrong = [
+            String::new(),
+            "# nothing\n".into(),
+            digits[1..].into(),
+            format!("{digits}0"),
+            format!("+{}", &digits[1..]),
+            digits.replace('0', "g"),
+            format!("{digits}\n{digits}\n"),
+        ];
+        for text in wrong {
+            fs::write(&path, &text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(error.starts_with("not a key"), "{text:?}: {error}");
+        }
+        fs::write(&path, format!("\n# mine\n  {digits}  \n")).unwrap();
+        let number: u128 = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef;
+        assert_eq!(read(&path), Ok(Key::new(number.to_be_bytes())));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
+        assert!(read(&path).unwrap_err().contains("chmod"));
+    }
+}

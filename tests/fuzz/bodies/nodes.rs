@@ -158,7 +158,7 @@ fn raw_datagram(puppet: &mut Puppet, input: &mut Input) {
     let size = input.byte();
     let mut bytes = input.bytes(usize::from(size)).to_vec();
     if input.bit() {
-        packets::mend_datagram(&mut bytes);
+        packets::mend_datagram(&mut bytes, packets::network());
     }
     puppet.datagram(from, &bytes);
 }

@@ -2,20 +2,31 @@
 
 use sprat::limits::RANGE_SIZE_MAX;
 use sprat::wire::frame::{self, HEADER_SIZE};
-use sprat::wire::{Frame, Header, Network};
+use sprat::wire::network::KEY_SIZE;
+use sprat::wire::{Frame, Header, Key, Network};
 
 /// The network of all inputs.
 pub fn network() -> Network {
     Network::named(Network::DEFAULT_NAME)
 }
 
+/// The key of `keyed_network`.
+pub fn key() -> Key {
+    Key::new([0x5a; KEY_SIZE])
+}
+
+/// The network of inputs that are sealed.
+pub fn keyed_network() -> Network {
+    Network::with_key(Network::DEFAULT_NAME, key())
+}
+
 /// Puts the CRC of a datagram right, if it is long enough to have one.
-pub fn mend_datagram(bytes: &mut [u8]) {
+pub fn mend_datagram(bytes: &mut [u8], network: Network) {
     if bytes.len() < 8 {
         return;
     }
     bytes[4..8].fill(0);
-    let crc = network().crc(&[bytes]);
+    let crc = network.crc(&[bytes]);
     bytes[4..8].copy_from_slice(&crc.to_be_bytes());
 }
 

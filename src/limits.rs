@@ -248,8 +248,9 @@ pub const LOOKUP_PERIOD: Duration = Duration::from_secs(3);
 pub const LOOKUPS_BEFORE_GIVING_UP: u32 = 2;
 /// How long a fetch that has nothing yet waits for a provider.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a fetch that has some shards waits for a provider of the rest.
-pub const PATIENCE_PARTIAL: Duration = Duration::from_secs(60);
+/// How long a fetch that has some shards waits for a provider of the rest: one that stands still for a
+/// minute, or starts anew, is dialled again within that.
+pub const PATIENCE_PARTIAL: Duration = Duration::from_secs(90);
 
 // -- Kademlia's tables (rule 16)
 

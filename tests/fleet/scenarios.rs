@@ -132,3 +132,32 @@ fn a_long_path_is_kept_full() {
         );
     }
 }
+
+/// As a machine that is suspended for a minute. A fetch waits that long, and goes on by itself.
+#[test]
+fn an_only_provider_that_stands_still_for_a_minute() {
+    const STILL: Duration = Duration::from_secs(60);
+    for seed in 1..=6 {
+        let mut fleet = Fleet::new(Plan {
+            seed,
+            ..Plan::equal(2, UPLINK, SIZE)
+        });
+        let mut stopped_at = None;
+        let is_done = fleet.run(3 * STILL, |fleet| {
+            let now = fleet.world.now();
+            match stopped_at {
+                None if fleet.payload(0).1 > SIZE as u64 / 3 => {
+                    stopped_at = Some(now);
+                    fleet.world.pause(0);
+                }
+                Some(at) if fleet.world.is_paused(0) && now.since(at) >= STILL => {
+                    fleet.world.resume(0);
+                }
+                _ => {}
+            }
+        });
+        let took = fleet.took[1].map(|took| took.as_secs_f64());
+        println!("seed {seed}: {took:?} s");
+        assert!(is_done && stopped_at.is_some(), "the fetch was given up");
+    }
+}

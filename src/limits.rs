@@ -42,6 +42,9 @@ pub const REQUESTS_MAX: usize = 64;
 pub const REQUESTS_BATCH: usize = 8;
 /// Streams of a node.
 pub const STREAMS_MAX: usize = 64;
+/// Of these, so many are for those who come when the others are taken: each learns where else the file
+/// is, and goes.
+pub const STREAMS_SPARE: usize = 4;
 /// Streams from one IP that is not of a local network, so that one host cannot take all of them.
 pub const STREAMS_PER_IP_MAX: usize = 4;
 /// Connections of a swarm that are being made at once: a home router forgets a flood of them.
@@ -235,7 +238,8 @@ pub const REPEAT_DELAY_MAX: Duration = Duration::from_secs(1);
 /// By then equals have nearly everything from each other; and if the others are slow, the uplink
 /// that could have helped them was idle for one part in so many of a round.
 pub const REPEAT_DELAY_DIVISOR: u32 = 8;
-/// From the loss of a provider to the next try; doubled with each failure.
+/// From the loss of a provider to the next try, less up to half of it by chance; doubled with each
+/// failure.
 pub const REDIAL_DELAY_MIN: Duration = Duration::from_secs(1);
 /// The longest wait for the next try of a provider.
 pub const REDIAL_DELAY_MAX: Duration = Duration::from_secs(120);

@@ -409,7 +409,7 @@ impl Swarms {
         };
         match why {
             Ended::Corrupt => swarm.providers.ban(key),
-            _ => swarm.providers.lost(key, now),
+            _ => swarm.providers.lost(key, now, &mut self.rng),
         }
         for shard in stream.has.iter().chain(stream.offered.iter()) {
             if let Some(copies) = swarm.copies.get_mut(shard as usize) {

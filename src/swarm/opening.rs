@@ -2,7 +2,8 @@
 
 use super::Swarms;
 use super::receive::{Fault, PROTOCOL};
-use super::stream::{Dialler, State};
+use super::stream::{Dialler, State, Stream};
+use crate::limits::{STREAMS_MAX, STREAMS_SPARE};
 use crate::output::{Ended, Event, StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::Frame;
@@ -57,6 +58,9 @@ impl Swarms {
         open: Open,
     ) -> Result<(), Fault> {
         let duplicate = (Ended::Duplicate, Some(CloseReason::Duplicate));
+        let is_open = |stream: &Stream| stream.state == State::Open;
+        let open_count = self.streams.iter().filter(|(_, of)| is_open(of)).count();
+        let is_full = open_count + STREAMS_SPARE >= STREAMS_MAX;
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
@@ -79,6 +83,10 @@ impl Swarms {
         }
         if swarm.manifest.is_some() && ![0, swarm.shard_count()].contains(&open.shard_count) {
             return Err(PROTOCOL);
+        }
+        if accepted && is_full {
+            self.send_on(key, swarm_key);
+            return Ok(());
         }
         stream.node = open.node;
         if accepted {
@@ -158,23 +166,46 @@ impl Swarms {
         Err((Ended::Duplicate, Some(CloseReason::Duplicate)))
     }
 
-    /// Tells a node that has just opened where others of the swarm are.
-    fn push_providers(&mut self, key: StreamKey, swarm: SwarmKey) {
-        let mut locations: ArrayVec<SocketAddr, LOCATIONS_COUNT_MAX> = ArrayVec::new();
-        for (other_key, other) in self.streams.iter() {
-            let known = other.swarm == Some(swarm) && other.state == State::Open;
-            if let (true, Some(location)) = (known && other_key != key, other.location) {
-                if locations.try_push(location).is_err() {
-                    break;
-                }
-            }
-        }
+    /// There is no room for who has just opened: tells it where others of the swarm are, and to go
+    /// there. It closes the stream, or the time to open it ends.
+    fn send_on(&mut self, key: StreamKey, swarm: SwarmKey) {
+        let Some(file) = self.swarms.get(swarm).and_then(|swarm| swarm.file) else {
+            return;
+        };
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        if !locations.is_empty() {
-            let list: ArrayVec<_, LOCATIONS_COUNT_MAX> =
-                locations.into_iter().map(frame::location_bytes).collect();
+        let nothing = Open {
+            file,
+            node: self.config.id,
+            port: self.config.port,
+            holds: Holds::None,
+            manifest_size: 0,
+            shard_count: 0,
+        };
+        stream.push(&Frame::Open(nothing), self.config.network);
+        self.push_providers(key, swarm);
+        if let Some(stream) = self.streams.get_mut(key) {
+            let reason = CloseReason::Full;
+            stream.push(&Frame::Close { reason }, self.config.network);
+        }
+        self.wake(key);
+    }
+
+    /// Tells a node that has just opened where others of the swarm are: some, if they are many.
+    fn push_providers(&mut self, key: StreamKey, swarm: SwarmKey) {
+        let others = self.streams.iter().filter(|(other_key, other)| {
+            *other_key != key && other.swarm == Some(swarm) && other.state == State::Open
+        });
+        let mut all: ArrayVec<SocketAddr, STREAMS_MAX> =
+            others.filter_map(|(_, other)| other.location).collect();
+        self.rng.shuffle(&mut all);
+        let locations = all.into_iter().take(LOCATIONS_COUNT_MAX);
+        let Some(stream) = self.streams.get_mut(key) else {
+            return;
+        };
+        let list: ArrayVec<_, LOCATIONS_COUNT_MAX> = locations.map(frame::location_bytes).collect();
+        if !list.is_empty() {
             stream.push(
                 &Frame::Providers {
                     locations: list.as_flattened(),

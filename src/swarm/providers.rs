@@ -23,6 +23,7 @@ use crate::output::StreamKey;
 use crate::rng::Rng;
 use crate::time::Instant;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What is going on with a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,12 +130,15 @@ impl Providers {
     }
 
     /// The stream is gone; the provider is dialled again after a while that doubles with each
-    /// failure.
-    pub fn lost(&mut self, stream: StreamKey, now: Instant) {
+    /// failure, less up to half of it.
+    pub fn lost(&mut self, stream: StreamKey, now: Instant, rng: &mut Rng) {
         self.with_stream(stream, |provider| {
             let delay = REDIAL_DELAY_MIN * (1 << provider.failures.min(16));
+            let half = delay.min(REDIAL_DELAY_MAX) / 2;
+            // Who were turned away together do not come again together.
+            let more = Duration::from_micros(rng.below(half.as_micros() as u64 + 1));
             provider.failures += 1;
-            provider.state = State::Idle(now + delay.min(REDIAL_DELAY_MAX));
+            provider.state = State::Idle(now + half + more);
         });
     }
 
@@ -164,7 +168,7 @@ impl Providers {
     }
 
     /// Changes the providers of a stream: more than one, when a node has several locations.
-    fn with_stream(&mut self, stream: StreamKey, change: impl Fn(&mut Provider)) {
+    fn with_stream(&mut self, stream: StreamKey, change: impl FnMut(&mut Provider)) {
         let busy = State::Busy(stream);
         self.list
             .iter_mut()
@@ -201,26 +205,26 @@ mod tests {
                 (providers.due(now, &mut rng), providers.next_at()),
                 (None, None)
             );
-            providers.lost(STREAM, now);
+            providers.lost(STREAM, now, &mut rng);
             let next = providers.next_at().unwrap();
             waits.push(next - now);
             now = next;
         }
-        assert_eq!(
-            waits,
-            [REDIAL_DELAY_MIN, REDIAL_DELAY_MIN * 2, REDIAL_DELAY_MIN * 4]
-        );
+        for (wait, most) in waits.into_iter().zip([1, 2, 4]) {
+            let most = REDIAL_DELAY_MIN * most;
+            assert!((most / 2..=most).contains(&wait), "{wait:?}");
+        }
     }
 
     #[test]
     fn the_list_is_bounded_and_only_failing_providers_make_room() {
-        let mut providers = Providers::default();
+        let (mut providers, mut rng) = (Providers::default(), Rng::from_number(1));
         for number in 0..PROVIDERS_MAX {
             assert!(providers.hear(location(number), Instant::ZERO));
         }
         assert!(!providers.hear(location(PROVIDERS_MAX), Instant::ZERO));
         providers.connect(location(7), STREAM);
-        providers.lost(STREAM, Instant::ZERO);
+        providers.lost(STREAM, Instant::ZERO, &mut rng);
         assert!(providers.hear(location(PROVIDERS_MAX), Instant::ZERO));
         assert!(!providers.hear(location(7), Instant::ZERO));
     }
@@ -238,7 +242,7 @@ mod tests {
             providers.connect(location(number), stream);
         }
         providers.keep(STREAM, other);
-        providers.lost(STREAM, Instant::ZERO);
+        providers.lost(STREAM, Instant::ZERO, &mut rng);
         let later = Instant::ZERO + REDIAL_DELAY_MIN;
         let first = providers.due(later, &mut rng).unwrap();
         providers.connect(first, STREAM);
@@ -253,7 +257,7 @@ mod tests {
             providers.hear(location(number), Instant::ZERO);
         }
         providers.connect(location(3), STREAM);
-        providers.lost(STREAM, Instant::ZERO);
+        providers.lost(STREAM, Instant::ZERO, &mut rng);
         let later = Instant::ZERO + REDIAL_DELAY_MIN;
         let draws = (0..1_000).map(|_| providers.due(later, &mut rng).unwrap());
         let met: std::collections::BTreeSet<SocketAddr> = draws.collect();

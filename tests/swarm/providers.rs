@@ -2,8 +2,12 @@
 
 use super::world::World;
 use super::{FIRST, MINUTE, bytes};
-use sprat::limits::{LOOKUP_PERIOD, SLOW_TIMEOUT, SWARM_STREAMS_ENOUGH};
+use sprat::limits::{
+    HANDSHAKE_TIMEOUT, LOOKUP_PERIOD, SLOW_TIMEOUT, STREAMS_MAX, STREAMS_SPARE,
+    SWARM_STREAMS_ENOUGH,
+};
 use sprat::output::Event;
+use std::time::Duration;
 
 #[test]
 fn a_provider_that_opens_and_falls_silent_does_not_hold_up_the_manifest() {
@@ -51,4 +55,35 @@ fn a_fetch_has_enough_streams_and_no_more_unless_they_bring_nothing() {
     // When they bring nothing, others may.
     world.run_until(2 * LOOKUP_PERIOD, |_| false);
     assert_eq!(streams(&world), sharers.len());
+}
+
+#[test]
+fn who_comes_when_the_origin_is_full_is_sent_on_to_others() {
+    let mut world = World::new(7);
+    let origin = world.node();
+    let file = world.share(origin, &[("", bytes(7, 1_000_000))]);
+    let fetch = |world: &mut World| {
+        let getter = world.node();
+        // It waits for room on its disk, so that it is not complete and gone.
+        world.peers[getter].disk.entry(0).or_default().writes_left = Some(5);
+        world.fetch(getter, file, &[origin]);
+        getter
+    };
+    let places = STREAMS_MAX - STREAMS_SPARE;
+    let first: Vec<usize> = (0..places).map(|_| fetch(&mut world)).collect();
+    let streams = |world: &World| world.peers[origin].swarms.stream_count();
+    assert!(world.run_until(MINUTE, |world| streams(world) == places));
+    let others: Vec<_> = first.iter().map(|&of| world.peers[of].location).collect();
+    let late = fetch(&mut world);
+    let is_met = |event: &Event| matches!(event, Event::Connected { address, .. } if others.contains(address));
+    let began = world.now;
+    assert!(world.run_until(MINUTE, |world| {
+        world.peers[late].events.iter().any(is_met)
+    }));
+    assert!(
+        world.now.since(began) < Duration::from_millis(100),
+        "nobody had to be looked up"
+    );
+    world.run_until(HANDSHAKE_TIMEOUT, |_| false);
+    assert_eq!(streams(&world), places, "the others are served on");
 }

@@ -48,7 +48,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     (
         "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld cargo build",
         "tests/dist/static",
-        "cargo build --locked --release --target",
+        "cargo build --locked --profile",
     ),
     (
         "sudo install",

@@ -136,14 +136,9 @@ fn key_in(path: &Path) -> Key {
     Key::new(u128::from_str_radix(digits, 16).unwrap().to_be_bytes())
 }
 
-/// Starts a sprat on loopback that has this key, or none.
-fn start(place: &Path, key: Option<&Path>, words: &[&str]) -> Sprat {
-    let key = key.map(|key| ["--key", text(key)]);
-    let words = [
-        words,
-        &["-v", "--no-lan", "-l", "127.0.0.1:0"],
-        key.as_ref().map_or(&[], |key| key),
-    ];
+/// Starts a sprat on loopback that is of the network that these words name.
+fn start(place: &Path, network: &[&str], words: &[&str]) -> Sprat {
+    let words = [words, &["-v", "--no-lan", "-l", "127.0.0.1:0"], network];
     Sprat::start(place, &words.concat())
 }
 
@@ -151,13 +146,11 @@ fn start(place: &Path, key: Option<&Path>, words: &[&str]) -> Sprat {
 fn a_node_with_a_key_and_one_without_never_exchange_a_byte() {
     let scratch = Scratch::new();
     let file = scratch.file("file.bin", 100_000);
-    let [one, other] = ["one", "other"].map(|name| make_key(&scratch, name));
-    let cases = [
-        (None, Some(&*one)),
-        (Some(&*one), None),
-        (Some(&*one), Some(&*other)),
-    ];
-    let pairs = cases.map(|(of_sharer, of_getter)| {
+    let keys = ["one", "other"].map(|name| make_key(&scratch, name));
+    let [one, other] = [0, 1].map(|index| ["--key", text(&keys[index])]);
+    let renamed = [&one[..], &["--network", "another"]].concat();
+    let cases: [[&[&str]; 2]; 4] = [[&[], &one], [&one, &[]], [&one, &other], [&one, &renamed]];
+    let pairs = cases.map(|[of_sharer, of_getter]| {
         let mut share = start(&scratch.place("share"), of_sharer, &["share", text(&file)]);
         let taps = Taps::before(&share.address());
         let link = with_providers(&share.link(1), &[taps.of_streams]);
@@ -168,8 +161,8 @@ fn a_node_with_a_key_and_one_without_never_exchange_a_byte() {
     });
     pairs.iter().for_each(|(_, _, taps)| taps.wait());
     thread::sleep(SILENCE);
-    for ((share, get, taps), (of_sharer, of_getter)) in pairs.into_iter().zip(cases) {
-        let pair = format!("{of_sharer:?} and {of_getter:?}");
+    for ((share, get, taps), networks) in pairs.into_iter().zip(cases) {
+        let pair = format!("{networks:?}");
         assert!(taps.datagrams.lock().unwrap().back.is_empty(), "{pair}");
         assert!(taps.streams.lock().unwrap().back.is_empty(), "{pair}");
         assert_eq!(get.stop().code, Some(130), "{pair}");
@@ -185,13 +178,14 @@ fn members_reach_each_other_and_what_was_recorded_is_worth_nothing() {
     let file = scratch.file("file.bin", 300_000);
     let key = make_key(&scratch, "key");
     let network = Network::with_key(Network::DEFAULT_NAME, key_in(&key));
-    let mut share = start(&scratch.place("share"), Some(&key), &["share", text(&file)]);
+    let of_key = ["--key", text(&key)];
+    let mut share = start(&scratch.place("share"), &of_key, &["share", text(&file)]);
     let node = share.address();
     let taps = Taps::before(&node);
     let (link, bootstrap) = (share.link(1), taps.of_datagrams.to_string());
     let link = with_providers(&link, &[taps.of_streams]);
     let place = scratch.place("get");
-    let get = start(&place, Some(&key), &["get", "-b", &bootstrap, &link]);
+    let get = start(&place, &of_key, &["get", "-b", &bootstrap, &link]);
     get.end().assert(0, "");
     assert_same(&file, &place.join("file.bin"));
 

@@ -26,8 +26,9 @@ pub const KEY_SIZE: usize = 16;
 /// Bytes of a tag.
 pub const TAG_SIZE: usize = 16;
 
-/// The first byte of what is hashed for the seed of the CRCs; messages begin with one ≥ 0x80.
+// The first bytes of what is hashed that is no message; those begin with one ≥ 0x80.
 const OF_NAME: u8 = 0;
+const OF_CRCS: u8 = 1;
 
 /// What only the members of a network know.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,17 +85,19 @@ impl Network {
         }
     }
 
-    /// The network called `name` of those who have `key`. Its CRCs differ from those of any other, so
-    /// that nearly all strangers are dropped before a tag is made.
+    /// The network called `name` of those who have `key`. Its tags are made with a key that follows
+    /// from both, so that those of another network with the same key are worth nothing in it. Its CRCs
+    /// differ from those of any other, so that nearly all strangers are dropped before a tag is made.
     pub fn with_key(name: &str, key: Key) -> Network {
-        let [a, b, c, d, ..] = key.tag(&[&[OF_NAME], name.as_bytes()]);
+        let key = Key(key.tag(&[&[OF_NAME], name.as_bytes()]));
+        let [a, b, c, d, ..] = key.tag(&[&[OF_CRCS]]);
         Network {
             seed: u32::from_be_bytes([a, b, c, d]),
             key: Some(key),
         }
     }
 
-    /// Its key, if it has one.
+    /// The key that its tags are made with, if it has one.
     pub fn key(self) -> Option<Key> {
         self.key
     }
@@ -190,6 +193,12 @@ mod tests {
         crcs.sort_unstable();
         crcs.dedup();
         assert_eq!(crcs.len(), networks.len());
+        for one in networks {
+            let Some(key) = one.key() else { continue };
+            let tag = key.tag(&[b"message"]);
+            let knows = |other: &Network| other.key().is_some() && other.has_made(b"message", &tag);
+            assert!(networks.iter().filter(|other| knows(other)).eq([&one]));
+        }
     }
 
     #[test]

@@ -10,14 +10,14 @@ pub fn network() -> Network {
     Network::named(Network::DEFAULT_NAME)
 }
 
-/// The key of `keyed_network`.
-pub fn key() -> Key {
-    Key::new([0x5a; KEY_SIZE])
-}
-
 /// The network of inputs that are sealed.
 pub fn keyed_network() -> Network {
-    Network::with_key(Network::DEFAULT_NAME, key())
+    Network::with_key(Network::DEFAULT_NAME, Key::new([0x5a; KEY_SIZE]))
+}
+
+/// The key that its tags are made with.
+pub fn key() -> Key {
+    keyed_network().key().expect("it has one")
 }
 
 /// Puts the CRC of a datagram right, if it is long enough to have one.

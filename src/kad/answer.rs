@@ -87,9 +87,11 @@ impl Kad {
             true => self.carry_out(now, from, datagram),
             false => Answer::Busy,
         };
-        let is_candidate = !datagram.read_only && !may_be_recorded;
+        let has_cookie = self.has_cookie(from, &datagram.body);
+        // A token is good for every port of an IP: what carries a recorded one may come from any.
+        let is_candidate = !datagram.read_only && (is_open || has_cookie);
         if has_proved && is_candidate {
-            if self.has_cookie(from, &datagram.body) {
+            if has_cookie {
                 self.addresses.proved(from);
             }
             self.consider(now, asker, Effort::Usual);

@@ -274,6 +274,25 @@ fn a_recorded_store_has_no_effect() {
 }
 
 #[test]
+fn a_recorded_store_from_another_port_has_nobody_pinged() {
+    let mut alone = Alone::keyed();
+    let token = alone.leave_for(peer(1));
+    let rpc_id = alone.fresh();
+    assert_eq!(alone.store_under(rpc_id, token, 600), Status::Stored);
+    let mut elsewhere = peer(1);
+    elsewhere.address.set_port(9);
+    let store = store(token, 600);
+    let size = store.size();
+    let sent = alone.deliver(elsewhere, rpc_id, store);
+    let [(to, reply)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert!(*to == elsewhere.address && reply.size() <= size);
+    let sent = alone.pass(secs(60));
+    assert!(sent.iter().all(|(to, _)| *to != elsewhere.address));
+}
+
+#[test]
 fn recorded_hearsay_is_not_asked_about_again() {
     let mut alone = Alone::keyed();
     let token = alone.leave_for(peer(1));

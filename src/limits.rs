@@ -47,6 +47,9 @@ pub const STREAMS_MAX: usize = 64;
 pub const STREAMS_SPARE: usize = 4;
 /// Streams from one IP that is not of a local network, so that one host cannot take all of them.
 pub const STREAMS_PER_IP_MAX: usize = 4;
+/// Streams from one IP, of a local network as well, whose handshake is not over, in a network with a
+/// key: a stranger that connects and says nothing cannot take all of them either.
+pub const HANDSHAKES_PER_IP_MAX: usize = 16;
 /// Connections of a swarm that are being made at once: a home router forgets a flood of them.
 pub const SWARM_DIALS_MAX: usize = 16;
 /// Streams of a swarm above which a fetch dials nobody else: see the figures of `swarm::providers`.

@@ -15,6 +15,7 @@ use crate::output::StreamKey;
 use crate::wire::Key;
 use crate::wire::handshake::{HandshakeError, Nonce, Nonces, STEP_SIZE_MAX, Step};
 use arrayvec::ArrayVec;
+use std::net::IpAddr;
 
 /// The bytes of one step.
 type StepBytes = ArrayVec<u8, STEP_SIZE_MAX>;
@@ -101,6 +102,16 @@ impl Swarms {
         stream
     }
 
+    /// How many streams that come from `ip` have a handshake that is not over.
+    pub(super) fn handshake_count(&self, ip: IpAddr) -> usize {
+        let streams = self.streams.iter().filter(|(_, stream)| {
+            stream.handshake.is_some()
+                && stream.dialler == Dialler::Them
+                && stream.address.ip() == ip
+        });
+        streams.count()
+    }
+
     /// The connection of a stream that we have dialled stands: says what comes first.
     pub(super) fn push_first(&mut self, key: StreamKey) {
         let hello = self.streams.get(key).and_then(|stream| {
@@ -151,6 +162,12 @@ impl Swarms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::NodeId;
+    use crate::limits::HANDSHAKES_PER_IP_MAX;
+    use crate::rng::Rng;
+    use crate::swarm::Config;
+    use crate::time::Instant;
+    use crate::wire::Network;
     use proptest::prelude::*;
 
     fn ends(keys: [u8; 2]) -> [Handshake; 2] {
@@ -233,5 +250,36 @@ mod tests {
             panic!("a Hello is answered");
         };
         assert_eq!(acceptor.take(&challenge[..20]), Err(HandshakeError::Step));
+    }
+
+    #[test]
+    fn who_connects_and_says_nothing_leaves_room_for_members() {
+        let network = Network::with_key("test", Key::new([7; 16]));
+        let (id, port) = (NodeId::default(), 4160);
+        let config = Config { id, network, port };
+        let mut swarms = Swarms::new(config, Rng::from_number(1));
+        let now = Instant::ZERO;
+        let from = |text: &str| text.parse().unwrap();
+        let one = from("192.168.1.2:1000");
+        let streams: Vec<StreamKey> = (0..HANDSHAKES_PER_IP_MAX)
+            .map(|_| swarms.handle_accept(now, one).unwrap())
+            .collect();
+        assert_eq!(swarms.handle_accept(now, one), None);
+        assert!(
+            swarms
+                .handle_accept(now, from("192.168.1.3:1000"))
+                .is_some()
+        );
+        // One of them is a member's after all.
+        let mut member = Handshake::new(Dialler::Us, network.key().unwrap(), [1; 16]);
+        swarms.handle_received(now, streams[0], &member.hello());
+        assert_eq!(swarms.handle_accept(now, one), None);
+        let challenge = swarms.streams.get(streams[0]).unwrap().outbox().to_vec();
+        let Ok((_, Progress::Over(proof))) = member.take(&challenge) else {
+            panic!("a Challenge is answered");
+        };
+        swarms.handle_received(now, streams[0], &proof);
+        assert!(swarms.handle_accept(now, one).is_some());
+        assert_eq!(swarms.handle_accept(now, one), None);
     }
 }

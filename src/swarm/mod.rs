@@ -44,7 +44,8 @@ mod turns;
 mod upkeep;
 
 use crate::id::{FileId, NodeId};
-use crate::limits::{LOOKUP_PERIOD, STREAMS_MAX, STREAMS_PER_IP_MAX, SWARMS_MAX};
+use crate::limits::{HANDSHAKES_PER_IP_MAX, STREAMS_MAX, STREAMS_PER_IP_MAX};
+use crate::limits::{LOOKUP_PERIOD, SWARMS_MAX};
 use crate::output::{Ended, Event, Output, Refused, StreamKey, SwarmKey};
 use crate::rng::Rng;
 use crate::slots::{SlotKey, Slots};
@@ -234,7 +235,8 @@ impl Swarms {
             .iter()
             .filter(|(_, stream)| is_of_ip(stream))
             .count();
-        let is_crowd = of_ip >= STREAMS_PER_IP_MAX && !is_local(from.ip());
+        let is_crowd = of_ip >= STREAMS_PER_IP_MAX && !is_local(from.ip())
+            || self.handshake_count(from.ip()) >= HANDSHAKES_PER_IP_MAX;
         let room = self.streams.len() < STREAMS_MAX && !is_crowd;
         if !room {
             return None;

@@ -23,7 +23,9 @@
 //!
 //! What follows is not tagged, so that payload can be sent with `sendfile`: who can change the packets
 //! of a connection between members can change what it carries. Shards are verified by their hashes
-//! all the same.
+//! all the same. Nor does a tag cover whom a step is for, because no end knows the address by which
+//! another reaches it: who is dialled by a member can pass its `Hello` on to another, and then speak
+//! to both.
 
 use super::network::{KEY_SIZE, Key, TAG_SIZE};
 use super::reader::Reader;

@@ -79,8 +79,8 @@ fn bootstrap(node: SocketAddr, answer: Option<&Answer>, takes_streams: bool) -> 
     let grade = |grade, text: String| Finding::new("bootstrap", grade, text);
     match answer {
         None => grade(Grade::Problem, format!("{node} does not answer")).with_advice(
-            "does a node of this network run there (same --network), and does its firewall let UDP \
-             in?",
+            "does a node of this network run there (same --network and --key), and does its firewall \
+             let UDP in?",
         ),
         Some(_) if !takes_streams => grade(
             Grade::Warning,

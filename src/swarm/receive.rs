@@ -188,11 +188,12 @@ impl Swarms {
         };
         stream.is_stranger = false;
         match (stream.state, frame) {
-            (State::Opening, Frame::Open(open)) => return self.handle_open(now, key, open),
             (_, Frame::Close { reason }) => return self.handle_goodbye(key, reason),
             // Nearly every frame makes us say something: who never reads it must not fill our
             // memory.
-            (State::Open, _) if !stream.outbox_overflows() => {}
+            _ if stream.outbox_overflows() => return Err(PROTOCOL),
+            (State::Opening, Frame::Open(open)) => return self.handle_open(now, key, open),
+            (State::Open, _) => {}
             _ => return Err(PROTOCOL),
         }
         match frame {

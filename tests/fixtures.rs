@@ -18,7 +18,7 @@ use sprat::reactor::memory::{self, MemoryError};
 use sprat::wire::bencode::Decoder;
 use sprat::wire::handshake::{HandshakeError, Nonce, Nonces, Step};
 use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Hail, HailError, Header, Key};
-use sprat::wire::{Manifest, ManifestError, Network, datagram, frame, hail};
+use sprat::wire::{Entries, Manifest, ManifestError, Network, datagram, frame, hail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -454,12 +454,11 @@ fn metainfo_files_of_other_programs_have_the_ids_that_those_print() {
         assert_eq!(manifest.is_folder(), !expected.entries.is_empty(), "{file}");
         if manifest.is_folder() {
             let entries = manifest.entries();
-            let entries = entries
-                .iter()
-                .map(|entry| (entry.path.to_owned(), entry.size));
+            let sizes = entries.iter().map(|entry| entry.size);
+            let entries = entries.paths().zip(sizes);
             assert_eq!(entries.collect::<Vec<_>>(), expected.entries, "{file}");
         }
-        let again = Manifest::from_metainfo(&manifest.metainfo());
+        let again = Manifest::take_metainfo(manifest.metainfo().concat());
         assert_eq!(again.as_ref(), Ok(&manifest), "{file}");
     }
     assert!(
@@ -481,10 +480,10 @@ fn a_manifest_that_is_built_is_the_one_that_other_programs_have_read() {
         let single = vec![(String::new(), expected.size)];
         let folder = !expected.entries.is_empty();
         let entries = if folder { &expected.entries } else { &single };
-        let entries = entries.iter().cloned().collect();
+        let entries = Entries::of(entries.iter().cloned()).unwrap();
         let size = manifest.shard_size();
-        let built = Manifest::build(&expected.name, folder, &entries, size, &hashes).unwrap();
-        assert_eq!(built.metainfo(), golden, "{file}");
+        let built = Manifest::build(&expected.name, folder, entries, size, &hashes).unwrap();
+        assert_eq!(built.metainfo().concat(), golden, "{file}");
         assert_eq!(Some(built.file_id().to_string()), expected.id, "{file}");
     }
     assert_eq!(

@@ -14,9 +14,9 @@ use sprat::limits::{DATAGRAM_SIZE_MAX, KEYS_MAX, RECORDS_MAX, STREAMS_MAX, STREA
 use sprat::node::{Config, Event, Node, ShareSpec, StreamKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
-use sprat::wire::Network;
 use sprat::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
 use sprat::wire::frame::{Frame, Holds, Open, Range};
+use sprat::wire::{Entries, Network};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -181,7 +181,7 @@ impl World {
         let share = ShareSpec {
             name: "a".into(),
             folder: false,
-            entries: [("", FILE_SIZE as u64)].into_iter().collect(),
+            entries: Entries::single(FILE_SIZE as u64),
         };
         self.node.share(self.now, share).unwrap();
         let bytes = [7; FILE_SIZE];

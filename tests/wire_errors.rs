@@ -11,7 +11,7 @@ use sprat::limits::{
 use sprat::wire::bencode::{BencodeError, Decoder, Problem};
 use sprat::wire::manifest::Key;
 use sprat::wire::name::{self, Conflict, NameError};
-use sprat::wire::{Manifest, ManifestError};
+use sprat::wire::{Entries, Manifest, ManifestError};
 use std::collections::BTreeSet;
 
 fn skipped(text: &str) -> Result<(), (usize, Problem)> {
@@ -205,7 +205,7 @@ fn a_manifest_that_breaks_no_rule_is_read() {
     let deep = vec!["d"; PATH_DEPTH_MAX];
     let files = format!("l{}{}e", file(0, &deep), file(0, &["e", "f"]));
     let manifest = parse(&folder(&files)).unwrap();
-    assert_eq!(manifest.entries().at(1).path, "e/f");
+    assert_eq!(manifest.entries().path(1), "e/f");
 }
 
 #[test]
@@ -382,8 +382,8 @@ fn each_error_of_a_metainfo_file_is_told() {
 #[test]
 fn what_a_reader_would_refuse_is_not_built() {
     let build = |name: &str, entries: &[(&str, u64)], hashes: &[u8]| {
-        let entries = entries.iter().copied().collect();
-        Manifest::build(name, true, &entries, 65_536, hashes).map(|_| ())
+        let entries = Entries::of(entries.iter().copied())?;
+        Manifest::build(name, true, entries, 65_536, hashes).map(|_| ())
     };
     assert_eq!(build("n", &[("a/b", 1)], &[0; 20]), Ok(()));
     assert_eq!(
@@ -394,6 +394,8 @@ fn what_a_reader_would_refuse_is_not_built() {
     assert_eq!(build("n", &[("a", 1)], &[]), Err(ManifestError::Hashes));
     let wrong = ManifestError::Path(0, NameError::Empty);
     assert_eq!(build("n", &[("a//b", 0)], &[]), Err(wrong));
+    let repeated = build("n", &[("a", 0), ("b", 0), ("A", 0)], &[]);
+    assert_eq!(repeated, Err(ManifestError::Repeated(2)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use sprat::wire::datagram::{ErrorCode, HandedProvider, Seen, Status};
 use sprat::wire::frame::{self, CloseReason, Holds, Open, Range, Refusal};
 use sprat::wire::manifest::Segment;
 use sprat::wire::{Body, Contact, Cookie, Datagram, Frame, Header, Link, Manifest, Network};
-use sprat::wire::{RpcId, Token, address};
+use sprat::wire::{Entries, RpcId, Token, address};
 use std::net::{IpAddr, SocketAddr};
 
 fn network() -> impl Strategy<Value = Network> {
@@ -223,12 +223,12 @@ fn parse_frame(bytes: &[u8], network: Network) -> Option<Frame<'_>> {
 /// A folder's manifest of files of these sizes, with hashes of nothing.
 fn manifest(sizes: &[u64], shard_size: u32) -> Manifest {
     let entry = |(index, size): (usize, &u64)| (format!("f{index}"), *size);
-    let entries = sizes.iter().enumerate().map(entry).collect();
+    let entries = Entries::of(sizes.iter().enumerate().map(entry)).unwrap();
     let shards = sizes.iter().sum::<u64>().div_ceil(u64::from(shard_size));
     Manifest::build(
         "n",
         true,
-        &entries,
+        entries,
         shard_size,
         &vec![0; shards as usize * 20],
     )

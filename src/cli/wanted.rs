@@ -81,7 +81,7 @@ fn read_metainfo(path: &Path) -> Result<Manifest, Ending> {
         let why = format!("larger than a .torrent file can be ({limit})");
         return Err(reactor::Error::because(reading, &why).into());
     }
-    let manifest = Manifest::from_metainfo(&bytes);
+    let manifest = Manifest::take_metainfo(bytes);
     Ok(manifest.map_err(|error| {
         reactor::Error::because(reading, &format!("not a .torrent file: {error}"))
     })?)

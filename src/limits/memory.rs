@@ -181,10 +181,11 @@ pub const fn file_memory(manifest_size: usize, shard_count: usize, entry_count: 
     let fixed = SWARM_SIZE + FLIGHTS_MAX * FLIGHT_SIZE + PROVIDERS_MAX * PROVIDER_SIZE + holders;
     // Copies and news are 12 bytes a shard; each stream has three sets of bits, the swarm six.
     let a_shard = 12 + (3 * STREAMS_MAX + 6).div_ceil(4);
-    // The manifest, and the parts or hashes that it is made from, which grew by doubling; an entry
-    // takes 44 bytes and its name beside its place on disk, and while it is read or made, its name
-    // twice more with 20 bytes.
-    fixed + 4096 + 3 * manifest_size + a_shard * shard_count + 400 * entry_count
+    // The manifest, or the hashes that it is made from, and where names are not alike, these once more
+    // in the node's list of entries and once in the disk's; before there are two lists, they are
+    // compared with each other in a copy. An entry takes 24 bytes for its stamp and at most 14 in each
+    // list beside its name. Room that was taken in advance and is not written to is not counted.
+    fixed + 4096 + 3 * manifest_size + a_shard * shard_count + 64 * entry_count
 }
 
 #[cfg(test)]

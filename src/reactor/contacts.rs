@@ -63,7 +63,7 @@ impl ContactsFile {
     /// # Errors
     /// When it cannot be written; the list before it stands then.
     pub fn replace(&self, contacts: &[Contact]) -> Result<(), Error> {
-        replace(&self.folder, NAME, &saved::emit(contacts, self.network))
+        replace(&self.folder, NAME, &[&saved::emit(contacts, self.network)])
     }
 }
 

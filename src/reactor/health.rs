@@ -167,7 +167,7 @@ fn look_at_manifests(folder: &Path) -> Result<(u64, u64), Error> {
         count += 1;
         if Instant::now() < ends_at {
             let bytes = read(&path, METAINFO_SIZE_MAX).map_err(failed(&path))?;
-            let manifest = Manifest::from_metainfo(&bytes);
+            let manifest = Manifest::take_metainfo(bytes);
             let name = path.file_name().unwrap_or_default();
             let is_right = |manifest: Manifest| *name == *state::manifest_name(manifest.file_id());
             damaged += u64::from(!manifest.is_ok_and(is_right));

@@ -298,7 +298,7 @@ impl StateDir {
                 })
                 .map_err(|error| Error::new(doing(), error))?;
         }
-        replace(self.path(), NAME, &emit(items))
+        replace(self.path(), NAME, &[&emit(items)])
     }
 }
 

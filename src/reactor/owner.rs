@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 impl Reactor {
     /// Serves again what lies at `path`, without reading it, if it is what `proof` was made of and what the
-    /// manifest lists; else none.
+    /// manifest lists; else gives the manifest back.
     ///
     /// # Errors
     /// As [`Reactor::share`], or there is a swarm of this file.
@@ -23,11 +23,11 @@ impl Reactor {
         manifest: Manifest,
         proof: Proof,
         origin: Origin,
-    ) -> Result<Option<SwarmKey>, Error> {
+    ) -> Result<Result<SwarmKey, Manifest>, Error> {
         let (walked, spec) = disk::walk(path)?;
-        let is_it = walked.is_folder == manifest.is_folder() && spec.entries == manifest.entries();
+        let is_it = (spec.folder, &spec.entries) == (manifest.is_folder(), manifest.entries());
         if !is_it || walked.proof() != Some(proof) {
-            return Ok(None);
+            return Ok(Err(manifest));
         }
         let (now, file) = (self.clock.now(), manifest.file_id());
         let swarm = self.node.serve(now, manifest, origin);
@@ -41,7 +41,7 @@ impl Reactor {
             }
         }
         self.settle();
-        Ok(Some(swarm))
+        Ok(Ok(swarm))
     }
 
     /// Ends a swarm; what is on the disk stays. `Event::Failed` follows.

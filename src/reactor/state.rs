@@ -108,7 +108,7 @@ impl StateDir {
     }
 
     fn keep_node_id(&self, id: NodeId) -> Result<NodeId, Error> {
-        replace(&self.path, "node-id", &emit_node_id(id))?;
+        replace(&self.path, "node-id", &[&emit_node_id(id)])?;
         Ok(id)
     }
 
@@ -145,7 +145,7 @@ impl StateDir {
                 return None;
             }
         };
-        let manifest = Manifest::from_metainfo(&bytes).ok();
+        let manifest = Manifest::take_metainfo(bytes).ok();
         let manifest = manifest.filter(|manifest| manifest.file_id() == file);
         if manifest.is_none() {
             log::warn!(
@@ -157,14 +157,14 @@ impl StateDir {
     }
 }
 
-/// Puts a file in place: write, sync, rename, sync the folder.
-pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+/// Puts a file in place: write its parts, sync, rename, sync the folder.
+pub(super) fn replace(folder: &Path, name: &str, parts: &[&[u8]]) -> Result<(), Error> {
     let new = folder.join(format!("{name}.new"));
     let write = || -> io::Result<()> {
         let mut options = File::options();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(&new)?;
-        file.write_all(bytes)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
         fs::rename(&new, folder.join(name))?;
         sync_folder(folder)

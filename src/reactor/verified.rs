@@ -107,7 +107,7 @@ impl VerifiedFile {
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
         entries.truncate(VERIFIED_MAX);
         entries.sort_by_key(|entry| entry.file);
-        replace(&self.folder, NAME, &verified::emit(&entries))?;
+        replace(&self.folder, NAME, &[&verified::emit(&entries)])?;
         self.entries = entries;
         self.next_at = now + VERIFIED_PERIOD;
         Ok(())

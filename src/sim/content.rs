@@ -25,10 +25,9 @@ impl Content {
     /// # Panics
     /// When no manifest can hold it.
     pub fn new(name: &str, entries: Vec<(String, Vec<u8>)>) -> Content {
-        let listed: Entries = entries
-            .iter()
-            .map(|(path, bytes)| (path, bytes.len() as u64))
-            .collect();
+        let files = entries.iter();
+        let listed = Entries::of(files.map(|(path, bytes)| (path, bytes.len() as u64)))
+            .expect("the content fits a folder");
         let size = listed.total();
         let shard_size = Manifest::shard_size_for(size);
         let bytes: Vec<u8> = entries
@@ -37,8 +36,8 @@ impl Content {
             .collect();
         let shards = bytes.chunks(shard_size as usize);
         let hashes: Vec<u8> = shards.flat_map(Sha1::digest).collect();
-        let folder = listed.iter().any(|entry| !entry.path.is_empty());
-        let manifest = Manifest::build(name, folder, &listed, shard_size, &hashes)
+        let folder = entries.iter().any(|(path, _)| !path.is_empty());
+        let manifest = Manifest::build(name, folder, listed, shard_size, &hashes)
             .expect("the content fits a manifest");
         let entries = entries
             .into_iter()
@@ -57,7 +56,7 @@ impl Content {
         ShareSpec {
             name: self.manifest.name().to_owned(),
             folder: self.manifest.is_folder(),
-            entries: self.manifest.entries(),
+            entries: self.manifest.entries().clone(),
         }
     }
 }

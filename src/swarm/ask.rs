@@ -211,21 +211,14 @@ fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::swarm::stream::Dialler;
-    use crate::wire::Manifest;
+    use crate::wire::{Entries, Manifest};
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
     use std::net::SocketAddr;
 
     fn swarm(shard_count: u32) -> Swarm {
         let size = u64::from(shard_count) * 65_536;
         let hashes = vec![1; shard_count as usize * 20];
-        let manifest = Manifest::build(
-            "f",
-            false,
-            &[("", size)].into_iter().collect(),
-            65_536,
-            &hashes,
-        )
-        .unwrap();
+        let manifest = Manifest::build("f", false, Entries::single(size), 65_536, &hashes).unwrap();
         let mut swarm = Swarm::to_fetch(manifest.file_id(), Instant::ZERO);
         swarm.copies = vec![0; shard_count as usize];
         swarm.manifest = Some(manifest);

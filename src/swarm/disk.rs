@@ -141,17 +141,8 @@ impl Swarms {
         };
         let hashes = std::mem::take(&mut swarm.hashes);
         let shard_size = Manifest::shard_size_for(share.entries.total());
-        let encoded = Manifest::encode(
-            &share.name,
-            share.folder,
-            &share.entries,
-            shard_size,
-            &hashes,
-        );
-        // Twenty thousand names are half a MiB: they go before they are read again.
-        drop((share, hashes));
-        let built = Manifest::take(encoded);
-        let manifest = match built {
+        let (name, folder) = (&share.name, share.folder);
+        let manifest = match Manifest::build(name, folder, share.entries, shard_size, &hashes) {
             Ok(manifest) => manifest,
             Err(error) => return self.fail(now, key, Failure::Manifest(error)),
         };

@@ -302,14 +302,12 @@ impl Swarm {
 
     /// The size of an entry of what is on disk, which has a manifest or is to get one.
     pub fn entry_size(&self, entry: u32) -> u64 {
-        match (&self.manifest, &self.share) {
-            (Some(manifest), _) => {
-                let range = manifest.entry_range(entry as usize);
-                range.map_or(0, |range| range.end - range.start)
-            }
-            (None, Some(share)) => share.entries.at(entry).size,
-            (None, None) => 0,
-        }
+        let entries = match (&self.manifest, &self.share) {
+            (Some(manifest), _) => manifest.entries(),
+            (None, Some(share)) => &share.entries,
+            (None, None) => return 0,
+        };
+        entries.at(entry).size
     }
 
     /// The flight of `shard`.
@@ -356,15 +354,15 @@ impl Swarm {
         let Some(manifest) = &self.manifest else {
             return 0;
         };
-        let Some(entry) = manifest.entry_range(entry as usize) else {
+        let Some(entry) = manifest.entries().get(entry as usize) else {
             return 0;
         };
-        if entry.is_empty() {
+        if entry.size == 0 {
             return 0;
         }
         let shard_size = u64::from(manifest.shard_size());
-        let first = entry.start / shard_size;
-        let last = (entry.end - 1) / shard_size;
+        let first = entry.offset / shard_size;
+        let last = (entry.end() - 1) / shard_size;
         let shards = first as u32..=last as u32;
         // What somebody has edited is not ours to repair.
         for shard in shards

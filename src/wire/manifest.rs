@@ -18,8 +18,8 @@
 //! are files like any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
 //!
 //! Invariant: a `Manifest` keeps every limit of `limits.rs` and every rule of [`name`], and its
-//! sizes and hashes fit together. The bytes are held once; the hashes are slices of them, and paths are
-//! read from them when they are asked for: only where each file ends is kept beside them.
+//! sizes and hashes fit together. The bytes are held once, and the hashes are slices of them; the files
+//! are listed beside them.
 
 mod error;
 mod fields;
@@ -28,6 +28,7 @@ pub use error::{Key, ManifestError};
 
 use super::Entries;
 use super::bencode::{Decoder, Encoder};
+use super::entries;
 use super::name;
 use crate::id::{FileId, Id};
 use crate::limits::{
@@ -49,8 +50,7 @@ pub struct Manifest {
     file: FileId,
     name: String,
     folder: bool,
-    /// Where each file ends, in bytes from the start of the whole.
-    ends: Box<[u64]>,
+    entries: Entries,
     shard_size: u32,
     shard_count: u32,
     /// Where in `bytes` the hashes begin.
@@ -85,6 +85,11 @@ impl Manifest {
     /// # Errors
     /// The first thing that is wrong.
     pub fn take(info: Vec<u8>) -> Result<Manifest, ManifestError> {
+        Manifest::read(info, None)
+    }
+
+    /// Reads a manifest whose files are listed already if it was made of `entries`.
+    fn read(info: Vec<u8>, entries: Option<Entries>) -> Result<Manifest, ManifestError> {
         if info.len() > MANIFEST_SIZE_MAX {
             return Err(ManifestError::TooLarge);
         }
@@ -108,8 +113,8 @@ impl Manifest {
             return Err(ManifestError::ShardSize);
         }
         let (folder, entries) = match (fields.length, fields.files) {
-            (Some(size), None) => (false, Entries::from_iter([("", size)])),
-            (None, Some(files)) => (true, fields::read_files(files)?),
+            (Some(size), None) => (false, Entries::single(size)),
+            (None, Some(files)) => (true, fields::read_files(files, entries)?),
             (Some(_), Some(_)) => return Err(ManifestError::LengthAndFiles),
             (None, None) => return Err(ManifestError::Missing(Key::Length)),
         };
@@ -126,7 +131,7 @@ impl Manifest {
             file: FileId(Id(Sha1::digest(&info).into())),
             name,
             folder,
-            ends: entries.into_ends().into(),
+            entries,
             shard_size,
             // Its hashes fit the limit of the bytes.
             shard_count: shard_count as u32,
@@ -141,6 +146,23 @@ impl Manifest {
     /// # Errors
     /// The first thing that is wrong; offsets within the manifest count from its start.
     pub fn from_metainfo(metainfo: &[u8]) -> Result<Manifest, ManifestError> {
+        let info = Manifest::find_info(metainfo)?;
+        Manifest::parse(metainfo.get(info).unwrap_or_default())
+    }
+
+    /// As [`Manifest::from_metainfo`], of bytes that become the manifest's own.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn take_metainfo(mut metainfo: Vec<u8>) -> Result<Manifest, ManifestError> {
+        let info = Manifest::find_info(&metainfo)?;
+        metainfo.truncate(info.end);
+        metainfo.drain(..info.start);
+        Manifest::take(metainfo)
+    }
+
+    /// Where in a metainfo file its manifest is.
+    fn find_info(metainfo: &[u8]) -> Result<Range<usize>, ManifestError> {
         if metainfo.len() > METAINFO_SIZE_MAX {
             return Err(ManifestError::TooLarge);
         }
@@ -148,13 +170,14 @@ impl Manifest {
         let mut info = None;
         let mut keys = decoder.dictionary().map_err(ManifestError::Syntax)?;
         while let Some(key) = decoder.key(&mut keys).map_err(ManifestError::Syntax)? {
-            let value = decoder.skip().map_err(ManifestError::Syntax)?;
+            let start = decoder.offset();
+            decoder.skip().map_err(ManifestError::Syntax)?;
             if key == b"info" {
-                info = Some(value);
+                info = Some(start..decoder.offset());
             }
         }
         decoder.end().map_err(ManifestError::Syntax)?;
-        Manifest::parse(info.ok_or(ManifestError::Missing(Key::Info))?)
+        info.ok_or(ManifestError::Missing(Key::Info))
     }
 
     /// Makes the manifest of files whose shards have been hashed.
@@ -167,35 +190,25 @@ impl Manifest {
     pub fn build(
         name: &str,
         folder: bool,
-        entries: &Entries,
+        entries: Entries,
         shard_size: u32,
         shard_hashes: &[u8],
     ) -> Result<Manifest, ManifestError> {
-        Manifest::take(Manifest::encode(
-            name,
-            folder,
-            entries,
-            shard_size,
-            shard_hashes,
-        ))
+        let info = Manifest::encode(name, folder, &entries, shard_size, shard_hashes);
+        Manifest::read(info, Some(entries))
     }
 
-    /// The bytes of what [`Manifest::build`] makes, unchecked: for [`Manifest::take`], when the
-    /// entries are not needed any more.
-    pub fn encode(
+    /// The bytes of what [`Manifest::build`] makes, unchecked.
+    fn encode(
         name: &str,
         folder: bool,
         entries: &Entries,
         shard_size: u32,
         shard_hashes: &[u8],
     ) -> Vec<u8> {
-        // Paths once more, and what stands around each; what is too much is given back.
-        let around = entries.len().saturating_mul(64).saturating_add(256);
-        let size = around
-            .saturating_add(entries.paths_size())
-            .saturating_add(name.len())
-            .saturating_add(shard_hashes.len());
-        let mut encoder = Encoder::with_capacity(size);
+        // About what most take. It is not touched before it is written to, and given back after.
+        let size = entries.len().saturating_mul(128).saturating_add(512);
+        let mut encoder = Encoder::with_capacity(size.saturating_add(shard_hashes.len()));
         encoder.dictionary();
         if folder {
             encoder.string(b"files");
@@ -206,9 +219,8 @@ impl Manifest {
                 encoder.unsigned(entry.size);
                 encoder.string(b"path");
                 encoder.list();
-                entry
-                    .path
-                    .split('/')
+                let path = entries.path(entry.index);
+                path.split('/')
                     .for_each(|name| encoder.string(name.as_bytes()));
                 encoder.end();
                 encoder.end();
@@ -229,14 +241,10 @@ impl Manifest {
         encoder.finish()
     }
 
-    /// The metainfo file, a `.torrent`, with this manifest and nothing else.
-    pub fn metainfo(&self) -> Vec<u8> {
-        let mut encoder = Encoder::default();
-        encoder.dictionary();
-        encoder.string(b"info");
-        encoder.raw(&self.bytes);
-        encoder.end();
-        encoder.finish()
+    /// The metainfo file, a `.torrent`, with this manifest and nothing else: what stands before the
+    /// manifest's bytes, these, and what stands behind them.
+    pub fn metainfo(&self) -> [&[u8]; 3] {
+        [b"d4:info", &self.bytes, b"e"]
     }
 
     /// The shard size in bytes for a new manifest of `total` bytes: the smallest that makes at most
@@ -272,7 +280,7 @@ impl Manifest {
 
     /// Bytes of all files.
     pub fn size(&self) -> u64 {
-        self.ends.last().copied().unwrap_or(0)
+        self.entries.total()
     }
 
     /// Bytes of every shard but the last.
@@ -285,28 +293,9 @@ impl Manifest {
         self.shard_count
     }
 
-    /// How many files there are: at least one.
-    pub fn entry_count(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Where a file lies, in bytes from the start of the whole.
-    pub fn entry_range(&self, index: usize) -> Option<Range<u64>> {
-        let end = *self.ends.get(index)?;
-        let before = index
-            .checked_sub(1)
-            .and_then(|before| self.ends.get(before));
-        Some(before.copied().unwrap_or(0)..end)
-    }
-
-    /// The files, in the order of their bytes: they are read anew each time.
-    #[allow(clippy::expect_used, reason = "they were read before")]
-    pub fn entries(&self) -> Entries {
-        let fields = Fields::read(&self.bytes).expect("a manifest");
-        match fields.files {
-            Some(files) => fields::read_files(files).expect("its files"),
-            None => Entries::from_iter([("", self.size())]),
-        }
+    /// The files, in the order of their bytes: at least one.
+    pub fn entries(&self) -> &Entries {
+        &self.entries
     }
 
     /// Bytes of one shard; 0 for one that does not exist.
@@ -344,11 +333,8 @@ impl Manifest {
         let last = offset.saturating_add(length).min(self.shard_length(shard));
         let start = self.shard_offset(shard).saturating_add(u64::from(offset));
         let end = self.shard_offset(shard).saturating_add(u64::from(last));
-        // Empty files end where the one before them does.
-        let entry = self.ends.partition_point(|&end| end <= start);
         Segments {
-            manifest: self,
-            entry,
+            entries: self.entries.iter_from(start),
             start,
             end,
         }
@@ -371,8 +357,7 @@ impl fmt::Debug for Manifest {
 /// An iterator over the segments of a range: see [`Manifest::segments`].
 #[derive(Clone, Debug)]
 pub struct Segments<'a> {
-    manifest: &'a Manifest,
-    entry: usize,
+    entries: entries::Iter<'a>,
     start: u64,
     end: u64,
 }
@@ -382,17 +367,15 @@ impl Iterator for Segments<'_> {
 
     fn next(&mut self) -> Option<Segment> {
         while self.start < self.end {
-            let entry = self.manifest.entry_range(self.entry)?;
-            let index = self.entry;
-            let offset = self.start.saturating_sub(entry.start);
-            let length = entry.end.min(self.end).saturating_sub(self.start);
+            let entry = self.entries.next()?;
+            let offset = self.start.saturating_sub(entry.offset);
+            let length = entry.end().min(self.end).saturating_sub(self.start);
             self.start = self.start.saturating_add(length);
-            self.entry = self.entry.saturating_add(1);
             if length > 0 {
-                // Within a shard, and below ENTRIES_MAX: both fit.
                 return Some(Segment {
-                    entry: index as u32,
+                    entry: entry.index,
                     offset,
+                    // Within a shard: it fits.
                     length: length as u32,
                 });
             }

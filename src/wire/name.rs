@@ -99,14 +99,14 @@ pub fn join(path: &mut String, depth: usize, bytes: &[u8]) -> Result<(), NameErr
 ///
 /// # Errors
 /// The first conflict in the order of the folded paths.
-pub fn check_paths<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), Conflict> {
+pub fn check_paths(paths: impl Iterator<Item = impl AsRef<str>>) -> Result<(), Conflict> {
     let mut folded = String::new();
     // Where each begins; the last number is where the last ends.
     let mut starts = vec![0u32];
     for path in paths {
         // A separator below every character of a name puts all that is in a folder right behind the
         // folder's own path.
-        let lower = path.chars().flat_map(char::to_lowercase);
+        let lower = path.as_ref().chars().flat_map(char::to_lowercase);
         folded.extend(lower.map(|folded| if folded == '/' { '\0' } else { folded }));
         starts.push(u32::try_from(folded.len()).unwrap_or(u32::MAX));
     }

@@ -192,8 +192,17 @@ impl Sprat {
 
     /// The most memory that it has had so far, in KiB (`VmHWM`).
     pub fn memory_peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// What of its memory is no file's, in KiB (`RssAnon`): the same however it was built.
+    pub fn memory_of_its_own(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
+    fn memory(&self, kind: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(kind));
         let number = line.and_then(|line| line.split_whitespace().next());
         number.unwrap().parse().unwrap()
     }

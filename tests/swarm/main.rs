@@ -15,7 +15,7 @@ use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Request, Swarms};
 use sprat::time::Instant;
 use sprat::wire::frame::{Holds, Open};
-use sprat::wire::{Frame, Manifest, Network};
+use sprat::wire::{Entries, Frame, Manifest, Network};
 use std::time::Duration;
 use world::World;
 
@@ -273,8 +273,8 @@ fn who_finds_the_file_on_its_disk_while_it_dials_says_so() {
     // Of two nodes that both offer, neither would ever learn that there is nothing to exchange.
     let (content, now, network) = (bytes(9, 40_000), Instant::ZERO, Network::named("test"));
     let hashes: Vec<u8> = content.chunks(16 * 1024).flat_map(Sha1::digest).collect();
-    let entries = [("", content.len() as u64)].into_iter().collect();
-    let manifest = Manifest::build("name", false, &entries, 16 * 1024, &hashes).unwrap();
+    let entries = Entries::single(content.len() as u64);
+    let manifest = Manifest::build("name", false, entries, 16 * 1024, &hashes).unwrap();
     let (file, node, port) = (manifest.file_id(), NodeId(Rng::from_number(1).id()), 4160);
     let config = Config {
         id: node,

@@ -7,7 +7,7 @@ use sprat::output::{Chunk, DiskError, Event, FileRange, Output, Prepared, Stream
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Request, ShareSpec, Swarms};
 use sprat::time::{Instant, earliest};
-use sprat::wire::{Manifest, Network};
+use sprat::wire::{Entries, Manifest, Network};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -107,10 +107,7 @@ impl World {
         let spec = ShareSpec {
             name: "name".to_string(),
             folder: !entries[0].0.is_empty(),
-            entries: entries
-                .iter()
-                .map(|(path, b)| (path.to_string(), b.len() as u64))
-                .collect(),
+            entries: Entries::of(entries.iter().map(|(path, b)| (path, b.len() as u64))).unwrap(),
         };
         let key = self.peers[number].swarms.share(self.now, spec).unwrap();
         let disk = self.peers[number].disk.entry(key.slot).or_default();

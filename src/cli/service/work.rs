@@ -91,14 +91,16 @@ impl Service<'_> {
             .map(|item| &item.kept)
             .expect("the caller has found it");
         let state = self.state.as_ref();
-        let manifest = kept
-            .file
-            .and_then(|file| state.and_then(|state| state.load_manifest(file)));
-        if let (Some(manifest), Some(proof)) = (&manifest, kept.proof) {
-            if let Some(swarm) = reactor.serve_again(path, manifest.clone(), proof, origin)? {
-                self.screen
-                    .detail(format!("serving {} as before", path.display()));
-                return Ok(swarm);
+        let load = |file| state.and_then(|state| state.load_manifest(file));
+        let mut manifest = kept.file.and_then(load);
+        if let Some((proof, of)) = kept.proof.and_then(|proof| Some((proof, manifest.take()?))) {
+            match reactor.serve_again(path, of, proof, origin)? {
+                Ok(swarm) => {
+                    self.screen
+                        .detail(format!("serving {} as before", path.display()));
+                    return Ok(swarm);
+                }
+                Err(of) => manifest = Some(of),
             }
         }
         match (origin, kept.file) {

@@ -248,7 +248,8 @@ impl Commit {
             Target::Entry(index) => {
                 let path = store.entry_path(index as u32);
                 let entry = store.entry(index);
-                let file = beneath::open(&store.folder, entry.path, Access::Read)
+                let inner = store.inner_path(index as u32);
+                let file = beneath::open(&store.folder, &inner, Access::Read)
                     .map_err(|error| Fault::new("open", &path, error))?;
                 let metadata = file
                     .metadata()
@@ -323,10 +324,10 @@ fn dirty(store: &Store, all: bool) -> Vec<Target> {
 /// How the part's files look now.
 fn look(store: &Store) -> Result<Look, Fault> {
     let mut look = Look::default();
-    for (index, entry) in store.entries().enumerate() {
-        let file = beneath::open(&store.folder, entry.path, Access::Read);
+    for (inner, _) in store.files() {
+        let file = beneath::open(&store.folder, &inner, Access::Read);
         let metadata = file.and_then(|file| file.metadata());
-        let path = || store.entry_path(index as u32);
+        let path = || store.folder.join(&inner);
         look.add(&metadata.map_err(|error| Fault::new("look at", &path(), error))?);
     }
     Ok(look)
@@ -368,8 +369,8 @@ fn check_identity(store: &Store, part: &Path) -> Result<(), Fault> {
 fn folders_of(store: &Store) -> BTreeSet<PathBuf> {
     // One by one: a set that is collected takes a list of all ancestors first, 2.5 MB of 20,000 files.
     let mut folders = BTreeSet::new();
-    for entry in store.entries() {
-        for folder in entry.path.ancestors().skip(1) {
+    for (path, _) in store.files() {
+        for folder in path.ancestors().skip(1) {
             if folders.contains(folder) {
                 break;
             }

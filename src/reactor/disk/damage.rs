@@ -36,12 +36,7 @@ fn start(path: &Path) -> (Disk, Prepared, Vec<u32>) {
     let mut disk = Disk::new();
     disk.fetch(KEY, OutputPath::Named(path.to_path_buf()));
     disk.find_mut(KEY).unwrap().shards = SHARDS;
-    disk.begin_prepare(
-        KEY,
-        "name",
-        false,
-        Entries::from_iter([("", PART.len() as u64)]),
-    );
+    disk.begin_prepare(KEY, "name", false, Entries::single(PART.len() as u64));
     match run(&mut disk) {
         Done::Prepared(Ok(found), held) => (disk, found, held.iter().collect()),
         done => panic!("{done:?}"),

@@ -150,7 +150,7 @@ fn each_hostile_name_is_refused_or_stays_in_its_folder() {
         // Whether or not it is refused before: what opens files does not rely on that.
         let joined = components.join(&b'/');
         let path = match &manifest {
-            Ok(manifest) => PathBuf::from(manifest.entries().at(0).path),
+            Ok(manifest) => PathBuf::from(manifest.entries().path(0)),
             Err(_) => PathBuf::from(OsStr::from_bytes(&joined)),
         };
         let opened = beneath::open(&ground.root, &path, Access::Create);

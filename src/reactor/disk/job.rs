@@ -101,7 +101,7 @@ enum Step {
 impl Disk {
     /// Begins to make or find the place of a fetch. Its end comes from `step`.
     pub fn prepare(&mut self, swarm: SwarmKey, manifest: &Manifest) {
-        let entries = manifest.entries();
+        let entries = manifest.entries().clone();
         let store = self.job_store(swarm);
         (store.file, store.shards) = (manifest.file_id(), manifest.shard_count());
         self.begin_prepare(swarm, manifest.name(), manifest.is_folder(), entries);
@@ -273,7 +273,8 @@ impl Disk {
         let last = store.len().min(next + FILES_MADE_PER_TURN);
         while next < last {
             let entry = store.entry(next);
-            let file = beneath::open(&store.folder, entry.path, Access::Read);
+            let path = store.inner_path(next as u32);
+            let file = beneath::open(&store.folder, &path, Access::Read);
             match file.and_then(|file| file.metadata()) {
                 Ok(there) if there.len() == entry.size => {
                     store.known[next].set_stamp(Stamp::of(&there));
@@ -345,7 +346,8 @@ impl Disk {
         let last = store.len().min(next + FILES_MADE_PER_TURN);
         while next < last {
             let entry = store.entry(next);
-            let made = beneath::open(&store.folder, entry.path, Access::Create);
+            let path = store.inner_path(next as u32);
+            let made = beneath::open(&store.folder, &path, Access::Create);
             let stamp = made
                 .and_then(|file| {
                     // Before it is changed by us.
@@ -405,16 +407,16 @@ impl Disk {
 
 /// Whether all entries stand beneath the folder in their sizes.
 fn have_sizes(folder: &Path, store: &Store) -> bool {
-    store.entries().all(|entry| {
-        let there = fs::symlink_metadata(folder.join(entry.path));
+    store.files().all(|(path, entry)| {
+        let there = fs::symlink_metadata(folder.join(path));
         there.is_ok_and(|there| there.is_file() && there.len() == entry.size)
     })
 }
 
 /// Bytes that the files of a part occupy already, none more than its entry's size.
 fn allocated(store: &Store) -> u64 {
-    let sizes = store.entries().map(|entry| {
-        let there = fs::symlink_metadata(store.folder.join(entry.path));
+    let sizes = store.files().map(|(path, entry)| {
+        let there = fs::symlink_metadata(store.folder.join(path));
         there.map_or(0, |there| (there.blocks() * 512).min(entry.size))
     });
     sizes.sum()
@@ -427,7 +429,7 @@ fn lock_part(store: &Store, parent: &OwnedFd, part: &Path) -> Result<OwnedFd, Fa
     let lock = if store.is_folder {
         beneath::make_folder(parent, part.file_name().unwrap_or_default()).map_err(made)?
     } else {
-        let file = beneath::open(&store.folder, store.entry(0).path, Access::Create);
+        let file = beneath::open(&store.folder, &store.inner_path(0), Access::Create);
         file.map_err(made)?.into()
     };
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {

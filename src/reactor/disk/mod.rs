@@ -313,7 +313,7 @@ impl Disk {
         };
         let wanted = store.entry(entry as usize);
         let open = self.files.find(swarm, entry, || {
-            beneath::open(&store.folder, wanted.path, access)
+            beneath::open(&store.folder, &store.inner_path(entry), access)
                 .map_err(|error| Fault::new("open", &store.entry_path(entry), error))
         })?;
         let is_due = look == Look::Now || open.unseen.is_none_or(|unseen| unseen >= LOOK_SIZE);

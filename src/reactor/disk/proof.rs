@@ -11,9 +11,10 @@
 use super::store::{Known, Stamp};
 use super::{Disk, Walked};
 use crate::node::SwarmKey;
+use crate::wire::Entry;
 use sha1::{Digest as _, Sha1};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// The digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,15 +23,14 @@ pub struct Proof(pub [u8; 20]);
 impl Walked {
     /// What proves later that it is as it was when it was walked.
     pub fn proof(&self) -> Option<Proof> {
-        let entry = |(index, known): (usize, &Known)| {
-            let name = self.names.at(index as u32);
+        let entry = |(known, name): (&Known, Entry)| {
             let path = match self.is_folder {
-                true => Path::new(name.path),
-                false => &self.file_name,
+                true => self.names.path(name.index).into(),
+                false => self.file_name.clone(),
             };
             (path, known.stamp(name.size))
         };
-        of(self.known.iter().enumerate().map(entry))
+        of(self.known.iter().zip(self.names.iter()).map(entry))
     }
 }
 
@@ -38,12 +38,12 @@ impl Disk {
     /// What proves later that a swarm's files are as they were when it was made; none while that is
     /// not known of each.
     pub fn proof(&self, swarm: SwarmKey) -> Option<Proof> {
-        let entries = self.find(swarm)?.entries();
-        of(entries.map(|entry| (entry.path, entry.stamp)))
+        let files = self.find(swarm)?.files();
+        of(files.map(|(path, entry)| (path, entry.stamp)))
     }
 }
 
-fn of<'a>(files: impl Iterator<Item = (&'a Path, Option<Stamp>)>) -> Option<Proof> {
+fn of(files: impl Iterator<Item = (PathBuf, Option<Stamp>)>) -> Option<Proof> {
     let mut hasher = Sha1::new();
     for (path, stamp) in files {
         hasher.update(path.as_os_str().as_bytes());

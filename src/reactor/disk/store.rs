@@ -191,16 +191,14 @@ impl Known {
 
 /// One file of a swarm.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    /// Beneath the store's folder.
-    pub path: &'a Path,
+pub struct Entry {
     /// Bytes.
     pub size: u64,
     /// What it must still be; of a part, and while it is repaired: which file it must still be.
     pub stamp: Option<Stamp>,
 }
 
-impl Entry<'_> {
+impl Entry {
     /// Why it is not what it was, if it is not. Without a stamp it is.
     pub fn check(&self, state: &State, metadata: &Metadata) -> Result<(), &'static str> {
         match (state, self.stamp) {
@@ -322,8 +320,8 @@ impl Store {
     /// Which files they are and when they were changed last, as far as it is known of all of them.
     pub fn as_known(&self) -> Option<Look> {
         let mut look = Look::default();
-        for entry in self.entries() {
-            entry.stamp?.add_to(&mut look);
+        for index in 0..self.len() {
+            self.entry(index).stamp?.add_to(&mut look);
         }
         Some(look)
     }
@@ -333,23 +331,16 @@ impl Store {
         self.known.len()
     }
 
-    /// Its files.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        (0..self.len()).map(|index| self.entry(index))
+    /// Its files, with their paths beneath the folder.
+    pub fn files(&self) -> impl Iterator<Item = (PathBuf, Entry)> {
+        (0..self.len()).map(|index| (self.inner_path(index as u32), self.entry(index)))
     }
 
     /// One of its files.
-    pub fn entry(&self, index: usize) -> Entry<'_> {
-        let path = match self.is_folder {
-            true => Path::new(self.names.at(index as u32).path),
-            false => &self.file_name,
-        };
+    pub fn entry(&self, index: usize) -> Entry {
         let size = self.names.at(index as u32).size;
-        Entry {
-            path,
-            size,
-            stamp: self.known[index].stamp(size),
-        }
+        let stamp = self.known[index].stamp(size);
+        Entry { size, stamp }
     }
 
     /// Why a file is not what it was, if it is not. Without a stamp it becomes what it is now.
@@ -363,9 +354,17 @@ impl Store {
         Ok(())
     }
 
+    /// The path of an entry beneath the folder.
+    pub fn inner_path(&self, entry: u32) -> PathBuf {
+        match self.is_folder {
+            true => self.names.path(entry).into(),
+            false => self.file_name.clone(),
+        }
+    }
+
     /// The whole path of an entry, for messages.
     pub fn entry_path(&self, entry: u32) -> PathBuf {
-        self.folder.join(self.entry(entry as usize).path)
+        self.folder.join(self.inner_path(entry))
     }
 
     /// The final path with `.part` after its name.

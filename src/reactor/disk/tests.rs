@@ -25,7 +25,7 @@ fn range(entry: u32, offset: u64, length: u32) -> FileRange {
 /// Begins to prepare a fetch of `entries`, as `prepare` does with a manifest.
 fn begin(disk: &mut Disk, swarm: SwarmKey, path: &Path, entries: &[(&str, u64)], is_folder: bool) {
     disk.fetch(swarm, OutputPath::Named(path.to_path_buf()));
-    let entries = entries.iter().copied().collect();
+    let entries = Entries::of(entries.iter().copied()).unwrap();
     disk.begin_prepare(swarm, "name", is_folder, entries);
 }
 

@@ -10,8 +10,8 @@ use super::store::{Known, Stamp};
 use crate::limits::{ENTRIES_MAX, PATH_DEPTH_MAX};
 use crate::node::ShareSpec;
 use crate::reactor::error::Error;
-use crate::wire::Entries;
-use crate::wire::name::{self, Conflict};
+use crate::wire::entries::{Entries, Listing};
+use crate::wire::name;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,7 @@ pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
     let name = path.file_name().or(real.file_name());
     let name = name.ok_or_else(|| failed(io::Error::other("it has no name")))?;
     let name = text(path, name.to_str())?.to_string();
+    check_name(path, &name)?;
     let mut found = Found::default();
     let folder = if metadata.is_dir() {
         descend(&real, Path::new(""), 1, &mut found)?;
@@ -51,13 +52,12 @@ pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
         // A regular file has a parent.
         real.parent().map(Path::to_path_buf).unwrap_or_default()
     };
-    let Found {
-        mut names,
-        mut known,
-    } = found;
-    names.shrink();
+    let Found { names, mut known } = found;
+    let names = names.finish().map_err(|(_, inner)| {
+        let why = "where case does not count, another has that path (rename one)";
+        Error::because(format!("share {}", path.join(inner).display()), why)
+    })?;
     known.shrink_to_fit();
-    check_names(path, &name, &names, metadata.is_dir())?;
     let spec = ShareSpec {
         name,
         entries: names.clone(),
@@ -78,7 +78,7 @@ pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
 /// What a walk has found so far.
 #[derive(Default)]
 struct Found {
-    names: Entries,
+    names: Listing,
     known: Vec<Known>,
 }
 
@@ -123,36 +123,21 @@ impl Found {
         }
         rustix::fs::access(path, rustix::fs::Access::READ_OK)
             .map_err(|errno| Error::new(doing(), errno.into()))?;
-        self.names
-            .push(text(inner, inner.to_str())?, metadata.len());
+        let inner = text(inner, inner.to_str())?;
+        let mut names = inner.split('/').filter(|name| !name.is_empty());
+        names.try_for_each(|name| check_name(path, name))?;
+        self.names.push(inner, metadata.len());
         self.known.push(Known::stamped(Stamp::of(metadata)));
         Ok(())
     }
 }
 
-/// Names that no manifest may have are found before everything is read and hashed.
-fn check_names(path: &Path, name: &str, listed: &Entries, is_folder: bool) -> Result<(), Error> {
-    let doing = |inner: &str| match inner {
-        "" => format!("share {}", path.display()),
-        inner => format!("share {}", path.join(inner).display()),
-    };
-    let checked = |name: &str, inner: &str| {
-        let result = name::parse(name.as_bytes()).map(drop);
-        result.map_err(|error| Error::because(doing(inner), &format!("{error} (rename it)")))
-    };
-    checked(name, "")?;
-    if !is_folder {
-        return Ok(());
-    }
-    for entry in listed.iter() {
-        let mut names = entry.path.split('/');
-        names.try_for_each(|name| checked(name, entry.path))?;
-    }
-    let paths = listed.iter().map(|entry| entry.path);
-    name::check_paths(paths).map_err(|conflict| {
-        let (Conflict::Repeated(index) | Conflict::FileAsFolder(index)) = conflict;
-        let why = "where case does not count, another has that path (rename one)";
-        Error::because(doing(listed.at(index as u32).path), why)
+/// A name that no manifest may have is found before everything is read and hashed.
+fn check_name(path: &Path, name: &str) -> Result<(), Error> {
+    let checked = name::parse(name.as_bytes()).map(drop);
+    checked.map_err(|error| {
+        let doing = format!("share {}", path.display());
+        Error::because(doing, &format!("{error} (rename it)"))
     })
 }
 
@@ -184,8 +169,7 @@ mod tests {
 
     fn listed(base: &tempfile::TempDir) -> Vec<String> {
         let (_, spec) = walk(&base.path().join("root")).unwrap();
-        let entries = spec.entries.iter();
-        entries.map(|entry| entry.path.to_owned()).collect()
+        spec.entries.paths().collect()
     }
 
     #[test]
@@ -201,7 +185,7 @@ mod tests {
         let base = tree(&["file"]);
         let (walked, spec) = walk(&base.path().join("root/file")).unwrap();
         assert_eq!(spec.name, "file");
-        assert_eq!(spec.entries, Entries::from_iter([("", 4)]));
+        assert_eq!(spec.entries, Entries::single(4));
         assert!(!spec.folder);
         assert_eq!(walked.folder.join(&walked.file_name), walked.path);
     }

@@ -5,7 +5,7 @@ use crate::limits::{
     SHARD_SIZE_MIN,
 };
 use crate::wire::bencode::BencodeError;
-use crate::wire::name::NameError;
+use crate::wire::name::{Conflict, NameError};
 use std::fmt;
 
 /// A key whose value is understood.
@@ -68,6 +68,15 @@ impl fmt::Display for Key {
             Key::PieceLength => "piece length",
             Key::Pieces => "pieces",
         })
+    }
+}
+
+impl From<Conflict> for ManifestError {
+    fn from(conflict: Conflict) -> ManifestError {
+        match conflict {
+            Conflict::Repeated(index) => ManifestError::Repeated(index as u32),
+            Conflict::FileAsFolder(index) => ManifestError::FileAsFolder(index as u32),
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 use super::{Entries, Key, ManifestError};
 use crate::limits::{ENTRIES_MAX, FILE_SIZE_MAX};
 use crate::wire::bencode::Decoder;
-use crate::wire::name::{self, Conflict, NameError};
+use crate::wire::entries::Listing;
+use crate::wire::name::{self, NameError};
 
 /// The known values of an info dictionary, as they stand there.
 #[derive(Default)]
@@ -49,23 +50,23 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads the `files` list. Offsets of its errors count from its start.
-pub(super) fn read_files(files: &[u8]) -> Result<Entries, ManifestError> {
-    // Twice: what has its final size from the start leaves no holes on the heap behind.
-    let (mut count, mut paths_size) = (0usize, 0usize);
-    each_file(files, |path, _| {
-        count = count.saturating_add(1);
-        paths_size = paths_size.saturating_add(path.len());
-    })?;
-    if count == 0 {
-        return Err(ManifestError::NoEntries);
-    }
-    let mut entries = Entries::with_capacity(count, paths_size);
-    each_file(files, |path, size| entries.push(path, size))?;
-    match name::check_paths(entries.iter().map(|entry| entry.path)) {
-        Ok(()) => Ok(entries),
-        Err(Conflict::Repeated(index)) => Err(ManifestError::Repeated(index as u32)),
-        Err(Conflict::FileAsFolder(index)) => Err(ManifestError::FileAsFolder(index as u32)),
+/// Reads the `files` list; if it was made of `entries`, these are what is read. Offsets of its errors
+/// count from its start.
+pub(super) fn read_files(files: &[u8], entries: Option<Entries>) -> Result<Entries, ManifestError> {
+    let entries = match entries {
+        Some(entries) => {
+            each_file(files, |_, _| ())?;
+            entries
+        }
+        None => {
+            let mut listing = Listing::default();
+            each_file(files, |path, size| listing.push(path, size))?;
+            listing.finish().map_err(|(conflict, _)| conflict)?
+        }
+    };
+    match entries.is_empty() {
+        true => Err(ManifestError::NoEntries),
+        false => Ok(entries),
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::input::Input;
 use sprat::limits::{ENTRIES_MAX, FILE_SIZE_MAX, PATH_DEPTH_MAX, SHARD_SIZE_MAX, SHARD_SIZE_MIN};
-use sprat::wire::Manifest;
 use sprat::wire::manifest::Segment;
+use sprat::wire::{Entries, Manifest};
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
@@ -41,8 +41,8 @@ fn build(input: &mut Input) -> Result<Manifest, sprat::wire::ManifestError> {
     let name = String::from_utf8_lossy(input.bytes(length)).into_owned();
     let total: u64 = entries.iter().map(|(_, size)| size).sum();
     let hashes = vec![7; total.div_ceil(u64::from(shard_size)) as usize * 20];
-    let listed = entries.iter().cloned().collect();
-    let manifest = Manifest::build(&name, folder, &listed, shard_size, &hashes)?;
+    let listed = Entries::of(entries.iter().cloned())?;
+    let manifest = Manifest::build(&name, folder, listed, shard_size, &hashes)?;
     assert_eq!((manifest.name(), manifest.is_folder()), (&*name, folder));
     assert_eq!(
         (manifest.size(), manifest.shard_size()),
@@ -51,7 +51,7 @@ fn build(input: &mut Input) -> Result<Manifest, sprat::wire::ManifestError> {
     assert_eq!(manifest.entries().len(), entries.len());
     for (entry, (path, size)) in manifest.entries().iter().zip(&entries) {
         assert_eq!(entry.size, *size);
-        assert!(!folder || entry.path == *path);
+        assert!(!folder || manifest.entries().path(entry.index) == *path);
     }
     Ok(manifest)
 }
@@ -61,10 +61,11 @@ fn check(manifest: &Manifest, start: u32, length: u32) {
     check_sizes(manifest);
     check_paths(manifest);
     check_segments(manifest, start, length);
-    let metainfo = manifest.metainfo();
+    let metainfo = manifest.metainfo().concat();
     let again = Manifest::from_metainfo(&metainfo).expect("its own metainfo file");
     assert_eq!(again.file_id(), manifest.file_id());
     assert_eq!(&again, manifest);
+    assert_eq!(Manifest::take_metainfo(metainfo).as_ref(), Ok(manifest));
     assert_eq!(Manifest::parse(manifest.bytes()).as_ref(), Ok(manifest));
 }
 
@@ -96,16 +97,15 @@ fn check_paths(manifest: &Manifest) {
     let entries = manifest.entries();
     assert!((1..=ENTRIES_MAX).contains(&entries.len()));
     if !manifest.is_folder() {
-        assert_eq!((entries.len(), entries.at(0).path), (1, ""));
+        assert_eq!((entries.len(), &*entries.path(0)), (1, ""));
         return;
     }
     let mut met = BTreeSet::new();
-    for entry in entries.iter() {
-        let components: Vec<&str> = entry.path.split('/').collect();
+    for path in entries.paths() {
+        let components: Vec<&str> = path.split('/').collect();
         assert!((1..=PATH_DEPTH_MAX).contains(&components.len()));
         components.iter().for_each(|name| assert_safe_name(name));
-        let path = entry.path.to_lowercase();
-        assert!(met.insert(path), "{:?} comes twice", entry.path);
+        assert!(met.insert(path.to_lowercase()), "{path:?} comes twice");
     }
     for path in &met {
         let folders = path.match_indices('/').map(|(end, _)| &path[..end]);
@@ -139,14 +139,14 @@ fn check_segments(manifest: &Manifest, start: u32, length: u32) {
 
 /// Checks that a segment begins at byte `at` of the whole; where it ends.
 fn place(manifest: &Manifest, segment: Segment, at: u64) -> u64 {
-    let entry = manifest.entry_range(segment.entry as usize).unwrap();
+    let entry = manifest.entries().at(segment.entry);
     assert_eq!(
-        entry.start + segment.offset,
+        entry.offset + segment.offset,
         at,
         "bytes are left out or come twice"
     );
     assert!(segment.length > 0);
-    assert!(entry.start + segment.offset + u64::from(segment.length) <= entry.end);
+    assert!(entry.offset + segment.offset + u64::from(segment.length) <= entry.end());
     at + u64::from(segment.length)
 }
 

@@ -15,7 +15,7 @@ use sprat::node::{DiskError, Prepared, ShareSpec, StreamKey};
 use sprat::wire::datagram::{ErrorCode, HandedProvider, Seen, Status};
 use sprat::wire::frame::{CloseReason, Holds, Open, Refusal};
 use sprat::wire::frame::{location_bytes, shard_bytes};
-use sprat::wire::{Body, Contact, Cookie, Datagram, Frame, RpcId, Token};
+use sprat::wire::{Body, Contact, Cookie, Datagram, Entries, Frame, RpcId, Token};
 use std::net::{Ipv6Addr, SocketAddr};
 
 /// Operations of one input: more only repeat themselves.
@@ -503,9 +503,8 @@ fn command(puppet: &mut Puppet, input: &mut Input) {
                 .map(|_| usize::from(input.short()))
                 .collect();
             let named = sizes.iter().enumerate();
-            let entries = named
-                .map(|(place, &size)| (format!("f{place}"), size as u64))
-                .collect();
+            let entries = named.map(|(place, &size)| (format!("f{place}"), size as u64));
+            let entries = Entries::of(entries).expect("no two have one name");
             let name = input.choose(&["a", "..", "b"]).to_owned();
             puppet.share(ShareSpec {
                 name,

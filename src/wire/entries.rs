@@ -315,10 +315,16 @@ mod tests {
     proptest! {
         #[test]
         fn entries_are_what_was_pushed(
-            files in prop::collection::btree_map("[a-céê/]{0,9}|x{120,140}", size(), 0..70),
+            mut files in prop::collection::btree_map("[a-céê/]{0,9}|x{120,140}", size(), 0..70),
             start: u64,
         ) {
-            prop_assume!(name::check_paths(files.keys()).is_ok());
+            let mut paths = Vec::new();
+            files.retain(|path, _| {
+                paths.push(path.clone());
+                let fits = name::check_paths(paths.iter()).is_ok();
+                paths.truncate(paths.len() - usize::from(!fits));
+                fits
+            });
             let entries = Entries::of(files.iter().map(|(path, size)| (path, *size))).unwrap();
             let mut offset = 0u64;
             let mut pushed = Vec::new();

@@ -24,7 +24,14 @@ const RATE_MIN: u64 = 1_250_000;
 
 /// Looks at the disk of `folder`, or of the folder above it that there is.
 pub fn examine(folder: &Path) -> Vec<Finding> {
-    let Some(folder) = folder.ancestors().find(|folder| folder.is_dir()) else {
+    // The last ancestor of a relative path is empty, and stands for where this program runs.
+    let ancestors = folder
+        .ancestors()
+        .map(|folder| match folder == Path::new("") {
+            true => Path::new("."),
+            false => folder,
+        });
+    let Some(folder) = ancestors.into_iter().find(|folder| folder.is_dir()) else {
         let text = format!("no folder is there above {}", folder.display());
         let finding = Finding::new("disk", Grade::Problem, text);
         return vec![finding.with_advice("give another with -d")];

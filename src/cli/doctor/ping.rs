@@ -48,6 +48,7 @@ pub fn ping(nodes: &[SocketAddr], network: Network, patience: Duration) -> Vec<O
     let ends_at = Instant::now() + patience;
     while Instant::now() < ends_at && answers.contains(&None) {
         let size = ping.emit(network, &mut buffer);
+        let asked_at = Instant::now();
         let silent = nodes
             .iter()
             .zip(&answers)
@@ -56,7 +57,6 @@ pub fn ping(nodes: &[SocketAddr], network: Network, patience: Duration) -> Vec<O
             // What cannot be sent is not answered.
             let _ = socket.send_to(&buffer[..size], for_socket(&socket, to));
         });
-        let asked_at = Instant::now();
         let again_at = ends_at.min(asked_at + REPEAT);
         while answers.contains(&None) {
             let left = again_at.saturating_duration_since(Instant::now());

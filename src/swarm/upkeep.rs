@@ -268,16 +268,14 @@ impl Swarms {
         if patient && !(nobody_to_ask && alone && swarm.providers.next_at().is_none()) {
             return;
         }
-        let cause = if let Some(manifest) = &swarm.manifest {
-            Failure::Incomplete {
+        let cause = match &swarm.manifest {
+            Some(manifest) if swarm.held.count() > 0 || !nobody_to_ask => Failure::Incomplete {
                 missing: manifest.shard_count() - swarm.held.count(),
-            }
-        } else if nobody_to_ask {
-            Failure::NoContacts
-        } else {
-            Failure::Nobody {
+            },
+            _ if nobody_to_ask => Failure::NoContacts,
+            _ => Failure::Nobody {
                 asked: swarm.asked_nodes,
-            }
+            },
         };
         self.fail(now, key, cause);
     }

@@ -258,17 +258,25 @@ fn a_key_is_made_once_and_a_wrong_one_is_refused() {
         Sprat::start_with(&place, variables, &words).end()
     };
     let ended = node(&[], &["--key", "none"]);
-    ended.assert(1, "option --key: none: No such file or directory");
-    ended.assert_said("(sprat key FILE makes a key)");
+    ended.assert(
+        1,
+        "option --key: cannot use the key none: no such file or directory",
+    );
+    ended.assert_said("(copy it from another node; sprat key FILE makes a new one)");
     fs::write(place.join("text"), "open sesame\n").unwrap();
     fs::set_permissions(place.join("text"), fs::Permissions::from_mode(0o600)).unwrap();
     let ended = node(&[("SPRAT_KEY", "text")], &[]);
-    ended.assert(1, "variable SPRAT_KEY: text: not a key");
+    ended.assert(
+        1,
+        "variable SPRAT_KEY: cannot use the key text: it is not a line",
+    );
+    let ended = node(&[("SPRAT_KEY", "")], &[]);
+    ended.assert(2, "variable SPRAT_KEY: the path is empty");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(place.join("conf"), "key = key\n").unwrap();
     let ended = node(&[], &["--config", "conf"]);
     ended.assert(
         1,
-        "conf, line 1, key: key: everyone on this machine can use this key",
+        "conf, line 1, key: cannot use the key key: everyone on this machine can",
     );
 }

@@ -13,6 +13,7 @@ use super::screen::Screen;
 use super::settings::Given;
 use super::{Ending, print};
 use crate::limits::KEY_FILE_MAX;
+use crate::reactor::Error;
 use crate::wire::network::KEY_SIZE;
 use crate::wire::{Key, Network};
 use std::fs::{self, File, OpenOptions};
@@ -37,7 +38,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
             io::ErrorKind::AlreadyExists => "a key is never overwritten: name another file",
             _ => "name a file in a folder that can be written",
         };
-        Ending::Failed(format!("cannot make the key {path}: {error} ({advice})"))
+        Error::new(format!("make the key {path}"), error).with_hint(advice)
     })?;
     screen.say("give each node a copy, and --key with where that is");
     print(path)
@@ -74,23 +75,39 @@ pub fn network(args: &Args) -> Result<Network, Ending> {
     };
     match read(Path::new(path)) {
         Ok(key) => Ok(Network::with_key(&args.network, key)),
-        Err(why) => Err(Ending::Failed(format!("{place}: {path}: {why}"))),
+        Err(error) => Err(Ending::Failed(format!("{place}: {error}"))),
     }
 }
 
-/// Reads a key; what is wrong with the file and what to do, if it is none.
-fn read(path: &Path) -> Result<Key, String> {
-    let failed = |error: io::Error| format!("{error} (sprat key FILE makes a key)");
+/// Reads a key.
+///
+/// # Errors
+/// What is wrong with the file, and what to do.
+fn read(path: &Path) -> Result<Key, Error> {
+    let what = || format!("use the key {}", path.display());
+    let failed = |error: io::Error| {
+        let advice = match error.kind() {
+            io::ErrorKind::NotFound => "copy it from another node; sprat key FILE makes a new one",
+            io::ErrorKind::PermissionDenied => "for the service, see dist/key.conf",
+            _ => "a key is a file that sprat key FILE has made",
+        };
+        Error::new(what(), error).with_hint(advice)
+    };
     let file = File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.permissions().mode();
-    if mode & OTHERS != 0 {
-        return Err("everyone on this machine can use this key (chmod o= FILE)".into());
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    if metadata.permissions().mode() & OTHERS != 0 {
+        let error = Error::because(what(), "everyone on this machine can");
+        return Err(error.with_hint("have only its owner read it: chmod 600"));
     }
     let mut text = String::new();
     file.take(KEY_FILE_MAX)
         .read_to_string(&mut text)
         .map_err(failed)?;
-    parse(&text).ok_or("not a key, which is a line of 32 digits (sprat key FILE makes one)".into())
+    let none = || Error::because(what(), "it is not a line of 32 digits");
+    parse(&text).ok_or_else(|| none().with_hint("sprat key FILE makes a key"))
 }
 
 fn parse(text: &str) -> Option<Key> {
@@ -118,23 +135,21 @@ mod tests {
         let path = folder.path().join("key");
         let bytes = std::array::from_fn(|index| index as u8);
         make(&path, &bytes).unwrap();
-        assert_eq!(read(&path), Ok(Key::new(bytes)));
+        assert_eq!(read(&path).unwrap(), Key::new(bytes));
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let error = make(&path, &[7; KEY_SIZE]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(read(&path), Ok(Key::new(bytes)));
+        assert_eq!(read(&path).unwrap(), Key::new(bytes));
     }
 
     #[test]
     fn what_is_no_key_is_refused_with_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        assert!(
-            read(&path)
-                .unwrap_err()
-                .ends_with("(sprat key FILE makes a key)")
-        );
+        let refused = |path: &Path| read(path).unwrap_err().to_string();
+        assert!(refused(&path).contains(": no such file or directory (copy it from another node;"));
+        assert!(refused(folder.path()).contains(": is a directory (a key is a file that"));
         let digits = "0123456789abcdef0123456789ABCDEF";
         let wrong = [
             String::new(),
@@ -148,13 +163,16 @@ mod tests {
         for text in wrong {
             fs::write(&path, &text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            let error = read(&path).unwrap_err();
-            assert!(error.starts_with("not a key"), "{text:?}: {error}");
+            let error = refused(&path);
+            assert!(
+                error.ends_with(": it is not a line of 32 digits (sprat key FILE makes a key)"),
+                "{text:?}: {error}"
+            );
         }
         fs::write(&path, format!("\n# mine\n  {digits}  \n")).unwrap();
         let number: u128 = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef;
-        assert_eq!(read(&path), Ok(Key::new(number.to_be_bytes())));
+        assert_eq!(read(&path).unwrap(), Key::new(number.to_be_bytes()));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
-        assert!(read(&path).unwrap_err().contains("chmod"));
+        assert!(refused(&path).ends_with(": chmod 600)"));
     }
 }

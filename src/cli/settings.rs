@@ -39,7 +39,8 @@ impl Layer {
         self.0.iter().any(|(option, _)| option.long == long)
     }
 
-    /// What the environment, as `variable` reads it, sets for a command. An empty variable sets nothing.
+    /// What the environment, as `variable` reads it, sets for a command. An empty variable sets nothing,
+    /// but for that of the key: a node that was to have one must not start without.
     fn of_environment(
         command: Command,
         variable: &dyn Fn(&str) -> Option<OsString>,
@@ -47,7 +48,8 @@ impl Layer {
         let mut layer = Layer::default();
         for option in OptionSpec::of(command).filter(|option| option.has_variable()) {
             let name = option.variable();
-            let Some(value) = variable(&name).filter(|value| !value.is_empty()) else {
+            let counts = |value: &OsString| !value.is_empty() || option.long == "key";
+            let Some(value) = variable(&name).filter(counts) else {
                 continue;
             };
             let place = format!("variable {name}");
@@ -58,7 +60,11 @@ impl Layer {
                 Takes::ManyValues => text.split([',', ' ']).collect(),
                 _ => vec![text.as_str()],
             };
-            for word in words.into_iter().filter(|word| !word.is_empty()) {
+            let is_list = option.takes == Takes::ManyValues;
+            for word in words
+                .into_iter()
+                .filter(|word| !is_list || !word.is_empty())
+            {
                 let (text, place) = (word.to_owned(), place.clone());
                 layer.add(option, Given { text, place });
             }
@@ -223,6 +229,13 @@ mod tests {
         );
         assert_eq!(texts(&settings, "bootstrap"), ["a:1"]);
         assert_eq!(texts(&settings, "dir"), [""; 0]);
+    }
+
+    #[test]
+    fn an_empty_variable_sets_nothing_but_that_of_the_key_is_a_mistake() {
+        let settings = node(&[], &[("SPRAT_UP", ""), ("SPRAT_KEY", "")], "up = 1M").unwrap();
+        assert_eq!(texts(&settings, "up"), ["1M"]);
+        assert_eq!(texts(&settings, "key"), [""]);
     }
 
     #[test]

@@ -306,7 +306,7 @@ fn the_demo_of_a_crowd_finds_every_file_while_its_nodes_are_killed() {
     // Nodes 1 and 4, then 2, then 3; node 1 shares nothing.
     for text in [
         "2 of them are killed",
-        "1 of them are killed",
+        "1 of them is killed",
         "All 18 fetches found",
     ] {
         assert!(all.contains(text), "{text:?}: {ended:?}");

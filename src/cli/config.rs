@@ -56,6 +56,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Layer, Misuse> {
             return Err(Misuse(format!("{place}: not KEY = VALUE: {line}")));
         };
         let (key, value) = (key.trim_end(), value.trim_start());
+        if key.is_empty() {
+            return Err(Misuse(format!("{place}: not KEY = VALUE: {line}")));
+        }
         let Some(option) = OptionSpec::setting(key) else {
             let hint = nearest(key).map_or_else(String::new, |key| format!(" (is it {key}?)"));
             return Err(Misuse(format!("{place}: no such key: {key}{hint}")));
@@ -118,7 +121,7 @@ mod tests {
             ("colour = red", "/c, line 1: no such key: colour"),
             ("config = /d", "/c, line 1: no such key: config"),
             ("-l = :0", "/c, line 1: no such key: -l"),
-            ("= 5", "/c, line 1: no such key: "),
+            ("= 5", "/c, line 1: not KEY = VALUE: = 5"),
             (
                 "up = 1M\n\nup = 2M",
                 "/c, line 3, up: it stands in line 1 already",

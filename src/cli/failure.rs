@@ -16,19 +16,26 @@ pub fn of_fetch(
 ) -> String {
     let path = path.map_or_else(|| file.to_string(), |path| path.display().to_string());
     match cause {
+        Failure::Nobody { asked: 0 } => format!(
+            "no node answers for {file} (is the sharer running, can it be reached, and is it of this \
+             network: the same --network and --key?)"
+        ),
         Failure::Nobody { asked } => format!(
             "nobody in the network has {file} (asked {}; is the sharer running and joined to the \
-             same network?)",
+             same network: the same --network and --key?)",
             figures::count(asked.into(), "node")
         ),
         Failure::Incomplete { missing } => format!(
-            "incomplete: {}; {} of {file} missing (what has arrived is kept; try again when \
-             others have it)",
+            "incomplete: {}; {} of {file} missing (what has arrived is kept; {})",
             match met {
                 true => "nobody who can be reached has the rest, or sends it right",
                 false => "no provider can be reached",
             },
-            figures::count(missing.into(), "shard")
+            figures::count(missing.into(), "shard"),
+            match met {
+                true => "try again when others have it",
+                false => "is one running, and of this network: the same --network and --key?",
+            },
         ),
         Failure::NoContacts => format!(
             "no node to ask for {file} (name one with -b HOST:PORT, or use a link with an x.pe)"
@@ -79,6 +86,8 @@ mod tests {
         assert!(text.starts_with(&format!(
             "nobody in the network has {zeros} (asked 1 node; "
         )));
+        let text = of_fetch(file, Failure::Nobody { asked: 0 }, false, None, None);
+        assert!(text.starts_with(&format!("no node answers for {zeros} (")));
         let path = Some(Path::new("/out"));
         let text = of_fetch(file, Failure::OtherFile, true, path, None);
         assert!(text.starts_with("output exists and is another file: /out (move it away"));

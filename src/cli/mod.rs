@@ -140,9 +140,14 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Ending> {
 /// Writes one result to standard output, at once, also when that is a pipe or a file.
 fn print(line: impl AsRef<str>) -> Result<(), Ending> {
     let mut output = io::stdout().lock();
-    writeln!(output, "{}", line.as_ref())
-        .and_then(|()| output.flush())
-        .map_err(|error| reactor::Error::new("write to standard output", error).into())
+    let written = writeln!(output, "{}", line.as_ref()).and_then(|()| output.flush());
+    match written {
+        // Whoever reads it has read enough (`sprat ls | head -1`).
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => {
+            other.map_err(|error| reactor::Error::new("write to standard output", error).into())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub fn line(event: &Event) -> Option<(Weight, String)> {
         Event::BootstrapSilent { address, attempts } => news(format!(
             "no answer from the bootstrap node {address} ({}); still trying",
             match attempts {
-                1 => "1 try".into(),
+                1 => "1 try; does it run, with the same --network and --key?".into(),
                 tries => format!("{tries} tries"),
             }
         )),
@@ -42,10 +42,11 @@ pub fn line(event: &Event) -> Option<(Weight, String)> {
             ..
         } => {
             let text = format!(
-                "lookup: {} found in {} ({}, {asked} nodes asked, {answered} answered)",
+                "lookup: {} found in {} ({}, {} asked, {answered} answered)",
                 count(providers.into(), "provider"),
                 duration(took),
                 count(hops.into(), "hop"),
+                count(asked.into(), "node"),
             );
             if providers > 0 {
                 news(text)
@@ -181,7 +182,8 @@ mod tests {
         assert_eq!(weight, Weight::News);
         assert_eq!(
             text,
-            "no answer from the bootstrap node 127.0.0.1:9 (1 try); still trying"
+            "no answer from the bootstrap node 127.0.0.1:9 (1 try; does it run, with the same \
+             --network and --key?); still trying"
         );
     }
 }

@@ -264,6 +264,11 @@ impl Reactor {
         &self.listening
     }
 
+    /// The network that it is part of.
+    pub fn network(&self) -> Network {
+        self.network
+    }
+
     /// The node.
     pub fn node(&self) -> &Node {
         &self.node

@@ -68,7 +68,11 @@ impl Crowd {
         for round in 0..ROUNDS {
             let killed: Vec<usize> = (round..count).step_by(ROUNDS).collect();
             killed.iter().for_each(|&index| self.kill(index));
-            self.find(&format!("{} of them are killed", killed.len()))?;
+            let killed_text = match killed.len() {
+                1 => "1 of them is killed".to_owned(),
+                count => format!("{count} of them are killed"),
+            };
+            self.find(&killed_text)?;
             for &index in &killed {
                 self.revive(index)?;
             }

@@ -223,7 +223,9 @@ impl Service<'_> {
         };
         match reactor.look_up(file) {
             true => Ok(Answer::find(json, file)),
-            false => Err(failed("there is no node to ask (join one with -b)".into())),
+            false => Err(failed(
+                "there is no node to ask (start the service with -b HOST:PORT)".into(),
+            )),
         }
     }
 

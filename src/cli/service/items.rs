@@ -164,7 +164,9 @@ impl Items {
             (Some(_), Some(_)) => Err(format!(
                 "more than one file begins with {word} (see sprat ls)"
             )),
-            (None, _) => Err(format!("the service has no file {word} (see sprat ls)")),
+            (None, _) => Err(format!(
+                "the service has no file {word} (an id, a link or a path: see sprat ls)"
+            )),
         }
     }
 }

@@ -18,7 +18,11 @@ use std::time::Duration;
 /// The answer to a ping.
 pub fn pinged(json: bool, address: SocketAddr, took: Option<Duration>) -> Vec<Line> {
     let Some(took) = took else {
-        return vec![Line::End(1, format!("no answer from {address} in time"))];
+        let text = format!(
+            "no answer from {address} in time (does a node run there, with the same --network and \
+             --key?)"
+        );
+        return vec![Line::End(1, text)];
     };
     let text = match json {
         true => Object::listed("ping")

@@ -5,6 +5,7 @@
 //! | `program` | the program's version |
 //! | `uptime` | seconds since the start |
 //! | `node` | the node's id |
+//! | `key` | whether the network has a key |
 //! | `listening` | addresses, the port of which UDP and TCP share |
 //! | `seen` | the address that others see, or `null` |
 //! | `contacts`, `streams`, `files` | how many |
@@ -40,6 +41,7 @@ use std::time::Duration;
 pub struct Status {
     uptime: Duration,
     node: String,
+    has_key: bool,
     listening: Vec<String>,
     seen: Option<String>,
     contacts: u64,
@@ -64,6 +66,7 @@ impl Status {
         Status {
             uptime: reactor.now().since(service.started_at),
             node: node.kad().id().to_string(),
+            has_key: reactor.network().key().is_some(),
             listening: listening.collect(),
             seen: node.kad().seen_address().map(|seen| seen.to_string()),
             contacts: node.contact_count() as u64,
@@ -99,6 +102,10 @@ impl Status {
             ("program", format!("sprat {}", env!("CARGO_PKG_VERSION"))),
             ("uptime", duration(self.uptime)),
             ("node", self.node.clone()),
+            (
+                "network",
+                if self.has_key { "with a key" } else { "open" }.into(),
+            ),
             ("listening", self.listening.join(" ")),
             ("seen as", self.seen.clone().unwrap_or("unknown".into())),
             ("contacts", self.contacts.to_string()),
@@ -170,6 +177,7 @@ impl Status {
             .text("program", env!("CARGO_PKG_VERSION"))
             .decimal("uptime", self.uptime.as_secs_f64())
             .text("node", &self.node)
+            .truth("key", self.has_key)
             .texts("listening", &self.listening)
             .maybe("seen", self.seen.as_deref())
             .number("contacts", self.contacts)
@@ -232,6 +240,7 @@ mod tests {
         let status = Status {
             uptime: Duration::from_millis(7_500_250),
             node: "0123456789abcdef0123456789abcdef01234567".into(),
+            has_key: true,
             listening: vec!["192.0.2.7:4160".into(), "[2001:db8::7]:4160".into()],
             seen: None,
             contacts: 31,

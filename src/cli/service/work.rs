@@ -145,8 +145,11 @@ impl Service<'_> {
         };
         item.retry_at = Some(now + pause);
         if item.why.as_ref() != Some(&why) {
-            self.screen
-                .warn(format!("{why} (it waits, and is tried again)"));
+            // What was given in vain is dropped, and its giver told.
+            if !item.is_new {
+                self.screen
+                    .warn(format!("{why} (it waits, and is tried again)"));
+            }
             item.why = Some(why);
         }
     }

@@ -83,7 +83,7 @@ impl Status {
         }
     }
 
-    /// For people: a line for each of a dozen things.
+    /// For people: a line or two for each thing.
     pub fn text(&self) -> Vec<String> {
         let turns = &self.loop_counters;
         let capped = |bytes: u64, cap: Option<u64>| match cap {

@@ -220,7 +220,7 @@ Prints a line for each finding on standard output: its grade, what was found, wh
 it should be. note: worth knowing. warning: sprat works, but not as well as it could. problem:
 something that sprat needs does not work. Exit code 1 if there is a problem, else 0. With -q, only
 warnings and problems are printed; with -v, what a node can take of memory line by line. Give it
-the options that the node has or will have.
+these options as the node has them, or will have.
 
 With --json, each finding is an object: kind `finding`, version, topic, grade, text, advice, and
 whole numbers that are named with their unit. The last one sums up: kind `diagnosis`, version, the

@@ -83,7 +83,8 @@ impl Kad {
             self.table.heard(now, asker);
         }
         let answer = match is_welcome {
-            true if may_be_recorded => self.challenge(&datagram.body),
+            // One that wants a token's leave is refused for want of it.
+            true if may_be_recorded && !wants_token(&datagram.body) => Answer::Unproved,
             true => self.carry_out(now, from, datagram),
             false => Answer::Busy,
         };
@@ -112,17 +113,6 @@ impl Kad {
                 self.secrets.grants(token, from.ip(), file.0)
             }
             _ => self.has_cookie(from, body),
-        }
-    }
-
-    /// What is said to a request that may have been recorded.
-    fn challenge(&mut self, body: &Body) -> Answer {
-        let wants_token = matches!(body, Body::Store { .. } | Body::Replicate { .. });
-        self.counters.bad_tokens += u64::from(wants_token);
-        match body {
-            Body::Store { .. } => Answer::Stored(Status::BadToken),
-            Body::Replicate { .. } => Answer::Replicated(Status::BadToken),
-            _ => Answer::Unproved,
         }
     }
 
@@ -296,4 +286,9 @@ impl Kad {
             self.ping_candidates(now);
         }
     }
+}
+
+/// Whether a request is one that a token grants.
+fn wants_token(body: &Body) -> bool {
+    matches!(body, Body::Store { .. } | Body::Replicate { .. })
 }

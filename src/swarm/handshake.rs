@@ -33,7 +33,7 @@ pub struct Handshake {
 
 /// How far some bytes have brought a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum Outcome {
     /// The step that is awaited has not come whole.
     Partial,
     /// It has: this is to be sent, and another step is awaited.
@@ -69,25 +69,25 @@ impl Handshake {
     ///
     /// # Errors
     /// The step is not one that a member has made for this stream.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(usize, Progress), HandshakeError> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(usize, Outcome), HandshakeError> {
         let missing = self.awaited.size() - self.inbox.len();
         let count = missing.min(bytes.len());
         self.inbox.extend(bytes[..count].iter().copied());
         if count < missing {
-            return Ok((count, Progress::Partial));
+            return Ok((count, Outcome::Partial));
         }
         self.nonces = self.awaited.parse(&self.inbox, self.nonces, self.key)?;
         self.inbox.clear();
-        let progress = match self.awaited {
+        let outcome = match self.awaited {
             Step::Hello => {
                 self.nonces.acceptor = self.own;
                 self.awaited = Step::Proof;
-                Progress::Answer(Step::Challenge.emit(&self.nonces, self.key))
+                Outcome::Answer(Step::Challenge.emit(&self.nonces, self.key))
             }
-            Step::Challenge => Progress::Over(Step::Proof.emit(&self.nonces, self.key)),
-            Step::Proof => Progress::Over(ArrayVec::new()),
+            Step::Challenge => Outcome::Over(Step::Proof.emit(&self.nonces, self.key)),
+            Step::Proof => Outcome::Over(ArrayVec::new()),
         };
-        Ok((count, progress))
+        Ok((count, outcome))
     }
 }
 
@@ -133,13 +133,13 @@ impl Swarms {
     ) -> Option<Result<usize, Fault>> {
         let stream = self.streams.get_mut(key)?;
         let handshake = stream.handshake.as_mut()?;
-        let Ok((count, progress)) = handshake.take(bytes) else {
+        let Ok((count, outcome)) = handshake.take(bytes) else {
             return Some(Err(STRANGER));
         };
-        match progress {
-            Progress::Partial => {}
-            Progress::Answer(step) => self.push_step(key, &step),
-            Progress::Over(step) => {
+        match outcome {
+            Outcome::Partial => {}
+            Outcome::Answer(step) => self.push_step(key, &step),
+            Outcome::Over(step) => {
                 (stream.handshake, stream.is_stranger) = (None, false);
                 let is_ours = stream.dialler == Dialler::Us;
                 self.push_step(key, &step);
@@ -179,15 +179,15 @@ mod tests {
     }
 
     /// Gives bytes to an end in pieces of these sizes: what it says, and whether it is done.
-    fn give(to: &mut Handshake, bytes: &[u8], cuts: &[usize]) -> Result<Progress, HandshakeError> {
+    fn give(to: &mut Handshake, bytes: &[u8], cuts: &[usize]) -> Result<Outcome, HandshakeError> {
         let (mut at, mut cuts) = (0, cuts.iter().cycle());
         loop {
             let end = bytes.len().min(at + cuts.next().unwrap());
-            let (count, progress) = to.take(&bytes[at..end])?;
+            let (count, outcome) = to.take(&bytes[at..end])?;
             at += count;
-            if progress != Progress::Partial || at == bytes.len() {
+            if outcome != Outcome::Partial || at == bytes.len() {
                 assert_eq!(at, bytes.len(), "nothing of the next step is taken");
-                return Ok(progress);
+                return Ok(outcome);
             }
         }
     }
@@ -197,14 +197,14 @@ mod tests {
         fn members_open_however_the_bytes_are_cut(cuts in prop::collection::vec(1usize..50, 1..9)) {
             let [mut dialler, mut acceptor] = ends([7, 7]);
             let hello = dialler.hello();
-            let Progress::Answer(challenge) = give(&mut acceptor, &hello, &cuts).unwrap() else {
+            let Outcome::Answer(challenge) = give(&mut acceptor, &hello, &cuts).unwrap() else {
                 panic!("a Hello is answered");
             };
-            let Progress::Over(proof) = give(&mut dialler, &challenge, &cuts).unwrap() else {
+            let Outcome::Over(proof) = give(&mut dialler, &challenge, &cuts).unwrap() else {
                 panic!("a Challenge is answered");
             };
             let over = give(&mut acceptor, &proof, &cuts).unwrap();
-            prop_assert_eq!(over, Progress::Over(ArrayVec::new()));
+            prop_assert_eq!(over, Outcome::Over(ArrayVec::new()));
         }
     }
 
@@ -213,9 +213,9 @@ mod tests {
         let [dialler, mut acceptor] = ends([7, 7]);
         let mut bytes = dialler.hello().to_vec();
         bytes.extend([0xf5; 10]);
-        let (count, progress) = acceptor.take(&bytes).unwrap();
+        let (count, outcome) = acceptor.take(&bytes).unwrap();
         assert_eq!(count, bytes.len() - 10);
-        assert!(matches!(progress, Progress::Answer(_)));
+        assert!(matches!(outcome, Outcome::Answer(_)));
     }
 
     #[test]
@@ -228,15 +228,15 @@ mod tests {
     fn a_recorded_handshake_opens_nothing() {
         let [mut dialler, mut acceptor] = ends([7, 7]);
         let hello = dialler.hello();
-        let Ok((_, Progress::Answer(challenge))) = acceptor.take(&hello) else {
+        let Ok((_, Outcome::Answer(challenge))) = acceptor.take(&hello) else {
             panic!("a Hello is answered");
         };
-        let Ok((_, Progress::Over(proof))) = dialler.take(&challenge) else {
+        let Ok((_, Outcome::Over(proof))) = dialler.take(&challenge) else {
             panic!("a Challenge is answered");
         };
         // To another stream of the same acceptor, which has chosen another nonce.
         let mut acceptor = Handshake::new(Dialler::Them, Key::new([7; 16]), [3; 16]);
-        let Ok((_, Progress::Answer(fresh))) = acceptor.take(&hello) else {
+        let Ok((_, Outcome::Answer(fresh))) = acceptor.take(&hello) else {
             panic!("a recorded Hello is answered");
         };
         assert_ne!(fresh, challenge);
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(dialler.take(&challenge), Err(HandshakeError::Tag));
         // And an end is not fooled by what it says itself.
         let [dialler, mut acceptor] = ends([7, 7]);
-        let Ok((_, Progress::Answer(challenge))) = acceptor.take(&dialler.hello()) else {
+        let Ok((_, Outcome::Answer(challenge))) = acceptor.take(&dialler.hello()) else {
             panic!("a Hello is answered");
         };
         assert_eq!(acceptor.take(&challenge[..20]), Err(HandshakeError::Step));
@@ -275,7 +275,7 @@ mod tests {
         swarms.handle_received(now, streams[0], &member.hello());
         assert_eq!(swarms.handle_accept(now, one), None);
         let challenge = swarms.streams.get(streams[0]).unwrap().outbox().to_vec();
-        let Ok((_, Progress::Over(proof))) = member.take(&challenge) else {
+        let Ok((_, Outcome::Over(proof))) = member.take(&challenge) else {
             panic!("a Challenge is answered");
         };
         swarms.handle_received(now, streams[0], &proof);

@@ -25,13 +25,15 @@ const RATE_MIN: u64 = 1_250_000;
 /// Looks at the disk of `folder`, or of the folder above it that there is.
 pub fn examine(folder: &Path) -> Vec<Finding> {
     // The last ancestor of a relative path is empty, and stands for where this program runs.
-    let ancestors = folder
-        .ancestors()
-        .map(|folder| match folder == Path::new("") {
-            true => Path::new("."),
-            false => folder,
-        });
-    let Some(folder) = ancestors.into_iter().find(|folder| folder.is_dir()) else {
+    let in_place = |folder| {
+        if folder == Path::new("") {
+            Path::new(".")
+        } else {
+            folder
+        }
+    };
+    let mut ancestors = folder.ancestors().map(in_place);
+    let Some(folder) = ancestors.find(|folder| folder.is_dir()) else {
         let text = format!("no folder is there above {}", folder.display());
         let finding = Finding::new("disk", Grade::Problem, text);
         return vec![finding.with_advice("give another with -d")];
@@ -203,6 +205,15 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_relative_folder_lies_where_the_program_runs() {
+        let found = examine(Path::new("not-there-yet"));
+        assert!(
+            found.iter().all(|finding| finding.grade < Grade::Problem),
+            "{found:?}"
+        );
     }
 
     #[test]

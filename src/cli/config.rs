@@ -52,13 +52,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Layer, Misuse> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let Some((key, value)) = line.split_once('=') else {
+        let parts = line.split_once('=').filter(|(key, _)| !key.is_empty());
+        let Some((key, value)) = parts else {
             return Err(Misuse(format!("{place}: not KEY = VALUE: {line}")));
         };
         let (key, value) = (key.trim_end(), value.trim_start());
-        if key.is_empty() {
-            return Err(Misuse(format!("{place}: not KEY = VALUE: {line}")));
-        }
         let Some(option) = OptionSpec::setting(key) else {
             let hint = nearest(key).map_or_else(String::new, |key| format!(" (is it {key}?)"));
             return Err(Misuse(format!("{place}: no such key: {key}{hint}")));

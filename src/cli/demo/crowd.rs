@@ -68,11 +68,7 @@ impl Crowd {
         for round in 0..ROUNDS {
             let killed: Vec<usize> = (round..count).step_by(ROUNDS).collect();
             killed.iter().for_each(|&index| self.kill(index));
-            let killed_text = match killed.len() {
-                1 => "1 of them is killed".to_owned(),
-                count => format!("{count} of them are killed"),
-            };
-            self.find(&killed_text)?;
+            self.find(&format!("{} of them killed", killed.len()))?;
             for &index in &killed {
                 self.revive(index)?;
             }

@@ -108,3 +108,15 @@ fn a_path_that_no_socket_can_have_is_named() {
         "its path is longer than 107 bytes (name a shorter folder with -d)",
     );
 }
+
+#[test]
+fn what_was_given_in_vain_is_told_to_its_giver_and_not_promised_another_try() {
+    let scratch = Scratch::new();
+    let place = scratch.place("node");
+    let node = service(&place);
+    run(&place, &["add", "no-such-file"]).assert(1, "no such file or directory");
+    assert_eq!(run(&place, &["ls"]).out, [""; 0]);
+    let ended = node.stop();
+    let promised = ended.err.iter().any(|line| line.contains("is tried again"));
+    assert!(!promised, "{ended:?}");
+}

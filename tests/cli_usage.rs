@@ -5,6 +5,7 @@ mod support;
 use rustix::process::Signal;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
+use std::process::{Command, Stdio};
 use support::{Scratch, Sprat, run, text};
 
 const NOBODY: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -259,4 +260,19 @@ fn a_node_ends_with_0_at_a_signal() {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(ended.out.is_empty(), "{ended:?}");
     }
+}
+
+#[test]
+fn who_reads_no_further_is_no_failure() {
+    let mut help = Command::new(env!("CARGO_BIN_EXE_sprat"))
+        .arg("help")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The reading end is gone before, or after, it has written.
+    drop(help.stdout.take());
+    let ended = help.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(String::from_utf8(ended.stderr).unwrap(), "");
 }

@@ -6,7 +6,8 @@ use sprat::limits::{
     HANDSHAKE_TIMEOUT, LOOKUP_PERIOD, SLOW_TIMEOUT, STREAMS_MAX, STREAMS_SPARE,
     SWARM_STREAMS_ENOUGH,
 };
-use sprat::output::Event;
+use sprat::output::{Event, Failure, Output, Prepared};
+use sprat::swarm::Request;
 use std::time::Duration;
 
 #[test]
@@ -55,6 +56,40 @@ fn a_fetch_has_enough_streams_and_no_more_unless_they_bring_nothing() {
     // When they bring nothing, others may.
     world.run_until(2 * LOOKUP_PERIOD, |_| false);
     assert_eq!(streams(&world), sharers.len());
+}
+
+#[test]
+fn who_knows_the_manifest_and_nobody_is_told_so_and_not_that_shards_are_missing() {
+    let mut world = World::new(8);
+    let sharer = world.node();
+    let file = world.share(sharer, &[("", bytes(8, 300_000))]);
+    let manifest = world.peers[sharer].swarms.manifest(FIRST).cloned();
+    let getter = world.node();
+    let swarms = &mut world.peers[getter].swarms;
+    let mut now = world.now;
+    let swarm = swarms.fetch(now, file, manifest, &[]).unwrap();
+    swarms.handle_prepared(now, swarm, Ok(Prepared::Fresh));
+    let failed = loop {
+        assert!(now.since(world.now) < MINUTE, "it goes on for ever");
+        swarms.handle_timeout(now);
+        while let Some(Request::FindProviders(file)) = swarms.poll_request() {
+            swarms.handle_looked_up(now, file, None);
+        }
+        while let Some(output) = swarms.poll_output(now) {
+            if matches!(output, Output::Checkpoint { .. }) {
+                swarms.handle_checkpointed(now, swarm, Ok(()));
+            }
+        }
+        let failed = std::iter::from_fn(|| swarms.poll_event()).find_map(|event| match event {
+            Event::Failed { cause, .. } => Some(cause),
+            _ => None,
+        });
+        if let Some(cause) = failed {
+            break cause;
+        }
+        now += Duration::from_secs(1);
+    };
+    assert_eq!(failed, Failure::NoContacts);
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub const STREAM_SIZE: usize = 2_560;
 /// `swarm::swarm::Swarm`, with nothing in it.
 pub const SWARM_SIZE: usize = 1_024;
 /// `swarm::flight::Flight`
-pub const FLIGHT_SIZE: usize = 168;
+pub const FLIGHT_SIZE: usize = 192;
 /// A provider that `swarm::providers` remembers.
 pub const PROVIDER_SIZE: usize = 56;
 

@@ -24,6 +24,7 @@
 mod hail;
 pub mod saved;
 mod settle;
+mod streams;
 
 use crate::id::{FileId, NodeId};
 use crate::kad::{self, Kad};
@@ -379,21 +380,10 @@ impl Node {
         self.swarms.poll_read(now)
     }
 
-    /// The next thing that a stream has to send.
-    pub fn poll_send(&mut self, now: Instant, stream: StreamKey) -> Option<Chunk> {
-        self.swarms.poll_send(now, stream)
-    }
-
     /// The contacts to be kept on disk in place of those before, when that is worth a write (see
     /// [`saved`]): to be asked for after `handle_timeout` and `stop` by a driver that has a disk.
     pub fn poll_saved(&mut self, now: Instant) -> Option<Vec<Contact>> {
         self.saved.poll(now, self.kad.table())
-    }
-
-    /// The range of a file that a stream sends after the current one, as far as known: to be read
-    /// ahead.
-    pub fn next_upload(&self, stream: StreamKey) -> Option<FileRange> {
-        self.swarms.next_upload(stream)
     }
 
     /// The next news for the owner.
@@ -407,16 +397,6 @@ impl Node {
     }
 
     // -- getters
-
-    /// The bytes of a stream's current [`Chunk::Bytes`].
-    pub fn bytes(&self, stream: StreamKey) -> &[u8] {
-        self.swarms.bytes(stream)
-    }
-
-    /// What to say before closing the stream that [`Output::Close`] has just named; may be empty.
-    pub fn last_words(&self) -> &[u8] {
-        self.swarms.last_words()
-    }
 
     /// The manifest of a swarm, once known.
     pub fn manifest(&self, swarm: SwarmKey) -> Option<&Manifest> {

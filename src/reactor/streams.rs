@@ -33,7 +33,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -51,6 +51,8 @@ pub struct Stream {
     pub writable: bool,
     /// The other end has closed its half, or the connection has failed: the next receives find out.
     pub ending: bool,
+    /// Bytes that may wait in the socket for the uplink, as it was last told.
+    unsent_max: u32,
     /// The file range that is being sent: its file was looked at once.
     pub sending: Option<FileRange>,
     /// The file range that was last read ahead.
@@ -97,6 +99,7 @@ impl Streams {
             readable: connected,
             writable: connected,
             ending: false,
+            unsent_max: u32::MAX,
             sending: None,
             advised: None,
             key,
@@ -174,6 +177,16 @@ impl Streams {
 }
 
 impl Stream {
+    /// Bounds what may wait in the socket before it leaves: once there is so much, a send says
+    /// `WouldBlock`, and when half of it has left, the socket is writable again.
+    pub fn limit_unsent(&mut self, bytes: u32) {
+        if self.unsent_max != bytes {
+            self.unsent_max = bytes;
+            // It fails only where kernels have no such limit.
+            let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(bytes);
+        }
+    }
+
     /// Whether the connection that was begun stands; an error if it could not be made. Events may
     /// be spurious, so only the socket itself can say.
     pub fn is_established(&self) -> io::Result<bool> {

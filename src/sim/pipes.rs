@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A pipe is bounded: what was written and not yet read takes its room, as a window does, which
-//! kernels let grow with what the path holds. Bytes are
-//! never lost, out of order or damaged, only late; a connection can be reset, and an end can be
-//! dead without anybody being told (a power cut). Not here: time and the driver's sockets.
+//! kernels let grow with what the path holds; and what waits for the uplink may be bounded besides.
+//! Bytes are never lost, out of order or damaged, only late; a connection can be reset, and an end
+//! can be dead without anybody being told (a power cut). Not here: time and the driver's sockets.
 //!
 //! Invariant: `arrived` bytes of a pipe can be read, and no others.
 
@@ -70,6 +70,10 @@ pub struct End {
     bytes: VecDeque<u8>,
     /// How much of it may wait to be read.
     size: usize,
+    /// How much of it waits for the uplink, where that is limited.
+    unsent: usize,
+    /// How much may.
+    pub unsent_max: usize,
     /// Of these, what the other end can read.
     arrived: usize,
     /// This end has said that it will write no more, and that has arrived.
@@ -104,6 +108,8 @@ impl End {
             write_waits: false,
             bytes: VecDeque::new(),
             size,
+            unsent: 0,
+            unsent_max: usize::MAX,
             arrived: 0,
             fin_arrived: false,
         }
@@ -111,12 +117,24 @@ impl End {
 
     /// How many bytes this end may write now.
     pub fn room(&self) -> usize {
-        self.size - self.bytes.len()
+        let unsent_room = self.unsent_max.saturating_sub(self.unsent);
+        unsent_room.min(self.size - self.bytes.len())
     }
 
-    /// Whether so much of the pipe is free that who waits for room is told.
-    pub fn is_roomy(&self) -> bool {
-        self.room() >= self.size / 3
+    /// Whether it waits for room, and so much is free that it is told.
+    pub fn may_write_again(&self) -> bool {
+        let is_roomy = self.size - self.bytes.len() >= self.size / 3;
+        self.write_waits && is_roomy && self.unsent <= self.unsent_max / 2
+    }
+
+    /// `count` bytes that were written wait for the uplink.
+    pub fn wait(&mut self, count: usize) {
+        self.unsent += count;
+    }
+
+    /// `count` bytes that waited have left.
+    pub fn leave(&mut self, count: usize) {
+        self.unsent -= count;
     }
 
     /// How many bytes that this end has written can be read at the other.
@@ -186,6 +204,20 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_waits_for_the_uplink_than_may_and_room_is_told_of_when_half_has_left() {
+        let stream = StreamKey::new(0, 0);
+        let mut end = End::new(0, Some(stream), PIPE_SIZE);
+        end.unsent_max = 1_000;
+        end.wait(900);
+        assert_eq!(end.room(), 100);
+        end.write_waits = true;
+        end.leave(399);
+        assert!(!end.may_write_again());
+        end.leave(1);
+        assert!(end.may_write_again());
+    }
 
     #[test]
     fn only_what_has_arrived_can_be_read_and_the_end_comes_after_it() {

@@ -169,6 +169,7 @@ impl World {
             let at = self.arrival(from, to, 0);
             self.set_out((connection, side), count, at);
         } else {
+            of.ends[side].wait(count);
             self.net.uplink(from).wait((connection, side), count);
             self.use_uplink(from);
         }
@@ -188,6 +189,10 @@ impl World {
         let at = end + self.net.way_time(&self.faults, &mut self.rng);
         self.set_out(turn.at, turn.count, at);
         let (connection, side) = turn.at;
+        if let Some(of) = self.connections.get_mut(connection) {
+            of.ends[side].leave(turn.count);
+            self.tell_of_room((connection, side), end);
+        }
         match turn.after {
             After::Nothing => {}
             After::Fin => self.queue.push(at, What::Fin { connection, side }),
@@ -209,16 +214,26 @@ impl World {
 
     /// One end has read: if the other waits for room, there is some.
     pub(super) fn make_room(&mut self, (connection, side): (ConnectionKey, Side)) {
+        let Some(of) = self.connections.get(connection) else {
+            return;
+        };
+        let (from, to) = (of.ends[side].host, of.ends[1 - side].host);
+        if of.ends[1 - side].may_write_again() {
+            // An acknowledgement says it, and those are counted as data arrives.
+            let at = self.arrival(from, to, 0);
+            self.tell_of_room((connection, 1 - side), at);
+        }
+    }
+
+    /// If an end waits for room, and there is some, it hears of it at `at`.
+    fn tell_of_room(&mut self, (connection, side): (ConnectionKey, Side), at: Instant) {
         let Some(of) = self.connections.get_mut(connection) else {
             return;
         };
-        let other = &mut of.ends[1 - side];
-        if other.write_waits && other.is_roomy() {
-            other.write_waits = false;
-            let (from, to) = (of.ends[side].host, of.ends[1 - side].host);
-            // An acknowledgement says it, and those are counted as data arrives.
-            let at = self.arrival(from, to, 0);
-            let (side, readable, writable) = (1 - side, false, true);
+        let end = &mut of.ends[side];
+        if end.may_write_again() {
+            end.write_waits = false;
+            let (readable, writable) = (false, true);
             self.queue.push(
                 at,
                 What::Ready {

@@ -3,7 +3,8 @@
 //! Read [`swarm`] (one file) and [`stream`] (one connection) first, then [`flight`] (one shard on
 //! its way). [`Swarms`] joins them, a file for each concern: `receive` takes bytes in from streams,
 //! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
-//! `offer`, `turns` and `relief` choose what goes from whom to whom, `pace` how fast; `disk` drives
+//! `offer`, `turns` and `relief` choose what goes from whom to whom, `pace` how fast, `backlog` how
+//! much in advance; `disk` drives
 //! hashing, verification and completion; `checkpoint` what outlives a power cut; `pause` what waits
 //! for its disk, `scrub` looks whether that still is right, and `repair` fetches again what is not;
 //! `upkeep` is what time does, and `owner` what a service's owner asks. It knows
@@ -15,6 +16,7 @@
 #![doc = include_str!("figures.md")]
 
 mod ask;
+mod backlog;
 mod checkpoint;
 mod counters;
 mod disk;
@@ -58,7 +60,7 @@ pub use owner::Peer;
 use pace::Paces;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use stream::{Dialler, State, Stream};
+use stream::{Dialler, Rate, State, Stream};
 pub use swarm::{Phase, Progress, Request, ShareSpec, Swarm};
 
 impl SlotKey for StreamKey {
@@ -124,6 +126,8 @@ pub struct Swarms {
     /// Where the round of background reads goes on.
     read_turn: u32,
     scrub: scrub::Scrub,
+    /// How fast payload goes, on all streams together.
+    sending: Rate,
     counters: Counters,
 }
 
@@ -145,6 +149,7 @@ impl Swarms {
             turns_at: None,
             read_turn: 0,
             scrub: scrub::Scrub::default(),
+            sending: Rate::new(Instant::ZERO),
             counters: Counters::default(),
         }
     }

@@ -123,6 +123,7 @@ impl Swarms {
         );
         let Upload { range, sent, .. } = *upload;
         stream.sending.count(now, u64::from(count));
+        self.sending.count(now, u64::from(count));
         stream.payload_sent += u64::from(count);
         if sent == range.length {
             stream.upload = None;

@@ -10,11 +10,13 @@
 //! ```
 //!
 //! One writer per shard: a flight has at most one source at a time, so no byte is fetched twice.
-//! When a source is lost, another goes on at the same offset with the same hasher. A shard that had
+//! When a source is lost, another goes on at the same offset with the same hasher; a recalled one
+//! sends what it has begun, and the flight is orphaned when that has come. A shard that had
 //! several sources and fails cannot be blamed on one: it is fetched again *whole*, from a single
 //! source. Invariant: `stored ≤ received ≤ requested ≤ length`.
 
 use crate::output::StreamKey;
+use crate::time::Instant;
 use crate::wire::frame::Range;
 use sha1::{Digest, Sha1};
 use std::net::SocketAddr;
@@ -33,6 +35,15 @@ pub enum State {
     Spoiled,
 }
 
+/// The source of a shard is to send no more of it than it has begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Recall {
+    /// Since when.
+    pub at: Instant,
+    /// The stream that is to go on with it, if that still can; the source itself, if there is none.
+    pub heir: StreamKey,
+}
+
 /// One shard on its way.
 pub struct Flight {
     /// Which shard.
@@ -43,6 +54,8 @@ pub struct Flight {
     pub state: State,
     /// The stream that sends it; none when it was lost.
     pub source: Option<StreamKey>,
+    /// The source is to send no more of it than it has begun.
+    pub recall: Option<Recall>,
     /// Who sent the first bytes.
     pub sender: SocketAddr,
     /// More than one node has sent bytes of it.
@@ -64,6 +77,7 @@ impl Flight {
             length,
             state: State::Receiving,
             source: Some(source),
+            recall: None,
             sender,
             mixed: false,
             whole: false,
@@ -74,8 +88,12 @@ impl Flight {
         }
     }
 
-    /// The next range to ask for, of at most `size_max` bytes; none when all is asked for.
+    /// The next range to ask its source for, of at most `size_max` bytes; none when all is asked for
+    /// or it is recalled.
     pub fn request(&mut self, size_max: u32) -> Option<Range> {
+        if self.recall.is_some() {
+            return None;
+        }
         let length = (self.length - self.requested).min(size_max);
         let range = Range {
             shard: self.shard,
@@ -142,11 +160,22 @@ impl Flight {
         self.received - self.stored
     }
 
-    /// Its source is lost or was refused: what was asked for and has not come must be asked for
-    /// again.
+    /// Its source is lost or has left it: what was asked for and has not come must be asked for again.
     pub fn abandon(&mut self) {
         self.source = None;
+        self.recall = None;
         self.requested = self.received;
+    }
+
+    /// Its source sends nothing from `offset` on.
+    pub fn give_back(&mut self, offset: u32) {
+        self.requested = self.requested.min(offset).max(self.received);
+    }
+
+    /// Whether it is recalled and all that its source had begun has come.
+    pub fn is_left(&self) -> bool {
+        let is_recalled = self.recall.is_some() && self.state == State::Receiving;
+        is_recalled && self.received == self.requested
     }
 
     /// Another stream goes on where the last stopped.
@@ -253,6 +282,33 @@ mod tests {
             (flight.state, flight.mixed, flight.whole),
             (State::Verified, false, true)
         );
+    }
+
+    #[test]
+    fn a_recalled_source_sends_what_it_has_begun_and_another_the_rest() {
+        let expected = hash(b"abcdefgh");
+        let mut flight = Flight::start(3, 8, ONE, address(1));
+        assert!(flight.request(3).is_some() && flight.request(3).is_some());
+        flight.receive(b"a", &expected);
+        flight.recall = Some(Recall {
+            at: Instant::ZERO,
+            heir: TWO,
+        });
+        assert_eq!(flight.request(2), None);
+        flight.give_back(3);
+        assert!(!flight.is_left());
+        flight.receive(b"bc", &expected);
+        assert!(flight.is_left());
+        flight.abandon();
+        flight.resume(TWO, address(2));
+        let rest = Range {
+            shard: 3,
+            offset: 3,
+            length: 5,
+        };
+        assert_eq!((flight.is_left(), flight.request(9)), (false, Some(rest)));
+        flight.receive(b"defgh", &expected);
+        assert_eq!((flight.state, flight.mixed), (State::Verified, true));
     }
 
     #[test]

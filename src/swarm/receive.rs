@@ -172,6 +172,9 @@ impl Swarms {
             }
         }
         if ended {
+            if let Some(swarm_key) = swarm_key {
+                self.release_if_left(now, key, swarm_key, shard);
+            }
             self.ask(now, key);
         }
         count

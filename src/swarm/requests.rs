@@ -1,9 +1,10 @@
 //! What the other end of a stream has, asks for, sends and refuses.
 
 use super::Swarms;
+use super::flight::Recall;
 use super::receive::{Fault, PROTOCOL};
-use super::stream::{Claim, Incoming};
-use crate::limits::SHARD_COUNT_MAX;
+use super::stream::{Asked, Claim, Incoming};
+use crate::limits::{PART_SIZE_MIN, SHARD_COUNT_MAX};
 use crate::output::StreamKey;
 use crate::time::Instant;
 use crate::wire::frame::{Range, Refusal};
@@ -98,14 +99,18 @@ impl Swarms {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
-        let Some(place) = stream.wanted.iter().position(|wanted| *wanted == range) else {
+        let Some(place) = stream.wanted.iter().position(|of| is_rest(*of, range)) else {
             return Ok(());
         };
-        stream.wanted.remove(place);
+        let rest = stream.wanted.remove(place);
+        let was_midway = place == 0 && std::mem::take(&mut stream.is_midway);
         if stream.wanted.is_empty() {
             self.leave_line(key);
         }
-        self.refuse(key, range, Refusal::Cancelled);
+        if was_midway {
+            self.pass_turn();
+        }
+        self.refuse(key, rest, Refusal::Cancelled);
         Ok(())
     }
 
@@ -113,12 +118,16 @@ impl Swarms {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
-        let place = stream
-            .asked
-            .iter()
-            .position(|asked| asked.range == range)
-            .ok_or(PROTOCOL)?;
-        let asked = stream.asked.remove(place);
+        let is_asked = |asked: &Asked| starts(asked.range, range);
+        let place = stream.asked.iter().position(is_asked).ok_or(PROTOCOL)?;
+        let asked = stream.asked[place];
+        if asked.range == range {
+            stream.asked.remove(place);
+        } else {
+            let rest = &mut stream.asked[place].range;
+            rest.offset += range.length;
+            rest.length -= range.length;
+        }
         let swarm = stream
             .swarm
             .and_then(|swarm| self.swarms.get_mut(swarm))
@@ -165,17 +174,74 @@ impl Swarms {
             if asked.claim == Claim::Wanted {
                 // Whatever the reason: asking again at once would go round in circles.
                 super::disk::lacks(swarm, stream, range.shard);
+                stream.cancel_from(range.shard, range.offset, self.config.network);
             }
-            stream.cancel(range.shard, self.config.network);
-            if let Some(flight) = swarm
-                .flight(range.shard)
-                .filter(|of| of.source == Some(key))
-            {
-                flight.abandon();
+            let flight = swarm.flight(range.shard);
+            if let Some(flight) = flight.filter(|of| of.source == Some(key)) {
+                let left = Recall { at: now, heir: key };
+                flight.recall.get_or_insert(left);
+                flight.give_back(range.offset);
             }
-            super::disk::drop_unstarted(swarm);
         }
+        self.release_if_left(now, key, swarm_key, range.shard);
         self.ask_all(now, swarm_key);
         Ok(())
+    }
+}
+
+/// Whether `rest` is what is left of `range`, all of it perhaps.
+fn is_rest(rest: Range, range: Range) -> bool {
+    let ends_alike = rest.offset + rest.length == range.offset + range.length;
+    rest.shard == range.shard && rest.offset >= range.offset && ends_alike
+}
+
+/// Whether `part` is the beginning of `range`, and not too small a part of it.
+fn starts(range: Range, part: Range) -> bool {
+    let is_part = (PART_SIZE_MIN..range.length).contains(&part.length);
+    (range.shard, range.offset) == (part.shard, part.offset)
+        && (is_part || part.length == range.length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(shard: u32, offset: u32, length: u32) -> Range {
+        Range {
+            shard,
+            offset,
+            length,
+        }
+    }
+
+    #[test]
+    fn a_part_begins_where_the_range_does_and_only_the_last_is_small() {
+        let asked = range(7, 8_192, 16_384);
+        for length in [PART_SIZE_MIN, 16_383, 16_384] {
+            assert!(starts(asked, range(7, 8_192, length)), "{length}");
+        }
+        for part in [
+            range(7, 8_192, PART_SIZE_MIN - 1),
+            range(7, 8_192, 16_385),
+            range(7, 8_193, 8_192),
+            range(8, 8_192, 8_192),
+        ] {
+            assert!(!starts(asked, part), "{part:?}");
+        }
+        assert!(starts(range(7, 0, 1), range(7, 0, 1)));
+    }
+
+    #[test]
+    fn a_cancelled_range_takes_its_rest_along_and_nothing_else() {
+        let asked = range(7, 8_192, 16_384);
+        assert!(is_rest(asked, asked) && is_rest(range(7, 24_575, 1), asked));
+        for other in [
+            range(7, 24_576, 8_192),
+            range(7, 4_096, 20_480),
+            range(7, 8_192, 8_192),
+            range(6, 16_384, 8_192),
+        ] {
+            assert!(!is_rest(other, asked), "{other:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@
 use super::Swarms;
 use super::stream::{DATA_SIZE, State, Stream, Upload};
 use super::swarm::Swarm;
-use crate::limits::FRAME_BODY_MAX;
+use crate::limits::{FRAME_BODY_MAX, PART_SIZE_MIN, PARTS_PER_SECOND, RANGE_SIZE_MAX};
 use crate::output::{Chunk, DiskError, Ended, Event, FileRange, StreamKey};
 use crate::time::Instant;
 use crate::wire::frame::{self, Range, Refusal};
@@ -139,7 +139,7 @@ impl Swarms {
             .manifest
             .as_ref()
             .map(|of| of.shard_length(range.shard));
-        if sent == range.length {
+        if sent == range.length && !stream.is_midway {
             if shard_length == Some(range.offset + range.length) {
                 stream.unsent.remove(range.shard);
             }
@@ -198,7 +198,7 @@ impl Swarms {
                 push_have(stream, swarm, network);
             } else if stream.wanted.is_empty() {
                 return;
-            } else if !self.takes_turn(key) {
+            } else if !stream.is_midway && !self.takes_turn(key) {
                 return self.plan_turns(now);
             } else {
                 self.start_upload(now, key);
@@ -206,7 +206,8 @@ impl Swarms {
         }
     }
 
-    /// Takes up the oldest request of a stream whose turn it is.
+    /// Takes up the oldest request of a stream whose turn it is, or goes on with it: as much of it as
+    /// goes out in a part of a second, so that what is not sent can be taken back.
     fn start_upload(&mut self, now: Instant, key: StreamKey) {
         let network = self.config.network;
         let Some(stream) = self.streams.get_mut(key) else {
@@ -215,8 +216,20 @@ impl Swarms {
         let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else {
             return;
         };
-        let range = stream.wanted.remove(0);
-        if swarm.held.contains(range.shard) {
+        let mut range = stream.wanted[0];
+        let size = part_size(stream);
+        let is_held = swarm.held.contains(range.shard);
+        // A small rest goes along.
+        stream.is_midway = is_held && range.length >= size + PART_SIZE_MIN;
+        if stream.is_midway {
+            let rest = &mut stream.wanted[0];
+            rest.offset += size;
+            rest.length -= size;
+            range.length = size;
+        } else {
+            stream.wanted.remove(0);
+        }
+        if is_held {
             let mut header = [0; DATA_SIZE];
             Frame::Data(range).emit(network, &mut header);
             stream.upload_stalled = false;
@@ -234,6 +247,15 @@ impl Swarms {
             self.pass_turn();
         }
     }
+}
+
+/// Bytes of the next part of a range; while the rate is not known, each is as large as all before.
+fn part_size(stream: &Stream) -> u32 {
+    let size = match stream.sending.per_second() {
+        0 => stream.payload_sent,
+        rate => rate / PARTS_PER_SECOND,
+    };
+    size.clamp(PART_SIZE_MIN.into(), RANGE_SIZE_MAX.into()) as u32
 }
 
 fn push_map(stream: &mut Stream, swarm: &Swarm, first: u32, network: Network) {

@@ -48,8 +48,7 @@ pub enum Dialler {
 pub enum Claim {
     /// We do.
     Wanted,
-    /// Another could send it sooner: if it has not begun, it is taken back; if it has, it is
-    /// wanted.
+    /// Another could send it sooner: what has not begun is taken back, what has is wanted.
     Recalled,
     /// We do not: its bytes, if they come, are dropped.
     Dropped,
@@ -58,7 +57,7 @@ pub enum Claim {
 /// A range that we have asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
-    /// What.
+    /// What of it no part has brought yet.
     pub range: Range,
     /// Whether we still want it.
     pub claim: Claim,
@@ -67,7 +66,7 @@ pub struct Asked {
 /// Bytes of a `Data` frame, its payload aside.
 pub const DATA_SIZE: usize = HEADER_SIZE + 12;
 
-/// A range that is being sent.
+/// A range, or a part of one, that is being sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Upload {
     /// What.
@@ -136,8 +135,10 @@ pub struct Stream {
     pub incoming: Option<Incoming>,
     /// What the other end has asked for, oldest first.
     pub wanted: ArrayVec<Range, REQUESTS_MAX>,
-    /// The range that is being sent.
+    /// The range, or the part of one, that is being sent.
     pub upload: Option<Upload>,
+    /// The first of `wanted` is the rest of a range that has begun: it needs no other turn.
+    pub is_midway: bool,
     /// The other end does not read what is being sent.
     pub upload_stalled: bool,
     /// A part of the manifest that the other end has asked for.
@@ -205,6 +206,7 @@ impl Stream {
             incoming: None,
             wanted: ArrayVec::new(),
             upload: None,
+            is_midway: false,
             upload_stalled: false,
             manifest_wanted: None,
             manifest_asked: false,
@@ -252,24 +254,32 @@ impl Stream {
 
     /// Takes back what we have asked for of `shard`. Each request still gets its answer.
     pub fn cancel(&mut self, shard: u32, network: Network) {
-        self.claim(shard, Claim::Dropped, network);
+        self.claim(shard, 0, Claim::Dropped, network);
         if let Some(incoming) = self.incoming.as_mut().filter(|it| it.range.shard == shard) {
             incoming.dropped = true;
         }
     }
 
-    /// Takes back what we have asked for of `shard`, if it has not begun.
-    pub fn recall(&mut self, shard: u32, network: Network) {
-        self.claim(shard, Claim::Recalled, network);
+    /// Takes back what we have asked for of `shard` from `offset` on: what comes before it is wanted.
+    pub fn cancel_from(&mut self, shard: u32, offset: u32, network: Network) {
+        self.claim(shard, offset, Claim::Dropped, network);
     }
 
-    fn claim(&mut self, shard: u32, claim: Claim, network: Network) {
-        for place in 0..self.asked.len() {
+    /// Takes back what we have asked for of `shard` and has not begun.
+    pub fn recall(&mut self, shard: u32, network: Network) {
+        self.claim(shard, 0, Claim::Recalled, network);
+    }
+
+    /// From the last range to the first, so that what has begun before the other end hears of it is
+    /// followed by nothing else of the shard.
+    fn claim(&mut self, shard: u32, offset: u32, claim: Claim, network: Network) {
+        for place in (0..self.asked.len()).rev() {
             let asked = &mut self.asked[place];
+            if asked.range.shard != shard || asked.range.offset < offset {
+                continue;
+            }
             let before = std::mem::replace(&mut asked.claim, claim);
-            if asked.range.shard != shard {
-                asked.claim = before;
-            } else if before == Claim::Wanted {
+            if before == Claim::Wanted {
                 let cancel = Frame::Cancel(asked.range);
                 self.push(&cancel, network);
             }

@@ -56,7 +56,8 @@ impl Swarms {
         }
         self.turns_at = None;
         for (key, stream) in self.streams.iter_mut() {
-            let stalled = stream.upload.is_some() && now >= stream.sent_at + UPLOAD_STALL_TIMEOUT;
+            let sends = stream.upload.is_some() || stream.is_midway;
+            let stalled = sends && now >= stream.sent_at + UPLOAD_STALL_TIMEOUT;
             // One that a cap holds back would move if it might.
             stream.upload_stalled |= stalled && !self.paces.up.holds(key);
         }
@@ -80,7 +81,9 @@ impl Swarms {
     }
 
     fn active_uploads(&self) -> usize {
-        let counts = |stream: &super::Stream| stream.upload.is_some() && !stream.upload_stalled;
+        let counts = |stream: &super::Stream| {
+            (stream.upload.is_some() || stream.is_midway) && !stream.upload_stalled
+        };
         self.streams
             .iter()
             .filter(|(_, stream)| counts(stream))

@@ -30,8 +30,12 @@
 //! *range* = shard 4, offset in the shard 4, length 4 (1 – 1 MiB), which ends within the largest
 //! shard. *location* = 16 bytes (IPv4 as IPv4-mapped IPv6), port 2 (not 0). `Open` is the first
 //! frame in each direction and comes once; holds = some is followed by `Map` frames that cover
-//! every shard. Each `Request` gets exactly one answer, `Data` or `Refuse`, also when it is
-//! cancelled.
+//! every shard.
+//!
+//! A `Request` is answered by `Data` for all of its range, in one part or in several that follow each
+//! other, or by `Refuse` for all of it or for what no part has brought. A part that does not end the
+//! range is of 4 KiB at least. `Cancel` repeats the range of a `Request`; what has begun to be sent
+//! comes, and `Refuse` names the rest.
 
 mod codec;
 mod error;

@@ -69,7 +69,7 @@ fn hosts_that_are_capped_finish_like_hosts_with_thin_uplinks_and_keep_their_cap(
 
 #[test]
 fn any_mix_of_uplinks_finishes_and_no_byte_comes_twice() {
-    for seed in 1..=6 {
+    for seed in 1..=60 {
         let mut rng = Rng::from_number(seed);
         let hosts = 3 + rng.below(10) as usize;
         let mut plan = Plan::equal(hosts, 0, 2 << 20);
@@ -82,9 +82,7 @@ fn any_mix_of_uplinks_finishes_and_no_byte_comes_twice() {
         let mut fleet = Fleet::new(plan);
         assert!(fleet.run(LONG, |_| ()));
         check_all_have_the_file(&fleet);
-        // What a stream fifty times slower sends is taken over, and a range of it was on its way.
-        let dropped_max = (hosts as u64 - 1) * fleet.plan.size as u64 / 20;
-        check_no_byte_came_twice(&fleet, dropped_max);
+        check_no_byte_came_twice(&fleet, 0);
     }
 }
 

@@ -61,6 +61,32 @@ fn a_downloader_with_a_tenth_of_the_uplink() {
     }
 }
 
+/// A shard of this file takes the slow provider 2.6 seconds, in which the other would be idle.
+#[test]
+fn a_provider_that_is_four_hundred_times_slower_gives_back_what_it_has_not_begun() {
+    let size = 64 << 20;
+    let plan = Plan::equal(3, 80 * MBIT, size);
+    let mut fleet = Fleet::new(Plan {
+        uplinks: vec![80 * MBIT, MBIT / 5, 80 * MBIT],
+        ..plan
+    });
+    let slow = fleet.provide();
+    assert!(fleet.run(LONG, |_| ()));
+    let without = undisturbed(Plan::equal(2, 80 * MBIT, size));
+    let with = slowest(&fleet, 2..3);
+    println!("slow: {with:.2} s, without {without:.2} s");
+    assert!(with < without + 0.7, "{with:.2} s, without {without:.2} s");
+    let (first, second) = (fleet.payload(0).1, fleet.payload(slow).1);
+    assert_eq!(
+        (first + second, fleet.payload(2).0),
+        (size as u64, size as u64)
+    );
+    assert!(
+        second > 0 && second % 65_536 != 0,
+        "no shard was shared out"
+    );
+}
+
 #[test]
 fn a_provider_that_serves_corrupt_shards() {
     let mut fleet = Fleet::new(plan());

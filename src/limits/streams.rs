@@ -13,6 +13,9 @@ pub const RANGE_SIZE_MAX: u32 = 1024 * 1024;
 /// Parts of a range that a stream sends in a second, at least: between two of them it can say
 /// something else, and take back what it has not begun.
 pub const PARTS_PER_SECOND: u64 = 8;
+/// While the rate is not known, a part is one in so many of its range: for large shards time does not
+/// press so much.
+pub const PARTS_FIRST: u32 = 4;
 /// Bytes of the smallest part of a range: its header is less than a hundredth of it, and it fills a
 /// few packets.
 pub const PART_SIZE_MIN: u32 = 4 * 1024;
@@ -77,9 +80,9 @@ pub const UPLOADS_MAX: usize = 4;
 pub const UNSENT_PER_SECOND: u64 = 64;
 /// Bytes that may wait on a stream, at least: a few full packets, and one while these are made.
 pub const UNSENT_MIN: u32 = 8 * 1024;
-/// Bytes that may wait on a stream while the rate is not known: a fast uplink shows at once that it
-/// takes more.
-pub const UNSENT_FIRST: u32 = 16 * 1024;
+/// Bytes that may wait on a stream while the rate is not known: with less, a kernel would take a fast
+/// path for a slow one.
+pub const UNSENT_FIRST: u32 = 256 * 1024;
 /// Bytes that may wait on a stream, at most: more than a kernel takes.
 pub const UNSENT_MAX: u32 = 1 << 30;
 /// Requests that a stream keeps when idle ones take shards over: what is asked for may be on its

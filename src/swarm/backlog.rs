@@ -31,13 +31,11 @@ impl Swarms {
 }
 
 fn unsent_max(sending: &Rate) -> u32 {
-    match sending.per_second() {
-        0 => UNSENT_FIRST,
-        rate => {
-            let part = (rate / UNSENT_PER_SECOND).clamp(UNSENT_MIN.into(), UNSENT_MAX.into());
-            1 << part.ilog2()
-        }
-    }
+    let bytes = match sending.per_second() {
+        0 => UNSENT_FIRST.into(),
+        rate => (rate / UNSENT_PER_SECOND).max(UNSENT_MIN.into()),
+    };
+    1 << bytes.min(UNSENT_MAX.into()).ilog2()
 }
 
 #[cfg(test)]

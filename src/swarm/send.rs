@@ -8,7 +8,7 @@
 use super::Swarms;
 use super::stream::{DATA_SIZE, State, Stream, Upload};
 use super::swarm::Swarm;
-use crate::limits::{FRAME_BODY_MAX, PART_SIZE_MIN, PARTS_PER_SECOND, RANGE_SIZE_MAX};
+use crate::limits::{FRAME_BODY_MAX, PART_SIZE_MIN, PARTS_FIRST, PARTS_PER_SECOND, RANGE_SIZE_MAX};
 use crate::output::{Chunk, DiskError, Ended, Event, FileRange, StreamKey};
 use crate::time::Instant;
 use crate::wire::frame::{self, Range, Refusal};
@@ -217,7 +217,7 @@ impl Swarms {
             return;
         };
         let mut range = stream.wanted[0];
-        let size = part_size(stream);
+        let size = part_size(stream.sending.per_second(), range.length);
         let is_held = swarm.held.contains(range.shard);
         // A small rest goes along.
         stream.is_midway = is_held && range.length >= size + PART_SIZE_MIN;
@@ -249,11 +249,12 @@ impl Swarms {
     }
 }
 
-/// Bytes of the next part of a range; while the rate is not known, each is as large as all before.
-fn part_size(stream: &Stream) -> u32 {
-    let size = match stream.sending.per_second() {
-        0 => stream.payload_sent,
-        rate => rate / PARTS_PER_SECOND,
+/// Bytes of the next part of a range of `length` bytes, on a stream that sends `rate` bytes a second;
+/// 0: not known yet.
+fn part_size(rate: u64, length: u32) -> u32 {
+    let size = match rate {
+        0 => u64::from(length / PARTS_FIRST),
+        _ => rate / PARTS_PER_SECOND,
     };
     size.clamp(PART_SIZE_MIN.into(), RANGE_SIZE_MAX.into()) as u32
 }

@@ -85,10 +85,10 @@ pub const UNSENT_MIN: u32 = 8 * 1024;
 pub const UNSENT_FIRST: u32 = 256 * 1024;
 /// Bytes that may wait on a stream, at most: more than a kernel takes.
 pub const UNSENT_MAX: u32 = 1 << 30;
-/// Requests that a stream keeps when idle ones take shards over: what is asked for may be on its
+/// Requests that a stream keeps when idle ones have shards recalled: what is asked for may be on its
 /// way.
 pub const RELIEVED_QUEUE_MIN: usize = 2;
-/// How many times slower a stream is from which idle ones take over shards that it sends.
+/// How many times slower a stream is from which idle ones have shards recalled.
 pub const SLOWER_THAN: u64 = 4;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or
 /// two.
@@ -105,10 +105,10 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without taking a byte of what is being sent to it, before a stream no longer counts among
 /// [`UPLOADS_MAX`].
 pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_millis(200);
-/// Without a byte of what was asked for, before idle streams may take a shard over, and another is
-/// asked for the manifest.
+/// Without a byte of what was asked for, before idle streams may have a shard recalled, and another is
+/// asked for the manifest; and from a recall that is not answered to the end of the stream.
 pub const SLOW_TIMEOUT: Duration = Duration::from_millis(500);
-/// How often idle streams look for shards to take over.
+/// How often idle streams look for shards to have recalled.
 pub const RELIEF_PERIOD: Duration = Duration::from_millis(250);
 /// Without taking a byte of what is sent to it, before a stream is closed.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);

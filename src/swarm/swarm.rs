@@ -145,7 +145,7 @@ pub struct Swarm {
     pub asked_nodes: u32,
     /// Since when no stream has brought anything.
     pub idle_since: Instant,
-    /// When idle streams look next for shards to take over.
+    /// When idle streams look next for shards to have recalled.
     pub relief_at: Instant,
     /// How far its offers are.
     pub round: Round,

@@ -224,6 +224,17 @@ impl Fleet {
         progress.map_or((0, 0), |progress| (progress.received, progress.sent))
     }
 
+    /// Fails if a byte came twice, or in vain, where all who fetched it have the file and still run.
+    pub fn check_no_byte_came_twice(&self) {
+        let size = self.plan.size as u64;
+        let hosts = 0..self.world.len();
+        for host in hosts.clone().skip(1) {
+            assert_eq!(self.payload(host).0, size, "host {host}");
+        }
+        let sent: u64 = hosts.map(|host| self.payload(host).1).sum();
+        assert_eq!(sent, (self.world.len() as u64 - 1) * size);
+    }
+
     /// What has come of it.
     pub fn figures(&self) -> Figures {
         let hosts = self.world.len();

@@ -14,30 +14,13 @@ fn check_all_have_the_file(fleet: &Fleet) {
     }
 }
 
-/// No byte that a downloader kept came twice; `dropped_max` bytes in all came after another had been
-/// asked for them.
-fn check_no_byte_came_twice(fleet: &Fleet, dropped_max: u64) {
-    let size = fleet.plan.size as u64;
-    for host in fleet.world.running().filter(|&host| host > 0) {
-        assert_eq!(fleet.payload(host).0, size, "host {host}");
-    }
-    let sent: u64 = fleet
-        .world
-        .running()
-        .map(|host| fleet.payload(host).1)
-        .sum();
-    let dropped = sent - (fleet.world.len() as u64 - 1) * size;
-    println!("{dropped} of {sent} bytes came in vain");
-    assert!(dropped <= dropped_max, "{dropped} bytes came in vain");
-}
-
 #[test]
 fn equal_hosts_finish_near_the_bound_and_the_origin_sends_the_file_once() {
     for hosts in [2, 5, 12] {
         let mut fleet = Fleet::new(Plan::equal(hosts, 20 * MBIT, 4 << 20));
         assert!(fleet.run(LONG, |_| ()));
         check_all_have_the_file(&fleet);
-        check_no_byte_came_twice(&fleet, 0);
+        fleet.check_no_byte_came_twice();
         let figures = fleet.figures();
         println!("{hosts} hosts: {figures:?}");
         assert!(figures.ratio < 1.25 && figures.origin_payload < 1.05);
@@ -60,7 +43,7 @@ fn hosts_that_are_capped_finish_like_hosts_with_thin_uplinks_and_keep_their_cap(
             }
         }));
         check_all_have_the_file(&fleet);
-        check_no_byte_came_twice(&fleet, 0);
+        fleet.check_no_byte_came_twice();
         let figures = fleet.figures();
         println!("{hosts} capped hosts: {figures:?}");
         assert!(figures.ratio < 1.25 && figures.origin_payload < 1.05);
@@ -82,7 +65,7 @@ fn any_mix_of_uplinks_finishes_and_no_byte_comes_twice() {
         let mut fleet = Fleet::new(plan);
         assert!(fleet.run(LONG, |_| ()));
         check_all_have_the_file(&fleet);
-        check_no_byte_came_twice(&fleet, 0);
+        fleet.check_no_byte_came_twice();
     }
 }
 

@@ -43,6 +43,7 @@ fn rows(hosts: usize, size: usize, mix_count: usize) {
         let bound = plan.bound();
         let mut fleet = Fleet::new(plan);
         assert!(fleet.run(Duration::from_secs(3_600), |_| ()));
+        fleet.check_no_byte_came_twice();
         let of = fleet.figures();
         println!(
             "| {hosts} | {} MiB | {mix} | {bound:.2} s | {:.2} | {:.2} | {:.1} % | {:.0?} |",

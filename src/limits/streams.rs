@@ -38,7 +38,7 @@ pub const HANDSHAKES_PER_IP_MAX: usize = 16;
 /// Connections of a swarm that are being made at once: a home router forgets a flood of them.
 pub const SWARM_DIALS_MAX: usize = 16;
 /// Streams of a swarm above which a fetch dials nobody else: see the figures of `swarm::providers`.
-pub const SWARM_STREAMS_ENOUGH: usize = 32;
+pub const SWARM_STREAMS_ENOUGH: usize = 24;
 /// Swarms of a node.
 pub const SWARMS_MAX: usize = 1_024;
 /// Providers of a file that are remembered: several times as many as a node may connect to.
@@ -141,6 +141,9 @@ pub const REDIAL_DELAY_MAX: Duration = Duration::from_secs(120);
 /// From a node that was met to a lookup for providers of which nobody has heard: several are met
 /// within moments.
 pub const LOOKUP_DELAY_MET: Duration = Duration::from_millis(100);
+/// From the loss of a stream to a lookup where no other is open: who was turned away by a full node may
+/// know nobody else, and by then the first of its swarm have announced themselves.
+pub const LOOKUP_DELAY_ALONE: Duration = Duration::from_millis(500);
 /// From the end of a lookup for providers to the next; longer with each that brings nobody.
 pub const LOOKUP_PERIOD: Duration = Duration::from_secs(3);
 /// Lookups that must have ended before a fetch may fail for want of providers.

@@ -8,9 +8,10 @@
 //!
 //! How much is asked for in advance follows the stream's rate: a quarter of a second of it, because
 //! what is asked for early is decided early, more where the path is longer
-//! ([`super::round_trip`]), and at least two shards, so that the pipe never runs dry. Where that is
-//! many shards, they are asked for in batches, so that the other end is woken, and sent a packet, once
-//! for several of them.
+//! ([`super::round_trip`]), and at least one shard: a slow stream is one of many, and while it is asked
+//! again the others keep the pipe full. A second shard would only wait with a busy node that an idle one
+//! has meanwhile. Where that is many shards, they are asked for in batches, so that the other end is
+//! woken, and sent a packet, once for several of them.
 //!
 //! What was tried, and what it came to (32 hosts, uplinks of 20 Mbit/s, 16 MiB, in the simulator,
 //! each against the line "before"; time is divided by the bound):
@@ -127,10 +128,10 @@ impl Swarms {
 
 /// How many bytes may be asked for in advance.
 fn window(stream: &Stream, swarm: &Swarm, open_count: u32) -> u64 {
-    let two = 2 * range_size(swarm);
+    let one = range_size(swarm);
     match stream.rate.per_second() {
-        0 => two.max(ASK_AHEAD_FIRST),
-        rate => two.max(stream.round_trip.bytes_ahead(rate, ASK_AHEAD, open_count)),
+        0 => one.max(ASK_AHEAD_FIRST),
+        rate => one.max(stream.round_trip.bytes_ahead(rate, ASK_AHEAD, open_count)),
     }
 }
 

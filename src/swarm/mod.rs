@@ -47,7 +47,7 @@ mod upkeep;
 
 use crate::id::{FileId, NodeId};
 use crate::limits::{HANDSHAKES_PER_IP_MAX, STREAMS_MAX, STREAMS_PER_IP_MAX};
-use crate::limits::{LOOKUP_PERIOD, SWARMS_MAX};
+use crate::limits::{LOOKUP_DELAY_ALONE, LOOKUP_PERIOD, SWARMS_MAX};
 use crate::output::{Ended, Event, Output, Refused, StreamKey, SwarmKey};
 use crate::rng::Rng;
 use crate::slots::{SlotKey, Slots};
@@ -411,6 +411,7 @@ impl Swarms {
         let Some(swarm_key) = stream.swarm else {
             return;
         };
+        let is_alone = self.open_count(swarm_key) == 0;
         let Some(swarm) = self.swarms.get_mut(swarm_key) else {
             return;
         };
@@ -439,7 +440,11 @@ impl Swarms {
         }
         disk::drop_unstarted(swarm);
         if swarm.wants_providers() {
-            swarm.lookup_at = swarm.lookup_at.min(now + LOOKUP_PERIOD);
+            let delay = match is_alone {
+                true => LOOKUP_DELAY_ALONE,
+                false => LOOKUP_PERIOD,
+            };
+            swarm.lookup_at = swarm.lookup_at.min(now + delay);
         }
         let (address, reason) = (stream.location.unwrap_or(stream.address), why);
         self.events.push_back(Event::Disconnected {

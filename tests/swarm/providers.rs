@@ -3,7 +3,7 @@
 use super::world::World;
 use super::{FIRST, MINUTE, bytes};
 use sprat::limits::{
-    HANDSHAKE_TIMEOUT, LOOKUP_PERIOD, SLOW_TIMEOUT, STREAMS_MAX, STREAMS_SPARE,
+    HANDSHAKE_TIMEOUT, LOOKUP_DELAY_ALONE, LOOKUP_PERIOD, SLOW_TIMEOUT, STREAMS_MAX, STREAMS_SPARE,
     SWARM_STREAMS_ENOUGH,
 };
 use sprat::output::{Event, Failure, Output, Prepared};
@@ -121,4 +121,27 @@ fn who_comes_when_the_origin_is_full_is_sent_on_to_others() {
     );
     world.run_until(HANDSHAKE_TIMEOUT, |_| false);
     assert_eq!(streams(&world), places, "the others are served on");
+}
+
+#[test]
+fn who_has_no_stream_left_soon_looks_for_others() {
+    let mut world = World::new(9);
+    let sharer = world.node();
+    let file = world.share(sharer, &[("", bytes(9, 300_000))]);
+    let location = world.peers[sharer].location;
+    let getter = world.node();
+    let now = world.now;
+    let swarms = &mut world.peers[getter].swarms;
+    swarms.fetch(now, file, None, &[location]).unwrap();
+    swarms.handle_timeout(now);
+    assert_eq!(swarms.poll_request(), Some(Request::FindProviders(file)));
+    swarms.handle_looked_up(now, file, Some(20));
+    let Some(Output::Connect { stream, .. }) = swarms.poll_output(now) else {
+        panic!("it dials whom it knows");
+    };
+    swarms.handle_closed(now, stream);
+    swarms.handle_timeout(now + (LOOKUP_DELAY_ALONE - Duration::from_millis(1)));
+    assert_eq!(swarms.poll_request(), None);
+    swarms.handle_timeout(now + LOOKUP_DELAY_ALONE);
+    assert_eq!(swarms.poll_request(), Some(Request::FindProviders(file)));
 }

@@ -106,8 +106,11 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// [`UPLOADS_MAX`].
 pub const UPLOAD_STALL_TIMEOUT: Duration = Duration::from_millis(200);
 /// Without a byte of what was asked for, before idle streams may have a shard recalled, and another is
-/// asked for the manifest; and from a recall that is not answered to the end of the stream.
+/// asked for the manifest.
 pub const SLOW_TIMEOUT: Duration = Duration::from_millis(500);
+/// From a recall that is not answered to the end of the stream: longer than an answer waits behind
+/// payload on a thin uplink.
+pub const STILL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often idle streams look for shards to have recalled.
 pub const RELIEF_PERIOD: Duration = Duration::from_millis(250);
 /// Without taking a byte of what is sent to it, before a stream is closed.

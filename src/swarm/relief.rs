@@ -12,14 +12,14 @@
 //!
 //! From a stream that has brought nothing for a while shards are recalled before the end, too: a
 //! provider that offers a few at a time would else wait for one of them to come from the silent
-//! node. One that does not even answer that stands still. Its stream is closed, and dialled anew
-//! later: what it may send one day would come twice.
+//! node. One that then neither sends nor answers for another while stands still. Its stream is closed,
+//! and dialled anew later: what it may send one day would come twice.
 
 use super::Swarms;
 use super::disk::drop_unstarted;
 use super::flight::{Recall, State as FlightState};
 use super::stream::{Asked, Claim, State, Stream};
-use crate::limits::{RELIEVED_QUEUE_MIN, SLOW_TIMEOUT, SLOWER_THAN};
+use crate::limits::{RELIEVED_QUEUE_MIN, SLOW_TIMEOUT, SLOWER_THAN, STILL_TIMEOUT};
 use crate::output::{Ended, StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::frame::CloseReason;
@@ -52,14 +52,15 @@ impl Swarms {
                 return None;
             }
             if let Some(Recall { at, .. }) = flight.recall {
-                let stands_still = now >= at + SLOW_TIMEOUT && source.heard_at <= at;
+                let stands_still = now >= at + STILL_TIMEOUT && is_silent(source, now);
                 still = still.or(stands_still.then_some(source_key));
                 return None;
             }
             let (is_quiet, queue) = (is_quiet(source), source.queue());
             let is_unstarted = is_end && flight.received() == 0 && queue > RELIEVED_QUEUE_MIN;
             let has_rest = flight.unrequested() > 0 || has_asked(source, flight.shard);
-            let may = (is_quiet || is_unstarted) && has_rest;
+            // Of one that is silent, nothing needs to be left: it may stand still.
+            let may = (is_quiet || is_unstarted) && has_rest || is_silent(source, now);
             may.then_some((is_quiet, queue, flight.shard, source_key))
         });
         let recalled = takeable.max();

@@ -1,4 +1,5 @@
-//! What a stream sends: control frames first, then ranges of shards, one at a time.
+//! What a stream sends: control frames first, then ranges of shards, one at a time, in parts that are
+//! small enough for its rate.
 //!
 //! Frames are made when the socket asks for them, not before: have-news, parts of the map and parts
 //! of the manifest cost no memory while they wait, and news that waits grows into one frame.

@@ -422,6 +422,29 @@ fn a_slow_provider_does_not_hold_the_end_of_a_file() {
     );
 }
 
+/// All that it was asked for has begun, so that nothing can be taken back.
+#[test]
+fn a_provider_that_stops_in_the_middle_of_its_last_range_does_not_hold_the_end_of_a_file() {
+    let mut world = World::new(18);
+    let (fast, stuck, getter) = (world.node(), world.node(), world.node());
+    let content = bytes(18, 6_000);
+    let file = world.share(fast, &[("", content.clone())]);
+    world.share(stuck, &[("", content)]);
+    world.peers[stuck].uplink = 1;
+    let swarm = world.fetch(getter, file, &[stuck]);
+    let received = |world: &World| {
+        let progress = world.peers[getter].swarms.progress(swarm);
+        progress.map_or(0, |progress| progress.received)
+    };
+    assert!(world.run_until(MINUTE, |world| received(world) > 1_000));
+    world.peers[stuck].alive = false;
+    let (now, location) = (world.now, world.peers[fast].location);
+    let swarms = &mut world.peers[getter].swarms;
+    swarms.handle_provider(now, file, location);
+    assert!(world.run_until(Duration::from_secs(3), |world| world.is_complete(getter)));
+    assert_eq!(received(&world), 6_000);
+}
+
 #[test]
 fn getters_that_never_read_do_not_keep_others_waiting() {
     let mut world = World::new(16);

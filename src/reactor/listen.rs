@@ -5,6 +5,7 @@
 //! well. Invariant: addresses are canonical everywhere outside the system calls: IPv4 is never
 //! shown as mapped.
 
+use super::congestion;
 use super::error::Error;
 use crate::limits::{ACCEPT_BACKLOG, FREE_PORT_TRIES, LISTEN_ADDRESSES_MAX};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -104,6 +105,7 @@ fn bind_both(address: SocketAddr, dual_stack: bool) -> io::Result<Bound> {
         let address = SocketAddr::new(address.ip(), port);
         match socket(address, Type::DGRAM, Protocol::UDP, dual_stack) {
             Ok(udp) => {
+                congestion::prepare_listener(&tcp);
                 tcp.listen(ACCEPT_BACKLOG)?;
                 return Ok(Bound {
                     address,

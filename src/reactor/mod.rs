@@ -12,6 +12,7 @@
 
 mod accept;
 mod clock;
+mod congestion;
 mod contacts;
 mod control;
 mod datagrams;

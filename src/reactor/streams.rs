@@ -26,6 +26,7 @@
 //!
 //! The times of the transfers did not differ by more than those of one choice among themselves.
 
+use super::congestion;
 use super::token::Source;
 use crate::limits::STREAMS_MAX;
 use crate::node::{FileRange, StreamKey};
@@ -209,6 +210,7 @@ pub fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
     if let Some(ip) = from {
         socket.bind(&SocketAddr::new(ip, 0).into())?;
     }
+    congestion::prepare_connection(&socket, to.ip());
     match socket.connect(&to.into()) {
         Ok(()) => {}
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}

@@ -13,6 +13,7 @@
 
 use super::accept::Accepted;
 use super::clock::sleep;
+use super::congestion;
 use super::control::Control;
 use super::datagrams::{Received, Sent};
 use super::disk::{Done, Progress, Seen};
@@ -194,6 +195,7 @@ impl Reactor {
                         self.counters.sheds += 1;
                         continue;
                     };
+                    congestion::handle_accept(&socket, from.ip());
                     if let Err(error) = self.streams.insert(self.poll.registry(), key, socket, true)
                     {
                         self.counters.connections_failed += 1;

@@ -49,7 +49,7 @@ impl Pace {
     /// cap.
     pub fn set(&mut self, now: Instant, rate: Option<u64>) {
         self.rate = rate.map(|rate| rate.clamp(RATE_MIN, RATE_MAX) as i64);
-        (self.credit, self.counted_at) = (0, now);
+        (self.credit, self.counted_at, self.woken) = (0, now, false);
         self.line.reserve(STREAMS_MAX);
         self.tick_at = (!self.line.is_empty()).then_some(now);
     }
@@ -114,10 +114,15 @@ impl Pace {
 
     /// Whose turn it is, once the credit is enough for it.
     pub fn tick(&mut self, now: Instant) -> Option<StreamKey> {
-        let rate = self.rate?;
         if self.tick_at.is_none_or(|at| now < at) {
             return None;
         }
+        let Some(rate) = self.rate else {
+            // The cap was lifted: all who waited go on, one after the other.
+            let first = self.line.pop_front();
+            self.tick_at = (!self.line.is_empty()).then_some(now);
+            return first;
+        };
         self.count(now);
         let is_enough = self.credit >= portion(rate) * BYTE;
         if is_enough && self.woken {
@@ -259,6 +264,17 @@ mod tests {
         pace.spend(1_000_000);
         assert_eq!(pace.admits(now, key(0)), 0);
         assert!(pace.holds(key(0)));
+    }
+
+    #[test]
+    fn who_waits_goes_on_when_the_cap_is_lifted() {
+        let (mut pace, now) = (Pace::default(), Instant::ZERO);
+        pace.set(now, Some(1_000_000));
+        assert_eq!((pace.admits(now, key(0)), pace.admits(now, key(1))), (0, 0));
+        pace.set(now, None);
+        let woken = [pace.tick(now), pace.tick(now), pace.tick(now)];
+        assert_eq!(woken, [Some(key(0)), Some(key(1)), None]);
+        assert_eq!(pace.tick_at(), None);
     }
 
     #[test]

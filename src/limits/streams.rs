@@ -111,6 +111,9 @@ pub const SLOW_TIMEOUT: Duration = Duration::from_millis(500);
 /// From a recall that is not answered to the end of the stream: longer than an answer waits behind
 /// payload on a thin uplink.
 pub const STILL_TIMEOUT: Duration = Duration::from_secs(1);
+/// From a recall to the end of the stream, whatever it sends meanwhile: what it had begun is a part of a
+/// range, which an honest node sends in less than a second.
+pub const RECALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often idle streams look for shards to have recalled.
 pub const RELIEF_PERIOD: Duration = Duration::from_millis(250);
 /// Without taking a byte of what is sent to it, before a stream is closed.

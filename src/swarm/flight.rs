@@ -20,6 +20,7 @@ use crate::time::Instant;
 use crate::wire::frame::Range;
 use sha1::{Digest, Sha1};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Where a flight is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +110,20 @@ impl Flight {
         self.length - self.requested
     }
 
+    /// Whether what is missing takes longer than `time` at a known rate (bytes a second; 0: not known).
+    pub fn lasts(&self, rate: u64, time: Duration) -> bool {
+        let missing = u64::from(self.length - self.received);
+        rate > 0 && missing / rate > time.as_secs()
+    }
+
     /// Bytes that have come.
     pub fn received(&self) -> u32 {
         self.received
+    }
+
+    /// Whether `range` is the next to come, and was asked for.
+    pub fn awaits(&self, range: Range) -> bool {
+        range.offset == self.received && range.length <= self.requested - self.received
     }
 
     /// Takes the next bytes in; on the last, compares with the hash that the manifest has.

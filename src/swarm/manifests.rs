@@ -105,12 +105,15 @@ impl Swarms {
             return Ok(());
         }
         let end = u64::from(offset) + bytes.len() as u64;
+        // Else a manifest of so many single bytes would hold a fetch up for days.
+        let is_whole = end == u64::from(total) || bytes.len() == frame::MANIFEST_PART_SIZE_MAX;
         let expected = stream.manifest_asked
             && swarm.manifest_from == Some(key)
             && (total == stream.manifest_size || (stream.manifest_size == 0 && offset == 0))
             && total as usize <= MANIFEST_SIZE_MAX
             && offset as usize == swarm.manifest_parts.len()
-            && end <= u64::from(total);
+            && end <= u64::from(total)
+            && is_whole;
         if !expected {
             return Err(PROTOCOL);
         }

@@ -9,14 +9,15 @@ use super::Swarms;
 use super::inbox::Piece;
 use super::shards::ShardSet;
 use super::stream::State;
-use crate::limits::{RECEIVE_BUFFER_SIZE, SHARD_SIZE_MIN};
+use crate::limits::{PART_SIZE_MIN, RECEIVE_BUFFER_SIZE};
 use crate::output::{Ended, FileRange, Output, StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::Frame;
 use crate::wire::frame::{self, CloseReason, Range};
 
-/// Sections that a receive buffer may hold: one a shard of the smallest size, and the ends.
-pub const WRITES_CAPACITY: usize = RECEIVE_BUFFER_SIZE / SHARD_SIZE_MIN as usize + 2;
+/// Sections that a receive buffer may hold: one a part of the smallest size, and the ends. (Ranges that
+/// are shorter come where shards end, and under a low cap.)
+pub const WRITES_CAPACITY: usize = RECEIVE_BUFFER_SIZE / PART_SIZE_MIN as usize + 2;
 
 /// Payload of one shard in the driver's receive buffer.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +158,9 @@ impl Swarms {
                 .manifest
                 .as_ref()
                 .map(|manifest| *manifest.shard_hash(shard));
-            if let (Some(flight), Some(expected)) = (swarm.flight(shard), expected) {
+            let flight = swarm.flight(shard);
+            let flight = flight.filter(|flight| flight.source == Some(key));
+            if let (Some(flight), Some(expected)) = (flight, expected) {
                 flight.receive(&bytes[..count], &expected);
                 let range = Range {
                     shard,

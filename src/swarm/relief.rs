@@ -13,13 +13,16 @@
 //! From a stream that has brought nothing for a while shards are recalled before the end, too: a
 //! provider that offers a few at a time would else wait for one of them to come from the silent
 //! node. One that then neither sends nor answers for another while stands still. Its stream is closed,
-//! and dialled anew later: what it may send one day would come twice.
+//! and dialled anew later: what it may send one day would come twice. So is one that sends a
+//! byte now and then, when thirty seconds after a recall what it had begun has still not come.
 
 use super::Swarms;
 use super::disk::drop_unstarted;
 use super::flight::{Recall, State as FlightState};
 use super::stream::{Asked, Claim, State, Stream};
-use crate::limits::{RELIEVED_QUEUE_MIN, SLOW_TIMEOUT, SLOWER_THAN, STILL_TIMEOUT};
+use crate::limits::{
+    FLIGHTS_MAX, RECALL_TIMEOUT, RELIEVED_QUEUE_MIN, SLOW_TIMEOUT, SLOWER_THAN, STILL_TIMEOUT,
+};
 use crate::output::{Ended, StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::frame::CloseReason;
@@ -36,13 +39,10 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(swarm_key) else {
             return;
         };
-        let is_end = swarm.held.count() + swarm.flying.count() >= swarm.shard_count();
+        // Nothing is left to begin, or there is no place to begin it in.
+        let is_end = swarm.held.count() + swarm.flying.count() >= swarm.shard_count()
+            || swarm.flights.len() >= FLIGHTS_MAX;
         let own_rate = stream.rate.per_second();
-        let is_quiet = |source: &Stream| {
-            // 0: not measured yet.
-            let is_slow = (1..own_rate / SLOWER_THAN).contains(&source.rate.per_second());
-            is_silent(source, now) || (is_slow && is_end)
-        };
         let mut still = None;
         let takeable = swarm.flights.iter_mut().filter_map(|flight| {
             let source_key = flight.source.filter(|source| *source != key)?;
@@ -52,15 +52,25 @@ impl Swarms {
                 return None;
             }
             if let Some(Recall { at, .. }) = flight.recall {
-                let stands_still = now >= at + STILL_TIMEOUT && is_silent(source, now);
+                let stands_still = now >= at + STILL_TIMEOUT && is_silent(source, now)
+                    || now >= at + RECALL_TIMEOUT;
                 still = still.or(stands_still.then_some(source_key));
                 return None;
             }
-            let (is_quiet, queue) = (is_quiet(source), source.queue());
+            let (rate, queue) = (source.rate.per_second(), source.queue());
+            let is_late = is_end && flight.lasts(rate, RECALL_TIMEOUT);
+            let is_slow = match own_rate {
+                // Not measured yet.
+                0 => is_late,
+                _ => is_end && (1..own_rate / SLOWER_THAN).contains(&rate),
+            };
+            let is_quiet = is_silent(source, now) || is_slow;
             let is_unstarted = is_end && flight.received() == 0 && queue > RELIEVED_QUEUE_MIN;
-            let has_rest = flight.unrequested() > 0 || has_asked(source, flight.shard);
-            // Of one that is silent, nothing needs to be left: it may stand still.
-            let may = (is_quiet || is_unstarted) && has_rest || is_silent(source, now);
+            let may = match flight.unrequested() > 0 || has_asked(source, flight.shard) {
+                true => is_quiet || is_unstarted,
+                // There is nothing to take back: the recall is a deadline.
+                false => is_silent(source, now) || is_late,
+            };
             may.then_some((is_quiet, queue, flight.shard, source_key))
         });
         let recalled = takeable.max();

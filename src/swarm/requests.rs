@@ -72,6 +72,8 @@ impl Swarms {
         }
         stream.round_trip.handle_request(now, range.shard);
         let reason = if !swarm.held.contains(range.shard) {
+            // If it was offered, something else is, in its place.
+            stream.unsent.remove(range.shard);
             Some(Refusal::Missing)
         } else {
             stream
@@ -82,6 +84,7 @@ impl Swarms {
         };
         if let Some(reason) = reason {
             self.refuse(key, range, reason);
+            self.offer(now, key);
             return Ok(());
         }
         self.wake(key);
@@ -136,7 +139,7 @@ impl Swarms {
             .flight(range.shard)
             .filter(|flight| flight.source == Some(key));
         let dropped = asked.claim == Claim::Dropped || flight.is_none();
-        if !dropped && flight.is_some_and(|flight| flight.received() != range.offset) {
+        if !dropped && flight.is_some_and(|flight| !flight.awaits(range)) {
             return Err(PROTOCOL);
         }
         stream.incoming = Some(Incoming {
@@ -174,8 +177,8 @@ impl Swarms {
             if asked.claim == Claim::Wanted {
                 // Whatever the reason: asking again at once would go round in circles.
                 super::disk::lacks(swarm, stream, range.shard);
-                stream.cancel_from(range.shard, range.offset, self.config.network);
             }
+            stream.cancel_from(range.shard, range.offset, self.config.network);
             let flight = swarm.flight(range.shard);
             if let Some(flight) = flight.filter(|of| of.source == Some(key)) {
                 let left = Recall { at: now, heir: key };

@@ -245,7 +245,10 @@ impl Swarms {
         } else {
             let reason = Refusal::Missing;
             stream.push(&Frame::Refuse { range, reason }, network);
+            // If it was offered, something else is, in its place.
+            stream.unsent.remove(range.shard);
             self.pass_turn();
+            self.offer(now, key);
         }
     }
 }

@@ -275,7 +275,9 @@ impl Stream {
     fn claim(&mut self, shard: u32, offset: u32, claim: Claim, network: Network) {
         for place in (0..self.asked.len()).rev() {
             let asked = &mut self.asked[place];
-            if asked.range.shard != shard || asked.range.offset < offset {
+            let is_meant = asked.range.shard == shard && asked.range.offset >= offset;
+            // What was dropped once stays so: another may have been asked for it since.
+            if !is_meant || asked.claim == Claim::Dropped {
                 continue;
             }
             let before = std::mem::replace(&mut asked.claim, claim);

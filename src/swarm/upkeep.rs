@@ -49,8 +49,9 @@ impl Swarms {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        if now < deadline(stream) {
-            if stream.state == State::Open && now >= stream.sent_at + KEEP_ALIVE_PERIOD {
+        let is_held_back = self.paces.up.holds(key);
+        if now < deadline(stream, is_held_back) {
+            if keep_alive_at(stream).is_some_and(|at| now >= at) {
                 stream.sent_at = now;
                 stream.push(&Frame::KeepAlive, self.config.network);
                 self.wake(key);
@@ -102,16 +103,14 @@ impl Swarms {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let mut next = earliest(self.turns_at, self.paces.tick_at());
         next = earliest(next, self.scrub_at());
-        for (_, stream) in self.streams.iter() {
-            let mut at = deadline(stream);
+        for (key, stream) in self.streams.iter() {
+            let is_held_back = self.paces.up.holds(key);
+            next = earliest(next, Some(deadline(stream, is_held_back)));
+            next = earliest(next, keep_alive_at(stream));
             if self.could_relieve(stream) {
                 let swarm = stream.swarm.and_then(|swarm| self.swarms.get(swarm));
                 next = earliest(next, swarm.map(|swarm| swarm.relief_at));
             }
-            if stream.state == State::Open {
-                at = at.min(stream.sent_at + KEEP_ALIVE_PERIOD);
-            }
-            next = earliest(next, Some(at));
         }
         for (key, swarm) in self.swarms.iter() {
             next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
@@ -251,7 +250,8 @@ impl Swarms {
         }
         // A connection that is being made brings nothing yet, and does not begin the wait anew.
         let brings = |stream: &Stream| {
-            stream.swarm == Some(key) && (!stream.asked.is_empty() || stream.manifest_asked)
+            let waits = !stream.asked.is_empty() || stream.incoming.is_some();
+            stream.swarm == Some(key) && (waits || stream.manifest_asked)
         };
         if self.streams.iter().any(|(_, stream)| brings(stream)) {
             swarm.idle_since = now;
@@ -290,17 +290,30 @@ impl Swarms {
     }
 }
 
-/// When a stream has waited too long for its other end.
-fn deadline(stream: &Stream) -> Instant {
+/// When a stream has said nothing for so long that its other end wants to hear that it lives. One that
+/// has something to say and cannot is not taken for one that says something.
+fn keep_alive_at(stream: &Stream) -> Option<Instant> {
+    let may_speak = stream.state == State::Open && !is_sending(stream);
+    may_speak.then_some(stream.sent_at + KEEP_ALIVE_PERIOD)
+}
+
+/// Whether something is on its way that the other end has to take.
+fn is_sending(stream: &Stream) -> bool {
+    stream.upload.is_some() || !stream.outbox().is_empty()
+}
+
+/// When a stream has waited too long for its other end. What a cap holds back the other end cannot take.
+fn deadline(stream: &Stream, is_held_back: bool) -> Instant {
     match stream.state {
         State::Dialling => stream.made_at + CONNECT_TIMEOUT,
         State::Opening if stream.dialler == Dialler::Them => stream.made_at + HANDSHAKE_TIMEOUT,
         State::Opening => stream.made_at + CONNECT_TIMEOUT + HANDSHAKE_TIMEOUT,
         State::Open => {
-            let waits = !stream.asked.is_empty() || stream.manifest_asked;
+            let is_asked = !stream.asked.is_empty() || stream.incoming.is_some();
+            let waits = is_asked || stream.manifest_asked;
             let answer = waits.then_some(stream.waiting_since + REQUEST_TIMEOUT);
-            let sends = stream.upload.is_some() || !stream.outbox().is_empty();
-            let taken = sends.then_some(stream.sent_at + SEND_TIMEOUT);
+            let may_send = is_sending(stream) && !is_held_back;
+            let taken = may_send.then_some(stream.sent_at + SEND_TIMEOUT);
             let idle = stream.heard_at + IDLE_TIMEOUT;
             earliest(earliest(answer, taken), Some(idle)).unwrap_or(idle)
         }

@@ -35,7 +35,8 @@
 //! A `Request` is answered by `Data` for all of its range, in one part or in several that follow each
 //! other, or by `Refuse` for all of it or for what no part has brought. A part that does not end the
 //! range is of 4 KiB at least. `Cancel` repeats the range of a `Request`; what has begun to be sent
-//! comes, and `Refuse` names the rest.
+//! comes, and `Refuse` names the rest. A `ManifestPart` brings all that its `ManifestRequest` has asked
+//! for, or all that there is.
 
 mod codec;
 mod error;

@@ -11,7 +11,7 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 400.0;
 /// Room for the labels: left, top, right, bottom.
 const MARGIN: [f64; 4] = [56.0, 40.0, 96.0, 48.0];
-const COLOURS: [&str; 4] = ["#888888", "#0b6e4f", "#c05621", "#2b6cb0"];
+const COLOURS: [&str; 5] = ["#888888", "#0b6e4f", "#6b46c1", "#c05621", "#2b6cb0"];
 
 /// One line of the plot: who, and seconds by number of hosts.
 struct Line<'a> {
@@ -97,6 +97,7 @@ fn draw(lines: &[Line]) -> String {
         text(x(hosts) + 8.0, y(seconds) + 4.0, "start", line.name);
     }
     svg.push_str(&grid);
+    assert!(lines.len() <= COLOURS.len(), "a colour for each program");
     for (line, colour) in lines.iter().zip(COLOURS) {
         let points = line.points.iter();
         let path: Vec<String> = points

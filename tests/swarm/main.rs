@@ -2,6 +2,7 @@
 //! whoever has it.
 
 mod checkpoints;
+mod hostile;
 mod owner;
 mod providers;
 mod repair;
@@ -10,6 +11,7 @@ mod world;
 
 use sha1::{Digest as _, Sha1};
 use sprat::id::NodeId;
+use sprat::limits::SEND_TIMEOUT;
 use sprat::output::{Chunk, Event, Failure, Output, Prepared, SwarmKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Request, Swarms};
@@ -465,6 +467,23 @@ fn getters_that_never_read_do_not_keep_others_waiting() {
     let started = world.now;
     assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
     assert!(world.now - started < Duration::from_secs(3));
+}
+
+#[test]
+fn who_takes_nothing_of_what_is_sent_to_it_is_left_in_time() {
+    let mut world = World::new(17);
+    let (origin, deaf) = (world.node(), world.node());
+    let file = world.share(origin, &[("", bytes(17, 4_000_000))]);
+    world.uplink = 1_000;
+    world.fetch(deaf, file, &[origin]);
+    // By then it has asked for more than fits into the pipe.
+    assert!(world.run_until(MINUTE, |world| world.peers[deaf].received > 3_000_000));
+    world.peers[deaf].alive = false;
+    let since = world.now;
+    let left = |world: &World| world.peers[origin].swarms.stream_count() == 0;
+    assert!(world.run_until(MINUTE, left));
+    let took = world.now - since;
+    assert!(took < SEND_TIMEOUT + Duration::from_secs(1), "{took:?}");
 }
 
 #[test]

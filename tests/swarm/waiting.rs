@@ -249,3 +249,27 @@ fn a_journal_without_room_holds_a_fetch_up_until_a_checkpoint_finds_some() {
     assert!(world.run_until(MINUTE, complete));
     assert_eq!(count(&world, getter, CONTINUED), 1);
 }
+
+#[test]
+fn what_was_offered_and_is_lost_takes_no_place_from_what_is_left() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        let (origin, getter) = (world.node(), world.node());
+        let entries = [("a", bytes(1, 1_000_000)), ("b", bytes(2, 1_000_000))];
+        let file = world.share(origin, &entries);
+        world.uplink = 1_000;
+        let swarm = world.fetch(getter, file, &[origin]);
+        let done = |world: &World| {
+            let progress = world.peers[getter].swarms.progress(swarm);
+            progress.map_or(0, |progress| progress.done)
+        };
+        assert!(world.run_until(MINUTE, |world| done(world) > 100_000));
+        world.peers[origin].swarms.handle_changed(FIRST, 0);
+        // But for the shard that both have a part of.
+        let is_there = |world: &World| {
+            world.peers[getter].disk[&0].entries[1][15_808..] == entries[1].1[15_808..]
+        };
+        let time = Duration::from_secs(5);
+        assert!(world.run_until(time, is_there), "{}", done(&world));
+    }
+}

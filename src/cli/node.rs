@@ -43,7 +43,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
             Happening::Signal(_) => break,
         }
     }
-    service.remember_if_due();
+    service.remember_if_due(reactor.now());
     effort::tell(&reactor, screen);
     reactor.stop();
     Ok(())

@@ -279,9 +279,14 @@ impl Kad {
         }
     }
 
-    /// Takes on an errand; beyond [`ERRANDS_MAX`] it is dropped, for the next round to make good.
+    /// Takes on an errand; beyond [`ERRANDS_MAX`] it is dropped, for the next round to make good. What
+    /// others give rise to takes at most half of that: our own announcements have room.
     pub(super) fn add_errand(&mut self, errand: Errand) {
-        if self.errands.len() < ERRANDS_MAX {
+        let most = match errand.deed {
+            Deed::Announce | Deed::Withdraw => ERRANDS_MAX,
+            Deed::Extend | Deed::HandOver | Deed::Cache(_) => ERRANDS_MAX / 2,
+        };
+        if self.errands.len() < most {
             self.errands.push_back(errand);
         } else {
             self.counters.dropped += 1;
@@ -299,7 +304,14 @@ impl Kad {
                 return;
             };
             let contact = errand.contact;
-            let Some((request, task)) = self.request_for(now, errand.clone()) else {
+            // A newcomer that is no longer known gets nothing: it would else give rise to as much again
+            // under its next id.
+            let is_for_newcomer = matches!(errand.deed, Deed::Extend | Deed::HandOver);
+            let request = match is_for_newcomer && !self.table.holds(contact) {
+                true => None,
+                false => self.request_for(now, errand.clone()),
+            };
+            let Some((request, task)) = request else {
                 self.errand_done(now, errand, false);
                 continue;
             };

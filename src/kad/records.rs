@@ -65,7 +65,8 @@ pub struct Full;
 
 impl Records {
     /// Keeps that `location` provides `file` until `expires_at`; a record that is there already
-    /// gets the new expiry. The key will be replicated at `replicate_at` and not before (rule 13).
+    /// gets the new expiry if that is later: what a third node says must not end what the provider
+    /// has said itself. The key will be replicated at `replicate_at` and not before (rule 13).
     ///
     /// # Errors
     /// [`Full`] when a limit is reached; what was kept stays.
@@ -80,7 +81,7 @@ impl Records {
         if let Some(key) = self.keys.get_mut(&file) {
             let mut known = key.records.iter_mut();
             if let Some(known) = known.find(|known| known.location == record.location) {
-                known.expires_at = record.expires_at;
+                known.expires_at = known.expires_at.max(record.expires_at);
                 key.replicate_at = replicate_at;
                 return Ok(());
             }

@@ -196,7 +196,7 @@ impl Kad {
             .records
             .due_replications(now, REPLICATIONS_PER_UPKEEP_MAX)
         {
-            if self.errands.len() + k > ERRANDS_MAX {
+            if self.errands.len() + k > ERRANDS_MAX / 2 {
                 return;
             }
             let replicate_at = self.next_replication(now);

@@ -23,6 +23,7 @@
 
 use super::Params;
 use super::bucket::{Bucket, Member};
+use super::subnet::subnet;
 use crate::id::{Distance, Id, NodeId};
 use crate::limits::{FAR_DEPTH_MAX, K, NEAR_FACTOR};
 use crate::rng::Rng;
@@ -74,8 +75,14 @@ impl Table {
             return Admission::Refused;
         }
         let index = self.index_of(contact.id.0);
+        let (ip, is_admitted) = (
+            contact.address.ip(),
+            self.buckets[index].admits(contact.address),
+        );
         if let Some(member) = self.buckets[index].member(contact.id) {
-            if member.contact.address != contact.address && member.failures == 0 {
+            let moves = member.contact.address != contact.address;
+            let leaves_subnet = subnet(member.contact.address.ip()) != subnet(ip);
+            if moves && (member.failures == 0 || leaves_subnet && !is_admitted) {
                 return Admission::Refused;
             }
             *member = Member::new(contact, now);

@@ -107,6 +107,8 @@ impl VerifiedFile {
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
         entries.truncate(VERIFIED_MAX);
         entries.sort_by_key(|entry| entry.file);
+        // A disk that fails is not asked again with each turn.
+        self.next_at = now + VERIFIED_LOOK_PERIOD;
         replace(&self.folder, NAME, &[&verified::emit(&entries)])?;
         self.entries = entries;
         self.next_at = now + VERIFIED_PERIOD;

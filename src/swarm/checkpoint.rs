@@ -194,6 +194,10 @@ impl Swarms {
             swarm.durability.due_at = Some(now + SPACE_RETRY);
             return self.pause(now, key, true);
         }
+        if let (Err(DiskError::NoSpace), Phase::Finishing) = (result, swarm.phase) {
+            // All is there, and needs no journal.
+            return self.push_finish(key);
+        }
         if let Err(error) = result {
             return self.end(now, key, Failure::Disk(error));
         }

@@ -352,6 +352,10 @@ impl Swarms {
             return;
         };
         swarm.phase = Phase::Finishing;
+        if swarm.pause.take().is_some() {
+            // What waited for room was the journal, which nobody needs any more.
+            self.events.push_back(Event::Continued { swarm: key });
+        }
         // A checkpoint that is under way comes first: the disk does one thing of a swarm at a time.
         if !swarm.durability.is_busy() {
             self.push_finish(key);

@@ -13,6 +13,7 @@ use crate::cli::wanted;
 use crate::limits::PATH_SIZE_MAX;
 use crate::reactor::{OutputPath, Reactor, Remembered, Work};
 use crate::wire::Link;
+use crate::wire::address::is_usable;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -87,7 +88,7 @@ impl Service<'_> {
             self.items.remove(number);
             return Err(failed(why));
         }
-        self.remember();
+        self.remember(reactor.now());
         Ok(Answer::hashing(json, number, self.locations(reactor)))
     }
 
@@ -118,7 +119,9 @@ impl Service<'_> {
         let file = file.parse().map_err(|_| misused("a file id"))?;
         let providers = providers.iter().map(|text| text.parse());
         let providers: Result<Vec<SocketAddr>, _> = providers.collect();
-        let providers = providers.map_err(|_| misused("an address"))?;
+        let mut providers = providers.map_err(|_| misused("an address"))?;
+        // A link may name what no node can be at; the memory would not take it.
+        providers.retain(|&at| is_usable(at));
         let output = self.output_path(output)?;
         if let Some(item) = self.items.of_file(file) {
             let number = item.number;
@@ -136,7 +139,7 @@ impl Service<'_> {
         };
         let number = self.push(reactor, kept)?;
         self.take_up(reactor, number);
-        self.remember();
+        self.remember(reactor.now());
         Ok(Answer::file(json, number, self.locations(reactor)))
     }
 
@@ -198,7 +201,7 @@ impl Service<'_> {
                 (None, false) => item.retry_at = Some(reactor.now()),
             }
         }
-        self.remember();
+        self.remember(reactor.now());
         Ok(Answer::lines(json, None))
     }
 
@@ -246,7 +249,7 @@ impl Service<'_> {
         };
         let part: Option<PathBuf> = item.swarm.and_then(|swarm| reactor.part_path(swarm));
         self.let_go(reactor, &item);
-        self.remember();
+        self.remember(reactor.now());
         let kept = part.map(|part| {
             Line::News(format!(
                 "what has arrived is kept in {} (add the link again to go on, or delete it)",

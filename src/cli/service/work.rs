@@ -35,7 +35,7 @@ impl Service<'_> {
     pub fn handle_timeout(&mut self, reactor: &mut Reactor) {
         let now = reactor.now();
         if self.remember_at.is_some_and(|at| at <= now) {
-            self.remember();
+            self.remember(now);
         }
         let due = self.folders.iter().position(|folder| folder.look_at <= now);
         if let Some(place) = due {
@@ -160,18 +160,19 @@ impl Service<'_> {
     }
 
     /// Before the end: writes down what is to be.
-    pub fn remember_if_due(&mut self) {
+    pub fn remember_if_due(&mut self, now: Instant) {
         if self.remember_at.is_some() {
-            self.remember();
+            self.remember(now);
         }
     }
 
-    /// Writes down what was given; it waits for the disk.
-    pub(super) fn remember(&mut self) {
+    /// Writes down what was given; it waits for the disk. What fails is tried again.
+    pub(super) fn remember(&mut self, now: Instant) {
         self.remember_at = None;
         let Some(state) = &self.state else { return };
         if let Err(error) = state.remember(&self.items.remembered()) {
             self.screen.warn(error.to_string());
+            self.remember_at = Some(now + FAILED_RETRY);
         }
     }
 

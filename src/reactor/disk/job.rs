@@ -218,7 +218,12 @@ impl Disk {
             Ok(Step::Done(done)) => Progress::Done(swarm, done),
             Err(error) => {
                 let done = match goal {
-                    Some(Goal::Finished) => Done::Finished(Err(error)),
+                    Some(Goal::Finished) => {
+                        // A repair that failed is over, too: what the owner edits from now on is
+                        // seen, and not taken for rot.
+                        self.close_repair(swarm);
+                        Done::Finished(Err(error))
+                    }
                     Some(Goal::Checkpointed { .. }) => Done::Checkpointed(Err(error)),
                     Some(Goal::Prepared(_)) | None => {
                         Done::Prepared(Err(error), ShardSet::default())
@@ -324,6 +329,10 @@ impl Disk {
             needed = needed.saturating_sub(allocated(store));
         }
         space::admit(&parent, &part, needed)?;
+        if found == Prepared::Fresh && journal::read(store)?.is_some() {
+            // It was left behind. A new part can look like the old one, by its inode and size.
+            journal::remove(store)?;
+        }
         let lock = lock_part(store, &parent, &part)?;
         store.state = State::Part { lock };
         Ok(Step::On(Job::Make {

@@ -130,11 +130,17 @@ fn what_cannot_be_added_is_said_and_not_kept() {
     fs::copy(place.join("one"), place.join("copy/one")).unwrap();
     ask(&place, &["add", "one"]);
     run(&place, &["add", "copy/one"]).assert(1, "the same file is shared already");
+    // Nobody can be there; the memory must be readable all the same.
+    let link = format!("magnet:?xt=urn:btih:{:040}&x.pe=0.0.0.0:4160", 1);
+    ask(&place, &["add", &link]);
     run(&place, &["rm", "12345"]).assert(1, "too few digits of an id: 12345 (at least 6)");
-    assert_eq!(ask(&place, &["ls"]).len(), 1);
+    assert_eq!(ask(&place, &["ls"]).len(), 2);
     node.stop();
-    let (_node, _) = service(&place, None);
-    assert_eq!(ask(&place, &["ls"]).len(), 1);
+    let (node, _) = service(&place, None);
+    assert_eq!(ask(&place, &["ls"]).len(), 2);
+    let said = node.stop().err;
+    let is_damaged = said.iter().any(|line| line.contains("damaged"));
+    assert!(!is_damaged, "{said:?}");
 }
 
 #[test]

@@ -287,6 +287,20 @@ mod tests {
     }
 
     #[test]
+    fn rule_14_what_a_third_node_says_shortens_no_record() {
+        let mut records = Records::default();
+        let location = SocketAddr::from(([192, 0, 2, 1], 4160));
+        assert!(store(&mut records, file(1), location));
+        let expires_at = at(0);
+        let hearsay = Record {
+            location,
+            expires_at,
+        };
+        records.store(at(0), file(1), hearsay, at(1)).unwrap();
+        assert_eq!(records.of(at(1), file(1)).count(), 1);
+    }
+
+    #[test]
     fn rule_14_a_record_is_not_returned_after_its_time() {
         let mut records = Records::default();
         assert!(store(&mut records, file(1), ([192, 0, 2, 1], 4160)));

@@ -1,7 +1,7 @@
 //! Full disks, places that are gone, and shards that go bad: what waits goes on by itself, and what
 //! is wrong is not served.
 
-use super::world::World;
+use super::world::{Peer, World};
 use super::{FIRST, MINUTE, bytes};
 use sprat::limits::{SCRUB_INTERVAL, SCRUB_PERIOD, SCRUB_SIZE, SPACE_RETRY};
 use sprat::output::{DiskError, Event, Remedy};
@@ -248,6 +248,31 @@ fn a_journal_without_room_holds_a_fetch_up_until_a_checkpoint_finds_some() {
         .journal_is_full = false;
     assert!(world.run_until(MINUTE, complete));
     assert_eq!(count(&world, getter, CONTINUED), 1);
+}
+
+#[test]
+fn a_file_of_which_all_is_there_needs_no_room_for_its_journal() {
+    let mut world = World::new(8);
+    let (origin, getter) = (world.node(), world.node());
+    let file = world.share(origin, &[("", bytes(9, 1_000_000))]);
+    world.peers[getter].disk.entry(0).or_default().is_slow = true;
+    world.fetch(getter, file, &[origin]);
+    let done = |world: &World| {
+        let progress = world.peers[getter].swarms.progress(FIRST);
+        progress.map_or(0, |progress| progress.done)
+    };
+    assert!(world.run_until(MINUTE, |world| done(world) >= 300_000));
+    world.peers[origin].uplink = 1;
+    let commits = |world: &World| world.peers[getter].disk[&0].committing;
+    assert!(world.run_until(MINUTE, commits));
+    world.peers[origin].uplink = usize::MAX;
+    assert!(world.run_until(MINUTE, |world| done(world) == 1_000_000));
+    assert!(!world.is_complete(getter));
+    let now = world.now;
+    let Peer { swarms, disk, .. } = &mut world.peers[getter];
+    disk.get_mut(&0).unwrap().committing = false;
+    swarms.handle_checkpointed(now, FIRST, Err(DiskError::NoSpace));
+    assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
 }
 
 #[test]

@@ -56,9 +56,7 @@ impl Service<'_> {
     }
 
     fn add_share(&mut self, reactor: &mut Reactor, json: bool, path: &Path) -> Performed {
-        if !path.is_absolute() || path.as_os_str().len() > PATH_SIZE_MAX {
-            return Err(failed(format!("not an absolute path: {}", path.display())));
-        }
+        check_path(path)?;
         let number = match self.items.of_share(path) {
             Some(item) => {
                 let number = item.number;
@@ -150,6 +148,7 @@ impl Service<'_> {
             let folder = folder.ok_or_else(|| failed("the service keeps no files".into()))?;
             return Ok(OutputPath::In(folder));
         }
+        check_path(Path::new(given))?;
         match wanted::output_path(Some(Path::new(given))) {
             Ok(output) => Ok(output),
             Err(Ending::Failed(why) | Ending::Misused(why) | Ending::Interrupted(why)) => {
@@ -258,6 +257,17 @@ impl Service<'_> {
         });
         Ok(Answer::lines(json, kept))
     }
+}
+
+/// Whether the memory takes a path.
+fn check_path(path: &Path) -> Result<(), Line> {
+    if path.is_absolute() && path.as_os_str().len() <= PATH_SIZE_MAX {
+        return Ok(());
+    }
+    Err(failed(format!(
+        "not an absolute path of at most {PATH_SIZE_MAX} bytes: {}",
+        path.display()
+    )))
 }
 
 fn failed(why: String) -> Line {

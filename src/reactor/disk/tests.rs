@@ -159,6 +159,32 @@ fn a_journal_that_a_power_cut_left_beside_a_complete_file_goes() {
 }
 
 #[test]
+fn a_journal_whose_part_is_gone_goes_before_there_is_a_new_part() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("file");
+    let part = base.path().join("file.part");
+    let journal = base.path().join("file.part.journal");
+    let mut disk = Disk::new();
+    begin(&mut disk, KEY, &path, &[("", 10)], false);
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
+    disk.checkpoint(KEY, false, [0].into_iter(), None);
+    assert_eq!(run(&mut disk), Done::Checkpointed(Ok(())));
+    disk.release(KEY);
+    assert!(journal.exists());
+    fs::remove_file(&part).unwrap();
+
+    begin(&mut disk, OTHER, &path, &[("", 10)], false);
+    while !part.exists() {
+        assert!(matches!(disk.step(), Progress::Nothing));
+    }
+    assert!(
+        !journal.exists(),
+        "it may say that the new part holds something"
+    );
+    assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
+}
+
+#[test]
 fn what_has_the_final_name_is_never_touched() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");

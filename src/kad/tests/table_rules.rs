@@ -276,6 +276,30 @@ fn rule_16_two_of_a_subnet_share_a_bucket_unless_the_network_is_local() {
     assert_eq!(local, 9);
 }
 
+#[test]
+fn rule_16_nobody_moves_into_a_subnet_that_has_its_two() {
+    let params = Params::default();
+    let mut table = Table::new(NodeId(Id::default()), &params, REFRESH_AT);
+    let mut rng = Rng::from_number(3);
+    let mut contact = |ip: [u8; 4]| Contact {
+        id: NodeId(rng.id().with_bit(0, true)),
+        address: (ip, 4160).into(),
+    };
+    let member = contact([198, 51, 100, 1]);
+    for of in [member, contact([192, 0, 2, 1]), contact([192, 0, 2, 2])] {
+        assert_eq!(table.answered(Instant::ZERO, of), Admission::Added);
+    }
+    table.failed(Instant::ZERO, member);
+    let moved = |ip: [u8; 4]| Contact {
+        address: (ip, 4160).into(),
+        ..member
+    };
+    let full = moved([192, 0, 2, 3]);
+    assert_eq!(table.answered(Instant::ZERO, full), Admission::Refused);
+    let same = moved([198, 51, 100, 2]);
+    assert_eq!(table.answered(Instant::ZERO, same), Admission::Known);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Answered(u64, usize),

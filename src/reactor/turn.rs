@@ -7,9 +7,9 @@
 //! ```
 //!
 //! mio is edge-triggered: an event says once that a source became ready. So events only set marks
-//! here, and a mark is cleared by `WouldBlock` alone (or by a read that leaves room: `streams`); what a budget leaves over is taken up in the
-//! next turn without sleeping. Everything but readable and writable (closed halves, errors) is a
-//! hint that the next operation finds out by itself.
+//! here, and a mark is cleared by `WouldBlock` alone, or by a read that leaves room in the buffer
+//! (`streams`); what a budget leaves over is taken up in the next turn without sleeping. Everything but
+//! readable and writable (closed halves, errors) is a hint that the next operation finds out by itself.
 
 use super::accept::Accepted;
 use super::clock::sleep;

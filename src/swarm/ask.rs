@@ -34,7 +34,6 @@
 //! from 1.35 (the origin sent 1.20, some headers counted) to 1.26 (1.08).
 
 use super::Swarms;
-use super::disk::drop_orphan;
 use super::flight::{Flight, State as FlightState};
 use super::send::{has_news, push_have};
 use super::shards::poorest;
@@ -182,10 +181,10 @@ fn next_range(
         flight.resume(key, stream.address);
         return flight.request(size_max);
     }
-    let shard = rarest(swarm, stream, rng)?;
-    if swarm.flights.len() >= FLIGHTS_MAX && !drop_orphan(swarm) {
+    if swarm.flights.len() >= FLIGHTS_MAX {
         return None;
     }
+    let shard = rarest(swarm, stream, rng)?;
     let length = swarm.manifest.as_ref()?.shard_length(shard);
     swarm.flying.insert(shard);
     swarm

@@ -4,7 +4,7 @@
 //! disk work a turn of its loop does. Invariant: a shard is gained only when its hash is right and
 //! its last byte is written.
 
-use super::flight::{Flight, State as FlightState};
+use super::flight::State as FlightState;
 use super::scan::{Scan, Step};
 use super::stream::{State, Stream};
 use super::swarm::{Found, Phase, Request, Swarm};
@@ -452,21 +452,6 @@ pub(super) fn drop_unstarted(swarm: &mut Swarm) {
         }
         !unstarted
     });
-}
-
-/// Returns a flight that nobody sends, and nobody who asks has, to the missing shards, for want of room:
-/// what came of it must come again. Whether there was one.
-pub(super) fn drop_orphan(swarm: &mut Swarm) -> bool {
-    let is_orphan = |flight: &Flight| {
-        let may_go = flight.source.is_none() && !flight.whole;
-        may_go && flight.state == FlightState::Receiving && flight.unwritten() == 0
-    };
-    let orphan = swarm.flights.iter().find(|flight| is_orphan(flight));
-    let Some(shard) = orphan.map(|flight| flight.shard) else {
-        return false;
-    };
-    swarm.land(shard);
-    true
 }
 
 /// The other end of a stream lacks `shard`, whatever it said.

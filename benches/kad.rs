@@ -11,7 +11,7 @@ use sprat::limits::{Allowance, DATAGRAM_SIZE_MAX, K};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::Network;
-use sprat::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
+use sprat::wire::native::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use sprat::node::Event;
 use sprat::reactor::{Happening, OutputPath, Reactor, Setup};
 use sprat::rng::Rng;
 use sprat::swarm::scan::Scan;
-use sprat::wire::frame::{HEADER_SIZE, Holds, Open, Range};
+use sprat::wire::native::frame::{HEADER_SIZE, Holds, Open, Range};
 use sprat::wire::{Frame, Link, Manifest, Network};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

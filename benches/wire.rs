@@ -3,7 +3,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, K, PROVIDERS_PER_REPLY_MAX};
-use sprat::wire::datagram::{ErrorCode, HandedProvider, Seen, Status};
+use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
 use sprat::wire::{Body, Contact, Cookie, Datagram, Network, RpcId, Token};
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};

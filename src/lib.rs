@@ -17,9 +17,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod bitmap;
 pub mod cli;
 pub mod id;
-pub mod journal;
 pub mod kad;
 pub mod limits;
 pub mod node;
@@ -27,7 +27,8 @@ pub mod output;
 pub mod reactor;
 pub mod rng;
 pub mod sim;
-pub mod slots;
+pub mod slab;
+pub mod store;
 pub mod swarm;
 pub mod time;
 pub mod wire;

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The layers, lowest first. A module may name those below it, and its own.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["id", "limits", "time", "rng"],
+    &["bitmap", "rate", "envelope"],
     &["wire"],
     &["output"],
-    &["slots"],
+    &["slab"],
     &["kad", "swarm"],
-    &["journal"],
+    &["store"],
     &["node"],
     &["reactor", "sim"],
     &["cli"],

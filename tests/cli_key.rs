@@ -3,8 +3,9 @@
 
 mod support;
 
-use sprat::wire::datagram::{Body, Datagram, ErrorCode};
-use sprat::wire::{Key, Network, handshake};
+use sprat::wire::native::datagram::{Body, Datagram, ErrorCode};
+use sprat::wire::native::handshake;
+use sprat::wire::{Key, Network};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

@@ -15,8 +15,8 @@
 //! one left out, some cut breaks one of these, but for the few that are named below.
 
 use sprat::id::{FileId, Id};
-use sprat::journal::plan::{Plan, Step};
-use sprat::journal::record::{self, Header, Unusable, Writer};
+use sprat::store::plan::{Plan, Step};
+use sprat::store::record::{self, Header, Unusable, Writer};
 use std::collections::BTreeMap;
 
 const SHARDS: u32 = 4;

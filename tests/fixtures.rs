@@ -1,7 +1,7 @@
 //! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
 //! files made by other programs.
 //!
-//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `handshake`, `hail`, `journal`, `memory`, `node-id` or `verified` is
+//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `handshake`, `discovery`, `journal`, `memory`, `node-id` or `verified` is
 //! annotated hex text, written from the byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
 //! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
 //! must be refused with; `key:` gives the network a key. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
@@ -10,15 +10,18 @@
 mod every;
 
 use sprat::id::{FileId, Id, NodeId};
-use sprat::journal::record::{self, Unusable, Writer};
-use sprat::journal::verified::{self, VerifiedError};
 use sprat::node::saved::{self, SavedError};
 use sprat::reactor::StateDir;
 use sprat::reactor::memory::{self, MemoryError};
+use sprat::store::record::{self, Unusable, Writer};
+use sprat::store::verified::{self, VerifiedError};
 use sprat::wire::bencode::Decoder;
-use sprat::wire::handshake::{HandshakeError, Nonce, Nonces, Step};
-use sprat::wire::{Datagram, DatagramError, Frame, FrameError, Hail, HailError, Header, Key};
-use sprat::wire::{Entries, Manifest, ManifestError, Network, datagram, frame, hail};
+use sprat::wire::native::handshake::{HandshakeError, Nonce, Nonces, Step};
+use sprat::wire::native::{datagram, discovery, frame};
+use sprat::wire::{
+    Datagram, DatagramError, Discovery, DiscoveryError, Frame, FrameError, Header, Key,
+};
+use sprat::wire::{Entries, Manifest, ManifestError, Network};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -177,13 +180,17 @@ fn datagrams_are_what_their_fixtures_say() {
 }
 
 #[test]
-fn hails_are_what_their_fixtures_say() {
-    let kinds = every!(hail::Kind: Call Answer);
-    let errors = every!(HailError: Length Magic Version Kind Crc Tag Reserved Port Cookie);
-    check("hail", kinds, errors, |bytes, network| {
-        let hail = Hail::parse(bytes, network)?;
-        let emitted = emitted(256, |buffer| hail.emit(network, buffer));
-        Ok::<_, HailError>((every::variant(hail.kind), format!("{hail:?}"), emitted))
+fn discovery_are_what_their_fixtures_say() {
+    let kinds = every!(discovery::Kind: Query Response);
+    let errors = every!(DiscoveryError: Length Magic Version Kind Crc Tag Reserved Port Cookie);
+    check("discovery", kinds, errors, |bytes, network| {
+        let message = Discovery::parse(bytes, network)?;
+        let emitted = emitted(256, |buffer| message.emit(network, buffer));
+        Ok::<_, DiscoveryError>((
+            every::variant(message.kind),
+            format!("{message:?}"),
+            emitted,
+        ))
     });
 }
 
@@ -346,9 +353,12 @@ fn another_network_takes_every_fixture_for_damaged() {
         let parsed = Datagram::parse(&fixture.bytes, other);
         assert_eq!(parsed, Err(DatagramError::Crc));
     }
-    for fixture in Fixture::all("hail").into_iter().filter(right) {
+    for fixture in Fixture::all("discovery").into_iter().filter(right) {
         let other = fixture.another_network();
-        assert_eq!(Hail::parse(&fixture.bytes, other), Err(HailError::Crc));
+        assert_eq!(
+            Discovery::parse(&fixture.bytes, other),
+            Err(DiscoveryError::Crc)
+        );
     }
     for fixture in Fixture::all("frame").into_iter().filter(right) {
         let (head, body) = fixture.bytes.split_first_chunk().unwrap();
@@ -359,15 +369,15 @@ fn another_network_takes_every_fixture_for_damaged() {
 }
 
 #[test]
-fn every_flipped_bit_and_every_cut_of_a_datagram_or_hail_is_noticed() {
+fn every_flipped_bit_and_every_cut_of_a_datagram_or_discovery_message_is_noticed() {
     for fixture in Fixture::all("datagram")
         .iter()
-        .chain(&Fixture::all("hail"))
+        .chain(&Fixture::all("discovery"))
         .filter(|fixture| fixture.error.is_none())
     {
         let network = fixture.network();
         let is_wrong = |bytes: &[u8]| {
-            Datagram::parse(bytes, network).is_err() && Hail::parse(bytes, network).is_err()
+            Datagram::parse(bytes, network).is_err() && Discovery::parse(bytes, network).is_err()
         };
         let mut bytes = fixture.bytes.clone();
         for bit in 0..bytes.len() * 8 {
@@ -546,9 +556,9 @@ fn there_is_no_other_folder_of_fixtures() {
         "contacts",
         "control",
         "datagram",
+        "discovery",
         "doctor",
         "frame",
-        "hail",
         "handshake",
         "journal",
         "memory",

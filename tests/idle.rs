@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use sprat::id::{Id, NodeId};
 use sprat::limits::DATAGRAM_SIZE_MAX;
 use sprat::wire::Network;
-use sprat::wire::datagram::{Body, Cookie, Datagram, Kind, RpcId};
+use sprat::wire::native::datagram::{Body, Cookie, Datagram, Kind, RpcId};
 use std::fs;
 use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt as _;

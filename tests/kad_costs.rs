@@ -11,7 +11,7 @@ use sprat::limits::{ADDRESSES_MAX, Allowance, DATAGRAM_SIZE_MAX, KEYS_MAX, RECOR
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::Network;
-use sprat::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen};
+use sprat::wire::native::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen};
 use std::net::SocketAddr;
 use std::time::Duration;
 

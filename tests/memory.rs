@@ -14,8 +14,8 @@ use sprat::limits::{DATAGRAM_SIZE_MAX, KEYS_MAX, RECORDS_MAX, STREAMS_MAX, STREA
 use sprat::node::{Config, Event, Node, ShareSpec, StreamKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
-use sprat::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
-use sprat::wire::frame::{Frame, Holds, Open, Range};
+use sprat::wire::native::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
+use sprat::wire::native::frame::{Frame, Holds, Open, Range};
 use sprat::wire::{Entries, Network};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;

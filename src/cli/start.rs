@@ -79,7 +79,7 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
     }
     reactor.limit(caps(args));
     if !args.no_lan {
-        reactor.hail();
+        reactor.discover();
     }
     let bootstraps = reachable(&places, reactor.listening())?;
     for &address in &bootstraps {

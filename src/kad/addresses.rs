@@ -17,7 +17,7 @@ use crate::limits::{ADDRESSES_MAX, DESTINATIONS, PROBE_PERIOD, PROBED_MAX};
 use crate::limits::{PROOF_TTL, SECRET_PERIOD};
 use crate::limits::{RPC_TIMEOUT, SILENCES_MAX};
 use crate::time::Instant;
-use crate::wire::datagram::Cookie;
+use crate::wire::native::datagram::Cookie;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 

@@ -33,7 +33,7 @@ use crate::limits::{
     NEWCOMER_KEYS_MAX, PROVIDED_MAX, SECRET_PERIOD,
 };
 use crate::time::Instant;
-use crate::wire::datagram::{Contact, HandedProvider, Token};
+use crate::wire::native::datagram::{Contact, HandedProvider, Token};
 
 /// A file that this node provides.
 #[derive(Default)]

@@ -19,8 +19,10 @@ use crate::id::{FileId, Id};
 use crate::limits::DATAGRAM_SIZE_MAX;
 use crate::time::Instant;
 use crate::wire::address::{ADDRESS_SIZE, is_of_use};
-use crate::wire::datagram::CONTACT_SIZE;
-use crate::wire::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Seen, Status};
+use crate::wire::native::datagram::CONTACT_SIZE;
+use crate::wire::native::datagram::{
+    Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Seen, Status,
+};
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
 

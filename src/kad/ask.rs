@@ -11,7 +11,7 @@ use super::table::Admission;
 use super::{Event, Kad, Outgoing};
 use crate::time::Instant;
 use crate::wire::address;
-use crate::wire::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Status};
+use crate::wire::native::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Status};
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use super::subnet;
 use crate::id::NodeId;
 use crate::limits::{BACK_OFF_MAX, BACK_OFF_MIN, PER_SUBNET_MAX, STALE_AFTER};
 use crate::time::Instant;
-use crate::wire::datagram::Contact;
+use crate::wire::native::datagram::Contact;
 use std::net::SocketAddr;
 
 /// A contact of the table, which has answered us at this address.

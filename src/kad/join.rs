@@ -58,7 +58,7 @@ use crate::limits::{BACK_OFF_MAX, BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, BOOT
 use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD, SAVED_CONTACTS_MAX};
 use crate::time::Instant;
 use crate::wire::address;
-use crate::wire::datagram::Contact;
+use crate::wire::native::datagram::Contact;
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ use super::table::Contacts;
 use crate::id::{Distance, Id, NodeId};
 use crate::limits::{CANDIDATES_MAX, LOOKUP_ASKED_MAX, LOOKUP_PROVIDERS_MAX, PER_SUBNET_MAX};
 use crate::time::Instant;
-use crate::wire::datagram::{Contact, Token};
+use crate::wire::native::datagram::{Contact, Token};
 use std::net::SocketAddr;
 
 /// What a lookup is for.

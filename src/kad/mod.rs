@@ -3,7 +3,7 @@
 //!
 //! Read [`Kad`] first, then `table`, `lookup`, `rpc`. The other modules are parts of `Kad`, each
 //! with one concern: `ask` sends requests and takes replies, `answer` is the server, `search` runs
-//! lookups, `join` finds the network, and `hail` that without a name to begin with; `announce` and
+//! lookups, `join` finds the network, and `discovery` that without a name to begin with; `announce` and
 //! `replicate` move records.
 //!
 //! ```text
@@ -37,8 +37,8 @@ mod ask;
 pub mod bucket;
 pub mod budget;
 mod config;
+mod discovery;
 mod event;
-mod hail;
 mod join;
 pub mod lookup;
 pub mod records;
@@ -61,12 +61,12 @@ use crate::limits::{self, DATAGRAM_SIZE_MAX, EVENTS_MAX, OUTBOX_MAX, SOURCES_MAX
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use crate::wire::address;
-use crate::wire::datagram::{Contact, Datagram, RpcId};
+use crate::wire::native::datagram::{Contact, Datagram, RpcId};
 use addresses::Addresses;
 use announce::{Errand, Provided};
 use answer::Reply;
 use budget::Sources;
-use hail::Hails;
+use discovery::LanDiscovery;
 use join::{Bootstrap, Candidate, Saved};
 use lookup::Lookup;
 use records::Records;
@@ -122,7 +122,7 @@ pub struct Kad {
     join_at: Option<Instant>,
     candidates: VecDeque<Candidate>,
     saved: Saved,
-    hails: Hails,
+    discovery: LanDiscovery,
     provided: BTreeMap<FileId, Provided>,
     due_announcements: VecDeque<FileId>,
     errands: VecDeque<Errand>,
@@ -159,7 +159,7 @@ impl Kad {
             join_at: None,
             candidates: VecDeque::new(),
             saved: Saved::default(),
-            hails: Hails::default(),
+            discovery: LanDiscovery::default(),
             provided: BTreeMap::new(),
             due_announcements: VecDeque::new(),
             errands: VecDeque::new(),
@@ -282,8 +282,8 @@ impl Kad {
             bootstrap,
             lookup,
             self.addresses.waiting_until(),
-            self.hails.call_at,
-            self.hails.patient_until,
+            self.discovery.call_at,
+            self.discovery.patient_until,
         ];
         deadlines.into_iter().fold(Some(self.upkeep_at), earliest)
     }

@@ -23,7 +23,7 @@ use crate::limits::{
 use crate::limits::{REPLICATIONS_PER_UPKEEP_MAX, UNCONFIRMED_MAX};
 use crate::time::Instant;
 use crate::wire::address::is_of_use;
-use crate::wire::datagram::{Contact, HandedProvider, Status};
+use crate::wire::native::datagram::{Contact, HandedProvider, Status};
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -30,8 +30,8 @@ use crate::limits::{
 };
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::datagram::ERROR_SIZE;
-use crate::wire::datagram::{Body, Contact, Cookie, HandedProvider, Kind, RpcId, Token};
+use crate::wire::native::datagram::ERROR_SIZE;
+use crate::wire::native::datagram::{Body, Contact, Cookie, HandedProvider, Kind, RpcId, Token};
 use arrayvec::ArrayVec;
 use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};

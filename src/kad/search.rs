@@ -17,7 +17,7 @@ use crate::id::{FileId, Id};
 use crate::limits::REFRESH_VIEW;
 use crate::limits::{BACKGROUND_LOOKUPS_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX, LOOKUPS_WAITING_MAX};
 use crate::time::Instant;
-use crate::wire::datagram::{Body, Contact};
+use crate::wire::native::datagram::{Body, Contact};
 use std::net::SocketAddr;
 use std::time::Duration;
 

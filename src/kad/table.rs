@@ -28,7 +28,7 @@ use crate::id::{Distance, Id, NodeId};
 use crate::limits::{FAR_DEPTH_MAX, K, NEAR_FACTOR};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::datagram::Contact;
+use crate::wire::native::datagram::Contact;
 use arrayvec::ArrayVec;
 
 /// What became of a contact that answered.

@@ -4,7 +4,7 @@
 mod alone;
 mod bound_rules;
 mod contact_rules;
-mod hail_rules;
+mod discovery_rules;
 mod key_rules;
 mod lookup_rules;
 mod record_rules;

@@ -17,7 +17,7 @@ use crate::id::Id;
 use crate::limits::SPENT_MAX;
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::datagram::{Cookie, RpcId, Token};
+use crate::wire::native::datagram::{Cookie, RpcId, Token};
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};

@@ -49,7 +49,7 @@ pub const BUCKET_SIZE: usize = 56;
 pub const KNOWN_SIZE: usize = 88;
 /// `kad::rpc::Pending`, the providers of a `Replicate` aside.
 pub const PENDING_SIZE: usize = 248;
-/// `wire::datagram::HandedProvider`
+/// `wire::native::datagram::HandedProvider`
 pub const HANDED_SIZE: usize = 36;
 /// `kad::lookup::Lookup`, its paths and providers aside.
 pub const LOOKUP_SIZE: usize = 136;

@@ -6,7 +6,7 @@
 //! ```text
 //! loop {
 //!     give the node one fact                    handle_datagram, handle_received, handle_timeout, …
-//!     drain its work                            poll_output, poll_datagram, poll_call, poll_event,
+//!     drain its work                            poll_output, poll_datagram, poll_discovery, poll_event,
 //!                                               poll_send for each stream that Output::Send named
 //!     do a bounded part of its disk reading     poll_read → handle_read
 //!     sleep until the next fact or poll_timeout
@@ -21,7 +21,7 @@
 //! After `poll_send` has said `None`, the node says [`Output::Send`] when there is more. A key that
 //! the node has freed finds nothing, so late facts are harmless.
 
-mod hail;
+mod discovery;
 pub mod saved;
 mod settle;
 mod streams;

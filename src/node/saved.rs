@@ -36,7 +36,7 @@ use crate::kad::bucket::{Bucket, Member};
 use crate::kad::table::Table;
 use crate::limits::{SAVE_DELAY, SAVE_PERIOD, SAVED_CONTACTS_MAX};
 use crate::time::Instant;
-use crate::wire::datagram::CONTACT_SIZE;
+use crate::wire::native::datagram::CONTACT_SIZE;
 use crate::wire::reader::{Reader, Writer};
 use crate::wire::{Contact, Network, address};
 

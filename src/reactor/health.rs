@@ -6,8 +6,8 @@
 use super::memory::{self, MEMORY_SIZE_MAX, MemoryError};
 use super::state::{METAINFO_SIZE_MAX, NODE_ID_SIZE, StateDir, Unread, parse_node_id, read};
 use super::{Error, contacts, state, verified};
-use crate::journal::verified::{VERIFIED_SIZE_MAX, VerifiedError, parse as parse_verified};
 use crate::node::saved::{self, SAVED_SIZE_MAX, SavedError};
+use crate::store::verified::{VERIFIED_SIZE_MAX, VerifiedError, parse as parse_verified};
 use crate::wire::{Manifest, Network};
 use rustix::fs::{Access, FlockOperation};
 use std::fs::{self, File};

@@ -21,8 +21,8 @@
 //! taken, with a warning. Written with `replace`, so a power cut leaves one of them whole. Invariants:
 //! what was parsed emits the bytes that it came from; what a newer version wrote stays as it is.
 
-use super::disk::Proof;
 use super::error::Error;
+use super::files::Proof;
 use super::state::{NEWER, StateDir, read, replace};
 use crate::id::{FileId, ID_SIZE, Id};
 use crate::limits::{LINK_PROVIDERS_MAX, PATH_SIZE_MAX, SWARMS_MAX};

@@ -16,8 +16,8 @@ mod congestion;
 mod contacts;
 mod control;
 mod datagrams;
-mod disk;
 mod error;
+mod files;
 mod health;
 mod lag;
 mod lan;
@@ -25,7 +25,7 @@ mod listen;
 pub mod memory;
 mod networks;
 mod owner;
-mod scopes;
+mod scope_id;
 mod signals;
 mod state;
 mod streams;
@@ -38,8 +38,8 @@ mod turn;
 mod verified;
 
 pub use control::{ClientKey, Room};
-pub use disk::{OutputPath, Proof, Space, space};
 pub use error::{Error, words};
+pub use files::{OutputPath, Proof, Space, space};
 pub use health::{Health, Kept};
 pub use lag::Lag;
 pub use listen::{DEFAULT_PORT, try_listening};
@@ -60,10 +60,10 @@ use clock::Clock;
 use contacts::ContactsFile;
 use control::Control;
 use datagrams::Datagrams;
-use disk::Disk;
+use files::Disk;
 use lan::Lan;
 use mio::{Events, Poll, Waker};
-use scopes::Scopes;
+use scope_id::ScopeIds;
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
@@ -174,9 +174,9 @@ pub struct Reactor {
     events: Events,
     datagrams: Datagrams,
     acceptor: Acceptor,
-    /// Absent when this node does not hail.
+    /// Absent when this node does not discover.
     lan: Option<Lan>,
-    scopes: Scopes,
+    scope_ids: ScopeIds,
     streams: Streams,
     disk: Disk,
     syncer: Syncer,
@@ -236,7 +236,7 @@ impl Reactor {
             acceptor: Acceptor::new(registry, tcp).map_err(failed)?,
             signals: Signals::catch(registry)?,
             lan: None,
-            scopes: Scopes::default(),
+            scope_ids: ScopeIds::default(),
             clock,
             events: Events::with_capacity(POLL_EVENTS_MAX),
             poll,
@@ -298,7 +298,7 @@ impl Reactor {
 
     /// Joins through the node at `address`.
     pub fn bootstrap(&mut self, address: SocketAddr) {
-        let address = self.scopes.take(address);
+        let address = self.scope_ids.take(address);
         self.node.bootstrap(self.clock.now(), address);
         self.settle();
     }
@@ -366,7 +366,7 @@ impl Reactor {
     /// When something in it cannot be read, or is neither a file nor a folder; when there are too
     /// many swarms.
     pub fn share(&mut self, path: &Path) -> Result<SwarmKey, Error> {
-        let (walked, spec) = disk::walk(path)?;
+        let (walked, spec) = files::walk(path)?;
         let swarm = self.node.share(self.clock.now(), spec);
         let swarm = swarm.map_err(|why| refused(format!("share {}", path.display()), why))?;
         self.disk.share(swarm, walked);
@@ -389,7 +389,10 @@ impl Reactor {
         output: &OutputPath,
     ) -> Result<SwarmKey, Error> {
         let now = self.clock.now();
-        let providers: Vec<_> = providers.iter().map(|&at| self.scopes.take(at)).collect();
+        let providers: Vec<_> = providers
+            .iter()
+            .map(|&at| self.scope_ids.take(at))
+            .collect();
         let swarm = self.node.fetch(now, file, manifest, &providers);
         let swarm = swarm.map_err(|why| refused(format!("fetch {file}"), why))?;
         self.disk.fetch(swarm, output.clone());
@@ -446,7 +449,7 @@ impl Reactor {
 
     /// What the loop has done.
     pub fn counters(&self) -> Counters {
-        let disk::Calls { looks, advice } = self.disk.calls();
+        let files::Calls { looks, advice } = self.disk.calls();
         Counters {
             looks,
             advice,

@@ -3,7 +3,7 @@
 //! Thin: each is the node's own command, and what the disk has to do for it. Invariant: nothing here
 //! deletes or changes a file.
 
-use super::disk::{self, Proof};
+use super::files::{self, Proof};
 use super::{Error, Reactor, refused};
 use crate::id::FileId;
 use crate::node::{Origin, Prepared, SwarmKey};
@@ -24,7 +24,7 @@ impl Reactor {
         proof: Proof,
         origin: Origin,
     ) -> Result<Result<SwarmKey, Manifest>, Error> {
-        let (walked, spec) = disk::walk(path)?;
+        let (walked, spec) = files::walk(path)?;
         let is_it = (spec.folder, &spec.entries) == (manifest.is_folder(), manifest.entries());
         if !is_it || walked.proof() != Some(proof) {
             return Ok(Err(manifest));
@@ -96,5 +96,5 @@ impl Reactor {
 /// # Errors
 /// As [`Reactor::share`].
 pub fn prove(path: &Path) -> Result<Option<Proof>, Error> {
-    Ok(disk::walk(path)?.0.proof())
+    Ok(files::walk(path)?.0.proof())
 }

@@ -16,7 +16,7 @@ use super::clock::sleep;
 use super::congestion;
 use super::control::Control;
 use super::datagrams::{Received, Sent};
-use super::disk::{Done, Progress, Seen};
+use super::files::{Done, Progress, Seen};
 use super::lan::Lan;
 use super::networks::is_on_link;
 use super::systemd::Systemd;
@@ -40,7 +40,7 @@ impl Reactor {
             self.drop_datagrams();
         }
         self.receive_datagrams();
-        self.receive_hails();
+        self.receive_discovery();
         self.accept_streams();
         self.serve_clients();
         // Those that become ready meanwhile wait for the next turn: the datagrams come first again.
@@ -163,11 +163,11 @@ impl Reactor {
                 return;
             }
             match self.datagrams.receive(&mut self.datagram) {
-                Received::Datagram { from, size } if self.is_hail(size) => {
-                    self.handle_hail(from, size);
+                Received::Datagram { from, size } if self.is_discovery(size) => {
+                    self.handle_discovery(from, size);
                 }
                 Received::Datagram { from, size } => {
-                    let from = self.scopes.take(from);
+                    let from = self.scope_ids.take(from);
                     self.counters.datagrams_received += 1;
                     let now = self.clock.now();
                     self.node.handle_datagram(now, from, &self.datagram[..size]);
@@ -189,7 +189,7 @@ impl Reactor {
             let now = self.clock.now();
             match self.acceptor.accept(now) {
                 Accepted::Stream(socket, from) => {
-                    let from = self.scopes.take(from);
+                    let from = self.scope_ids.take(from);
                     self.counters.accepts += 1;
                     let Some(key) = self.node.handle_accept(now, from) else {
                         self.counters.sheds += 1;
@@ -365,7 +365,7 @@ impl Reactor {
                 Output::Finish(swarm) => self.disk.finish(swarm),
             }
         }
-        while let Some(size) = self.node.poll_call(&mut *self.datagram) {
+        while let Some(size) = self.node.poll_discovery(&mut *self.datagram) {
             self.call(size);
         }
         while !self.datagrams.is_waiting() {
@@ -376,9 +376,11 @@ impl Reactor {
                 return;
             };
             let bytes = &self.datagram[..transmit.size];
-            let sent =
-                self.datagrams
-                    .send(self.poll.registry(), self.scopes.give(transmit.to), bytes);
+            let sent = self.datagrams.send(
+                self.poll.registry(),
+                self.scope_ids.give(transmit.to),
+                bytes,
+            );
             self.count_datagram(sent);
         }
     }
@@ -396,7 +398,7 @@ impl Reactor {
 
     fn connect(&mut self, key: StreamKey, to: SocketAddr) {
         self.exempt_if_local(key, to);
-        let to = self.scopes.give(to);
+        let to = self.scope_ids.give(to);
         let from = super::listen::source(&self.listening, to);
         let socket = from.and_then(|from| streams::connect(to, from));
         let registry = self.poll.registry();

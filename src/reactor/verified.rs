@@ -12,9 +12,9 @@ use super::state::{NEWER, read, replace};
 use super::throttle::Class;
 use super::{Error, Reactor};
 use crate::id::FileId;
-use crate::journal::verified::{self, State, VERIFIED_SIZE_MAX, Verified, VerifiedError};
 use crate::limits::{VERIFIED_LOOK_PERIOD, VERIFIED_MAX, VERIFIED_PERIOD};
 use crate::node::{DiskError, Phase, Prepared, SwarmKey};
+use crate::store::verified::{self, State, VERIFIED_SIZE_MAX, Verified, VerifiedError};
 use crate::time::Instant;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -229,7 +229,7 @@ pub(super) fn ago(at: u64) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::id::Id;
-    use crate::journal::verified::State;
+    use crate::store::verified::State;
     use std::fs;
 
     fn entry(number: u8, at: u64) -> Verified {

@@ -12,7 +12,7 @@ use crate::limits::{
     CACHE, K, LOOKUP_TIMEOUT, NEAR_FACTOR, PER_SUBNET_MAX, RECORD_TTL, STREAMS_MAX,
 };
 use crate::node::SwarmKey;
-use crate::wire::datagram::{Body, Datagram, Kind};
+use crate::wire::native::datagram::{Body, Datagram, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -10,8 +10,8 @@ use super::ledger::{self, Verdict};
 use super::net::Way;
 use super::uplink::DATAGRAM_HEADERS_SIZE;
 use super::world::World;
-use crate::wire::Hail;
-use crate::wire::datagram::Datagram;
+use crate::wire::Discovery;
+use crate::wire::native::datagram::Datagram;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ impl World {
             }
             return;
         }
-        if Hail::is_one(&bytes) {
-            return self.deliver_hail(from, to, &bytes);
+        if Discovery::is_one(&bytes) {
+            return self.deliver_discovery(from, to, &bytes);
         }
         let Some(node) = &mut of.node else { return };
         let accepted = |node: &crate::node::Node| {
@@ -89,7 +89,7 @@ impl World {
     /// Sends what a node has written into the datagram buffer.
     pub(super) fn send_datagram(&mut self, host: usize, to: SocketAddr, size: usize) {
         self.datagram_bytes += size as u64;
-        if Hail::is_one(&self.datagram[..size]) {
+        if Discovery::is_one(&self.datagram[..size]) {
             if let Some(target) = self.host_at(to) {
                 self.send_with_faults(host, target, size);
             }
@@ -166,7 +166,7 @@ impl World {
             let of = &mut self.hosts[host];
             let lan = of.lan;
             let node = of.node.as_mut();
-            let Some(size) = node.and_then(|node| node.poll_call(&mut *self.datagram)) else {
+            let Some(size) = node.and_then(|node| node.poll_discovery(&mut *self.datagram)) else {
                 return;
             };
             let call = self.datagram[..size].to_vec();
@@ -180,15 +180,15 @@ impl World {
         }
     }
 
-    /// Gives a node a hail, if its sender is of the same local network.
-    fn deliver_hail(&mut self, from: SocketAddr, to: usize, bytes: &[u8]) {
+    /// Gives a node a discovery message, if its sender is of the same local network.
+    fn deliver_discovery(&mut self, from: SocketAddr, to: usize, bytes: &[u8]) {
         let sender = self.host_at(from);
         let lan = sender.and_then(|sender| self.hosts[sender].lan);
         let of = &mut self.hosts[to];
         let Some(node) = of.node.as_mut().filter(|_| lan.is_some() && lan == of.lan) else {
             return;
         };
-        node.handle_hail(self.now, from, bytes);
+        node.handle_discovery(self.now, from, bytes);
         self.note(2, to, bytes.len() as u64);
         self.attend(to);
     }

@@ -14,12 +14,12 @@
 //! is partial was wholly synced or is in the undo list.
 
 use super::content::Content;
+use crate::bitmap::Bitmap;
 use crate::id::FileId;
-use crate::journal::plan::{Plan, Step};
-use crate::journal::record::{self, Header, Writer};
 use crate::output::{DiskError, FileRange, Prepared, SwarmKey};
 use crate::rng::Rng;
-use crate::swarm::shards::ShardSet;
+use crate::store::plan::{Plan, Step};
+use crate::store::record::{self, Header, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -52,9 +52,9 @@ struct Stored {
     /// What the checkpoint under way does.
     plans: &'static [Plan],
     /// What its new journal proves.
-    kept: ShardSet,
+    kept: Bitmap,
     /// What it makes durable.
-    gained: ShardSet,
+    gained: Bitmap,
 }
 
 impl Stored {
@@ -68,8 +68,8 @@ impl Stored {
             journal: None,
             new_journal: None,
             plans: &[],
-            kept: ShardSet::default(),
-            gained: ShardSet::default(),
+            kept: Bitmap::default(),
+            gained: Bitmap::default(),
         }
     }
 
@@ -106,7 +106,7 @@ struct Journal {
 
 impl Journal {
     /// A journal that is on the disk, and proves `held`.
-    fn begin(header: Header, held: &ShardSet) -> Journal {
+    fn begin(header: Header, held: &Bitmap) -> Journal {
         let mut bytes = Vec::new();
         let mut writer = Writer::begin(header, &mut bytes);
         writer.gained(record::runs(held.iter()), &mut bytes);
@@ -198,8 +198,8 @@ impl Disk {
     ///
     /// # Errors
     /// When it does not fit.
-    pub fn prepare(&mut self, content: &Content) -> Result<(Prepared, ShardSet), DiskError> {
-        let none = ShardSet::default();
+    pub fn prepare(&mut self, content: &Content) -> Result<(Prepared, Bitmap), DiskError> {
+        let none = Bitmap::default();
         if let Some(stored) = self.stored.get_mut(&content.file()) {
             match stored.state {
                 State::Final => return Ok((Prepared::Final, none)),
@@ -236,8 +236,8 @@ impl Disk {
     pub fn begin_commit(
         &mut self,
         swarm: SwarmKey,
-        gained: ShardSet,
-        kept: Option<ShardSet>,
+        gained: Bitmap,
+        kept: Option<Bitmap>,
     ) -> Result<(), DiskError> {
         let stored = self.stored_mut(swarm)?;
         stored.plans = match (&stored.journal, &kept) {

@@ -50,7 +50,7 @@ pub struct Host {
     /// Where it is.
     pub address: SocketAddr,
     pub(super) config: Config,
-    /// The local network that it is attached to, if its node hails.
+    /// The local network that it is attached to, if its node discovers.
     pub(super) lan: Option<usize>,
     pub(super) node: Option<Node>,
     /// Which node runs: facts for another are dropped.

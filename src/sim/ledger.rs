@@ -1,12 +1,12 @@
 //! What went over the wire, kept apart from the nodes: who asked whom, who was answered, who was
 //! spoofed.
 //!
-//! It reads the first bytes of datagrams by their layout (`wire::datagram`), never what a node
+//! It reads the first bytes of datagrams by their layout (`wire::native::datagram`), never what a node
 //! believes. Invariant: an entry is forgotten after [`MEMORY`], so that long worlds stay small.
 
 use crate::id::Id;
 use crate::time::Instant;
-use crate::wire::datagram::Kind;
+use crate::wire::native::datagram::Kind;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -13,7 +13,7 @@
 //! Invariant: `arrived` bytes of a pipe can be read, and no others.
 
 use crate::output::StreamKey;
-use crate::slots::SlotKey;
+use crate::slab::SlotKey;
 use std::collections::VecDeque;
 
 /// Bytes that a pipe of a short path holds: written and not read.

@@ -6,7 +6,7 @@
 
 use crate::id::{Id, NodeId};
 use crate::time::Instant;
-use crate::wire::datagram::{Body, Datagram, RpcId};
+use crate::wire::native::datagram::{Body, Datagram, RpcId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

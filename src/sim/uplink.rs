@@ -158,7 +158,7 @@ impl Uplink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slots::SlotKey;
+    use crate::slab::SlotKey;
 
     fn stream(number: u32) -> (ConnectionKey, Side) {
         (ConnectionKey::new(number, 0), 0)

@@ -21,7 +21,7 @@ use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, RECEIVE_BUFFER_SIZE};
 use crate::node::{Config, Event, Node, SwarmKey, saved};
 use crate::rng::Rng;
-use crate::slots::Slots;
+use crate::slab::Slots;
 use crate::time::Instant;
 use crate::wire::Network;
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +148,7 @@ impl World {
             node.restore(self.now, &contacts.expect("nothing damages a list"));
         }
         if of.lan.is_some() {
-            node.hail(self.now);
+            node.discover(self.now);
         }
         of.node = Some(node);
         of.is_dark = false;
@@ -158,11 +158,11 @@ impl World {
         self.attend(host);
     }
 
-    /// Attaches a host to a local network, by its number, which its node hails from now on.
+    /// Attaches a host to a local network, by its number, which its node discovers from now on.
     pub fn attach(&mut self, host: usize, lan: usize) {
         self.hosts[host].lan = Some(lan);
         if self.hosts[host].node.is_some() {
-            self.command(host, |node, now| node.hail(now));
+            self.command(host, |node, now| node.discover(now));
         }
     }
 

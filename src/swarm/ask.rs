@@ -36,9 +36,9 @@
 use super::Swarms;
 use super::flight::{Flight, State as FlightState};
 use super::send::{has_news, push_have};
-use super::shards::poorest;
 use super::stream::{Asked, Claim, State as StreamState, Stream};
 use super::swarm::Swarm;
+use crate::bitmap::poorest;
 use crate::limits::{
     ASK_AHEAD, ASK_AHEAD_FIRST, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX,
     REQUESTS_BATCH, REQUESTS_MAX,
@@ -47,7 +47,7 @@ use crate::output::{StreamKey, SwarmKey};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::Frame;
-use crate::wire::frame::Range;
+use crate::wire::native::frame::Range;
 
 impl Swarms {
     /// Asks the other end of a stream for as much as its rate allows.

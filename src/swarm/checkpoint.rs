@@ -14,9 +14,9 @@
 //! not asked for, so that no byte of it is written before the disk knows that it is lost; no more
 //! than twice `CHECKPOINT_SIZE`, and what is on its way, is in doubt at any time.
 
-use super::shards::ShardSet;
 use super::swarm::{Phase, Swarm};
 use super::{Queued, Swarms};
+use crate::bitmap::Bitmap;
 use crate::limits::{CHECKPOINT_PERIOD, CHECKPOINT_SIZE, SPACE_RETRY};
 use crate::output::{DiskError, Event, Failure, Output, SwarmKey};
 use crate::time::Instant;
@@ -25,9 +25,9 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub struct Durability {
     /// Shards that the journal proves.
-    pub durable: ShardSet,
+    pub durable: Bitmap,
     /// What the journal will prove when the checkpoint under way is done.
-    next: ShardSet,
+    next: Bitmap,
     /// A checkpoint is under way.
     is_committing: bool,
     /// Bytes gained since the last checkpoint began.
@@ -44,8 +44,8 @@ impl Durability {
     /// Of a fetch of so many shards, of which none is durable.
     pub fn with_capacity(shard_count: u32) -> Durability {
         Durability {
-            durable: ShardSet::with_capacity(shard_count),
-            next: ShardSet::with_capacity(shard_count),
+            durable: Bitmap::with_capacity(shard_count),
+            next: Bitmap::with_capacity(shard_count),
             ..Durability::default()
         }
     }

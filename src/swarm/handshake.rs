@@ -6,14 +6,14 @@
 //! ```
 //!
 //! Until it is over nothing else is said, and a wrong step ends the stream without a word. The bytes of
-//! the steps are `wire::handshake`'s.
+//! the steps are `wire::native::handshake`'s.
 
 use super::Swarms;
 use super::receive::{Fault, STRANGER};
 use super::stream::{Dialler, Stream};
 use crate::output::StreamKey;
 use crate::wire::Key;
-use crate::wire::handshake::{HandshakeError, Nonce, Nonces, STEP_SIZE_MAX, Step};
+use crate::wire::native::handshake::{HandshakeError, Nonce, Nonces, STEP_SIZE_MAX, Step};
 use arrayvec::ArrayVec;
 use std::net::IpAddr;
 

@@ -13,7 +13,7 @@
     clippy::arithmetic_side_effects
 )]
 
-use crate::wire::frame::{FRAME_SIZE_MAX, HEADER_SIZE};
+use crate::wire::native::frame::{FRAME_SIZE_MAX, HEADER_SIZE};
 use crate::wire::{FrameError, Header};
 
 /// The start of a frame that has not come whole.

@@ -2,13 +2,13 @@
 //! used. One that is slow to answer is not waited for while there is another.
 
 use super::receive::{Fault, PROTOCOL};
-use super::shards::ShardSet;
 use super::stream::{State, Stream};
 use super::{Queued, Swarms};
+use crate::bitmap::Bitmap;
 use crate::limits::{MANIFEST_SIZE_MAX, SLOW_TIMEOUT};
 use crate::output::{Ended, Event, Output, StreamKey, SwarmKey};
 use crate::time::Instant;
-use crate::wire::frame::{self, CloseReason};
+use crate::wire::native::frame::{self, CloseReason};
 use crate::wire::{Frame, Manifest};
 use sha1::{Digest, Sha1};
 
@@ -153,9 +153,9 @@ impl Swarms {
         };
         let shard_count = manifest.shard_count();
         swarm.copies = vec![0; shard_count as usize];
-        swarm.held = super::shards::ShardSet::with_capacity(shard_count);
+        swarm.held = crate::bitmap::Bitmap::with_capacity(shard_count);
         swarm.durability = super::checkpoint::Durability::with_capacity(shard_count);
-        swarm.flying = super::shards::ShardSet::with_capacity(shard_count);
+        swarm.flying = crate::bitmap::Bitmap::with_capacity(shard_count);
         swarm.gained.reserve_exact(shard_count as usize);
         swarm.manifest = Some(manifest);
         self.outputs.push_back(Queued {
@@ -174,7 +174,7 @@ impl Swarms {
             if stream.has.end() > shard_count {
                 // None of it was counted in `copies`.
                 if let Some(stream) = self.streams.get_mut(stream_key) {
-                    stream.has = ShardSet::default();
+                    stream.has = Bitmap::default();
                 }
                 self.close(
                     now,

@@ -28,8 +28,8 @@
 //! | the origin offers | 1.12, 1.00 | 1.18, 1.00 | 1.31, 1.11 | 1.75, 1.27 |
 
 use super::Swarms;
-use super::shards::poorest;
 use super::stream::{State, Stream};
+use crate::bitmap::poorest;
 use crate::limits::{
     OFFER_AHEAD, OFFER_AHEAD_REPEATED, OFFERS_FIRST, OFFERS_KEPT, OFFERS_MIN, OFFERS_REPEATED,
     REPEAT_DELAY_DIVISOR, REPEAT_DELAY_MAX, REPEAT_DELAY_MIN,
@@ -37,7 +37,7 @@ use crate::limits::{
 use crate::output::{StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::Frame;
-use crate::wire::frame::{self, HAVE_COUNT_MAX};
+use crate::wire::native::frame::{self, HAVE_COUNT_MAX};
 use arrayvec::ArrayVec;
 
 /// How far the offers of a swarm are.

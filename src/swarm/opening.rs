@@ -7,7 +7,7 @@ use crate::limits::{STREAMS_MAX, STREAMS_SPARE};
 use crate::output::{Ended, Event, StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::Frame;
-use crate::wire::frame::{self, CloseReason, Holds, LOCATIONS_COUNT_MAX, Open};
+use crate::wire::native::frame::{self, CloseReason, Holds, LOCATIONS_COUNT_MAX, Open};
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
 

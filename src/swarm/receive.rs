@@ -7,13 +7,13 @@
 
 use super::Swarms;
 use super::inbox::Piece;
-use super::shards::ShardSet;
 use super::stream::State;
+use crate::bitmap::Bitmap;
 use crate::limits::{PART_SIZE_MIN, RECEIVE_BUFFER_SIZE};
 use crate::output::{Ended, FileRange, Output, StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::Frame;
-use crate::wire::frame::{self, CloseReason, Range};
+use crate::wire::native::frame::{self, CloseReason, Range};
 
 /// Sections that a receive buffer may hold: one a part of the smallest size, and the ends. (Ranges that
 /// are shorter come where shards end, and under a low cap.)
@@ -204,7 +204,7 @@ impl Swarms {
         }
         match frame {
             Frame::Open(_) | Frame::Close { .. } => Err(PROTOCOL),
-            Frame::Map { first, bits } => self.handle_has(now, key, ShardSet::parse(first, bits)),
+            Frame::Map { first, bits } => self.handle_has(now, key, Bitmap::parse(first, bits)),
             Frame::Have { shards } => self.handle_has(now, key, frame::shards(shards)),
             Frame::ManifestRequest { offset, length } => {
                 if let Some(stream) = self.streams.get_mut(key) {

@@ -25,7 +25,7 @@ use crate::limits::{
 };
 use crate::output::{Ended, StreamKey, SwarmKey};
 use crate::time::Instant;
-use crate::wire::frame::CloseReason;
+use crate::wire::native::frame::CloseReason;
 
 impl Swarms {
     /// Lets an idle stream have a shard recalled from the one that is slowest to send it.

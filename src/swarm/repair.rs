@@ -25,9 +25,9 @@
 //! the disk is failing and writing to it would not help; what a failed sync leaves in doubt is bad
 //! again.
 
-use super::shards::ShardSet;
 use super::swarm::{Found, Phase, Swarm};
 use super::{Queued, Swarms};
+use crate::bitmap::Bitmap;
 use crate::limits::{REPAIR_RETRY, REPAIRS_MAX};
 use crate::output::{DiskError, Event, Failure, Output, Remedy, SwarmKey};
 use crate::time::Instant;
@@ -36,9 +36,9 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub struct Repair {
     /// Shards that went bad and are to be fetched again.
-    pub bad: ShardSet,
+    pub bad: Bitmap,
     /// Shards that were written again, and are not known to be synced.
-    written: ShardSet,
+    written: Bitmap,
     /// Shards that went bad since the start.
     count: u32,
     /// The driver opens the file, or a repair is under way.
@@ -163,7 +163,7 @@ impl Swarms {
             return self.say_unrepaired(key, Some(error));
         }
         swarm.phase = Phase::Repairing;
-        (swarm.repair.ending, swarm.repair.written) = (None, ShardSet::default());
+        (swarm.repair.ending, swarm.repair.written) = (None, Bitmap::default());
         // The wait for providers begins anew.
         (swarm.idle_since, swarm.lookups, swarm.lookup_at) = (now, 0, now);
         if swarm.wants_nothing() {
@@ -194,7 +194,7 @@ impl Swarms {
         }
         swarm.repair.ending = Some(cause);
         swarm.flights.clear();
-        swarm.flying = ShardSet::with_capacity(swarm.shard_count());
+        swarm.flying = Bitmap::with_capacity(swarm.shard_count());
         self.finish(key);
         true
     }
@@ -251,7 +251,7 @@ impl Swarms {
         if swarm.phase == Phase::Repairing {
             swarm.phase = Phase::Complete;
             swarm.flights.clear();
-            swarm.flying = ShardSet::with_capacity(swarm.shard_count());
+            swarm.flying = Bitmap::with_capacity(swarm.shard_count());
             swarm.repair.is_under_way = false;
             for shard in std::mem::take(&mut swarm.repair.written).iter() {
                 swarm.held.remove(shard);

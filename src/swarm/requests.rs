@@ -7,7 +7,7 @@ use super::stream::{Asked, Claim, Incoming};
 use crate::limits::{PART_SIZE_MIN, SHARD_COUNT_MAX};
 use crate::output::StreamKey;
 use crate::time::Instant;
-use crate::wire::frame::{Range, Refusal};
+use crate::wire::native::frame::{Range, Refusal};
 use crate::wire::{Frame, Manifest};
 
 impl Swarms {

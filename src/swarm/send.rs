@@ -12,7 +12,7 @@ use super::swarm::Swarm;
 use crate::limits::{FRAME_BODY_MAX, PART_SIZE_MIN, PARTS_FIRST, PARTS_PER_SECOND, RANGE_SIZE_MAX};
 use crate::output::{Chunk, DiskError, Ended, Event, FileRange, StreamKey};
 use crate::time::Instant;
-use crate::wire::frame::{self, Range, Refusal};
+use crate::wire::native::frame::{self, Range, Refusal};
 use crate::wire::{Frame, Network};
 
 impl Swarms {

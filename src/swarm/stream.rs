@@ -13,12 +13,12 @@
 use super::handshake::Handshake;
 use super::inbox::Inbox;
 use super::round_trip::RoundTrip;
-use super::shards::ShardSet;
+use crate::bitmap::Bitmap;
 use crate::id::NodeId;
 use crate::limits::{BOX_SIZE, FRAME_BODY_MAX, REQUESTS_MAX};
 use crate::output::SwarmKey;
 use crate::time::Instant;
-use crate::wire::frame::{HEADER_SIZE, Range};
+use crate::wire::native::frame::{HEADER_SIZE, Range};
 use crate::wire::{Frame, Network};
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
@@ -117,15 +117,15 @@ pub struct Stream {
     /// The other end has every shard.
     pub has_all: bool,
     /// What it has, when that is not every shard.
-    pub has: ShardSet,
+    pub has: Bitmap,
     /// Bytes of the manifest it says it has; 0 for none.
     pub manifest_size: u32,
     /// We have every shard and offer it a few at a time, instead of saying so.
     pub offers: bool,
     /// Shards that were offered to it and that it has not said to have.
-    pub offered: ShardSet,
+    pub offered: Bitmap,
     /// Shards that were offered to it and have not been sent.
-    pub unsent: ShardSet,
+    pub unsent: Bitmap,
     /// Shards that failed verification from it.
     pub strikes: u8,
 
@@ -196,11 +196,11 @@ impl Stream {
             is_stranger: true,
             handshake: None,
             has_all: false,
-            has: ShardSet::default(),
+            has: Bitmap::default(),
             manifest_size: 0,
             offers: false,
-            offered: ShardSet::default(),
-            unsent: ShardSet::default(),
+            offered: Bitmap::default(),
+            unsent: Bitmap::default(),
             strikes: 0,
             asked: ArrayVec::new(),
             incoming: None,

@@ -19,8 +19,8 @@ use super::pause::Pause;
 use super::providers::Providers;
 use super::repair::Repair;
 use super::scan::Scan;
-use super::shards::ShardSet;
 use super::stream::Stream;
+use crate::bitmap::Bitmap;
 use crate::id::FileId;
 use crate::limits::SCRUB_INTERVAL;
 use crate::time::Instant;
@@ -117,11 +117,11 @@ pub struct Swarm {
     pub manifest_from: Option<crate::output::StreamKey>,
 
     /// Shards that verified and are on disk.
-    pub held: ShardSet,
+    pub held: Bitmap,
     /// What of that would outlive a power cut.
     pub durability: Durability,
     /// Shards in flight.
-    pub flying: ShardSet,
+    pub flying: Bitmap,
     /// The flights themselves; room for them only while fetching.
     pub flights: Vec<Flight>,
     /// Shards gained since the start, in order: what others must be told.
@@ -154,7 +154,7 @@ pub struct Swarm {
     /// Its owner holds it still.
     pub is_suspended: bool,
     /// The place of what was served is not there: shards that are held again when it is.
-    pub absent: Option<ShardSet>,
+    pub absent: Option<Bitmap>,
     /// When all that is held is to be verified again.
     pub scrub_due_at: Instant,
     /// What of it has gone bad.
@@ -180,9 +180,9 @@ impl Swarm {
             found: Found::Partial,
             manifest_parts: Vec::new(),
             manifest_from: None,
-            held: ShardSet::default(),
+            held: Bitmap::default(),
             durability: Durability::default(),
-            flying: ShardSet::default(),
+            flying: Bitmap::default(),
             flights: Vec::new(),
             gained: Vec::new(),
             news_at: None,

@@ -1,7 +1,7 @@
 //! One network: its name, and the key that it may have.
 //!
 //! The name keeps networks apart that mean well: it is the seed of every CRC. A key keeps strangers
-//! out: every datagram and hail ends with a *tag* made with it, and a stream opens with a
+//! out: every datagram and discovery message ends with a *tag* made with it, and a stream opens with a
 //! [`handshake`](super::handshake). A tag is the 128-bit SipHash-2-4 of the message, which nobody can
 //! make without the key (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012). It says
 //! that a member made the message, not which one and not when: what was recorded is told from what is
@@ -10,7 +10,7 @@
 //! ```text
 //!  0                                         n        n + 16
 //! +---------------------------------------- -+-------- -+
-//! | datagram or hail, n bytes                | tag      |    the tag only in a network with a key
+//! | datagram or discovery message, n bytes                | tag      |    the tag only in a network with a key
 //! +---------------------------------------- -+-------- -+
 //! ```
 //!

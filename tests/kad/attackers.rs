@@ -9,7 +9,7 @@ use sprat::kad::{Config, Kad, Params};
 use sprat::limits::PROBE_PERIOD;
 use sprat::rng::Rng;
 use sprat::time::Instant;
-use sprat::wire::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
+use sprat::wire::native::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use sprat::kad::{Event, Kad};
 use sprat::limits::{DATAGRAM_SIZE_MAX, LOOKUP_TIMEOUT};
 use sprat::rng::Rng;
 use sprat::time::Instant;
-use sprat::wire::datagram::Datagram;
+use sprat::wire::native::datagram::Datagram;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};

@@ -9,7 +9,7 @@ use super::world::*;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::kad::Params;
 use sprat::rng::Rng;
-use sprat::wire::datagram::{Body, Contact, Datagram};
+use sprat::wire::native::datagram::{Body, Contact, Datagram};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use sprat::limits::DATAGRAM_SIZE_MAX;
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::Network;
-use sprat::wire::datagram::{Body, Contact, Datagram, RpcId};
+use sprat::wire::native::datagram::{Body, Contact, Datagram, RpcId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;

@@ -9,7 +9,7 @@ use sprat::sim::ledger::{Ledger, Verdict};
 use sprat::sim::{Addressing, Checks, Content, Death, Faults, Found, Setup, World};
 use sprat::time::Instant;
 use sprat::wire::Network;
-use sprat::wire::datagram::{Body, Cookie, Datagram, RpcId, Seen};
+use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen};
 use std::time::Duration;
 
 /// A world of nodes that have all joined through the first.
@@ -421,7 +421,7 @@ fn the_ledger_knows_a_reply_that_is_due_from_one_that_is_not() {
             address: here,
             cookie,
         },
-        status: sprat::wire::datagram::Status::Stored,
+        status: sprat::wire::native::datagram::Status::Stored,
     });
     let mut ledger = Ledger::default();
     assert_eq!(ledger.judge(1, there, &reply), Verdict::Undue);

@@ -8,7 +8,9 @@ use sprat::output::{Chunk, Ended, Event, Output, Prepared, StreamKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Swarms};
 use sprat::time::Instant;
-use sprat::wire::frame::{HEADER_SIZE, Holds, MANIFEST_PART_SIZE_MAX, Open, Range, Refusal};
+use sprat::wire::native::frame::{
+    HEADER_SIZE, Holds, MANIFEST_PART_SIZE_MAX, Open, Range, Refusal,
+};
 use sprat::wire::{Entries, Frame, Header, Manifest, Network};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

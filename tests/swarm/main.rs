@@ -16,7 +16,7 @@ use sprat::output::{Chunk, Event, Failure, Output, Prepared, SwarmKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Request, Swarms};
 use sprat::time::Instant;
-use sprat::wire::frame::{Holds, Open};
+use sprat::wire::native::frame::{Holds, Open};
 use sprat::wire::{Entries, Frame, Manifest, Network};
 use std::time::Duration;
 use world::World;

@@ -4,7 +4,7 @@
 
 use crate::id::{Id, NodeId};
 use crate::limits::DATAGRAM_SIZE_MAX;
-use crate::wire::datagram::{Body, Cookie, Datagram, Kind, RpcId};
+use crate::wire::native::datagram::{Body, Cookie, Datagram, Kind, RpcId};
 use crate::wire::{Network, address};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ fn for_socket(socket: &UdpSocket, to: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::datagram::Seen;
+    use crate::wire::native::datagram::Seen;
     use std::thread;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::Network;
-use crate::wire::datagram::{Body, Cookie, Seen, Status, Token};
+use crate::wire::native::datagram::{Body, Cookie, Seen, Status, Token};
 use arrayvec::ArrayVec;
 
 /// The index of the address of the node under test.

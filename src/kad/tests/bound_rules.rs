@@ -4,7 +4,7 @@ use super::alone::*;
 use super::*;
 use crate::limits::{OUTBOX_MAX, RPCS_MAX};
 use crate::wire::Network;
-use crate::wire::datagram::{Body, Cookie, ErrorCode, Token};
+use crate::wire::native::datagram::{Body, Cookie, ErrorCode, Token};
 
 #[test]
 fn no_reply_to_an_unproved_address_is_longer_than_its_request() {

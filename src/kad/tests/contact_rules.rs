@@ -3,7 +3,7 @@
 use super::alone::*;
 use super::*;
 use crate::limits::{PROBE_PERIOD, RPC_TIMEOUT};
-use crate::wire::datagram::{Body, Status, Token};
+use crate::wire::native::datagram::{Body, Status, Token};
 use arrayvec::ArrayVec;
 
 #[test]
@@ -302,7 +302,7 @@ fn strangers_are_asked_short_and_again_with_their_cookie_unless_somebody_waits()
     alone.kad.advance(now);
     let short = ask_stranger(&mut alone, own);
     assert_eq!(short.size(), 78);
-    let code = crate::wire::datagram::ErrorCode::Unproved;
+    let code = crate::wire::native::datagram::ErrorCode::Unproved;
     let error = Body::Error { seen: seen(), code };
     let again = alone.deliver(peer(2), short.rpc_id, error.clone());
     let Body::FindNode {

@@ -3,9 +3,11 @@
 use super::alone::*;
 use super::*;
 use crate::limits::PROVIDERS_PER_REPLY_MAX;
-use crate::wire::datagram::{Body, Cookie, ERROR_SIZE, ErrorCode, HandedProvider, Status, Token};
+use crate::wire::native::datagram::{
+    Body, Cookie, ERROR_SIZE, ErrorCode, HandedProvider, Status, Token,
+};
 use crate::wire::network::TAG_SIZE;
-use crate::wire::{Hail, Key, hail};
+use crate::wire::{Discovery, Key};
 use arrayvec::ArrayVec;
 
 fn keyed() -> Network {
@@ -115,7 +117,7 @@ impl Alone {
 #[test]
 fn a_stranger_hears_nothing_whatever_it_says() {
     let mut alone = Alone::keyed();
-    alone.kad.hail(alone.now);
+    alone.kad.discover(alone.now);
     alone.sent();
     let other_key = Network::with_key("test", Key::new([6; 16]));
     let mut said = 0;
@@ -138,8 +140,8 @@ fn a_stranger_hears_nothing_whatever_it_says() {
                 said += 1;
             }
         }
-        let call = Hail {
-            kind: hail::Kind::Call,
+        let call = Discovery {
+            kind: crate::wire::native::discovery::Kind::Query,
             sender: peer(1).id,
             port: 4160,
             nonce: 7,
@@ -148,7 +150,7 @@ fn a_stranger_hears_nothing_whatever_it_says() {
         let size = call.emit(network, &mut buffer);
         alone
             .kad
-            .handle_hail(alone.now, peer(1).address, &buffer[..size]);
+            .handle_discovery(alone.now, peer(1).address, &buffer[..size]);
         assert!(alone.sent().is_empty());
         said += 1;
     }

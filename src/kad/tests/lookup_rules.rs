@@ -5,7 +5,7 @@ use super::*;
 use crate::kad::addresses::Permit;
 use crate::kad::lookup::{Answer, Lookup};
 use crate::limits::{LOOKUP_ASKED_MAX, REFRESH_VIEW};
-use crate::wire::datagram::Body;
+use crate::wire::native::datagram::Body;
 
 /// A contact at this distance from the target, which is 0.
 fn at_distance(distance: u8) -> Contact {

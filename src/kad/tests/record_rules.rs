@@ -2,7 +2,7 @@
 
 use super::alone::*;
 use super::*;
-use crate::wire::datagram::{Body, Cookie, HandedProvider, Seen, Status, Token};
+use crate::wire::native::datagram::{Body, Cookie, HandedProvider, Seen, Status, Token};
 use arrayvec::ArrayVec;
 
 /// What a provider at the usual port says.

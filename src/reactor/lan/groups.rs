@@ -9,7 +9,7 @@ use crate::reactor::datagrams::Received;
 use crate::reactor::listen::canonical;
 use crate::reactor::networks::Networks;
 use crate::reactor::token::Source;
-use crate::wire::hail::{GROUP_V4, GROUP_V6, PORT};
+use crate::wire::native::discovery::{GROUP_V4, GROUP_V6, PORT};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
 use rustix::io::Errno;
@@ -119,7 +119,7 @@ impl Groups {
         Received::Nothing
     }
 
-    /// The interfaces to hail at, those of IPv4 first: what has a network, is up, and can do
+    /// The interfaces to send queries at, those of IPv4 first: what has a network, is up, and can do
     /// multicast; at most [`LINKS_MAX`] of each family. Loopback is not among them.
     pub fn links(&self, networks: &Networks) -> Vec<Link> {
         let mut links: Vec<Link> = Vec::new();

@@ -1,15 +1,15 @@
 //! The local network: which interfaces there are, and the sockets that hear calls.
 //!
-//! What is said, and when, the node decides (`kad::hail`); calls go out from the sockets that the
+//! What is said, and when, the node decides (`kad::discovery`); calls go out from the sockets that the
 //! node listens on, so that their source is where it is found. Here are the two sockets that hear
 //! them, on a port that all nodes of a host share, in the groups of every interface.
 //!
 //! ```text
-//!   an interface changes ─► changes ─► look ─► join its groups ─► node.hail: calls anew
-//!   a hail ─► from a network of ours? ─► node.handle_hail
+//!   an interface changes ─► changes ─► look ─► join its groups ─► node.discover: calls anew
+//!   a discovery message ─► from a network of ours? ─► node.handle_discovery
 //! ```
 //!
-//! Invariants: a node that listens on loopback addresses only has none of this; a hail from
+//! Invariants: a node that listens on loopback addresses only has none of this; a discovery message from
 //! elsewhere than our own networks is dropped; what fails at one interface does not hinder another.
 
 mod changes;
@@ -19,16 +19,16 @@ use super::Reactor;
 use super::datagrams::Received;
 use super::networks::Networks;
 use super::throttle::Class;
-use crate::limits::{HAILS_PER_TURN, LINKS_DELAY, LINKS_PERIOD};
+use crate::limits::{DISCOVERY_PER_TURN, LINKS_DELAY, LINKS_PERIOD};
 use crate::time::Instant;
-use crate::wire::Hail;
+use crate::wire::Discovery;
 use changes::Changes;
 use groups::Groups;
 pub(super) use groups::{Family, Link};
 use mio::Registry;
 use std::net::SocketAddr;
 
-/// Hails, as far as sockets and interfaces go.
+/// Local discovery, as far as sockets and interfaces go.
 pub(super) struct Lan {
     groups: Groups,
     /// Absent where the kernel does not tell.
@@ -64,7 +64,7 @@ impl Lan {
         }
     }
 
-    /// Whether some hail may wait.
+    /// Whether some discovery message may wait.
     pub fn is_readable(&self) -> bool {
         self.groups.is_readable()
     }
@@ -99,10 +99,10 @@ impl Lan {
 }
 
 impl Reactor {
-    /// Hails the local network from now on: finds other nodes there, and is found by them. Does
+    /// Looks for nodes of the local network from now on: finds other nodes there, and is found by them. Does
     /// nothing when the node listens on loopback addresses only, and where multicast is not to be
     /// had, which is said.
-    pub fn hail(&mut self) {
+    pub fn discover(&mut self) {
         if self
             .listening
             .iter()
@@ -124,46 +124,48 @@ impl Reactor {
             return;
         };
         if lan.look(now) {
-            self.node.hail(now);
+            self.node.discover(now);
             self.settle();
         }
     }
 
-    /// Receives hails until there are none or the budget ends.
-    pub(super) fn receive_hails(&mut self) {
-        for _ in 0..HAILS_PER_TURN {
+    /// Receives discovery messages until there are none or the budget ends.
+    pub(super) fn receive_discovery(&mut self) {
+        for _ in 0..DISCOVERY_PER_TURN {
             let Some(lan) = self.lan.as_mut().filter(|lan| lan.is_readable()) else {
                 return;
             };
             match lan.groups.receive(&mut self.datagram) {
-                Received::Datagram { from, size } => self.handle_hail(from, size),
+                Received::Datagram { from, size } => self.handle_discovery(from, size),
                 Received::Oversize => self.counters.datagrams_dropped += 1,
                 Received::Failed(error) => {
                     self.counters.datagrams_dropped += 1;
-                    self.warn(Class::Datagram, || format!("receiving a hail: {error}"));
+                    self.warn(Class::Datagram, || {
+                        format!("receiving a discovery message: {error}")
+                    });
                 }
                 Received::Nothing => return,
             }
         }
     }
 
-    /// Whether the first `size` bytes of the datagram's buffer are a hail that is wanted.
-    pub(super) fn is_hail(&self, size: usize) -> bool {
-        self.lan.is_some() && Hail::is_one(&self.datagram[..size])
+    /// Whether the first `size` bytes of the datagram's buffer are a discovery message that is wanted.
+    pub(super) fn is_discovery(&self, size: usize) -> bool {
+        self.lan.is_some() && Discovery::is_one(&self.datagram[..size])
     }
 
-    /// Gives the node a hail of `size` bytes in the datagram's buffer, if it is from a network of
+    /// Gives the node a discovery message of `size` bytes in the datagram's buffer, if it is from a network of
     /// ours.
-    pub(super) fn handle_hail(&mut self, from: SocketAddr, size: usize) {
+    pub(super) fn handle_discovery(&mut self, from: SocketAddr, size: usize) {
         let Some(lan) = &self.lan else { return };
         let bytes = &self.datagram[..size];
-        if !Hail::is_one(bytes) || !lan.networks.is_on_link(from.ip()) {
+        if !Discovery::is_one(bytes) || !lan.networks.is_on_link(from.ip()) {
             self.counters.datagrams_dropped += 1;
             return;
         }
         self.counters.datagrams_received += 1;
-        let from = self.scopes.take(from);
-        self.node.handle_hail(self.clock.now(), from, bytes);
+        let from = self.scope_ids.take(from);
+        self.node.handle_discovery(self.clock.now(), from, bytes);
         self.settle();
     }
 

@@ -1,13 +1,13 @@
-//! Datagrams, hails and steps of handshakes: what parses is emitted as the very bytes it came from.
+//! Datagrams, discovery messages and steps of handshakes: what parses is emitted as the very bytes it came from.
 //!
 //! No fuzzer guesses a CRC or a tag, so each input is tried as it is and with these put right.
 
 use super::packets::{self, key, keyed_network, network};
 use sprat::limits::DATAGRAM_SIZE_MAX;
-use sprat::wire::hail::HAIL_SIZE;
-use sprat::wire::handshake::{NONCE_SIZE, Nonces, STEP_SIZE_MAX, Step};
+use sprat::wire::native::discovery::DISCOVERY_SIZE;
+use sprat::wire::native::handshake::{NONCE_SIZE, Nonces, STEP_SIZE_MAX, Step};
 use sprat::wire::network::TAG_SIZE;
-use sprat::wire::{Datagram, Hail, Network, address};
+use sprat::wire::{Datagram, Discovery, Network, address};
 
 /// The body of the target.
 pub fn run(bytes: &[u8]) {
@@ -68,8 +68,8 @@ fn check_step(bytes: &[u8]) {
 }
 
 fn check(bytes: &[u8], network: Network) {
-    if let Ok(hail) = Hail::parse(bytes, network) {
-        let mut buffer = [0xa5; HAIL_SIZE + TAG_SIZE];
+    if let Ok(hail) = Discovery::parse(bytes, network) {
+        let mut buffer = [0xa5; DISCOVERY_SIZE + TAG_SIZE];
         let size = hail.emit(network, &mut buffer);
         assert_eq!(buffer[..size], *bytes, "there is one encoding of {hail:?}");
     }

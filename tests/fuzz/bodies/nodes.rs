@@ -12,9 +12,9 @@ use super::puppet::{OWN_ID, Puppet, file};
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SHARD_COUNT_MAX};
 use sprat::node::{DiskError, Prepared, ShareSpec, StreamKey};
-use sprat::wire::datagram::{ErrorCode, HandedProvider, Seen, Status};
-use sprat::wire::frame::{CloseReason, Holds, Open, Refusal};
-use sprat::wire::frame::{location_bytes, shard_bytes};
+use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
+use sprat::wire::native::frame::{CloseReason, Holds, Open, Refusal};
+use sprat::wire::native::frame::{location_bytes, shard_bytes};
 use sprat::wire::{Body, Contact, Cookie, Datagram, Entries, Frame, RpcId, Token};
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -363,7 +363,7 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
         .streams
         .get(&key)
         .and_then(|other| other.asked.first().copied());
-    let any = sprat::wire::frame::Range {
+    let any = sprat::wire::native::frame::Range {
         shard: input.choose(&[0, 1, 2, 3, u32::MAX]),
         offset: input.choose(&[0, 1, 16_000]),
         length: input.choose(&[1, 100, 384, 16_384]),

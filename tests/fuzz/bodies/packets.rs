@@ -1,7 +1,7 @@
 //! Bytes of datagrams and frames put right, so that what lies behind a checksum is reached.
 
 use sprat::limits::RANGE_SIZE_MAX;
-use sprat::wire::frame::{self, HEADER_SIZE};
+use sprat::wire::native::frame::{self, HEADER_SIZE};
 use sprat::wire::network::KEY_SIZE;
 use sprat::wire::{Frame, Header, Key, Network};
 

@@ -1,0 +1,112 @@
+//! Journals damaged at every byte, as a start finds them: nothing panics, nothing of the part is
+//! lost, and nothing is believed that was not proved.
+
+use super::job::{Done, Progress};
+use super::journal::Journal;
+use super::store::{State, Store};
+use super::{Disk, OutputPath};
+use crate::bitmap::Bitmap;
+use crate::node::{FileRange, Prepared, SwarmKey};
+use crate::store::record;
+use crate::wire::Entries;
+use std::fs::{self, File};
+use std::path::Path;
+
+const KEY: SwarmKey = SwarmKey {
+    slot: 0,
+    generation: 0,
+};
+const SHARDS: u32 = 4;
+const PART: &[u8] = b"the bytes of four shards";
+
+/// Works off what is to be done; its end.
+fn run(disk: &mut Disk) -> Done {
+    let mut progress = Progress::Nothing;
+    loop {
+        progress = match progress {
+            Progress::Nothing => disk.step(),
+            Progress::Sync(request) => disk.handle_synced(request.wait().map_err(Into::into)),
+            Progress::Done(_, done) => return done,
+        };
+    }
+}
+
+/// A start of the fetch: what was found, and what is proved.
+fn start(path: &Path) -> (Disk, Prepared, Vec<u32>) {
+    let mut disk = Disk::new();
+    disk.fetch(KEY, OutputPath::Named(path.to_path_buf()));
+    disk.find_mut(KEY).unwrap().shards = SHARDS;
+    disk.begin_prepare(KEY, "name", false, Entries::single(PART.len() as u64));
+    match run(&mut disk) {
+        Done::Prepared(Ok(found), held) => (disk, found, held.iter().collect()),
+        done => panic!("{done:?}"),
+    }
+}
+
+#[test]
+fn a_journal_damaged_at_any_byte_proves_no_more_than_before_and_costs_no_data() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("file");
+    let (part, journal) = (
+        base.path().join("file.part"),
+        base.path().join("file.part.journal"),
+    );
+    let (mut disk, found, _) = start(&path);
+    assert_eq!(found, Prepared::Fresh);
+    let range = FileRange {
+        swarm: KEY,
+        entry: 0,
+        offset: 0,
+        length: PART.len() as u32,
+    };
+    disk.write(range, PART).unwrap();
+    disk.checkpoint(KEY, false, [0, 1].into_iter(), None);
+    assert_eq!(run(&mut disk), Done::Checkpointed(Ok(())));
+    disk.checkpoint(KEY, true, [3].into_iter(), None);
+    assert_eq!(run(&mut disk), Done::Checkpointed(Ok(())));
+    drop(disk);
+    let good = fs::read(&journal).unwrap();
+    let (_, found, held) = start(&path);
+    assert_eq!((found, held), (Prepared::Journaled, vec![0, 1, 3]));
+
+    let mut seen = [0; 3];
+    for at in 0..good.len() {
+        let flipped = [&good[..at], &[good[at] ^ 1], &good[at + 1..]].concat();
+        let longer = [&good[..], &good[at..]].concat();
+        for bad in [flipped, good[..at].to_vec(), longer] {
+            fs::write(&journal, bad).unwrap();
+            let (_, found, held) = start(&path);
+            assert_eq!(fs::read(&part).unwrap(), PART, "byte {at}");
+            match found {
+                Prepared::Partial => seen[0] += 1,
+                Prepared::Journaled if held == [0, 1, 3] => seen[1] += 1,
+                Prepared::Journaled => {
+                    assert!(held.is_empty() || held == [0, 1], "byte {at}: {held:?}");
+                    seen[2] += 1;
+                }
+                found => panic!("byte {at}: {found:?}"),
+            }
+        }
+    }
+    assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
+}
+
+#[test]
+fn what_could_not_be_appended_is_not_said_by_the_next_append() {
+    let base = tempfile::tempdir().unwrap();
+    let mut store = Store::new(KEY, State::Released);
+    store.path = base.path().join("file");
+    store.shards = SHARDS;
+    let mut journal = Journal::write(&store, [1; 20], &Bitmap::default()).unwrap();
+    let path = store.new_journal_path();
+    let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+    journal.note(record::runs([0, 2].into_iter()));
+    journal.append().unwrap_err();
+    journal.file = writable;
+    journal.note(record::runs([3].into_iter()));
+    journal.append().unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let replayed = record::replay(&bytes, store.file, SHARDS).unwrap();
+    assert_eq!(replayed.held.iter().collect::<Vec<_>>(), [3]);
+    assert_eq!(replayed.good_size, bytes.len());
+}

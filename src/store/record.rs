@@ -1,0 +1,450 @@
+//! The journal's bytes: a header, then records, each appended whole.
+//!
+//! ```text
+//!  header   0           8   9       12          32       36           40      60       64
+//!           | sprat-jn  | 2 | 0 0 0 | file id   | shards | generation | place | CRC-32 |
+//!
+//!  record   0    2   3      4       8        12                    12+n     16+n
+//!           | SP | 2 | kind | epoch | length | body of n bytes     | CRC-32 |
+//!
+//!  kind 1 gained:  n/8 times  | first shard 4 | count 4 |
+//!  kind 3 closed:  n = 20     | stamp 20 |
+//! ```
+//!
+//! All numbers are big-endian. *Place* says which files the part's are (their inodes and sizes), so
+//! that the journal of a part that somebody has replaced proves nothing. *Stamp* says when they were
+//! last changed; it is written at a clean stop, so that a part that somebody has edited since is
+//! verified. A record's CRC is seeded with the header's, and epochs count up from 1: a record of
+//! another journal, or one in the wrong place, is not believed.
+//!
+//! A journal is read up to its last good record. What comes behind that is a torn tail; the next
+//! journal, which every start begins anew, does not have it.
+//!
+//! **Each record only adds to what is believed**, so damage anywhere takes belief away and never
+//! gives any. A shard that is lost is therefore no record: a new journal without it takes the place
+//! of the old one before the shard's bytes are written again (`Plan::Begin`). Version 1 had a record
+//! of kind 2 for it, and where that one was damaged the shard counted as held again; what version 1
+//! wrote is not believed. A *closed* that is damaged leaves what a crash leaves.
+
+use crate::bitmap::Bitmap;
+use crate::id::{FileId, ID_SIZE, Id};
+use crate::limits::JOURNAL_RUNS_MAX;
+use byteorder::{BE, ByteOrder as _};
+
+/// Bytes of the header.
+pub const HEADER_SIZE: usize = 64;
+const MAGIC: &[u8; 8] = b"sprat-jn";
+const RECORD_MAGIC: [u8; 2] = *b"SP";
+const VERSION: u8 = 2;
+/// Bytes of a record before its body.
+const PREFIX_SIZE: usize = 12;
+const CRC_SIZE: usize = 4;
+const RUN_SIZE: usize = 8;
+
+/// Twenty bytes that say what files are or were: any difference counts.
+pub type Digest = [u8; 20];
+
+/// What a journal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The file being fetched.
+    pub file: FileId,
+    /// Its shards.
+    pub shards: u32,
+    /// One more than the journal's before it; the first is 1.
+    pub generation: u32,
+    /// Which files the part's are.
+    pub place: Digest,
+}
+
+/// Consecutive shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The first.
+    pub first: u32,
+    /// How many, at least 1.
+    pub count: u32,
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Gained = 1,
+    Closed = 3,
+}
+
+/// What a journal proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Its header.
+    pub header: Header,
+    /// The shards that are on the disk.
+    pub held: Bitmap,
+    /// The stamp of a clean stop, if that was the last that happened.
+    pub closed: Option<Digest>,
+    /// Bytes up to the end of the last good record; what follows was torn or damaged.
+    pub good_size: usize,
+}
+
+/// Why a journal proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// Its header is not that of a journal, or was damaged.
+    Damaged,
+    /// It is of another file.
+    OtherFile,
+    /// Version 1 wrote it, which could be believed too much.
+    Older,
+    /// A newer version wrote it: it must be left alone.
+    Newer,
+}
+
+/// Writes one journal.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    /// The CRC of the header, which seeds that of each record.
+    seed: u32,
+    epoch: u32,
+}
+
+impl Writer {
+    /// Begins a journal: its header goes to the end of `out`.
+    pub fn begin(header: Header, out: &mut Vec<u8>) -> Writer {
+        let mut bytes = [0; HEADER_SIZE];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8] = VERSION;
+        bytes[12..32].copy_from_slice(&header.file.0.0);
+        BE::write_u32(&mut bytes[32..36], header.shards);
+        BE::write_u32(&mut bytes[36..40], header.generation);
+        bytes[40..60].copy_from_slice(&header.place);
+        let seed = crc32fast::hash(&bytes[..60]);
+        BE::write_u32(&mut bytes[60..], seed);
+        out.extend_from_slice(&bytes);
+        Writer { seed, epoch: 0 }
+    }
+
+    /// What is now held and was not before: records to append.
+    pub fn gained(&mut self, runs: impl Iterator<Item = Run>, out: &mut Vec<u8>) {
+        let mut runs = runs.peekable();
+        while runs.peek().is_some() {
+            let start = self.open(Kind::Gained, out);
+            for run in runs.by_ref().take(JOURNAL_RUNS_MAX) {
+                out.extend_from_slice(&run.first.to_be_bytes());
+                out.extend_from_slice(&run.count.to_be_bytes());
+            }
+            self.close(start, out);
+        }
+    }
+
+    /// A clean stop: a record to append.
+    pub fn closed(&mut self, stamp: &Digest, out: &mut Vec<u8>) {
+        let start = self.open(Kind::Closed, out);
+        out.extend_from_slice(stamp);
+        self.close(start, out);
+    }
+
+    fn open(&mut self, kind: Kind, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        self.epoch += 1;
+        out.extend_from_slice(&RECORD_MAGIC);
+        out.extend_from_slice(&[VERSION, kind as u8]);
+        out.extend_from_slice(&self.epoch.to_be_bytes());
+        out.extend_from_slice(&[0; 4]);
+        start
+    }
+
+    fn close(&self, start: usize, out: &mut Vec<u8>) {
+        let length = out.len() - start - PREFIX_SIZE;
+        let length = u32::try_from(length).expect("a body is a few KiB");
+        BE::write_u32(&mut out[start + 8..], length);
+        let crc = crc(self.seed, &out[start..]);
+        out.extend_from_slice(&crc.to_be_bytes());
+    }
+}
+
+/// What the bytes of a journal prove about `file`, which has `shards`.
+///
+/// # Errors
+///
+/// Its header is damaged, newer, or of another file.
+pub fn replay(bytes: &[u8], file: FileId, shards: u32) -> Result<Replayed, Unusable> {
+    let (header, seed) = parse_header(bytes)?;
+    if (header.file, header.shards) != (file, shards) {
+        return Err(Unusable::OtherFile);
+    }
+    let mut replayed = Replayed {
+        header,
+        held: Bitmap::with_capacity(shards),
+        closed: None,
+        good_size: HEADER_SIZE,
+    };
+    let mut epoch = 1;
+    while let Some((kind, body)) = parse_record(&bytes[replayed.good_size..], seed, epoch) {
+        if !replayed.take(kind, body) {
+            break;
+        }
+        replayed.good_size += PREFIX_SIZE + body.len() + CRC_SIZE;
+        epoch += 1;
+    }
+    Ok(replayed)
+}
+
+impl Replayed {
+    /// Takes a record in; false when no writer would have written it.
+    fn take(&mut self, kind: Kind, body: &[u8]) -> bool {
+        if kind == Kind::Closed {
+            self.closed = Digest::try_from(body).ok();
+            return self.closed.is_some();
+        }
+        let runs = body.chunks_exact(RUN_SIZE).map(|run| Run {
+            first: BE::read_u32(&run[..4]),
+            count: BE::read_u32(&run[4..]),
+        });
+        let end = |run: Run| run.first.checked_add(run.count);
+        let shards = self.header.shards;
+        let is_good = |run: Run| run.count > 0 && end(run).is_some_and(|end| end <= shards);
+        if body.is_empty() || body.len() % RUN_SIZE != 0 || !runs.clone().all(is_good) {
+            return false;
+        }
+        self.closed = None;
+        for shard in runs.flat_map(|run| run.first..run.first + run.count) {
+            self.held.insert(shard);
+        }
+        true
+    }
+}
+
+/// Consecutive numbers of an ascending iterator, as runs.
+pub fn runs(shards: impl Iterator<Item = u32>) -> impl Iterator<Item = Run> {
+    let mut shards = shards.peekable();
+    std::iter::from_fn(move || {
+        let first = shards.next()?;
+        let mut count = 1;
+        while shards.next_if_eq(&(first + count)).is_some() {
+            count += 1;
+        }
+        Some(Run { first, count })
+    })
+}
+
+/// The header, and its CRC.
+fn parse_header(bytes: &[u8]) -> Result<(Header, u32), Unusable> {
+    // A newer version keeps magic, version and the CRC at the header's end.
+    let header = bytes.get(..HEADER_SIZE).ok_or(Unusable::Damaged)?;
+    let seed = crc32fast::hash(&header[..60]);
+    if !header.starts_with(MAGIC) || BE::read_u32(&header[60..]) != seed {
+        return Err(Unusable::Damaged);
+    }
+    if header[8] > VERSION {
+        return Err(Unusable::Newer);
+    }
+    if header[8] == 1 {
+        return Err(Unusable::Older);
+    }
+    if header[8] != VERSION || header[9..12] != [0; 3] {
+        return Err(Unusable::Damaged);
+    }
+    let mut id = [0; ID_SIZE];
+    id.copy_from_slice(&header[12..32]);
+    let mut place = [0; 20];
+    place.copy_from_slice(&header[40..60]);
+    let header = Header {
+        file: FileId(Id(id)),
+        shards: BE::read_u32(&header[32..36]),
+        generation: BE::read_u32(&header[36..40]),
+        place,
+    };
+    Ok((header, seed))
+}
+
+/// The record that `bytes` begin with; nothing when that is not the one of this epoch, whole.
+fn parse_record(bytes: &[u8], seed: u32, epoch: u32) -> Option<(Kind, &[u8])> {
+    let prefix = bytes.get(..PREFIX_SIZE)?;
+    let kind = match prefix[..4] {
+        [b'S', b'P', VERSION, 1] => Kind::Gained,
+        [b'S', b'P', VERSION, 3] => Kind::Closed,
+        _ => return None,
+    };
+    let length = BE::read_u32(&prefix[8..]) as usize;
+    if BE::read_u32(&prefix[4..8]) != epoch || length > JOURNAL_RUNS_MAX * RUN_SIZE {
+        return None;
+    }
+    let end = PREFIX_SIZE + length;
+    let sum = bytes.get(end..end + CRC_SIZE)?;
+    let record = &bytes[..end];
+    (BE::read_u32(sum) == crc(seed, record)).then_some((kind, &record[PREFIX_SIZE..]))
+}
+
+fn crc(seed: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const SHARDS: u32 = 200;
+
+    fn header() -> Header {
+        Header {
+            file: FileId(Rng::from_number(1).id()),
+            shards: SHARDS,
+            generation: 3,
+            place: [7; 20],
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Result<Replayed, Unusable> {
+        replay(bytes, header().file, SHARDS)
+    }
+
+    /// Steps of a journal: a set gained, or a stop.
+    fn steps() -> impl Strategy<Value = Vec<(u8, BTreeSet<u32>)>> {
+        let shards = prop::collection::btree_set(0..SHARDS, 1..40);
+        prop::collection::vec((0u8..2, shards), 0..8)
+    }
+
+    /// Up to which byte, which shards are proved, and whether it was closed there.
+    type Proof = (usize, BTreeSet<u32>, bool);
+
+    /// A journal, and what it proves after each of its records.
+    fn written(steps: &[(u8, BTreeSet<u32>)]) -> (Vec<u8>, Vec<Proof>) {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::begin(header(), &mut bytes);
+        let mut held = BTreeSet::new();
+        let mut proofs = vec![(bytes.len(), held.clone(), false)];
+        for (kind, shards) in steps {
+            let runs = runs(shards.iter().copied());
+            if *kind == 0 {
+                writer.gained(runs, &mut bytes);
+                held.extend(shards);
+            } else {
+                writer.closed(&[9; 20], &mut bytes);
+            }
+            proofs.push((bytes.len(), held.clone(), *kind == 1));
+        }
+        (bytes, proofs)
+    }
+
+    proptest! {
+        #[test]
+        fn a_journal_cut_anywhere_proves_what_its_whole_records_say(steps in steps()) {
+            let (bytes, proofs) = written(&steps);
+            for cut in HEADER_SIZE..=bytes.len() {
+                let (size, held, closed) =
+                    proofs.iter().rev().find(|proof| proof.0 <= cut).expect("the header");
+                let replayed = read(&bytes[..cut]).unwrap();
+                prop_assert!(replayed.held.iter().eq(held.iter().copied()));
+                prop_assert_eq!(replayed.closed, closed.then_some([9; 20]));
+                prop_assert_eq!(replayed.good_size, *size);
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_ends_what_is_believed_before_it() {
+        let one = |shards: &[u32]| shards.iter().copied().collect::<BTreeSet<_>>();
+        let steps = [
+            (0, one(&[1, 2, 3, 9])),
+            (0, one(&[7])),
+            (1, one(&[0])),
+            (0, one(&[5])),
+        ];
+        let (bytes, proofs) = written(&steps);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut bad = bytes.clone();
+                bad[at] ^= 1 << bit;
+                match read(&bad) {
+                    Err(error) => assert!(at < HEADER_SIZE && error == Unusable::Damaged, "{at}"),
+                    Ok(replayed) => {
+                        let last = proofs.iter().rev().find(|proof| proof.0 <= at).unwrap();
+                        assert_eq!(replayed.good_size, last.0, "byte {at}");
+                        assert!(replayed.held.iter().eq(last.1.iter().copied()));
+                    }
+                }
+            }
+        }
+        for cut in 0..HEADER_SIZE {
+            assert_eq!(read(&bytes[..cut]), Err(Unusable::Damaged));
+        }
+    }
+
+    #[test]
+    fn records_of_another_journal_or_epoch_are_not_believed() {
+        let begin = |header| {
+            let mut bytes = Vec::new();
+            let writer = Writer::begin(header, &mut bytes);
+            (writer, bytes)
+        };
+        let gained = |writer: &mut Writer, first| {
+            let mut record = Vec::new();
+            writer.gained([Run { first, count: 1 }].into_iter(), &mut record);
+            record
+        };
+        let (mut writer, bytes) = begin(header());
+        let (first, second) = (gained(&mut writer, 0), gained(&mut writer, 1));
+        let held = |parts: &[&[u8]]| read(&parts.concat()).unwrap().held.count();
+        assert_eq!(held(&[&bytes, &first, &second]), 2);
+        assert_eq!(held(&[&bytes, &second]), 0);
+        assert_eq!(held(&[&bytes, &first, &first]), 1);
+        let next = Header {
+            generation: 4,
+            ..header()
+        };
+        let (mut other, _) = begin(next);
+        assert_eq!(held(&[&bytes, &gained(&mut other, 0)]), 0);
+        let of_another = replay(&bytes, FileId(Rng::from_number(2).id()), SHARDS);
+        assert_eq!(of_another, Err(Unusable::OtherFile));
+        assert_eq!(
+            replay(&bytes, header().file, SHARDS - 1),
+            Err(Unusable::OtherFile)
+        );
+    }
+
+    #[test]
+    fn a_shard_beyond_the_file_ends_what_is_believed() {
+        for run in [(SHARDS, 1), (0, SHARDS + 1), (u32::MAX, 2), (3, 0)] {
+            let mut bytes = Vec::new();
+            let mut writer = Writer::begin(header(), &mut bytes);
+            let (first, count) = run;
+            writer.gained([Run { first, count }].into_iter(), &mut bytes);
+            let replayed = read(&bytes).unwrap();
+            assert_eq!(
+                (replayed.held.count(), replayed.good_size),
+                (0, HEADER_SIZE)
+            );
+        }
+    }
+
+    #[test]
+    fn other_versions_are_told_from_damage() {
+        for (version, error) in [(1, Unusable::Older), (3, Unusable::Newer)] {
+            let mut bytes = Vec::new();
+            Writer::begin(header(), &mut bytes);
+            bytes[8] = version;
+            assert_eq!(read(&bytes), Err(Unusable::Damaged));
+            let crc = crc32fast::hash(&bytes[..60]);
+            BE::write_u32(&mut bytes[60..], crc);
+            assert_eq!(read(&bytes), Err(error));
+        }
+    }
+
+    #[test]
+    fn many_runs_take_several_records() {
+        let mut bytes = Vec::new();
+        let shards = 2 * JOURNAL_RUNS_MAX as u32 * 2 + 2;
+        let of = Header { shards, ..header() };
+        let mut writer = Writer::begin(of, &mut bytes);
+        writer.gained(runs((0..shards).step_by(2)), &mut bytes);
+        let replayed = replay(&bytes, of.file, shards).unwrap();
+        assert_eq!(replayed.held.count(), shards / 2);
+        assert_eq!(writer.epoch, 3);
+        assert_eq!(replayed.good_size, bytes.len());
+    }
+}

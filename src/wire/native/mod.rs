@@ -1,0 +1,6 @@
+//! The native dialect: datagrams and discovery messages over UDP, handshakes and frames over TCP.
+
+pub mod datagram;
+pub mod discovery;
+pub mod frame;
+pub mod handshake;

@@ -66,7 +66,7 @@ impl Source {
         self == Source::stream(key)
     }
 
-    /// The source as mio's token. Indices are below 256 (`limits.rs`).
+    /// The source as mio's token. Indices are below 256 (`limits`).
     pub fn token(self) -> Token {
         let (kind, index, generation) = match self {
             Source::Udp(index) => (0, index, 0),

@@ -17,7 +17,7 @@
 //! Unknown keys are kept, because the id covers them, and not understood: padding files (BEP 47)
 //! are files like any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
 //!
-//! Invariant: a `Manifest` keeps every limit of `limits.rs` and every rule of [`name`], and its
+//! Invariant: a `Manifest` keeps every bound of `limits` and every rule of [`name`], and its
 //! sizes and hashes fit together. The bytes are held once, and the hashes are slices of them; the files
 //! are listed beside them.
 
@@ -27,18 +27,17 @@ mod fields;
 pub use error::{Key, ManifestError};
 
 use super::Entries;
-use super::bencode::{Decoder, Encoder};
+use super::bencode::Encoder;
 use super::entries;
 use super::name;
 use crate::id::{FileId, Id};
 use crate::limits::{
-    FILE_SIZE_MAX, MANIFEST_SIZE_MAX, METAINFO_SIZE_MAX, SHARD_COUNT_CHOSEN_MAX,
-    SHARD_SIZE_CHOSEN_MIN, SHARD_SIZE_MAX, SHARD_SIZE_MIN,
+    FILE_SIZE_MAX, MANIFEST_SIZE_MAX, SHARD_COUNT_CHOSEN_MAX, SHARD_SIZE_CHOSEN_MIN,
+    SHARD_SIZE_MAX, SHARD_SIZE_MIN,
 };
 use fields::Fields;
 use sha1::{Digest, Sha1};
 use std::fmt;
-use std::ops::Range;
 
 /// Bytes of a shard's hash, a SHA-1.
 pub const HASH_SIZE: usize = 20;
@@ -140,46 +139,6 @@ impl Manifest {
         })
     }
 
-    /// Reads the manifest in a metainfo file, a `.torrent`. Trackers, comments and all else around
-    /// it are skipped.
-    ///
-    /// # Errors
-    /// The first thing that is wrong; offsets within the manifest count from its start.
-    pub fn from_metainfo(metainfo: &[u8]) -> Result<Manifest, ManifestError> {
-        let info = Manifest::find_info(metainfo)?;
-        Manifest::parse(metainfo.get(info).unwrap_or_default())
-    }
-
-    /// As [`Manifest::from_metainfo`], of bytes that become the manifest's own.
-    ///
-    /// # Errors
-    /// The first thing that is wrong.
-    pub fn take_metainfo(mut metainfo: Vec<u8>) -> Result<Manifest, ManifestError> {
-        let info = Manifest::find_info(&metainfo)?;
-        metainfo.truncate(info.end);
-        metainfo.drain(..info.start);
-        Manifest::take(metainfo)
-    }
-
-    /// Where in a metainfo file its manifest is.
-    fn find_info(metainfo: &[u8]) -> Result<Range<usize>, ManifestError> {
-        if metainfo.len() > METAINFO_SIZE_MAX {
-            return Err(ManifestError::TooLarge);
-        }
-        let mut decoder = Decoder::new(metainfo);
-        let mut info = None;
-        let mut keys = decoder.dictionary().map_err(ManifestError::Syntax)?;
-        while let Some(key) = decoder.key(&mut keys).map_err(ManifestError::Syntax)? {
-            let start = decoder.offset();
-            decoder.skip().map_err(ManifestError::Syntax)?;
-            if key == b"info" {
-                info = Some(start..decoder.offset());
-            }
-        }
-        decoder.end().map_err(ManifestError::Syntax)?;
-        info.ok_or(ManifestError::Missing(Key::Info))
-    }
-
     /// Makes the manifest of files whose shards have been hashed.
     ///
     /// `entries` are in the order in which their bytes were hashed. Without `folder` there is exactly one.
@@ -239,12 +198,6 @@ impl Manifest {
         encoder.string(shard_hashes);
         encoder.end();
         encoder.finish()
-    }
-
-    /// The metainfo file, a `.torrent`, with this manifest and nothing else: what stands before the
-    /// manifest's bytes, these, and what stands behind them.
-    pub fn metainfo(&self) -> [&[u8]; 3] {
-        [b"d4:info", &self.bytes, b"e"]
     }
 
     /// The shard size in bytes for a new manifest of `total` bytes: the smallest that makes at most

@@ -26,15 +26,16 @@
 pub mod address;
 pub mod bencode;
 pub mod entries;
-pub mod link;
+pub mod magnet;
 pub mod manifest;
+mod metainfo;
 pub mod name;
 pub mod native;
 pub mod network;
 pub mod reader;
 
 pub use entries::{Entries, Entry};
-pub use link::{Link, LinkError};
+pub use magnet::{Link, LinkError};
 pub use manifest::{Manifest, ManifestError};
 pub use native::datagram::{Body, Contact, Cookie, Datagram, DatagramError, RpcId, Token};
 pub use native::discovery::{Discovery, DiscoveryError};

@@ -159,3 +159,20 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a fetch that has some shards waits for a provider of the rest: one that stands still for a
 /// minute, or starts anew, is dialled again within that.
 pub const PATIENCE_PARTIAL: Duration = Duration::from_secs(90);
+
+// -- caps (`--up`, `--down`)
+
+/// Bytes a second of the lowest cap: with [`UPLOADS_MAX`] streams, each gets a portion in less than
+/// half of [`REQUEST_TIMEOUT`], after which its other end would give up.
+pub const RATE_MIN: u64 = 4 * 1024;
+/// Bytes a second of the highest cap: a thousand times the fastest link of a small host.
+pub const RATE_MAX: u64 = 1 << 40;
+/// What may go at once is the cap's bytes of a second divided by this (100 ms): a turn of the loop
+/// that comes late by less loses nothing, and a thin link sees no longer burst.
+pub const PACE_BURST_DIVISOR: i64 = 10;
+/// What is admitted at once, at least, is the bytes of a second divided by this (10 ms).
+pub const PACE_PORTION_DIVISOR: i64 = 100;
+/// Bytes of the least portion: with its header it fills a few packets.
+pub const PACE_PORTION_MIN: i64 = 4 * 1024;
+/// Bytes of the greatest portion: a range.
+pub const PACE_PORTION_MAX: i64 = RANGE_SIZE_MAX as i64;

@@ -1,0 +1,35 @@
+//! Every bound of a node, each with its reason. Nothing grows without one.
+//!
+//! | file | bounds |
+//! |---|---|
+//! | `kad` | datagrams, table, lookups, records, budgets and times of Kademlia |
+//! | `discovery` | messages of local discovery, interfaces |
+//! | `swarm` | streams, requests, uploads, rates, and their times |
+//! | `files` | manifests, links, journals, disk |
+//! | `reactor` | work of one turn, sockets, descriptors |
+//! | `service` | control socket, service file, drop folders |
+//! | [`memory`] | the sum of all of them in bytes |
+
+mod discovery;
+mod files;
+mod kad;
+pub mod memory;
+mod reactor;
+mod service;
+mod swarm;
+
+pub use discovery::*;
+pub use files::*;
+pub use kad::*;
+pub use reactor::*;
+pub use service::*;
+pub use swarm::*;
+
+/// How often something may happen: `per_second` in the long run, `burst` at once; each at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Events a second.
+    pub per_second: u32,
+    /// Events at once.
+    pub burst: u32,
+}

@@ -4,11 +4,12 @@
 //! It does not know what a command does with them, touches no file but that of settings, and
 //! resolves no name.
 //!
-//! Invariant: every way in which a command line, a variable or a file can be wrong is one [`Misuse`]
+//! Invariant: every way in which a command line, a variable or a file can be wrong is one [`UsageError`]
 //! with its own sentence, which says where that stands.
 
+use super::exit::UsageError;
+use super::host_port::{HostPort, Listen};
 use super::options::{Command, OptionSpec, Takes};
-use super::place::{HostPort, Listen};
 use super::rate::Rate;
 use super::settings::{Given, Layer, Settings};
 use crate::wire::Network;
@@ -61,38 +62,28 @@ pub struct Args {
     words: Vec<OsString>,
 }
 
-/// A wrong command line. Prints as what is wrong and what to do.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Misuse(pub String);
-
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Args {
     /// Reads the words after the program's name, and the settings that the environment, as
     /// `variable` reads it, and a file add.
     pub fn parse(
         words: impl IntoIterator<Item = OsString>,
         variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Args, Misuse> {
+    ) -> Result<Args, UsageError> {
         let words: Vec<OsString> = words.into_iter().collect();
         let mut texts = words.iter().map(|word| {
             word.clone().into_string().map_err(|word| {
-                Misuse(format!(
+                UsageError(format!(
                     "not UTF-8: {word:?} (names in a manifest are UTF-8)"
                 ))
             })
         });
         let first = texts.next().transpose()?;
-        let first = first.ok_or_else(|| Misuse("no command (see sprat help)".into()))?;
-        let rest = texts.collect::<Result<Vec<String>, Misuse>>()?;
+        let first = first.ok_or_else(|| UsageError("no command (see sprat help)".into()))?;
+        let rest = texts.collect::<Result<Vec<String>, UsageError>>()?;
         let command = match first.as_str() {
             "-h" | "--help" => Command::Help,
             name => Command::named(name)
-                .ok_or_else(|| Misuse(format!("no such command: {name} (see sprat help)")))?,
+                .ok_or_else(|| UsageError(format!("no such command: {name} (see sprat help)")))?,
         };
         let mut args = Args::of(command, &rest, variable)?;
         args.words = words;
@@ -100,7 +91,7 @@ impl Args {
     }
 
     /// Reads the same words again: the file of settings may say something else now.
-    pub fn again(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Args, Misuse> {
+    pub fn again(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Args, UsageError> {
         Args::parse(self.words.iter().cloned(), variable)
     }
 
@@ -108,8 +99,8 @@ impl Args {
         command: Command,
         words: &[String],
         variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Args, Misuse> {
-        let hint = |text: String| Misuse(format!("{text} (see sprat help {})", command.name()));
+    ) -> Result<Args, UsageError> {
+        let hint = |text: String| UsageError(format!("{text} (see sprat help {})", command.name()));
         let (line, operands) = line(command, words).map_err(hint)?;
         // Who asks for help may be about to learn how to mend a setting.
         let help = line.names("help");
@@ -117,8 +108,8 @@ impl Args {
             true => Ok(Settings::of(line)),
             false => Settings::gather(line, command, variable),
         };
-        let settings = settings.map_err(|Misuse(text)| hint(text))?;
-        let count = |name: &str| settings.count(name).map_err(|Misuse(text)| hint(text));
+        let settings = settings.map_err(|UsageError(text)| hint(text))?;
+        let count = |name: &str| settings.count(name).map_err(|UsageError(text)| hint(text));
         let value = |name: &str| settings.one(name);
         let wrong = |given: &Given, why: &dyn fmt::Display| hint(format!("{}: {why}", given.place));
         let path = |name: &str| match value(name) {
@@ -144,10 +135,10 @@ impl Args {
             .map(|given| number_of_nodes(&given.text).map_err(|why| wrong(given, &why)));
         Ok(Args {
             command,
-            listen: parsed(&settings, "listen").map_err(|Misuse(text)| hint(text))?,
-            bootstrap: parsed(&settings, "bootstrap").map_err(|Misuse(text)| hint(text))?,
+            listen: parsed(&settings, "listen").map_err(|UsageError(text)| hint(text))?,
+            bootstrap: parsed(&settings, "bootstrap").map_err(|UsageError(text)| hint(text))?,
             dir: path("dir")?,
-            share_dirs: share_dirs.collect::<Result<_, Misuse>>()?,
+            share_dirs: share_dirs.collect::<Result<_, UsageError>>()?,
             output: path("output")?,
             seed: count("seed")? > 0,
             up: rate("up")?,
@@ -158,7 +149,9 @@ impl Args {
             key: path("key")?.and_then(|_| value("key").cloned()),
             json: count("json")? > 0,
             nodes: nodes.transpose()?,
-            verbosity: settings.verbosity().map_err(|Misuse(text)| hint(text))?,
+            verbosity: settings
+                .verbosity()
+                .map_err(|UsageError(text)| hint(text))?,
             help,
             operands,
             settings,
@@ -193,18 +186,21 @@ fn line(command: Command, words: &[String]) -> Result<(Layer, Vec<String>), Stri
     Ok((layer, matches.free))
 }
 
-fn number_of_nodes(text: &str) -> Result<usize, Misuse> {
+fn number_of_nodes(text: &str) -> Result<usize, UsageError> {
     let number = text
         .parse()
         .ok()
         .filter(|number| (4..=100).contains(number));
-    number.ok_or_else(|| Misuse(format!("not a number from 4 to 100: '{text}'")))
+    number.ok_or_else(|| UsageError(format!("not a number from 4 to 100: '{text}'")))
 }
 
-fn parsed<T: FromStr<Err = Misuse>>(settings: &Settings, long: &str) -> Result<Vec<T>, Misuse> {
+fn parsed<T: FromStr<Err = UsageError>>(
+    settings: &Settings,
+    long: &str,
+) -> Result<Vec<T>, UsageError> {
     let parse = |given: &Given| {
         let parsed = given.text.parse();
-        parsed.map_err(|Misuse(why)| Misuse(format!("{}: {why}", given.place)))
+        parsed.map_err(|UsageError(why)| UsageError(format!("{}: {why}", given.place)))
     };
     settings.all(long).into_iter().map(parse).collect()
 }
@@ -231,7 +227,7 @@ fn sentence(fail: &getopts::Fail) -> String {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Args, Misuse> {
+    fn parse(line: &str) -> Result<Args, UsageError> {
         Args::parse(line.split_whitespace().map(OsString::from), &|_| None)
     }
 

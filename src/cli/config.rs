@@ -8,9 +8,9 @@
 //! ```
 //!
 //! It is read, and never written. Not here: what a value means. Invariant: every way in which a file
-//! can be wrong is one [`Misuse`] that names file, line and key.
+//! can be wrong is one [`UsageError`] that names file, line and key.
 
-use super::args::Misuse;
+use super::exit::UsageError;
 use super::options::{OPTIONS, OptionSpec, Takes};
 use super::settings::{Given, Layer};
 use crate::limits::CONFIG_SIZE_MAX;
@@ -42,7 +42,7 @@ pub fn read(path: &Path) -> Result<String, Error> {
 ///
 /// # Errors
 /// When a line is none, its key is unknown, or stands once too often.
-pub fn parse(path: &Path, text: &str) -> Result<Layer, Misuse> {
+pub fn parse(path: &Path, text: &str) -> Result<Layer, UsageError> {
     let mut layer = Layer::default();
     let mut seen: Vec<(&str, usize)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -54,17 +54,17 @@ pub fn parse(path: &Path, text: &str) -> Result<Layer, Misuse> {
         }
         let parts = line.split_once('=').filter(|(key, _)| !key.is_empty());
         let Some((key, value)) = parts else {
-            return Err(Misuse(format!("{place}: not KEY = VALUE: {line}")));
+            return Err(UsageError(format!("{place}: not KEY = VALUE: {line}")));
         };
         let (key, value) = (key.trim_end(), value.trim_start());
         let Some(option) = OptionSpec::setting(key) else {
             let hint = nearest(key).map_or_else(String::new, |key| format!(" (is it {key}?)"));
-            return Err(Misuse(format!("{place}: no such key: {key}{hint}")));
+            return Err(UsageError(format!("{place}: no such key: {key}{hint}")));
         };
         let place = format!("{place}, {key}");
         let before = seen.iter().find(|(other, _)| *other == key);
         if let Some((_, first)) = before.filter(|_| option.takes != Takes::ManyValues) {
-            return Err(Misuse(format!(
+            return Err(UsageError(format!(
                 "{place}: it stands in line {first} already"
             )));
         }
@@ -126,7 +126,7 @@ mod tests {
             ),
         ];
         for (text, message) in cases {
-            let Misuse(said) = parse(Path::new("/c"), text).unwrap_err();
+            let UsageError(said) = parse(Path::new("/c"), text).unwrap_err();
             if message.ends_with("key: ") || message.ends_with("-l") {
                 assert!(said.starts_with(message), "{said}");
             } else {

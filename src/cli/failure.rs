@@ -1,6 +1,6 @@
 //! Why a fetch or a share failed, in words: what, where, and what to do.
 
-use super::figures;
+use super::format;
 use crate::id::FileId;
 use crate::node::{DiskError, Failure};
 use std::path::Path;
@@ -23,7 +23,7 @@ pub fn of_fetch(
         Failure::Nobody { asked } => format!(
             "nobody in the network has {file} (asked {}; is the sharer running and joined to the \
              same network: the same --network and --key?)",
-            figures::count(asked.into(), "node")
+            format::count(asked.into(), "node")
         ),
         Failure::Incomplete { missing } => format!(
             "incomplete: {}; {} of {file} missing (what has arrived is kept; {})",
@@ -31,7 +31,7 @@ pub fn of_fetch(
                 true => "nobody who can be reached has the rest, or sends it right",
                 false => "no provider can be reached",
             },
-            figures::count(missing.into(), "shard"),
+            format::count(missing.into(), "shard"),
             match met {
                 true => "try again when others have it",
                 false => "is one running, and of this network: the same --network and --key?",

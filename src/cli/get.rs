@@ -1,13 +1,14 @@
 //! `sprat get`: fetch what a link names; go on where an earlier try stopped.
 
-use super::args::{Args, Misuse};
+use super::args::Args;
+use super::console::Console;
+use super::event_text;
+use super::exit::UsageError;
 use super::json::Object;
-use super::meter::{self, Meter, TICK};
-use super::news;
-use super::screen::Screen;
+use super::progress::{self, ProgressReport, TICK};
 use super::start::{self, Role, Started};
-use super::wanted::{self, Wanted};
-use super::{Ending, effort, failure, figures, print, share, teller};
+use super::target::{self, Target};
+use super::{Exit, event_log, failure, format, print, share, summary};
 use crate::id::FileId;
 use crate::node::{Ended, Event, Failure, Progress, SwarmKey};
 use crate::reactor::{Happening, OutputPath, Reactor, StateDir};
@@ -21,35 +22,35 @@ use std::time::Duration;
 const JSON_PERIOD: Duration = Duration::from_secs(1);
 
 /// Runs the command.
-pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
     let [text] = args.operands.as_slice() else {
         let what = if args.operands.is_empty() {
             "no LINK"
         } else {
             "more than one LINK"
         };
-        return Err(Misuse(format!("{what} to get (see sprat help get)")).into());
+        return Err(UsageError(format!("{what} to get (see sprat help get)")).into());
     };
-    let wanted = Wanted::read(text, screen)?;
-    let output = wanted::output_path(args.output.as_deref())?;
+    let target = Target::read(text, console)?;
+    let output = target::output_path(args.output.as_deref())?;
     let role = if args.seed { Role::Seed } else { Role::Visitor };
     let Started {
         mut reactor, state, ..
-    } = start::start(&args, role, screen)?;
-    let mut getting = Getting::begin(wanted, &output, &mut reactor, state, &args, screen)?;
+    } = start::start(&args, role, console)?;
+    let mut getting = Getting::begin(target, &output, &mut reactor, state, &args, console)?;
     let mut ending = getting.fetch(&mut reactor);
     if args.seed && ending.is_ok() {
         ending = getting.seed(&mut reactor);
     }
-    getting.meter.clear();
-    effort::tell(&reactor, screen);
+    getting.report.clear();
+    summary::log(&reactor, console);
     reactor.stop();
     ending
 }
 
 struct Getting<'a> {
-    screen: &'a Screen,
-    meter: Meter<'a>,
+    console: &'a Console,
+    report: ProgressReport<'a>,
     json: bool,
     json_at: Instant,
     state: Option<StateDir>,
@@ -66,20 +67,20 @@ struct Getting<'a> {
 
 impl<'a> Getting<'a> {
     fn begin(
-        wanted: Wanted,
+        target: Target,
         output: &OutputPath,
         reactor: &mut Reactor,
         state: Option<StateDir>,
         args: &Args,
-        screen: &'a Screen,
-    ) -> Result<Getting<'a>, Ending> {
-        let Wanted {
+        console: &'a Console,
+    ) -> Result<Getting<'a>, Exit> {
+        let Target {
             file,
             manifest,
             providers,
-        } = wanted;
+        } = target;
         if let Some(manifest) = &manifest {
-            keep(state.as_ref(), manifest, screen);
+            keep(state.as_ref(), manifest, console);
         }
         // With the manifest of an earlier try, the disk is verified before anyone is found.
         let manifest =
@@ -87,8 +88,8 @@ impl<'a> Getting<'a> {
         let swarm = reactor.fetch(file, manifest, &providers, output)?;
         let now = reactor.now();
         Ok(Getting {
-            screen,
-            meter: Meter::new(screen, now),
+            console,
+            report: ProgressReport::new(console, now),
             json: args.json,
             json_at: now + JSON_PERIOD,
             state,
@@ -102,15 +103,15 @@ impl<'a> Getting<'a> {
     }
 
     /// Runs the loop until the file is complete.
-    fn fetch(&mut self, reactor: &mut Reactor) -> Result<(), Ending> {
+    fn fetch(&mut self, reactor: &mut Reactor) -> Result<(), Exit> {
         loop {
             let until = reactor.now() + TICK;
             match reactor.next(Some(until))? {
                 Happening::Client(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => self.look(reactor)?,
                 Happening::Signal(_) => {
-                    self.meter.clear();
-                    return Err(Ending::Interrupted(
+                    self.report.clear();
+                    return Err(Exit::Interrupted(
                         "interrupted (the same command goes on where this one stopped)".into(),
                     ));
                 }
@@ -126,8 +127,8 @@ impl<'a> Getting<'a> {
     }
 
     /// Serves the complete file until a signal.
-    fn seed(&mut self, reactor: &mut Reactor) -> Result<(), Ending> {
-        self.screen.say("serving it until interrupted");
+    fn seed(&mut self, reactor: &mut Reactor) -> Result<(), Exit> {
+        self.console.info("serving it until interrupted");
         loop {
             match reactor.next(None)? {
                 Happening::Signal(_) => break,
@@ -141,35 +142,35 @@ impl<'a> Getting<'a> {
         }
         if let Some(progress) = reactor.node().progress(self.swarm) {
             let sent = progress.sent;
-            self.screen
-                .say(format!("sent {sent} bytes ({})", figures::size(sent)));
+            self.console
+                .info(format!("sent {sent} bytes ({})", format::size(sent)));
         }
         Ok(())
     }
 
     /// A file that was fetched has been edited since. What is left of a folder is served on.
-    fn changed(&self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Ending> {
+    fn changed(&self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
         let why = reactor.disk_message(swarm).unwrap_or("it has changed");
         if !share::is_served(reactor, swarm) {
-            return Err(Ending::Failed(format!("nothing is left to serve: {why}")));
+            return Err(Exit::Failed(format!("nothing is left to serve: {why}")));
         }
-        self.screen.warn(format!("one file less is served: {why}"));
+        self.console.warn(format!("one file less is served: {why}"));
         Ok(())
     }
 
-    fn look(&mut self, reactor: &Reactor) -> Result<(), Ending> {
+    fn look(&mut self, reactor: &Reactor) -> Result<(), Exit> {
         let Some(progress) = reactor.node().progress(self.swarm) else {
             return Ok(());
         };
         self.last = progress;
         let now = reactor.now();
-        let rate = self.meter.look(now, &progress);
+        let rate = self.report.look(now, &progress);
         if !self.json || now < self.json_at {
             return Ok(());
         }
         self.json_at = now + JSON_PERIOD;
         let object = Object::event("progress")
-            .text("phase", meter::phase(progress.phase))
+            .text("phase", progress::phase(progress.phase))
             .number("done", progress.done)
             .number("size", progress.size)
             .number("rate", rate)
@@ -177,26 +178,26 @@ impl<'a> Getting<'a> {
         print(object.finish())
     }
 
-    fn tell(&mut self, reactor: &Reactor, event: &Event) -> Result<(), Ending> {
+    fn tell(&mut self, reactor: &Reactor, event: &Event) -> Result<(), Exit> {
         if self.json {
-            if let Some(line) = news::json(event) {
+            if let Some(line) = event_text::json(event) {
                 print(line)?;
             }
         }
         if let Some(line) = share::of_disk(reactor, event) {
-            self.screen.warn(line);
+            self.console.warn(line);
         }
         match *event {
             Event::Manifest { swarm, .. } if swarm == self.swarm => {
                 if let Some(manifest) = reactor.node().manifest(swarm) {
-                    keep(self.state.as_ref(), manifest, self.screen);
+                    keep(self.state.as_ref(), manifest, self.console);
                 }
             }
             // When nothing is missing, the end of the fetch says so.
             Event::Resumed { held, .. } if held > 0 && self.is_missing_some(reactor) => {
-                self.screen.say(format!(
+                self.console.info(format!(
                     "{} of an earlier try are right; going on",
-                    figures::count(held.into(), "shard")
+                    format::count(held.into(), "shard")
                 ));
             }
             Event::Connected { address, .. } => {
@@ -206,17 +207,17 @@ impl<'a> Getting<'a> {
             Event::Disconnected {
                 address, reason, ..
             } if self.lost(address, reason) => {
-                let why = news::ended(reason);
+                let why = event_text::ended(reason);
                 let then = match self.connected.len() {
                     0 => "looking for others".to_owned(),
-                    left => format!("going on with {}", figures::count(left as u64, "other")),
+                    left => format!("going on with {}", format::count(left as u64, "other")),
                 };
-                self.screen.say(format!("lost {address} ({why}); {then}"));
+                self.console.info(format!("lost {address} ({why}); {then}"));
                 return Ok(());
             }
             _ => {}
         }
-        teller::tell(self.screen, event);
+        event_log::log(self.console, event);
         Ok(())
     }
 
@@ -237,21 +238,21 @@ impl<'a> Getting<'a> {
         )
     }
 
-    fn complete(&mut self, reactor: &Reactor, already: bool) -> Result<(), Ending> {
-        self.meter.clear();
+    fn complete(&mut self, reactor: &Reactor, already: bool) -> Result<(), Exit> {
+        self.report.clear();
         let progress = reactor.node().progress(self.swarm).unwrap_or(self.last);
         let took = reactor.now().since(self.started_at);
         let path = shown(reactor.output_path(self.swarm).unwrap_or(Path::new("")));
-        let size = figures::size(progress.size);
+        let size = format::size(progress.size);
         if already {
-            self.screen
-                .say(format!("already complete: {} ({size})", path.display()));
+            self.console
+                .info(format!("already complete: {} ({size})", path.display()));
         } else {
             let (time, rate) = (
-                figures::duration(took),
-                figures::rate(progress.received, took),
+                format::duration(took),
+                format::rate(progress.received, took),
             );
-            self.screen.say(format!(
+            self.console.info(format!(
                 "complete: {size} in {time} ({rate}), every shard verified"
             ));
             let written = reactor.written();
@@ -261,10 +262,10 @@ impl<'a> Getting<'a> {
             let ratio = per_mille.map_or(String::new(), |ratio| {
                 format!(": {}.{:03} times what came", ratio / 1000, ratio % 1000)
             });
-            self.screen.detail(format!(
+            self.console.debug(format!(
                 "wrote {} to the disk, journal included, and {} of state{ratio}",
-                figures::size(written),
-                figures::size(state)
+                format::size(written),
+                format::size(state)
             ));
         }
         if !self.json {
@@ -278,8 +279,8 @@ impl<'a> Getting<'a> {
         print(object.finish())
     }
 
-    fn failed(&mut self, reactor: &Reactor, cause: Failure) -> Result<Ending, Ending> {
-        self.meter.clear();
+    fn failed(&mut self, reactor: &Reactor, cause: Failure) -> Result<Exit, Exit> {
+        self.report.clear();
         let path = reactor.output_path(self.swarm).map(shown);
         let message = failure::of_fetch(
             self.file,
@@ -291,7 +292,7 @@ impl<'a> Getting<'a> {
         if self.json {
             print(Object::event("failed").text("message", &message).finish())?;
         }
-        Ok(Ending::Failed(message))
+        Ok(Exit::Failed(message))
     }
 }
 
@@ -303,9 +304,9 @@ fn shown(path: &Path) -> &Path {
     }
 }
 
-fn keep(state: Option<&StateDir>, manifest: &Manifest, screen: &Screen) {
+fn keep(state: Option<&StateDir>, manifest: &Manifest, console: &Console) {
     if let Some(Err(error)) = state.map(|state| state.save_manifest(manifest)) {
         // The next try asks the network for it.
-        screen.detail(error.to_string());
+        console.debug(error.to_string());
     }
 }

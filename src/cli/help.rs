@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::options::{Command, OptionSpec};
-use super::{Ending, print};
+use super::{Exit, print};
 use std::fmt::Write as _;
 
 const OVERVIEW: &str = "\
@@ -31,7 +31,7 @@ Standard output carries results, standard error progress and news.
 Exit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted.";
 
 /// `sprat help [COMMAND]`
-pub fn run(args: Args) -> Result<(), Ending> {
+pub fn run(args: Args) -> Result<(), Exit> {
     match args.operands.as_slice() {
         [] => print(OVERVIEW),
         [name] => match Command::ALL
@@ -39,11 +39,11 @@ pub fn run(args: Args) -> Result<(), Ending> {
             .find(|command| command.name() == name)
         {
             Some(command) => print(of(command)),
-            None => Err(Ending::Misused(format!(
+            None => Err(Exit::Usage(format!(
                 "no such command: {name} (see sprat help)"
             ))),
         },
-        _ => Err(Ending::Misused(
+        _ => Err(Exit::Usage(
             "help is about one command (see sprat help)".into(),
         )),
     }

@@ -8,10 +8,11 @@
 //! A line of 32 hexadecimal digits; empty lines and those that begin with `#` do not count. Not here:
 //! what is done with a key (`wire::network`).
 
-use super::args::{Args, Misuse};
-use super::screen::Screen;
+use super::args::Args;
+use super::console::Console;
+use super::exit::UsageError;
 use super::settings::Given;
-use super::{Ending, print};
+use super::{Exit, print};
 use crate::limits::KEY_FILE_MAX;
 use crate::reactor::Error;
 use crate::wire::network::KEY_SIZE;
@@ -25,14 +26,14 @@ use std::path::Path;
 const OTHERS: u32 = 0o007;
 
 /// `sprat key FILE`
-pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
     let [path] = args.operands.as_slice() else {
         let text = "key takes one operand, the file to make (see sprat help key)";
-        return Err(Misuse(text.into()).into());
+        return Err(UsageError(text.into()).into());
     };
     let mut bytes = [0; KEY_SIZE];
     getrandom::fill(&mut bytes)
-        .map_err(|error| Ending::Failed(format!("the system gives no random bytes: {error}")))?;
+        .map_err(|error| Exit::Failed(format!("the system gives no random bytes: {error}")))?;
     make(Path::new(path), &bytes).map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::AlreadyExists => "a key is never overwritten: name another file",
@@ -40,7 +41,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         };
         Error::new(format!("make the key {path}"), error).with_hint(advice)
     })?;
-    screen.say("give each node a copy, and --key with where that is");
+    console.info("give each node a copy, and --key with where that is");
     print(path)
 }
 
@@ -69,13 +70,13 @@ fn make(path: &Path, key: &[u8; KEY_SIZE]) -> io::Result<()> {
 ///
 /// # Errors
 /// A key was named that cannot be read, or is none.
-pub fn network(args: &Args) -> Result<Network, Ending> {
+pub fn network(args: &Args) -> Result<Network, Exit> {
     let Some(Given { text: path, place }) = &args.key else {
         return Ok(Network::named(&args.network));
     };
     match read(Path::new(path)) {
         Ok(key) => Ok(Network::with_key(&args.network, key)),
-        Err(error) => Err(Ending::Failed(format!("{place}: {error}"))),
+        Err(error) => Err(Exit::Failed(format!("{place}: {error}"))),
     }
 }
 

@@ -1,14 +1,14 @@
 //! The log of the layers below, on standard error in the form of the program's own lines.
 
-use super::screen::{Priority, Screen};
+use super::console::{Console, Priority};
 use ::log::{Level, LevelFilter};
 use env_logger::{Builder, Target};
 use std::env;
 use std::io::Write as _;
 
-/// Sends the log to `screen`: warnings, or what `verbosity` asks for; `RUST_LOG` wins.
-pub fn start(screen: &Screen, verbosity: i32) {
-    let form = screen.clone();
+/// Sends the log to `console`: warnings, or what `verbosity` asks for; `RUST_LOG` wins.
+pub fn start(console: &Console, verbosity: i32) {
+    let form = console.clone();
     let started = Builder::new()
         // What is below the level that `set` sets does not come so far.
         .filter_level(LevelFilter::Trace)
@@ -17,7 +17,7 @@ pub fn start(screen: &Screen, verbosity: i32) {
             let begin = form.begin(priority(record.level()));
             writeln!(line, "{begin}{}", record.args())
         })
-        .target(Target::Pipe(Box::new(screen.clone())))
+        .target(Target::Pipe(Box::new(console.clone())))
         .try_init();
     // It fails when something else in this process logs already: then that is what is wanted.
     drop(started);

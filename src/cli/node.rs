@@ -2,20 +2,21 @@
 //!
 //! Only the loop: what the service does with what happens is in `service`.
 
-use super::args::{Args, Misuse};
+use super::args::Args;
+use super::console::Console;
+use super::exit::UsageError;
 use super::reload::Reload;
-use super::screen::Screen;
 use super::service::Service;
 use super::start::{self, Role, Started};
-use super::{Ending, effort};
+use super::{Exit, summary};
 use crate::reactor::{Happening, Systemd};
 use signal_hook::consts::SIGHUP;
 use std::env;
 
 /// Runs the command.
-pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
     if let Some(word) = args.operands.first() {
-        return Err(Misuse(format!(
+        return Err(UsageError(format!(
             "node takes no operand: {word} (see sprat help node)"
         ))
         .into());
@@ -25,14 +26,14 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         mut reactor,
         state,
         bootstraps,
-        places,
-    } = start::start(&args, Role::Service, screen)?;
-    let mut service = Service::new(&reactor, state, bootstraps, &args.share_dirs, screen)?;
+        hosts,
+    } = start::start(&args, Role::Service, console)?;
+    let mut service = Service::new(&reactor, state, bootstraps, &args.share_dirs, console)?;
     if let Some(systemd) = Systemd::of(|name| env::var_os(name))? {
         reactor.report_to(systemd);
     }
     reactor.catch_hangup()?;
-    let mut reload = Reload::new(args, places, screen);
+    let mut reload = Reload::new(args, hosts, console);
     reactor.tell_ready();
     loop {
         match reactor.next(service.next_at())? {
@@ -44,7 +45,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
         }
     }
     service.remember_if_due(reactor.now());
-    effort::tell(&reactor, screen);
+    summary::log(&reactor, console);
     reactor.stop();
     Ok(())
 }

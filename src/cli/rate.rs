@@ -1,6 +1,6 @@
 //! Rates as people write them: `512K`, `2M`.
 
-use super::figures;
+use super::format;
 use crate::limits::{RATE_MAX, RATE_MIN};
 use std::str::FromStr;
 
@@ -30,13 +30,13 @@ impl FromStr for Rate {
         let bytes = digits.parse::<u64>().unwrap_or(u64::MAX);
         let bytes = bytes.saturating_mul(1 << shift);
         if bytes > RATE_MAX {
-            let most = figures::size(RATE_MAX);
+            let most = format::size(RATE_MAX);
             return Err(format!(
                 "{text} is more than {most} a second (leave it out for no cap)"
             ));
         }
         if bytes < RATE_MIN {
-            let least = figures::size(RATE_MIN);
+            let least = format::size(RATE_MIN);
             return Err(format!(
                 "{text} is less than {least} a second, the lowest cap"
             ));

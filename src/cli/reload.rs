@@ -7,13 +7,13 @@
 //! Names of bootstrap nodes that stand there for the first time are resolved by the system meanwhile,
 //! which can take seconds, and the loop waits for it.
 
-use super::Ending;
+use super::Exit;
 use super::args::Args;
+use super::console::Console;
 use super::options::OptionSpec;
-use super::screen::Screen;
 use super::settings::Settings;
-use super::start::{self, Place};
-use super::{figures, log};
+use super::start::{self, ResolvedHost};
+use super::{format, log};
 use crate::reactor::Reactor;
 use std::env;
 use std::net::SocketAddr;
@@ -24,18 +24,18 @@ pub struct Reload<'a> {
     first: Settings,
     /// What was read last.
     args: Args,
-    places: Vec<Place>,
-    screen: &'a Screen,
+    hosts: Vec<ResolvedHost>,
+    console: &'a Console,
 }
 
 impl Reload<'_> {
-    /// A node that was started with `args`, by which it joins through `places`.
-    pub fn new(args: Args, places: Vec<Place>, screen: &Screen) -> Reload<'_> {
+    /// A node that was started with `args`, by which it joins through `hosts`.
+    pub fn new(args: Args, hosts: Vec<ResolvedHost>, console: &Console) -> Reload<'_> {
         Reload {
             first: args.settings.clone(),
             args,
-            places,
-            screen,
+            hosts,
+            console,
         }
     }
 
@@ -43,22 +43,22 @@ impl Reload<'_> {
     pub fn run(&mut self, reactor: &mut Reactor) {
         reactor.tell_reloading();
         match self.change(reactor) {
-            Ok(line) => self.screen.insist(line),
-            Err(Ending::Failed(why) | Ending::Misused(why) | Ending::Interrupted(why)) => {
+            Ok(line) => self.console.notice(line),
+            Err(Exit::Failed(why) | Exit::Usage(why) | Exit::Interrupted(why)) => {
                 let line = format!("the settings stay as they were: {why}");
-                self.screen.warn(line);
+                self.console.warn(line);
             }
         }
         reactor.tell_ready();
     }
 
     /// What has changed, in one line.
-    fn change(&mut self, reactor: &mut Reactor) -> Result<String, Ending> {
+    fn change(&mut self, reactor: &mut Reactor) -> Result<String, Exit> {
         let args = self.args.again(&|name| env::var_os(name))?;
-        let places = self.places_of(&args)?;
+        let hosts = self.hosts_of(&args)?;
         let listening = reactor.listening();
-        let before = start::reachable(&self.places, listening)?;
-        let after = start::reachable(&places, listening)?;
+        let before = start::reachable(&self.hosts, listening)?;
+        let after = start::reachable(&hosts, listening)?;
         let only_in = |these: &[SocketAddr], those: &[SocketAddr]| -> Vec<SocketAddr> {
             let others = these.iter().filter(|address| !those.contains(address));
             others.copied().collect()
@@ -70,12 +70,12 @@ impl Reload<'_> {
             reactor.bootstrap(address);
         }
         reactor.limit(start::caps(&args));
-        self.screen.set_verbosity(args.verbosity);
+        self.console.set_verbosity(args.verbosity);
         log::set(args.verbosity);
 
         let changed = args.settings.differences(&self.args.settings);
         let waiting = args.settings.differences(&self.first);
-        (self.args, self.places) = (args, places);
+        (self.args, self.hosts) = (args, hosts);
         let live = names(changed.iter().filter(|option| option.is_live()));
         let waiting = names(waiting.iter().filter(|option| !option.is_live()));
         let mut line = match live.as_str() {
@@ -89,16 +89,16 @@ impl Reload<'_> {
     }
 
     /// The addresses to join through, of which only those that are new are resolved.
-    fn places_of(&self, args: &Args) -> Result<Vec<Place>, Ending> {
-        let known = |name| self.places.iter().find(|(place, _)| place == name);
-        let places = args.bootstrap.iter().map(|name| match known(name) {
-            Some(place) => Ok(place.clone()),
-            None => start::resolve_place(name),
+    fn hosts_of(&self, args: &Args) -> Result<Vec<ResolvedHost>, Exit> {
+        let known = |name| self.hosts.iter().find(|(host, _)| host == name);
+        let hosts = args.bootstrap.iter().map(|name| match known(name) {
+            Some(host) => Ok(host.clone()),
+            None => start::resolve_bootstrap(name),
         });
-        places.collect()
+        hosts.collect()
     }
 }
 
 fn names<'a>(options: impl Iterator<Item = &'a &'static OptionSpec>) -> String {
-    figures::list(options.map(|option| option.long))
+    format::list(options.map(|option| option.long))
 }

@@ -5,8 +5,8 @@
 //! repeated is taken whole from one place, never put together from two; every value knows its place
 //! in words, for errors.
 
-use super::args::Misuse;
 use super::config;
+use super::exit::UsageError;
 use super::options::{Command, OPTIONS, OptionSpec, Takes};
 use std::ffi::OsString;
 use std::path::Path;
@@ -44,7 +44,7 @@ impl Layer {
     fn of_environment(
         command: Command,
         variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Layer, Misuse> {
+    ) -> Result<Layer, UsageError> {
         let mut layer = Layer::default();
         for option in OptionSpec::of(command).filter(|option| option.has_variable()) {
             let name = option.variable();
@@ -55,7 +55,7 @@ impl Layer {
             let place = format!("variable {name}");
             let text = value
                 .into_string()
-                .map_err(|value| Misuse(format!("{place}: not UTF-8: {value:?}")))?;
+                .map_err(|value| UsageError(format!("{place}: not UTF-8: {value:?}")))?;
             let words = match option.takes {
                 Takes::ManyValues => text.split([',', ' ']).collect(),
                 _ => vec![text.as_str()],
@@ -88,12 +88,13 @@ impl Settings {
         line: Layer,
         command: Command,
         variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Settings, Misuse> {
+    ) -> Result<Settings, UsageError> {
         let environment = Layer::of_environment(command, variable)?;
         let mut settings = Settings(vec![line, environment]);
         if let Some(Given { text, place }) = settings.one("config") {
             let path = Path::new(text);
-            let text = config::read(path).map_err(|error| Misuse(format!("{place}: {error}")))?;
+            let text =
+                config::read(path).map_err(|error| UsageError(format!("{place}: {error}")))?;
             let mut file = config::parse(path, &text)?;
             file.0.retain(|(option, _)| option.is_of(command));
             settings.0.push(file);
@@ -116,7 +117,7 @@ impl Settings {
     ///
     /// # Errors
     /// When its value is no switch's.
-    pub fn count(&self, long: &str) -> Result<i32, Misuse> {
+    pub fn count(&self, long: &str) -> Result<i32, UsageError> {
         self.all(long).into_iter().map(times).sum()
     }
 
@@ -125,12 +126,12 @@ impl Settings {
     ///
     /// # Errors
     /// When the value of either is no switch's.
-    pub fn verbosity(&self) -> Result<i32, Misuse> {
+    pub fn verbosity(&self) -> Result<i32, UsageError> {
         let Some(layer) = self.first_of(&["verbose", "quiet"]) else {
             return Ok(0);
         };
         let count =
-            |long| -> Result<i32, Misuse> { given(layer, long).into_iter().map(times).sum() };
+            |long| -> Result<i32, UsageError> { given(layer, long).into_iter().map(times).sum() };
         Ok(count("verbose")? - count("quiet")?)
     }
 
@@ -157,13 +158,13 @@ fn given<'a>(layer: &'a Layer, long: &str) -> Vec<&'a Given> {
 }
 
 /// What the value of a switch says: yes, no, or how often.
-fn times(given: &Given) -> Result<i32, Misuse> {
+fn times(given: &Given) -> Result<i32, UsageError> {
     match given.text.as_str() {
         "no" | "false" | "0" => Ok(0),
         "yes" | "true" | "1" => Ok(1),
         "2" => Ok(2),
         "3" => Ok(3),
-        other => Err(Misuse(format!(
+        other => Err(UsageError(format!(
             "{}: neither yes nor no: {other:?}",
             given.place
         ))),

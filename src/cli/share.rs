@@ -3,13 +3,14 @@
 //! Paths are hashed one after the other, so the links come in the order of the paths, and each is
 //! served from the moment its link is printed.
 
-use super::args::{Args, Misuse};
-use super::figures;
-use super::meter::{Meter, TICK};
-use super::screen::Screen;
+use super::args::Args;
+use super::console::Console;
+use super::event_log::EventLog;
+use super::exit::UsageError;
+use super::format;
+use super::progress::{ProgressReport, TICK};
 use super::start::{self, Role, Started};
-use super::teller::Teller;
-use super::{Ending, effort, failure, print};
+use super::{Exit, failure, print, summary};
 use crate::id::FileId;
 use crate::node::{DiskError, Event, Failure, Phase, Remedy, SwarmKey};
 use crate::reactor::{Happening, Reactor};
@@ -18,26 +19,26 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Runs the command.
-pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
     if args.operands.is_empty() {
-        return Err(Misuse("nothing to share: no PATH (see sprat help share)".into()).into());
+        return Err(UsageError("nothing to share: no PATH (see sprat help share)".into()).into());
     }
     let Started {
         mut reactor,
         state: _state,
         bootstraps,
         ..
-    } = start::start(&args, Role::Sharer, screen)?;
+    } = start::start(&args, Role::Sharer, console)?;
     let mut sharing = Sharing {
-        screen,
-        teller: Teller::new(screen),
+        console,
+        event_log: EventLog::new(console),
         waiting: args.operands.iter().rev().map(PathBuf::from).collect(),
         shares: Vec::new(),
         locations: start::locations(reactor.listening(), &bootstraps),
     };
     let ending = sharing.serve(&mut reactor);
     sharing.say_what_was_served(&reactor);
-    effort::tell(&reactor, screen);
+    summary::log(&reactor, console);
     reactor.stop();
     ending
 }
@@ -91,7 +92,7 @@ pub fn of_disk(reactor: &Reactor, event: &Event) -> Option<String> {
             ))
         }
         Event::Repaired { swarm, shards } => {
-            let (path, shards) = (path(swarm), figures::count(shards.into(), "shard"));
+            let (path, shards) = (path(swarm), format::count(shards.into(), "shard"));
             Some(format!("{path} is repaired: {shards} fetched again"))
         }
         Event::Unrepaired {
@@ -99,7 +100,7 @@ pub fn of_disk(reactor: &Reactor, event: &Event) -> Option<String> {
             missing,
             cause,
         } => {
-            let (path, shards) = (path(swarm), figures::count(missing.into(), "shard"));
+            let (path, shards) = (path(swarm), format::count(missing.into(), "shard"));
             let why = match cause {
                 Some(_) => why(swarm).to_owned(),
                 None => "nobody has it now; tried again in an hour".to_owned(),
@@ -119,8 +120,8 @@ struct Share {
 }
 
 struct Sharing<'a> {
-    screen: &'a Screen,
-    teller: Teller<'a>,
+    console: &'a Console,
+    event_log: EventLog<'a>,
     /// Paths to be hashed, the next one last.
     waiting: Vec<PathBuf>,
     shares: Vec<Share>,
@@ -128,41 +129,41 @@ struct Sharing<'a> {
 }
 
 impl Sharing<'_> {
-    fn serve(&mut self, reactor: &mut Reactor) -> Result<(), Ending> {
-        let mut meter = Meter::new(self.screen, reactor.now());
+    fn serve(&mut self, reactor: &mut Reactor) -> Result<(), Exit> {
+        let mut report = ProgressReport::new(self.console, reactor.now());
         let mut hashing = self.hash_next(reactor)?;
         loop {
             let until = hashing.map(|_| reactor.now() + TICK);
             match reactor.next(until)? {
                 Happening::Event(Event::Shared { swarm, file }) => {
-                    meter.clear();
+                    report.clear();
                     self.shared(reactor, swarm, file)?;
                     hashing = self.hash_next(reactor)?;
                 }
                 Happening::Event(Event::Failed { swarm, cause }) => {
-                    meter.clear();
+                    report.clear();
                     return Err(self.failure(reactor, swarm, cause));
                 }
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
                 Happening::Event(event) => {
                     if let Some(line) = of_disk(reactor, &event) {
-                        self.screen.warn(line);
+                        self.console.warn(line);
                     }
                     if let Event::Rotten { swarm, .. } = event {
                         self.check_rest(reactor, swarm)?;
                     }
-                    self.teller.tell(reactor.now(), &event);
+                    self.event_log.log(reactor.now(), &event);
                 }
                 Happening::Client(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => {
                     if let Some(progress) = hashing.and_then(|swarm| reactor.node().progress(swarm))
                     {
-                        meter.look(reactor.now(), &progress);
+                        report.look(reactor.now(), &progress);
                     }
                 }
                 Happening::Signal(_) if hashing.is_some() => {
-                    meter.clear();
-                    return Err(Ending::Interrupted(
+                    report.clear();
+                    return Err(Exit::Interrupted(
                         "interrupted before all was shared".into(),
                     ));
                 }
@@ -171,7 +172,7 @@ impl Sharing<'_> {
         }
     }
 
-    fn hash_next(&mut self, reactor: &mut Reactor) -> Result<Option<SwarmKey>, Ending> {
+    fn hash_next(&mut self, reactor: &mut Reactor) -> Result<Option<SwarmKey>, Exit> {
         let Some(path) = self.waiting.pop() else {
             return Ok(None);
         };
@@ -184,7 +185,7 @@ impl Sharing<'_> {
         Ok(Some(swarm))
     }
 
-    fn shared(&mut self, reactor: &Reactor, swarm: SwarmKey, file: FileId) -> Result<(), Ending> {
+    fn shared(&mut self, reactor: &Reactor, swarm: SwarmKey, file: FileId) -> Result<(), Exit> {
         let Some(share) = self.shares.iter_mut().find(|share| share.swarm == swarm) else {
             return Ok(());
         };
@@ -194,8 +195,8 @@ impl Sharing<'_> {
             .manifest(swarm)
             .map(|manifest| manifest.name().to_owned());
         if let Some(progress) = reactor.node().progress(swarm) {
-            let size = figures::size(progress.size);
-            self.screen.say(format!(
+            let size = format::size(progress.size);
+            self.console.info(format!(
                 "serving {} ({size}) until interrupted",
                 share.path.display()
             ));
@@ -217,12 +218,12 @@ impl Sharing<'_> {
 
     /// A file of a share is no longer the one that was hashed. The others of a folder are served
     /// on.
-    fn changed(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Ending> {
+    fn changed(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
         let rest = is_served(reactor, swarm);
         let why = reactor.disk_message(swarm).unwrap_or("it has changed");
         for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
             let path = share.path.display();
-            self.screen.warn(match rest {
+            self.console.warn(match rest {
                 true => format!("one file less of {path} is served: {why} (share it again)"),
                 false => format!("no longer serving {path}: {why} (share it again)"),
             });
@@ -231,21 +232,21 @@ impl Sharing<'_> {
     }
 
     /// Some of a share is lost: when that was the last of all, serving ends.
-    fn check_rest(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Ending> {
+    fn check_rest(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
         let rest = is_served(reactor, swarm);
         for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
             share.served = rest;
         }
         match self.waiting.is_empty() && self.shares.iter().all(|share| !share.served) {
-            true => Err(Ending::Failed("nothing is left to serve".into())),
+            true => Err(Exit::Failed("nothing is left to serve".into())),
             false => Ok(()),
         }
     }
 
-    fn failure(&self, reactor: &Reactor, swarm: SwarmKey, cause: Failure) -> Ending {
+    fn failure(&self, reactor: &Reactor, swarm: SwarmKey, cause: Failure) -> Exit {
         let share = self.shares.iter().find(|share| share.swarm == swarm);
         let path = share.map_or(Path::new(""), |share| &share.path);
-        Ending::Failed(match cause {
+        Exit::Failed(match cause {
             Failure::Known => format!(
                 "cannot share {}: the same file is named twice",
                 path.display()
@@ -258,9 +259,9 @@ impl Sharing<'_> {
         for share in &self.shares {
             if let Some(progress) = reactor.node().progress(share.swarm) {
                 let (sent, path) = (progress.sent, share.path.display());
-                self.screen.say(format!(
+                self.console.info(format!(
                     "sent {sent} bytes ({}) of {path}",
-                    figures::size(sent)
+                    format::size(sent)
                 ));
             }
         }

@@ -2,12 +2,12 @@
 //!
 //! Names are resolved here, by the system, before the loop runs: it is the one place that may wait.
 
-use super::Ending;
+use super::Exit;
 use super::args::Args;
+use super::console::Console;
 use super::control::place;
+use super::host_port::{HostPort, Listen};
 use super::key;
-use super::place::{HostPort, Listen};
-use super::screen::Screen;
 use crate::id::{Id, NodeId};
 use crate::reactor::{self, Caps, Reactor, Setup, StateDir};
 use crate::wire::Network;
@@ -40,7 +40,7 @@ impl Role {
 }
 
 /// A node to join through, and its addresses.
-pub type Place = (HostPort, Vec<SocketAddr>);
+pub type ResolvedHost = (HostPort, Vec<SocketAddr>);
 
 /// A node that listens, and the state it keeps.
 pub struct Started {
@@ -51,14 +51,14 @@ pub struct Started {
     /// The addresses of the bootstrap nodes.
     pub bootstraps: Vec<SocketAddr>,
     /// The bootstrap nodes as they were named.
-    pub places: Vec<Place>,
+    pub hosts: Vec<ResolvedHost>,
 }
 
 /// Starts a node and says where it listens.
-pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending> {
-    let places = args.bootstrap.iter().map(resolve_place);
-    let places = places.collect::<Result<Vec<_>, _>>()?;
-    let state = open_state(args.dir.as_deref(), role, screen)?;
+pub fn start(args: &Args, role: Role, console: &Console) -> Result<Started, Exit> {
+    let hosts = args.bootstrap.iter().map(resolve_bootstrap);
+    let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+    let state = open_state(args.dir.as_deref(), role, console)?;
     let fresh = random_id()?;
     let id = match &state {
         Some(state) => state.node_id(fresh)?,
@@ -70,18 +70,18 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
         reactor.keep_verified(state)?;
     }
     if role == Role::Service {
-        open_control(args, state.as_ref(), &mut reactor, screen)?;
+        open_control(args, state.as_ref(), &mut reactor, console)?;
     }
-    if !screen.is_quiet() || role.is_found_by_port() {
+    if !console.is_quiet() || role.is_found_by_port() {
         for address in reactor.listening() {
-            screen.insist(format!("listening on {address}"));
+            console.notice(format!("listening on {address}"));
         }
     }
     reactor.limit(caps(args));
     if !args.no_lan {
         reactor.discover();
     }
-    let bootstraps = reachable(&places, reactor.listening())?;
+    let bootstraps = reachable(&hosts, reactor.listening())?;
     for &address in &bootstraps {
         reactor.bootstrap(address);
     }
@@ -89,7 +89,7 @@ pub fn start(args: &Args, role: Role, screen: &Screen) -> Result<Started, Ending
         reactor,
         state,
         bootstraps,
-        places,
+        hosts,
     })
 }
 
@@ -98,15 +98,15 @@ fn open_control(
     args: &Args,
     state: Option<&StateDir>,
     reactor: &mut Reactor,
-    screen: &Screen,
-) -> Result<(), Ending> {
+    console: &Console,
+) -> Result<(), Exit> {
     let Some(state) = state else {
-        screen.say("without a state folder nobody can ask this node anything (name one with -d)");
+        console.info("without a state folder nobody can ask this node anything (name one with -d)");
         return Ok(());
     };
     let path = place::of_service(args.dir.as_deref(), state.path());
     reactor.open_control(&path)?;
-    screen.detail(format!("answering at {}", path.display()));
+    console.debug(format!("answering at {}", path.display()));
     Ok(())
 }
 
@@ -119,7 +119,7 @@ pub fn caps(args: &Args) -> Caps {
     }
 }
 
-fn listen(args: &Args, network: Network, role: Role, id: NodeId) -> Result<Reactor, Ending> {
+fn listen(args: &Args, network: Network, role: Role, id: NodeId) -> Result<Reactor, Exit> {
     let setup = |addresses: Vec<SocketAddr>| Setup {
         listen: addresses,
         network,
@@ -177,20 +177,23 @@ pub fn resolve(place: &HostPort) -> Result<Vec<SocketAddr>, String> {
 }
 
 /// As `resolve`, for a bootstrap node.
-pub fn resolve_place(place: &HostPort) -> Result<Place, Ending> {
+pub fn resolve_bootstrap(place: &HostPort) -> Result<ResolvedHost, Exit> {
     match resolve(place) {
         Ok(addresses) => Ok((place.clone(), addresses)),
-        Err(error) => Err(Ending::Failed(format!(
+        Err(error) => Err(Exit::Failed(format!(
             "cannot resolve the bootstrap node {place}: {error} (check the name, or give its IP)"
         ))),
     }
 }
 
 /// The addresses that a node listening on `listening` can send to; at least one for each place.
-pub fn reachable(places: &[Place], listening: &[SocketAddr]) -> Result<Vec<SocketAddr>, Ending> {
+pub fn reachable(
+    hosts: &[ResolvedHost],
+    listening: &[SocketAddr],
+) -> Result<Vec<SocketAddr>, Exit> {
     let can_send = |to: &SocketAddr| listening.iter().any(|from| reaches(from, to));
     let mut found = Vec::new();
-    for (place, addresses) in places {
+    for (host, addresses) in hosts {
         let before = found.len();
         found.extend(addresses.iter().copied().filter(can_send));
         if found.len() == before {
@@ -199,8 +202,8 @@ pub fn reachable(places: &[Place], listening: &[SocketAddr]) -> Result<Vec<Socke
             } else {
                 "IPv6"
             };
-            return Err(Ending::Failed(format!(
-                "cannot reach the bootstrap node {place}: it has only {family}, and this node does \
+            return Err(Exit::Failed(format!(
+                "cannot reach the bootstrap node {host}: it has only {family}, and this node does \
                  not listen on that (give an {family} address with -l)"
             )));
         }
@@ -252,17 +255,17 @@ pub fn own_address(target: SocketAddr) -> Option<IpAddr> {
     (!ip.is_unspecified()).then_some(ip)
 }
 
-fn open_state(dir: Option<&Path>, role: Role, screen: &Screen) -> Result<Option<StateDir>, Ending> {
-    let held = |error: &reactor::Error| Ending::Failed(format!("{error} (give another with -d)"));
+fn open_state(dir: Option<&Path>, role: Role, console: &Console) -> Result<Option<StateDir>, Exit> {
+    let held = |error: &reactor::Error| Exit::Failed(format!("{error} (give another with -d)"));
     if let Some(dir) = dir {
         return match StateDir::open(dir) {
             Ok(state) => Ok(Some(state)),
             Err(error) if is_locked(&error) => Err(held(&error)),
-            Err(error) => Err(Ending::Failed(error.to_string())),
+            Err(error) => Err(Exit::Failed(error.to_string())),
         };
     }
     let Some(dir) = usual_dir(variable) else {
-        screen.detail("no state folder: neither -d nor $HOME is set; using a new node id");
+        console.debug("no state folder: neither -d nor $HOME is set; using a new node id");
         return Ok(None);
     };
     match StateDir::open(&dir) {
@@ -270,11 +273,11 @@ fn open_state(dir: Option<&Path>, role: Role, screen: &Screen) -> Result<Option<
         // A second service would forget what it is given.
         Err(error) if is_locked(&error) && role == Role::Service => Err(held(&error)),
         Err(error) if is_locked(&error) => {
-            screen.detail(format!("{error}: using a new node id"));
+            console.debug(format!("{error}: using a new node id"));
             Ok(None)
         }
         Err(error) => {
-            screen.say(format!("{error}: keeping no state (give a folder with -d)"));
+            console.info(format!("{error}: keeping no state (give a folder with -d)"));
             Ok(None)
         }
     }
@@ -303,10 +306,10 @@ pub fn usual_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> 
         .or_else(|| absolute("HOME").map(|dir| dir.join(".local/state/sprat")))
 }
 
-fn random_id() -> Result<NodeId, Ending> {
+fn random_id() -> Result<NodeId, Exit> {
     let mut id = Id::default();
     getrandom::fill(&mut id.0)
-        .map_err(|error| Ending::Failed(format!("cannot draw a node id: {error}")))?;
+        .map_err(|error| Exit::Failed(format!("cannot draw a node id: {error}")))?;
     Ok(NodeId(id))
 }
 
@@ -362,7 +365,7 @@ mod tests {
         let six = vec!["[::1]:1".parse().unwrap()];
         assert!(matches!(
             reachable(&[(place, six)], &listening),
-            Err(Ending::Failed(_))
+            Err(Exit::Failed(_))
         ));
     }
 }

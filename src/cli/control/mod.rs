@@ -8,13 +8,14 @@
 pub mod place;
 pub mod request;
 
-use super::args::{Args, Misuse};
+use super::args::Args;
+use super::console::Console;
+use super::exit::UsageError;
+use super::host_port::HostPort;
 use super::options::Command;
-use super::place::HostPort;
-use super::screen::Screen;
 use super::start;
-use super::wanted::Wanted;
-use super::{Ending, print};
+use super::target::Target;
+use super::{Exit, print};
 use crate::id::FileId;
 use crate::limits::LINK_PROVIDERS_MAX;
 use crate::reactor;
@@ -24,23 +25,23 @@ use std::os::unix::net::UnixStream;
 use std::path::{self, Path, PathBuf};
 
 /// Runs one of the commands.
-pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
-    let requests = requests(&args, screen)?;
+pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
+    let requests = requests(&args, console)?;
     for request in requests {
-        converse(connect(args.dir.as_deref())?, &request, screen)?;
+        converse(connect(args.dir.as_deref())?, &request, console)?;
     }
     Ok(())
 }
 
 /// What to ask: `add` and `rm` once for each operand.
-fn requests(args: &Args, screen: &Screen) -> Result<Vec<Request>, Ending> {
+fn requests(args: &Args, console: &Console) -> Result<Vec<Request>, Exit> {
     let (command, name) = (args.command, args.command.name());
     let request = |words: Vec<String>| Request {
         json: args.json,
         command,
         words,
     };
-    let misuse = |text: String| Ending::from(Misuse(format!("{text} (see sprat help {name})")));
+    let misuse = |text: String| Exit::from(UsageError(format!("{text} (see sprat help {name})")));
     let operands = args.operands.as_slice();
     match command {
         Command::Ls | Command::Status | Command::Dht => match operands {
@@ -51,7 +52,7 @@ fn requests(args: &Args, screen: &Screen) -> Result<Vec<Request>, Ending> {
             Err(misuse("nothing to add: no PATH and no LINK".into()))
         }
         Command::Add => {
-            let each = operands.iter().map(|word| added(word, args, screen));
+            let each = operands.iter().map(|word| added(word, args, console));
             each.map(|words| words.map(request)).collect()
         }
         Command::Rm if operands.is_empty() => Err(misuse("nothing to remove: no ID".into())),
@@ -75,16 +76,16 @@ fn requests(args: &Args, screen: &Screen) -> Result<Vec<Request>, Ending> {
 }
 
 /// What `add` says of a path or a link: names are resolved here, where that may wait.
-fn added(word: &str, args: &Args, screen: &Screen) -> Result<Vec<String>, Ending> {
+fn added(word: &str, args: &Args, console: &Console) -> Result<Vec<String>, Exit> {
     let is_link = word.starts_with("magnet:") || word.parse::<FileId>().is_ok();
     if !is_link {
         if args.output.is_some() {
             let what = format!("--output is for what is fetched, and this is shared: {word}");
-            return Err(Misuse(format!("{what} (see sprat help add)")).into());
+            return Err(UsageError(format!("{what} (see sprat help add)")).into());
         }
         return Ok(vec!["share".into(), absolute(Path::new(word))?]);
     }
-    let wanted = Wanted::read(word, screen)?;
+    let target = Target::read(word, console)?;
     let output = match &args.output {
         // Whether it ends with a slash says what it is.
         Some(path) => {
@@ -97,23 +98,23 @@ fn added(word: &str, args: &Args, screen: &Screen) -> Result<Vec<String>, Ending
         }
         None => String::new(),
     };
-    let providers = wanted.providers.iter().take(LINK_PROVIDERS_MAX);
+    let providers = target.providers.iter().take(LINK_PROVIDERS_MAX);
     let providers = providers.map(ToString::to_string);
-    let words = ["fetch".into(), wanted.file.to_string(), output];
+    let words = ["fetch".into(), target.file.to_string(), output];
     Ok(words.into_iter().chain(providers).collect())
 }
 
 /// The address of a host, whose name the system resolves here.
-fn resolved(word: &str) -> Result<String, Ending> {
+fn resolved(word: &str) -> Result<String, Exit> {
     let place: HostPort = word.parse()?;
     let addresses = start::resolve(&place);
     let addresses = addresses
-        .map_err(|why| Ending::Failed(format!("cannot resolve {place}: {why} (check the name)")))?;
+        .map_err(|why| Exit::Failed(format!("cannot resolve {place}: {why} (check the name)")))?;
     Ok(addresses[0].to_string())
 }
 
 /// An id or a link as it is, a path in full.
-fn named(word: &str) -> Result<String, Ending> {
+fn named(word: &str) -> Result<String, Exit> {
     let is_path = word.contains('/') && !word.starts_with("magnet:");
     match is_path {
         true => absolute(Path::new(word)),
@@ -122,17 +123,17 @@ fn named(word: &str) -> Result<String, Ending> {
 }
 
 /// A path that means the same to the service.
-fn absolute(path: &Path) -> Result<String, Ending> {
+fn absolute(path: &Path) -> Result<String, Exit> {
     let failed = |error| reactor::Error::new(format!("find {}", path.display()), error);
     let path = path::absolute(path).map_err(failed)?;
     let text = path
         .to_str()
         .map(|text| text.trim_end_matches('/').to_owned());
-    text.ok_or_else(|| Misuse(format!("not UTF-8: {path:?}")).into())
+    text.ok_or_else(|| UsageError(format!("not UTF-8: {path:?}")).into())
 }
 
 /// The first service that answers where one may be.
-fn connect(dir: Option<&Path>) -> Result<UnixStream, Ending> {
+fn connect(dir: Option<&Path>) -> Result<UnixStream, Exit> {
     let mut failures: Vec<(PathBuf, io::Error)> = Vec::new();
     for path in place::of_clients(dir) {
         match UnixStream::connect(&path) {
@@ -151,7 +152,7 @@ fn connect(dir: Option<&Path>) -> Result<UnixStream, Ending> {
         ErrorKind::PermissionDenied => "ask as the user that it runs as",
         _ => "start one with sprat node, or name its folder with -d",
     };
-    Err(Ending::Failed(format!(
+    Err(Exit::Failed(format!(
         "no service answers at {}: {} ({hint})",
         path.display(),
         reactor::words(error)
@@ -159,25 +160,25 @@ fn connect(dir: Option<&Path>) -> Result<UnixStream, Ending> {
 }
 
 /// Sends the request, and prints the answer until its last line.
-fn converse(mut socket: UnixStream, request: &Request, screen: &Screen) -> Result<(), Ending> {
+fn converse(mut socket: UnixStream, request: &Request, console: &Console) -> Result<(), Exit> {
     // A service that has no place for us answers before it has read this, and closes.
     let _ = writeln!(socket, "{}", request.emit());
     for line in BufReader::new(socket).lines() {
         let line = line.map_err(|error| reactor::Error::new("read the service's answer", error))?;
         match Line::parse(&line) {
             Some(Line::Result(text)) => print(text)?,
-            Some(Line::News(text)) => screen.say(text),
+            Some(Line::News(text)) => console.info(text),
             Some(Line::End(0, _)) => return Ok(()),
-            Some(Line::End(2, why)) => return Err(Ending::Misused(why)),
-            Some(Line::End(_, why)) => return Err(Ending::Failed(why)),
+            Some(Line::End(2, why)) => return Err(Exit::Usage(why)),
+            Some(Line::End(_, why)) => return Err(Exit::Failed(why)),
             None => {
-                return Err(Ending::Failed(format!(
+                return Err(Exit::Failed(format!(
                     "the service answers in a way of its own: {line} (is it of this version?)"
                 )));
             }
         }
     }
-    Err(Ending::Failed(
+    Err(Exit::Failed(
         "the service ended before its answer did (is it still running?)".into(),
     ))
 }

@@ -5,7 +5,7 @@
 //!
 //! Invariant: no child outlives its [`Child`], however the demo ends.
 
-use crate::cli::Ending;
+use crate::cli::Exit;
 use crate::cli::options::OPTIONS;
 use crate::reactor;
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,7 +28,7 @@ pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// Catches the signals from now on.
-    pub fn catch() -> Result<Interrupt, Ending> {
+    pub fn catch() -> Result<Interrupt, Exit> {
         let flag = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&flag))
@@ -38,9 +38,9 @@ impl Interrupt {
     }
 
     /// An error once a signal has come.
-    pub fn check(&self) -> Result<(), Ending> {
+    pub fn check(&self) -> Result<(), Exit> {
         match self.0.load(Ordering::Relaxed) {
-            true => Err(Ending::Interrupted("the demo was interrupted".into())),
+            true => Err(Exit::Interrupted("the demo was interrupted".into())),
             false => Ok(()),
         }
     }
@@ -50,26 +50,26 @@ impl Interrupt {
 #[derive(Clone, Copy)]
 pub enum Stream {
     /// Standard output.
-    Results,
+    Stdout,
     /// Standard error.
-    News,
+    Stderr,
 }
 
 /// A node that runs as a process of its own.
 pub struct Child {
     name: String,
     process: process::Child,
-    results: PathBuf,
-    news: PathBuf,
+    stdout: PathBuf,
+    stderr: PathBuf,
 }
 
 impl Child {
     /// Starts this program once more; its output goes to files in `folder`.
-    pub fn start(name: &str, words: &[&str], folder: &Path) -> Result<Child, Ending> {
-        let cannot = |error| Ending::from(reactor::Error::new(format!("start {name}"), error));
+    pub fn start(name: &str, words: &[&str], folder: &Path) -> Result<Child, Exit> {
+        let cannot = |error| Exit::from(reactor::Error::new(format!("start {name}"), error));
         let file = name.replace(' ', "-");
-        let results = folder.join(format!("{file}.out"));
-        let news = folder.join(format!("{file}.err"));
+        let stdout = folder.join(format!("{file}.out"));
+        let stderr = folder.join(format!("{file}.err"));
         let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
         // The demo's nodes are set up by their words alone.
         for option in OPTIONS {
@@ -79,15 +79,15 @@ impl Child {
             .args(words)
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
-            .stdout(File::create(&results).map_err(cannot)?)
-            .stderr(File::create(&news).map_err(cannot)?)
+            .stdout(File::create(&stdout).map_err(cannot)?)
+            .stderr(File::create(&stderr).map_err(cannot)?)
             .spawn()
             .map_err(cannot)?;
         Ok(Child {
             name: name.into(),
             process,
-            results,
-            news,
+            stdout,
+            stderr,
         })
     }
 
@@ -99,7 +99,7 @@ impl Child {
         timeout: Duration,
         interrupt: &Interrupt,
         find: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, Ending> {
+    ) -> Result<T, Exit> {
         let deadline = Instant::now() + timeout;
         loop {
             interrupt.check()?;
@@ -109,19 +109,19 @@ impl Child {
                 return Ok(found);
             }
             let last = || {
-                self.lines(Stream::News)
+                self.lines(Stream::Stderr)
                     .pop()
                     .unwrap_or_else(|| "it said nothing".into())
             };
             if !matches!(status, Ok(None)) {
-                return Err(Ending::Failed(format!(
+                return Err(Exit::Failed(format!(
                     "{} ended early: {}",
                     self.name,
                     last()
                 )));
             }
             if Instant::now() >= deadline {
-                return Err(Ending::Failed(format!(
+                return Err(Exit::Failed(format!(
                     "{} took too long to {what} (more than {} s): {}",
                     self.name,
                     timeout.as_secs(),
@@ -135,8 +135,8 @@ impl Child {
     /// The whole lines that it has written so far.
     pub fn lines(&self, stream: Stream) -> Vec<String> {
         let path = match stream {
-            Stream::Results => &self.results,
-            Stream::News => &self.news,
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
         };
         let bytes = fs::read(path).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);

@@ -10,7 +10,7 @@
 
 use super::child::{Child, Interrupt, Stream};
 use super::{Folder, JOIN_TIMEOUT, cannot};
-use crate::cli::{Ending, figures, json, print};
+use crate::cli::{Exit, format, json, print};
 use crate::rng::Rng;
 use crate::wire::Link;
 use std::fs;
@@ -25,7 +25,7 @@ const FETCHES: usize = 4;
 const ROUNDS: usize = 3;
 
 /// Runs the demo with `count` nodes, at least [`ROUNDS`] + 1.
-pub fn run(count: usize, interrupt: Interrupt) -> Result<(), Ending> {
+pub fn run(count: usize, interrupt: Interrupt) -> Result<(), Exit> {
     let crowd = Crowd {
         nodes: Vec::new(),
         folder: Folder::make()?,
@@ -58,7 +58,7 @@ struct Node {
 }
 
 impl Crowd {
-    fn play(mut self, count: usize) -> Result<(), Ending> {
+    fn play(mut self, count: usize) -> Result<(), Exit> {
         print(format!(
             "{count} nodes on 127.0.0.1. All are told of node 1 only, and share a file each.\n"
         ))?;
@@ -79,7 +79,7 @@ impl Crowd {
     }
 
     /// Starts all nodes, and waits until each has announced its file.
-    fn begin(&mut self, count: usize) -> Result<(), Ending> {
+    fn begin(&mut self, count: usize) -> Result<(), Exit> {
         for index in 0..count {
             let path = self.file(index);
             let mut bytes = vec![0; FILE_SIZE];
@@ -101,7 +101,7 @@ impl Crowd {
             };
             let find = |line: &str| Link::parse(line).ok();
             let link = child.wait_for(
-                Stream::Results,
+                Stream::Stdout,
                 "hash its file",
                 JOIN_TIMEOUT,
                 &self.interrupt,
@@ -116,7 +116,7 @@ impl Crowd {
         self.wait_until_announced(&(0..count).collect::<Vec<_>>())
     }
 
-    fn start(&self, index: usize, listen: &str, bootstrap: Option<&str>) -> Result<Child, Ending> {
+    fn start(&self, index: usize, listen: &str, bootstrap: Option<&str>) -> Result<Child, Exit> {
         let (file, state) = (self.file(index), self.path(&format!("state-{index}")));
         let (file, state) = (file.display().to_string(), state.display().to_string());
         let mut words = match index {
@@ -128,12 +128,18 @@ impl Crowd {
         Child::start(&format!("node {}", index + 1), &words, &self.folder.0)
     }
 
-    fn listening(&self, child: &mut Child) -> Result<String, Ending> {
+    fn listening(&self, child: &mut Child) -> Result<String, Exit> {
         let find = |line: &str| line.strip_prefix("sprat: listening on ").map(str::to_owned);
-        child.wait_for(Stream::News, "listen", JOIN_TIMEOUT, &self.interrupt, find)
+        child.wait_for(
+            Stream::Stderr,
+            "listen",
+            JOIN_TIMEOUT,
+            &self.interrupt,
+            find,
+        )
     }
 
-    fn wait_until_announced(&mut self, indices: &[usize]) -> Result<(), Ending> {
+    fn wait_until_announced(&mut self, indices: &[usize]) -> Result<(), Exit> {
         for &index in indices {
             let find = |line: &str| match index {
                 0 => line.contains("joined the network").then_some(()),
@@ -146,7 +152,7 @@ impl Crowd {
                 continue;
             };
             let what = "announce its file";
-            child.wait_for(Stream::News, what, JOIN_TIMEOUT, &self.interrupt, find)?;
+            child.wait_for(Stream::Stderr, what, JOIN_TIMEOUT, &self.interrupt, find)?;
         }
         Ok(())
     }
@@ -161,7 +167,7 @@ impl Crowd {
     }
 
     /// Starts a node again where it was. It is told of one that lives.
-    fn revive(&mut self, index: usize) -> Result<(), Ending> {
+    fn revive(&mut self, index: usize) -> Result<(), Exit> {
         let through = self.nodes[self.living_after(index)].address.clone();
         let mut child = self.start(index, &self.nodes[index].address, Some(&through))?;
         self.listening(&mut child)?;
@@ -178,7 +184,7 @@ impl Crowd {
     }
 
     /// Fetches each file whose sharer lives, through the living node after half the crowd.
-    fn find(&mut self, when: &str) -> Result<(), Ending> {
+    fn find(&mut self, when: &str) -> Result<(), Exit> {
         let half = self.nodes.len() / 2;
         let sharers: Vec<usize> = (1..self.nodes.len())
             .filter(|&index| self.nodes[index].child.is_some())
@@ -205,7 +211,7 @@ impl Crowd {
             }
         }
         took.sort();
-        let time = |at: Option<&Duration>| at.map_or("-".into(), |&at| figures::duration(at));
+        let time = |at: Option<&Duration>| at.map_or("-".into(), |&at| format::duration(at));
         print(format!(
             "  {when:26}  {:5}   {:5}   {:>11}   {:>7}",
             sharers.len(),
@@ -216,7 +222,7 @@ impl Crowd {
     }
 
     /// A node that fetches the file of another.
-    fn fetch(&mut self, sharer: usize, through: usize) -> Result<Child, Ending> {
+    fn fetch(&mut self, sharer: usize, through: usize) -> Result<Child, Exit> {
         self.fetches += 1;
         let link = self.nodes[sharer].link.as_ref();
         let link = link.map(Link::to_string).unwrap_or_default();
@@ -230,20 +236,20 @@ impl Crowd {
     }
 
     /// How long it took to find and fetch the file, or why there is none.
-    fn fetched(&self, mut child: Child) -> Result<Result<Duration, String>, Ending> {
+    fn fetched(&self, mut child: Child) -> Result<Result<Duration, String>, Exit> {
         let seconds = |line: &str| {
             let is_complete = json::is_event(line, "complete");
             is_complete.then(|| json::number(line, "seconds"))
         };
-        let (stream, what) = (Stream::Results, "fetch the file");
+        let (stream, what) = (Stream::Stdout, "fetch the file");
         match child.wait_for(stream, what, JOIN_TIMEOUT, &self.interrupt, seconds) {
             Ok(seconds) => Ok(Ok(Duration::from_secs_f64(seconds.unwrap_or_default()))),
-            Err(Ending::Failed(why)) => Ok(Err(why)),
+            Err(Exit::Failed(why)) => Ok(Err(why)),
             Err(other) => Err(other),
         }
     }
 
-    fn finish(mut self) -> Result<(), Ending> {
+    fn finish(mut self) -> Result<(), Exit> {
         (0..self.nodes.len()).for_each(|index| self.kill(index));
         let mut memory: Vec<u64> = self.nodes.iter().map(|node| node.memory).collect();
         memory.sort_unstable();
@@ -252,11 +258,11 @@ impl Crowd {
         )?;
         print(format!(
             "Peak memory of a node: {} (median), {} (most).",
-            figures::size(memory[memory.len() / 2]),
-            figures::size(memory[memory.len() - 1]),
+            format::size(memory[memory.len() / 2]),
+            format::size(memory[memory.len() - 1]),
         ))?;
         if !self.misses.is_empty() {
-            return Err(Ending::Failed(format!(
+            return Err(Exit::Failed(format!(
                 "{} of {} fetches failed; the first: {}",
                 self.misses.len(),
                 self.fetches,
@@ -266,7 +272,7 @@ impl Crowd {
         print(format!(
             "All {} fetches found their file; done in {}.",
             self.fetches,
-            figures::duration(self.started_at.elapsed())
+            format::duration(self.started_at.elapsed())
         ))
     }
 

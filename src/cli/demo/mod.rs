@@ -12,9 +12,10 @@
 mod child;
 mod crowd;
 
-use super::args::{Args, Misuse};
-use super::screen::Screen;
-use super::{Ending, figures, json, print};
+use super::args::Args;
+use super::console::Console;
+use super::exit::UsageError;
+use super::{Exit, format, json, print};
 use crate::reactor;
 use crate::rng::Rng;
 use crate::wire::Link;
@@ -33,15 +34,15 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 const SLOW_RATE: u64 = 4 << 20;
 
 /// Runs the command.
-pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
     let given = match args.operands.as_slice() {
         [] => None,
         [file] => Some(PathBuf::from(file)),
-        _ => return Err(Misuse("demo takes one FILE (see sprat help demo)".into()).into()),
+        _ => return Err(UsageError("demo takes one FILE (see sprat help demo)".into()).into()),
     };
     if args.nodes.is_some() && given.is_some() {
         let text = "demo takes a FILE or --nodes, not both (see sprat help demo)";
-        return Err(Misuse(text.into()).into());
+        return Err(UsageError(text.into()).into());
     }
     let interrupt = Interrupt::catch()?;
     if let Some(count) = args.nodes {
@@ -51,7 +52,7 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     let (source, size) = match given {
         Some(file) => (file.clone(), size_of(&file)?),
         None => {
-            screen.say(format!("generating {} of data", figures::size(SAMPLE_SIZE)));
+            console.info(format!("generating {} of data", format::size(SAMPLE_SIZE)));
             (generate(&folder.0, &interrupt)?, SAMPLE_SIZE)
         }
     };
@@ -86,7 +87,7 @@ struct Fetched {
 }
 
 impl Demo {
-    fn play(mut self) -> Result<(), Ending> {
+    fn play(mut self) -> Result<(), Exit> {
         print("Five nodes on 127.0.0.1. Each is told of one other only.\n")?;
         let source = self.source.display().to_string();
         self.start(&["share", "-v", &source])?;
@@ -96,7 +97,7 @@ impl Demo {
         print(format!(
             "  node 1  {}  shares {}",
             self.address(1),
-            figures::size(self.size)
+            format::size(self.size)
         ))?;
         print(format!("  node 2  {}  knows node 1", self.address(2)))?;
         print(format!("  node 3  {}  knows node 2", self.address(3)))?;
@@ -111,7 +112,7 @@ impl Demo {
     }
 
     /// Starts the next node, told of the one before it.
-    fn start(&mut self, words: &[&str]) -> Result<(), Ending> {
+    fn start(&mut self, words: &[&str]) -> Result<(), Exit> {
         let number = self.nodes.len() + 1;
         let name = format!("node {number}");
         let state = self
@@ -127,7 +128,7 @@ impl Demo {
         }
         let mut child = Child::start(&name, &words, &self.folder.0)?;
         let address = child.wait_for(
-            Stream::News,
+            Stream::Stderr,
             "listen",
             JOIN_TIMEOUT,
             &self.interrupt,
@@ -138,10 +139,10 @@ impl Demo {
     }
 
     /// The link that node 1 prints, less its addresses, once others know of it.
-    fn link(&mut self) -> Result<Link, Ending> {
+    fn link(&mut self) -> Result<Link, Exit> {
         for (node, _) in &mut self.nodes[1..] {
             node.wait_for(
-                Stream::News,
+                Stream::Stderr,
                 "join",
                 JOIN_TIMEOUT,
                 &self.interrupt,
@@ -150,7 +151,7 @@ impl Demo {
         }
         let sharer = &mut self.nodes[0].0;
         let mut link = sharer.wait_for(
-            Stream::Results,
+            Stream::Stdout,
             "hash the file",
             self.patience,
             &self.interrupt,
@@ -161,10 +162,10 @@ impl Demo {
         Ok(link)
     }
 
-    fn wait_until_announced(&mut self, number: usize) -> Result<(), Ending> {
+    fn wait_until_announced(&mut self, number: usize) -> Result<(), Exit> {
         let node = &mut self.nodes[number - 1].0;
         node.wait_for(
-            Stream::News,
+            Stream::Stderr,
             "announce the file",
             JOIN_TIMEOUT,
             &self.interrupt,
@@ -176,20 +177,20 @@ impl Demo {
     }
 
     /// Starts the next node, which fetches what the link names, and compares what arrived.
-    fn fetch(&mut self, link: &Link) -> Result<Fetched, Ending> {
+    fn fetch(&mut self, link: &Link) -> Result<Fetched, Exit> {
         let number = self.nodes.len() + 1;
         let path = self.folder.0.join(format!("copy-{number}"));
         let (link, output) = (link.to_string(), path.display().to_string());
         self.start(&["get", &link, "-o", &output, "--json", "--seed", "-v"])?;
         let node = &mut self.nodes[number - 1].0;
         let seconds = node.wait_for(
-            Stream::Results,
+            Stream::Stdout,
             "fetch the file",
             self.patience,
             &self.interrupt,
             |line| json::is_event(line, "complete").then(|| json::number(line, "seconds")),
         )?;
-        let lines = node.lines(Stream::Results);
+        let lines = node.lines(Stream::Stdout);
         let found = |line: &&String| {
             json::is_event(line, "lookup") && json::number(line, "providers") > Some(0.0)
         };
@@ -202,7 +203,7 @@ impl Demo {
         })
     }
 
-    fn report(&self, number: usize, fetched: &Fetched) -> Result<(), Ending> {
+    fn report(&self, number: usize, fetched: &Fetched) -> Result<(), Exit> {
         let of = |key| json::number(&fetched.lookup, key).unwrap_or_default() as u64;
         let took = Duration::from_secs_f64(fetched.seconds);
         print(format!(
@@ -212,17 +213,17 @@ impl Demo {
         ))?;
         print(format!(
             "  lookup    {} found: {}, {} asked, {} answered, {} ms",
-            figures::count(of("providers"), "provider"),
-            figures::count(of("hops"), "hop"),
-            figures::count(of("asked"), "node"),
+            format::count(of("providers"), "provider"),
+            format::count(of("hops"), "hop"),
+            format::count(of("asked"), "node"),
             of("answered"),
             of("ms"),
         ))?;
         print(format!(
             "  transfer  {} in {} ({}), lookup and verification included",
-            figures::size(self.size),
-            figures::duration(took),
-            figures::rate(self.size, took),
+            format::size(self.size),
+            format::duration(took),
+            format::rate(self.size, took),
         ))?;
         let name = fetched
             .path
@@ -234,7 +235,7 @@ impl Demo {
         ))
     }
 
-    fn say_provider(&mut self, number: usize) -> Result<(), Ending> {
+    fn say_provider(&mut self, number: usize) -> Result<(), Exit> {
         self.wait_until_announced(number)?;
         print(format!(
             "  serving   node {number} is a provider now, too\n"
@@ -242,11 +243,11 @@ impl Demo {
     }
 
     /// Memory, who sent what, and what to do next.
-    fn finish(mut self) -> Result<(), Ending> {
+    fn finish(mut self) -> Result<(), Exit> {
         let memory: Vec<String> = self
             .nodes
             .iter()
-            .map(|(node, _)| node.peak_memory().map_or("unknown".into(), figures::size))
+            .map(|(node, _)| node.peak_memory().map_or("unknown".into(), format::size))
             .collect();
         for (node, _) in self.nodes.iter_mut().rev() {
             node.stop();
@@ -256,8 +257,8 @@ impl Demo {
         let from_fourth = self.sent(4);
         print(format!(
             "  sources   {} from node 1, {} from node 4\n",
-            figures::size(from_first),
-            figures::size(from_fourth),
+            format::size(from_first),
+            format::size(from_fourth),
         ))?;
         print(format!(
             "Peak memory of nodes 1 to 5: {}.",
@@ -265,7 +266,7 @@ impl Demo {
         ))?;
         print(format!(
             "All done in {}.\n",
-            figures::duration(self.started_at.elapsed())
+            format::duration(self.started_at.elapsed())
         ))?;
         let program = env::args().next().unwrap_or_else(|| "sprat".into());
         print("Now try it yourself, in two terminals or on two machines:")?;
@@ -277,7 +278,7 @@ impl Demo {
 
     /// Bytes of payload that a stopped node says it has sent.
     fn sent(&self, number: usize) -> u64 {
-        let lines = self.nodes[number - 1].0.lines(Stream::News);
+        let lines = self.nodes[number - 1].0.lines(Stream::Stderr);
         let count = |line: &String| {
             let (count, _) = line.strip_prefix("sprat: sent ")?.split_once(" bytes")?;
             count.parse().ok()
@@ -294,7 +295,7 @@ impl Demo {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn make() -> Result<Folder, Ending> {
+    fn make() -> Result<Folder, Exit> {
         let path = env::temp_dir().join(format!("sprat-demo-{}", std::process::id()));
         fs::create_dir(&path).map_err(|error| cannot("make the folder", &path, error))?;
         Ok(Folder(path))
@@ -308,23 +309,23 @@ impl Drop for Folder {
     }
 }
 
-fn cannot(verb: &str, path: &Path, error: io::Error) -> Ending {
+fn cannot(verb: &str, path: &Path, error: io::Error) -> Exit {
     reactor::Error::new(format!("{verb} {}", path.display()), error).into()
 }
 
-fn size_of(file: &Path) -> Result<u64, Ending> {
+fn size_of(file: &Path) -> Result<u64, Exit> {
     let data = File::open(file).and_then(|file| file.metadata());
     let data = data.map_err(|error| cannot("read", file, error))?;
     match data.is_file() {
         true => Ok(data.len()),
-        false => Err(Ending::Failed(format!(
+        false => Err(Exit::Failed(format!(
             "not a file: {} (demo takes one file; share takes folders as well)",
             file.display()
         ))),
     }
 }
 
-fn generate(folder: &Path, interrupt: &Interrupt) -> Result<PathBuf, Ending> {
+fn generate(folder: &Path, interrupt: &Interrupt) -> Result<PathBuf, Exit> {
     let path = folder.join("sample.bin");
     let mut file = File::create(&path).map_err(|error| cannot("write", &path, error))?;
     let mut rng = Rng::from_number(1);
@@ -339,7 +340,7 @@ fn generate(folder: &Path, interrupt: &Interrupt) -> Result<PathBuf, Ending> {
 }
 
 /// An error unless the two files have the same bytes.
-fn compare(source: &Path, copy: &Path, interrupt: &Interrupt) -> Result<(), Ending> {
+fn compare(source: &Path, copy: &Path, interrupt: &Interrupt) -> Result<(), Exit> {
     let mut blocks = [vec![0; 1 << 20], vec![0; 1 << 20]];
     let mut files = [open(source)?, open(copy)?];
     loop {
@@ -347,7 +348,7 @@ fn compare(source: &Path, copy: &Path, interrupt: &Interrupt) -> Result<(), Endi
         let one = fill(&mut files[0], &mut blocks[0]).map_err(|e| cannot("read", source, e))?;
         let two = fill(&mut files[1], &mut blocks[1]).map_err(|e| cannot("read", copy, e))?;
         if blocks[0][..one] != blocks[1][..two] {
-            return Err(Ending::Failed(format!(
+            return Err(Exit::Failed(format!(
                 "{} is not what was shared",
                 copy.display()
             )));
@@ -358,7 +359,7 @@ fn compare(source: &Path, copy: &Path, interrupt: &Interrupt) -> Result<(), Endi
     }
 }
 
-fn open(path: &Path) -> Result<File, Ending> {
+fn open(path: &Path) -> Result<File, Exit> {
     File::open(path).map_err(|error| cannot("read", path, error))
 }
 

@@ -3,8 +3,8 @@
 use super::ask;
 use super::finding::{Finding, Grade};
 use super::ping::{self, Answer};
-use crate::cli::place::HostPort;
-use crate::cli::{effort, start};
+use crate::cli::host_port::HostPort;
+use crate::cli::{format, start};
 use crate::wire::{Network, address};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -88,7 +88,7 @@ fn bootstrap(node: SocketAddr, answer: Option<&Answer>, takes_streams: bool) -> 
         )
         .with_advice("let TCP in there as well, on the same port"),
         Some(answer) => {
-            let time = effort::time(answer.time);
+            let time = format::short_time(answer.time);
             grade(
                 Grade::Ok,
                 format!("{node} answers within {time}, and takes streams"),

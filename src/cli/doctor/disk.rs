@@ -3,7 +3,7 @@
 //! nothing is left behind.
 
 use super::finding::{Finding, Grade};
-use crate::cli::{effort, figures};
+use crate::cli::format;
 use crate::reactor::{self, Space};
 use rustix::fs::{FallocateFlags, Mode, OFlags, ResolveFlags, fallocate, openat2, sendfile};
 use rustix::io::Errno;
@@ -61,7 +61,7 @@ pub fn examine(folder: &Path) -> Vec<Finding> {
 }
 
 fn room(folder: &Path, space: Space) -> Finding {
-    let [free, reserve] = [space.free, space.reserve].map(figures::size);
+    let [free, reserve] = [space.free, space.reserve].map(format::size);
     let text = format!(
         "{free} free at {}, of which {reserve} stay free",
         folder.display()
@@ -126,9 +126,9 @@ fn judge(speed: &Speed) -> Finding {
     let rate = (u128::from(bytes) * 1_000_000 / time.as_micros().max(1)) as u64;
     let text = format!(
         "writes become durable at {}, {} at most for {}",
-        figures::rate(bytes, time),
-        effort::time(slowest),
-        figures::size(STEP_SIZE as u64),
+        format::rate(bytes, time),
+        format::short_time(slowest),
+        format::size(STEP_SIZE as u64),
     );
     let finding = match rate < RATE_MIN {
         true => Finding::new("disk", Grade::Warning, text)

@@ -26,7 +26,7 @@ pub enum Grade {
 }
 
 impl Grade {
-    /// The word for it, on the screen and in JSON.
+    /// The word for it, on the console and in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Grade::Ok => "ok",

@@ -1,7 +1,7 @@
 //! The limits in force: descriptors that this process may open, and what a node takes of memory.
 
 use super::finding::{Finding, Grade};
-use crate::cli::figures;
+use crate::cli::format;
 use crate::limits::DESCRIPTORS_MAX;
 use crate::limits::memory::{LINES, MEMORY_MAX, file_memory};
 use rustix::process::{Resource, getrlimit};
@@ -13,7 +13,7 @@ pub fn examine(by_line: bool) -> Vec<Finding> {
     let mut found = vec![descriptors(limit.unwrap_or(u64::MAX))];
     if by_line {
         found.extend(LINES.iter().map(|line| {
-            let size = figures::size(line.total() as u64);
+            let size = format::size(line.total() as u64);
             Finding::new(
                 "memory",
                 Grade::Ok,
@@ -39,18 +39,18 @@ fn available(meminfo: &str) -> Option<u64> {
 
 fn memory(available: Option<u64>) -> Finding {
     let (most, file) = (MEMORY_MAX as u64, file_memory(64 * 1024, 2_048, 1) as u64);
-    let [most_size, file_size] = [most, file].map(figures::size);
+    let [most_size, file_size] = [most, file].map(format::size);
     let text = format!(
         "a node takes {most_size} at most, whatever others do, and {file_size} for a file of 2,048 \
          shards"
     );
     let finding = match available {
         Some(available) if available < most => {
-            let text = format!("{text}; only {} are free", figures::size(available));
+            let text = format!("{text}; only {} are free", format::size(available));
             Finding::new("memory", Grade::Warning, text).with_advice("end some other program")
         }
         Some(available) => {
-            let text = format!("{text}; {} are free", figures::size(available));
+            let text = format!("{text}; {} are free", format::size(available));
             Finding::new("memory", Grade::Ok, text)
         }
         None => Finding::new("memory", Grade::Ok, text),

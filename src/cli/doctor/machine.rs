@@ -1,7 +1,7 @@
 //! The machine's clock, and how fast it hashes.
 
 use super::finding::{Finding, Grade};
-use crate::cli::{effort, figures};
+use crate::cli::{format, summary};
 use sha1::{Digest, Sha1};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -60,8 +60,8 @@ fn hashing(bytes: u64, taken: Duration) -> Finding {
     let rate = (u128::from(bytes) * 1_000_000 / taken.as_micros().max(1)) as u64;
     let text = format!(
         "SHA-1 at {}, {}",
-        figures::rate(bytes, taken),
-        effort::sha1()
+        format::rate(bytes, taken),
+        summary::sha1()
     );
     let finding = match rate < HASH_RATE_MIN {
         true => Finding::new("hash", Grade::Note, text + ": slower than 100 Mbit/s"),

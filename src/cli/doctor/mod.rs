@@ -23,9 +23,10 @@ mod ping;
 mod ports;
 mod state;
 
-use super::args::{Args, Misuse};
-use super::screen::Screen;
-use super::{Ending, figures, key, print, start};
+use super::args::Args;
+use super::console::Console;
+use super::exit::UsageError;
+use super::{Exit, format, key, print, start};
 use finding::{Finding, Grade};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
@@ -36,20 +37,20 @@ use std::time::{Duration, Instant};
 const TIME_MAX: Duration = Duration::from_millis(4_800);
 
 /// Runs the command.
-pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
+pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
     if let Some(word) = args.operands.first() {
-        return Err(Misuse(format!(
+        return Err(UsageError(format!(
             "doctor takes no operand: {word} (see sprat help doctor)"
         ))
         .into());
     }
     let ends_at = Instant::now() + TIME_MAX;
     let mut findings = Vec::new();
-    let mut tell = |found: Vec<Finding>| -> Result<(), Ending> {
+    let mut tell = |found: Vec<Finding>| -> Result<(), Exit> {
         for finding in found {
             match args.json {
                 true => print(finding.json())?,
-                false if finding.grade > Grade::Note || !screen.is_quiet() => {
+                false if finding.grade > Grade::Note || !console.is_quiet() => {
                     print(finding.line())?;
                 }
                 false => {}
@@ -81,9 +82,9 @@ pub fn run(args: Args, screen: &Screen) -> Result<(), Ending> {
     let problems = findings.iter().filter(|it| it.grade == Grade::Problem);
     match problems.count() as u64 {
         0 => Ok(()),
-        count => Err(Ending::Failed(format!(
+        count => Err(Exit::Failed(format!(
             "{} found (what to do stands behind each)",
-            figures::count(count, "problem")
+            format::count(count, "problem")
         ))),
     }
 }

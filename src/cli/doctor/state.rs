@@ -1,7 +1,7 @@
 //! The state folder's health, looked at and not touched.
 
 use super::finding::{Finding, Grade};
-use crate::cli::figures;
+use crate::cli::format;
 use crate::reactor::{Health, Kept, StateDir};
 use crate::wire::Network;
 use std::path::Path;
@@ -60,7 +60,7 @@ fn judge(name: &str, health: &Health) -> Vec<Finding> {
         });
     }
     if health.manifests_damaged > 0 {
-        let damaged = figures::count(health.manifests_damaged, "manifest");
+        let damaged = format::count(health.manifests_damaged, "manifest");
         let text = format!("{damaged} in {name} damaged: fetched again when wanted");
         found.push(finding(Grade::Note, text));
     }
@@ -69,8 +69,8 @@ fn judge(name: &str, health: &Health) -> Vec<Finding> {
         Some(pid) => format!("sprat (pid {pid}) uses it"),
         None => "nobody uses it".to_owned(),
     };
-    let contacts = figures::count(health.contact_count, "contact");
-    let manifests = figures::count(health.manifests, "manifest");
+    let contacts = format::count(health.contact_count, "contact");
+    let manifests = format::count(health.manifests, "manifest");
     if found.iter().all(|finding| finding.grade < Grade::Warning) {
         let text = format!("{name} is in order: {contacts}, {manifests}; {user}");
         found.push(

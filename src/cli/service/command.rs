@@ -6,10 +6,10 @@
 use super::Service;
 use super::answer::Answer;
 use super::items::Item;
-use crate::cli::Ending;
+use crate::cli::Exit;
 use crate::cli::control::request::{Line, Request};
 use crate::cli::options::Command;
-use crate::cli::wanted;
+use crate::cli::target;
 use crate::limits::PATH_SIZE_MAX;
 use crate::reactor::{OutputPath, Reactor, Remembered, Work};
 use crate::wire::Link;
@@ -149,11 +149,9 @@ impl Service<'_> {
             return Ok(OutputPath::In(folder));
         }
         check_path(Path::new(given))?;
-        match wanted::output_path(Some(Path::new(given))) {
+        match target::output_path(Some(Path::new(given))) {
             Ok(output) => Ok(output),
-            Err(Ending::Failed(why) | Ending::Misused(why) | Ending::Interrupted(why)) => {
-                Err(failed(why))
-            }
+            Err(Exit::Failed(why) | Exit::Usage(why) | Exit::Interrupted(why)) => Err(failed(why)),
         }
     }
 

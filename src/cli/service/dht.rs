@@ -11,7 +11,7 @@
 //! | | `left` | seconds until it is forgotten |
 
 use super::list::DIGITS;
-use crate::cli::figures::{count, duration};
+use crate::cli::format::{count, duration};
 use crate::cli::json::Object;
 use crate::id::FileId;
 use crate::kad::Kad;

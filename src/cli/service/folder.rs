@@ -79,7 +79,7 @@ impl Service<'_> {
                 let why = reactor::Error::new(format!("read {}", folder.path.display()), error);
                 let why = why.to_string();
                 if folder.trouble.as_ref() != Some(&why) {
-                    self.screen.insist(format!("{why} (what was in it waits)"));
+                    self.console.notice(format!("{why} (what was in it waits)"));
                     folder.trouble = Some(why);
                 }
                 return;
@@ -113,7 +113,7 @@ impl Service<'_> {
             return;
         };
         if let Some(path) = item.path() {
-            self.screen.say(format!("withdrawn: {}", path.display()));
+            self.console.info(format!("withdrawn: {}", path.display()));
         }
         self.let_go(reactor, &item);
         self.remember_soon(reactor.now());

@@ -14,7 +14,7 @@
 //! Invariant: one line a file, whatever its name is.
 
 use super::items::Item;
-use crate::cli::figures::{percent, size};
+use crate::cli::format::{percent, size};
 use crate::cli::json::Object;
 use crate::node::{Phase, Progress};
 use crate::reactor::{Reactor, Work};

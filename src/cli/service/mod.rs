@@ -30,11 +30,11 @@ mod search;
 mod status;
 mod work;
 
-use super::Ending;
+use super::Exit;
+use super::console::Console;
 use super::control::request::{Line, Request};
-use super::screen::Screen;
+use super::event_log::EventLog;
 use super::start;
-use super::teller::Teller;
 use crate::limits::DROP_FOLDERS_MAX;
 use crate::reactor::{ClientKey, Error, Reactor, Room, StateDir};
 use crate::time::Instant;
@@ -46,8 +46,8 @@ use std::path::{self, PathBuf};
 
 /// What a running service keeps beside its node.
 pub struct Service<'a> {
-    screen: &'a Screen,
-    teller: Teller<'a>,
+    console: &'a Console,
+    event_log: EventLog<'a>,
     /// Locked as long as the service runs; absent when it keeps no state.
     state: Option<StateDir>,
     bootstraps: Vec<SocketAddr>,
@@ -80,8 +80,8 @@ impl<'a> Service<'a> {
         state: Option<StateDir>,
         bootstraps: Vec<SocketAddr>,
         share_dirs: &[PathBuf],
-        screen: &'a Screen,
-    ) -> Result<Service<'a>, Ending> {
+        console: &'a Console,
+    ) -> Result<Service<'a>, Exit> {
         let now = reactor.now();
         let folders = folders(share_dirs, now)?;
         let remembered = match &state {
@@ -103,8 +103,8 @@ impl<'a> Service<'a> {
             }
         }
         Ok(Service {
-            screen,
-            teller: Teller::new(screen),
+            console,
+            event_log: EventLog::new(console),
             state,
             bootstraps,
             started_at: now,
@@ -196,10 +196,10 @@ impl<'a> Service<'a> {
 }
 
 /// The drop folders of these names.
-fn folders(dirs: &[PathBuf], now: Instant) -> Result<Vec<Folder>, Ending> {
+fn folders(dirs: &[PathBuf], now: Instant) -> Result<Vec<Folder>, Exit> {
     if dirs.len() > DROP_FOLDERS_MAX {
         let why = format!("more than {DROP_FOLDERS_MAX} of --share-dir (see sprat help node)");
-        return Err(Ending::Misused(why));
+        return Err(Exit::Usage(why));
     }
     let folders = dirs.iter().map(|dir| {
         let failed = |error| Error::new(format!("find {}", dir.display()), error);

@@ -9,7 +9,7 @@
 //! | `shards`, `of` | how many it has, as far as it has said; how many there are |
 
 use super::list::DIGITS;
-use crate::cli::figures::size;
+use crate::cli::format::size;
 use crate::cli::json::Object;
 use crate::node::Peer;
 

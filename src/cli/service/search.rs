@@ -7,9 +7,9 @@
 //! | `lookup` | `hops`, `asked`, `answered`, `providers`, `time` | how they were found; the last line |
 
 use crate::cli::control::request::Line;
-use crate::cli::figures::{count, duration};
+use crate::cli::event_text;
+use crate::cli::format::{self, count, duration};
 use crate::cli::json::Object;
-use crate::cli::{effort, news};
 use crate::id::FileId;
 use crate::node::Event;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub fn pinged(json: bool, address: SocketAddr, took: Option<Duration>) -> Vec<Li
             .text("address", &address.to_string())
             .micros("time", took)
             .finish(),
-        false => format!("{address} answers in {}", effort::time(took)),
+        false => format!("{address} answers in {}", format::short_time(took)),
     };
     vec![Line::Result(text)]
 }
@@ -61,7 +61,7 @@ pub fn found(json: bool, file: FileId, providers: &[SocketAddr], event: &Event) 
             .micros("time", took);
         lines.push(match json {
             true => Line::Result(object.finish()),
-            false => Line::News(news::line(event).map_or_else(String::new, |(_, line)| line)),
+            false => Line::News(event_text::line(event).map_or_else(String::new, |(_, line)| line)),
         });
         if providers == 0 {
             let nodes = count(answered.into(), "node");

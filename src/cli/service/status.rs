@@ -27,8 +27,7 @@
 //! Invariant: every counter of what is dropped is here.
 
 use super::Service;
-use crate::cli::effort::time;
-use crate::cli::figures::{count, duration, rate, size};
+use crate::cli::format::{count, duration, rate, short_time, size};
 use crate::cli::json::Object;
 use crate::kad;
 use crate::limits::STREAMS_MAX;
@@ -97,7 +96,7 @@ impl Status {
             (Some(now), Some(peak)) => format!("{}, at most {}", size(now), size(peak)),
             _ => "unknown".into(),
         };
-        let [half, most_of] = [50, 99].map(|percent| time(self.lag.percentile(percent)));
+        let [half, most_of] = [50, 99].map(|percent| short_time(self.lag.percentile(percent)));
         let lines = [
             ("program", format!("sprat {}", env!("CARGO_PKG_VERSION"))),
             ("uptime", duration(self.uptime)),
@@ -121,7 +120,7 @@ impl Status {
                     "{}, {}; one took p50 {half}, p99 {most_of}, max {}",
                     count(turns.turns, "turn"),
                     count(turns.sleeps, "sleep"),
-                    time(self.lag.most())
+                    short_time(self.lag.most())
                 ),
             ),
             ("dropped", self.dropped_datagrams()),

@@ -15,7 +15,7 @@
 
 use super::Service;
 use super::items::Item;
-use crate::cli::{failure, figures, share};
+use crate::cli::{failure, format, share};
 use crate::limits::{FAILED_RETRY, MISSING_RETRY, REMEMBER_DELAY};
 use crate::node::{DiskError, Event, Failure, Origin, Remedy, SwarmKey};
 use crate::reactor::{Error, OutputPath, Reactor, Work, prove};
@@ -96,8 +96,8 @@ impl Service<'_> {
         if let Some((proof, of)) = kept.proof.and_then(|proof| Some((proof, manifest.take()?))) {
             match reactor.serve_again(path, of, proof, origin)? {
                 Ok(swarm) => {
-                    self.screen
-                        .detail(format!("serving {} as before", path.display()));
+                    self.console
+                        .debug(format!("serving {} as before", path.display()));
                     return Ok(swarm);
                 }
                 Err(of) => manifest = Some(of),
@@ -147,7 +147,7 @@ impl Service<'_> {
         if item.why.as_ref() != Some(&why) {
             // What was given in vain is dropped, and its giver told.
             if !item.is_new {
-                self.screen
+                self.console
                     .warn(format!("{why} (it waits, and is tried again)"));
             }
             item.why = Some(why);
@@ -171,7 +171,7 @@ impl Service<'_> {
         self.remember_at = None;
         let Some(state) = &self.state else { return };
         if let Err(error) = state.remember(&self.items.remembered()) {
-            self.screen.warn(error.to_string());
+            self.console.warn(error.to_string());
             self.remember_at = Some(now + FAILED_RETRY);
         }
     }
@@ -179,7 +179,7 @@ impl Service<'_> {
     /// Something has happened to the node.
     pub fn handle_event(&mut self, reactor: &mut Reactor, event: &Event) {
         if let Some(line) = share::of_disk(reactor, event) {
-            self.screen.warn(line);
+            self.console.warn(line);
         }
         match *event {
             Event::Shared { swarm, .. } => self.handle_shared(reactor, swarm),
@@ -230,7 +230,7 @@ impl Service<'_> {
             }
             _ => {}
         }
-        self.teller.tell(reactor.now(), event);
+        self.event_log.log(reactor.now(), event);
         self.go_on_with_answers(reactor);
     }
 
@@ -247,8 +247,8 @@ impl Service<'_> {
             .progress(swarm)
             .map_or(0, |progress| progress.size);
         if let Some(path) = item.path() {
-            let (path, size) = (path.display(), figures::size(size));
-            self.screen.say(format!("serving {path} ({size})"));
+            let (path, size) = (path.display(), format::size(size));
+            self.console.info(format!("serving {path} ({size})"));
         }
         if let (Some(state), Some(before)) = (&self.state, before.filter(|_| before != file)) {
             state.forget_manifest(before);
@@ -263,7 +263,7 @@ impl Service<'_> {
         let (Some(item), Some(path)) = (self.items.of_swarm(swarm), path) else {
             return;
         };
-        self.screen.say(format!(
+        self.console.info(format!(
             "complete: {}, every shard verified",
             path.display()
         ));
@@ -278,14 +278,14 @@ impl Service<'_> {
         if let (Some(state), Some(manifest)) = (&self.state, manifest) {
             if let Err(error) = state.save_manifest(manifest) {
                 // It is hashed, or fetched, again at the next start.
-                self.screen.detail(error.to_string());
+                self.console.debug(error.to_string());
             }
         }
     }
 
     fn handle_changed(&mut self, swarm: SwarmKey, why: String) {
         if let Some(item) = self.items.of_swarm(swarm) {
-            self.screen
+            self.console
                 .warn(format!("no longer serving all of it: {why} (add it again)"));
             (item.is_changed, item.why) = (true, Some(why));
         }

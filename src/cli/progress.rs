@@ -1,7 +1,7 @@
 //! How far a swarm is: a bar on a terminal, a plain line every few seconds elsewhere.
 
-use super::figures;
-use super::screen::Screen;
+use super::console::Console;
+use super::format;
 use crate::node::{Phase, Progress};
 use crate::time::Instant;
 use indicatif::ProgressBar;
@@ -16,18 +16,18 @@ const LINE_PERIOD: Duration = Duration::from_secs(5);
 const LOOKS: usize = 16;
 
 /// Shows the progress of one swarm.
-pub struct Meter<'a> {
-    screen: &'a Screen,
+pub struct ProgressReport<'a> {
+    console: &'a Console,
     bar: Option<ProgressBar>,
     line_at: Instant,
     pace: Pace,
 }
 
-impl<'a> Meter<'a> {
-    /// A meter that has shown nothing yet.
-    pub fn new(screen: &'a Screen, now: Instant) -> Meter<'a> {
-        Meter {
-            screen,
+impl<'a> ProgressReport<'a> {
+    /// A report that has shown nothing yet.
+    pub fn new(console: &'a Console, now: Instant) -> ProgressReport<'a> {
+        ProgressReport {
+            console,
             bar: None,
             line_at: now + LINE_PERIOD,
             pace: Pace::default(),
@@ -38,18 +38,18 @@ impl<'a> Meter<'a> {
     pub fn look(&mut self, now: Instant, progress: &Progress) -> u64 {
         self.pace.look(now, progress);
         let rate = self.pace.rate();
-        if self.screen.is_quiet() {
+        if self.console.is_quiet() {
             return rate;
         }
         let (name, figures) = (phase(progress.phase), describe(progress, rate));
-        if self.screen.is_terminal() {
-            let bar = self.bar.get_or_insert_with(|| self.screen.bar());
+        if self.console.is_terminal() {
+            let bar = self.bar.get_or_insert_with(|| self.console.bar());
             bar.set_prefix(name);
             bar.set_message(figures);
             bar.set_position(permille(progress));
         } else if now >= self.line_at {
             self.line_at = now + LINE_PERIOD;
-            self.screen.say(format!("{name} {figures}"));
+            self.console.info(format!("{name} {figures}"));
         }
         rate
     }
@@ -87,21 +87,21 @@ fn permille(progress: &Progress) -> u64 {
 fn describe(progress: &Progress, rate: u64) -> String {
     let Progress { size, done, .. } = *progress;
     if size == 0 {
-        return figures::count(progress.streams.into(), "peer");
+        return format::count(progress.streams.into(), "peer");
     }
     let mut text = format!(
         "{:3} %  {}/s",
-        figures::percent(done, size),
-        figures::size(rate),
+        format::percent(done, size),
+        format::size(rate),
     );
     if rate > 0 && done < size {
         let left = Duration::from_secs((size - done) / rate);
         text += &format!("  {}:{:02} left", left.as_secs() / 60, left.as_secs() % 60);
     }
     if progress.phase == Phase::Fetching {
-        text += &format!("  {}", figures::count(progress.providers.into(), "peer"));
+        text += &format!("  {}", format::count(progress.providers.into(), "peer"));
     }
-    text + &format!("  {} of {}", figures::size(done), figures::size(size))
+    text + &format!("  {} of {}", format::size(done), format::size(size))
 }
 
 /// The rate of the last few looks.

@@ -1,6 +1,6 @@
 //! A node's events, in words for people and in JSON for programs.
 
-use super::figures::{count, duration};
+use super::format::{count, duration};
 use super::json::Object;
 use crate::node::{Ended, Event};
 
@@ -8,28 +8,28 @@ use crate::node::{Ended, Event};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
     /// Everyone who has not asked for quiet.
-    News,
+    Info,
     /// Those who asked for more.
-    Detail,
+    Debug,
 }
 
 /// An event in one line; `None` for what the command itself tells (its file's beginning and end).
 pub fn line(event: &Event) -> Option<(Weight, String)> {
-    let news = |text| Some((Weight::News, text));
-    let detail = |text| Some((Weight::Detail, text));
+    let info = |text| Some((Weight::Info, text));
+    let debug = |text| Some((Weight::Debug, text));
     match *event {
-        Event::Joined { contacts } => news(format!(
+        Event::Joined { contacts } => info(format!(
             "joined the network: {}",
             count(contacts.into(), "contact")
         )),
-        Event::BootstrapSilent { address, attempts } => news(format!(
+        Event::BootstrapSilent { address, attempts } => info(format!(
             "no answer from the bootstrap node {address} ({}); still trying",
             match attempts {
                 1 => "1 try; does it run, with the same --network and --key?".into(),
                 tries => format!("{tries} tries"),
             }
         )),
-        Event::Announced { file, stored } => detail(format!(
+        Event::Announced { file, stored } => debug(format!(
             "announced {file} at {}",
             count(stored.into(), "node")
         )),
@@ -49,20 +49,20 @@ pub fn line(event: &Event) -> Option<(Weight, String)> {
                 count(asked.into(), "node"),
             );
             if providers > 0 {
-                news(text)
+                info(text)
             } else {
-                detail(text)
+                debug(text)
             }
         }
-        Event::Connected { address, .. } => detail(format!("connected with {address}")),
+        Event::Connected { address, .. } => debug(format!("connected with {address}")),
         Event::Disconnected {
             address, reason, ..
-        } => detail(format!(
+        } => debug(format!(
             "the stream with {address} ended: {}",
             ended(reason)
         )),
-        Event::Manifest { from, .. } => detail(format!("manifest from {from}")),
-        Event::Corrupt { shard, from, .. } => news(format!(
+        Event::Manifest { from, .. } => debug(format!("manifest from {from}")),
+        Event::Corrupt { shard, from, .. } => info(format!(
             "shard {shard} from {from} is corrupt; fetching it again"
         )),
         Event::Shared { .. }
@@ -165,7 +165,7 @@ mod tests {
             took: Duration::from_millis(12),
         };
         let text = "lookup: 2 providers found in 0.01 s (1 hop, 4 nodes asked, 3 answered)";
-        assert_eq!(line(&event), Some((Weight::News, text.into())));
+        assert_eq!(line(&event), Some((Weight::Info, text.into())));
         let text = "{\"event\":\"lookup\",\"hops\":1,\"asked\":4,\"answered\":3,\"providers\":2,\
                     \"ms\":12.000}";
         assert_eq!(json(&event).as_deref(), Some(text));
@@ -179,7 +179,7 @@ mod tests {
             attempts: 1,
         })
         .unwrap();
-        assert_eq!(weight, Weight::News);
+        assert_eq!(weight, Weight::Info);
         assert_eq!(
             text,
             "no answer from the bootstrap node 127.0.0.1:9 (1 try; does it run, with the same \

@@ -1,39 +1,39 @@
 //! What a node that runs on and on tells of its events: what others can cause, not at their rate.
 //!
-//! Not here: the words (`news`). Invariant: of each kind of event that another node can bring about,
+//! Not here: the words (`event_text`). Invariant: of each kind of event that another node can bring about,
 //! one line in ten seconds at most is written.
 
-use super::news::{self, Weight};
-use super::screen::Screen;
+use super::console::Console;
+use super::event_text::{self, Weight};
 use crate::node::Event;
 use crate::reactor::Throttle;
 use crate::time::Instant;
 
-/// Tells events on a screen.
-pub struct Teller<'a> {
-    screen: &'a Screen,
+/// Tells events on a console.
+pub struct EventLog<'a> {
+    console: &'a Console,
     throttle: Throttle<KINDS>,
 }
 
 /// How many kinds of events others can cause.
 const KINDS: usize = 4;
 
-impl Teller<'_> {
+impl EventLog<'_> {
     /// One that has told nothing.
-    pub fn new(screen: &Screen) -> Teller<'_> {
-        Teller {
-            screen,
+    pub fn new(console: &Console) -> EventLog<'_> {
+        EventLog {
+            console,
             throttle: Throttle::default(),
         }
     }
 
     /// Tells an event, if it is news to anybody who reads along.
-    pub fn tell(&mut self, now: Instant, event: &Event) {
-        let Some((weight, line)) = news::line(event) else {
+    pub fn log(&mut self, now: Instant, event: &Event) {
+        let Some((weight, line)) = event_text::line(event) else {
             return;
         };
         // What nobody reads must not keep what is read from being told.
-        if weight == Weight::Detail && !self.screen.tells_details() {
+        if weight == Weight::Debug && !self.console.is_verbose() {
             return;
         }
         let line = match kind(event).map(|kind| self.throttle.admit(kind, now)) {
@@ -41,21 +41,21 @@ impl Teller<'_> {
             Some(Some(left_out)) => format!("{line}{left_out}"),
             Some(None) => return,
         };
-        write(self.screen, weight, line);
+        write(self.console, weight, line);
     }
 }
 
 /// Tells an event, however often there is one: to somebody who waits for what it is about.
-pub fn tell(screen: &Screen, event: &Event) {
-    if let Some((weight, line)) = news::line(event) {
-        write(screen, weight, line);
+pub fn log(console: &Console, event: &Event) {
+    if let Some((weight, line)) = event_text::line(event) {
+        write(console, weight, line);
     }
 }
 
-fn write(screen: &Screen, weight: Weight, line: String) {
+fn write(console: &Console, weight: Weight, line: String) {
     match weight {
-        Weight::News => screen.say(line),
-        Weight::Detail => screen.detail(line),
+        Weight::Info => console.info(line),
+        Weight::Debug => console.debug(line),
     }
 }
 
@@ -93,11 +93,11 @@ mod tests {
         assert!(kind(&Event::Connected { swarm, address }).is_some());
         assert!(kind(&Event::Joined { contacts: 1 }).is_none());
         // Below -v nobody reads of connections: the first that is read is told, not the first at all.
-        let screen = Screen::new(0);
-        let mut teller = Teller::new(&screen);
-        teller.tell(Instant::ZERO, &Event::Connected { swarm, address });
+        let console = Console::new(0);
+        let mut event_log = EventLog::new(&console);
+        event_log.log(Instant::ZERO, &Event::Connected { swarm, address });
         let kind = kind(&Event::Connected { swarm, address }).unwrap();
-        let next = teller.throttle.admit(kind, Instant::ZERO);
+        let next = event_log.throttle.admit(kind, Instant::ZERO);
         assert_eq!(next.map(|left_out| left_out.0), Some(0));
     }
 }

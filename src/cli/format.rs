@@ -35,6 +35,15 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A short time: `85 µs`, `12.3 ms`, `1.20 s`.
+pub fn short_time(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ 0..1_000 => format!("{micros} µs"),
+        micros @ 1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        _ => duration(time),
+    }
+}
+
 /// A count and its noun: `1 node`, `2 nodes`.
 pub fn count(count: u64, noun: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
@@ -91,5 +100,12 @@ mod tests {
         let words = ["a", "b", "c"];
         let lists = [0, 1, 2, 3].map(|count| list(words[..count].iter().copied()));
         assert_eq!(lists, ["", "a", "a and b", "a, b and c"]);
+    }
+
+    #[test]
+    fn short_times_are_told_in_their_unit() {
+        assert_eq!(short_time(Duration::from_micros(999)), "999 µs");
+        assert_eq!(short_time(Duration::from_micros(12_300)), "12.3 ms");
+        assert_eq!(short_time(Duration::from_millis(1_200)), "1.20 s");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what parses here is in range; whether it exists is another question.
 
-use super::args::Misuse;
+use super::exit::UsageError;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -35,18 +35,20 @@ impl fmt::Display for HostPort {
 }
 
 impl FromStr for Listen {
-    type Err = Misuse;
+    type Err = UsageError;
 
     /// Parses `ADDR`, `ADDR:PORT` or `:PORT`, where an IPv6 address stands in brackets.
-    fn from_str(text: &str) -> Result<Listen, Misuse> {
+    fn from_str(text: &str) -> Result<Listen, UsageError> {
         let (host, port) = split_port(text)?;
         let ip = match host {
-            Host::Absent if port.is_none() => return Err(Misuse("the address is empty".into())),
+            Host::Absent if port.is_none() => {
+                return Err(UsageError("the address is empty".into()));
+            }
             Host::Absent => None,
             Host::Bracketed(ip) => Some(IpAddr::V6(ip)),
             Host::Plain(host) => {
                 let not_an_address = |_| {
-                    Misuse(format!(
+                    UsageError(format!(
                         "not an address: {host} (a numeric IP, and IPv6 in brackets)"
                     ))
                 };
@@ -58,19 +60,21 @@ impl FromStr for Listen {
 }
 
 impl FromStr for HostPort {
-    type Err = Misuse;
+    type Err = UsageError;
 
     /// Parses `HOST:PORT`, where an IPv6 address stands in brackets.
-    fn from_str(text: &str) -> Result<HostPort, Misuse> {
+    fn from_str(text: &str) -> Result<HostPort, UsageError> {
         let (host, port) = split_port(text)?;
         let host = match host {
-            Host::Absent => return Err(Misuse(format!("no host: {text} (HOST:PORT)"))),
+            Host::Absent => return Err(UsageError(format!("no host: {text} (HOST:PORT)"))),
             Host::Bracketed(ip) => ip.to_string(),
             Host::Plain(host) => host.to_owned(),
         };
         match port {
-            None => Err(Misuse(format!("no port: {text} (HOST:PORT)"))),
-            Some(0) => Err(Misuse(format!("port out of range: {text} (1 to 65535)"))),
+            None => Err(UsageError(format!("no port: {text} (HOST:PORT)"))),
+            Some(0) => Err(UsageError(format!(
+                "port out of range: {text} (1 to 65535)"
+            ))),
             Some(port) => Ok(HostPort { host, port }),
         }
     }
@@ -83,24 +87,24 @@ enum Host<'a> {
 }
 
 /// Splits what stands before the last colon from the port behind it.
-fn split_port(text: &str) -> Result<(Host<'_>, Option<u16>), Misuse> {
+fn split_port(text: &str) -> Result<(Host<'_>, Option<u16>), UsageError> {
     if let Some(rest) = text.strip_prefix('[') {
         let (ip, rest) = rest
             .split_once(']')
-            .ok_or_else(|| Misuse(format!("a bracket is open: {text} ([ADDR]:PORT)")))?;
+            .ok_or_else(|| UsageError(format!("a bracket is open: {text} ([ADDR]:PORT)")))?;
         let ip = ip
             .parse()
-            .map_err(|_| Misuse(format!("not an IPv6 address: {ip}")))?;
+            .map_err(|_| UsageError(format!("not an IPv6 address: {ip}")))?;
         return match (rest, rest.strip_prefix(':')) {
             ("", _) => Ok((Host::Bracketed(ip), None)),
             (_, Some(port)) => Ok((Host::Bracketed(ip), Some(parse_port(port)?))),
-            _ => Err(Misuse(format!(
+            _ => Err(UsageError(format!(
                 "something behind the bracket: {text} ([ADDR]:PORT)"
             ))),
         };
     }
     if text.matches(':').count() > 1 {
-        return Err(Misuse(format!(
+        return Err(UsageError(format!(
             "more than one colon: {text} (IPv6 stands in brackets)"
         )));
     }
@@ -112,14 +116,14 @@ fn split_port(text: &str) -> Result<(Host<'_>, Option<u16>), Misuse> {
     }
 }
 
-fn parse_port(text: &str) -> Result<u16, Misuse> {
+fn parse_port(text: &str) -> Result<u16, UsageError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Misuse(format!(
+        return Err(UsageError(format!(
             "not a port: '{text}' (a number from 0 to 65535)"
         )));
     }
     text.parse()
-        .map_err(|_| Misuse(format!("port out of range: {text} (0 to 65535)")))
+        .map_err(|_| UsageError(format!("port out of range: {text} (0 to 65535)")))
 }
 
 #[cfg(test)]

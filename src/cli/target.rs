@@ -2,11 +2,11 @@
 //!
 //! It reads a `.torrent` file and resolves the providers of a link; it talks to nobody.
 
-use super::Ending;
-use super::args::Misuse;
-use super::figures;
-use super::place::HostPort;
-use super::screen::Screen;
+use super::Exit;
+use super::console::Console;
+use super::exit::UsageError;
+use super::format;
+use super::host_port::HostPort;
 use super::start;
 use crate::id::FileId;
 use crate::limits::METAINFO_SIZE_MAX;
@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// What a fetch begins with.
-pub struct Wanted {
+pub struct Target {
     /// The file.
     pub file: FileId,
     /// Its manifest, when it came with the words.
@@ -27,24 +27,24 @@ pub struct Wanted {
     pub providers: Vec<SocketAddr>,
 }
 
-impl Wanted {
+impl Target {
     /// Understands a magnet URI, an id, or the path of a metainfo file.
-    pub fn read(text: &str, screen: &Screen) -> Result<Wanted, Ending> {
+    pub fn read(text: &str, console: &Console) -> Result<Target, Exit> {
         if text.starts_with("magnet:") {
             let link = Link::parse(text)
-                .map_err(|error| Misuse(format!("malformed link: {error}: {text}")))?;
+                .map_err(|error| UsageError(format!("malformed link: {error}: {text}")))?;
             let providers = link
                 .providers
                 .iter()
-                .flat_map(|place| resolve(place, screen));
-            return Ok(Wanted {
+                .flat_map(|place| resolve(place, console));
+            return Ok(Target {
                 file: link.file,
                 manifest: None,
                 providers: providers.collect(),
             });
         }
         if let Ok(file) = text.parse() {
-            return Ok(Wanted {
+            return Ok(Target {
                 file,
                 manifest: None,
                 providers: Vec::new(),
@@ -52,14 +52,14 @@ impl Wanted {
         }
         let path = Path::new(text);
         if !path.exists() {
-            return Err(Misuse(format!(
+            return Err(UsageError(format!(
                 "not a link: {text} (a magnet URI, 40 hexadecimal digits, or a .torrent file's \
                  path)"
             ))
             .into());
         }
         let manifest = read_metainfo(path)?;
-        Ok(Wanted {
+        Ok(Target {
             file: manifest.file_id(),
             manifest: Some(manifest),
             providers: Vec::new(),
@@ -67,7 +67,7 @@ impl Wanted {
     }
 }
 
-fn read_metainfo(path: &Path) -> Result<Manifest, Ending> {
+fn read_metainfo(path: &Path) -> Result<Manifest, Exit> {
     let reading = format!("read {}", path.display());
     let mut bytes = Vec::new();
     File::open(path)
@@ -77,7 +77,7 @@ fn read_metainfo(path: &Path) -> Result<Manifest, Ending> {
         })
         .map_err(|error| reactor::Error::new(reading.as_str(), error))?;
     if bytes.len() > METAINFO_SIZE_MAX {
-        let limit = figures::size(METAINFO_SIZE_MAX as u64);
+        let limit = format::size(METAINFO_SIZE_MAX as u64);
         let why = format!("larger than a .torrent file can be ({limit})");
         return Err(reactor::Error::because(reading, &why).into());
     }
@@ -88,28 +88,28 @@ fn read_metainfo(path: &Path) -> Result<Manifest, Ending> {
 }
 
 /// A provider that cannot be resolved is no reason to fail: the network may know others.
-fn resolve(place: &str, screen: &Screen) -> Vec<SocketAddr> {
+fn resolve(place: &str, console: &Console) -> Vec<SocketAddr> {
     let place = match place.parse::<HostPort>() {
         Ok(place) => place,
         Err(error) => {
-            screen.say(format!("skipping a provider of the link: {error}"));
+            console.info(format!("skipping a provider of the link: {error}"));
             return Vec::new();
         }
     };
     start::resolve(&place).unwrap_or_else(|error| {
-        screen.say(format!("skipping the link's provider {place}: {error}"));
+        console.info(format!("skipping the link's provider {place}: {error}"));
         Vec::new()
     })
 }
 
 /// Where the file goes: the current folder, or a path that exists or can be made.
-pub fn output_path(given: Option<&Path>) -> Result<OutputPath, Ending> {
+pub fn output_path(given: Option<&Path>) -> Result<OutputPath, Exit> {
     let Some(path) = given else {
         return Ok(OutputPath::In(PathBuf::from(".")));
     };
     if let Ok(there) = path.metadata() {
         if !there.is_dir() && !there.is_file() {
-            return Err(Ending::Failed(format!(
+            return Err(Exit::Failed(format!(
                 "cannot write {}: neither a file nor a folder (name another place with -o)",
                 path.display()
             )));
@@ -128,7 +128,7 @@ pub fn output_path(given: Option<&Path>) -> Result<OutputPath, Ending> {
         _ => None,
     };
     match missing {
-        Some(folder) => Err(Ending::Failed(format!(
+        Some(folder) => Err(Exit::Failed(format!(
             "cannot write {}: no such folder: {} (make it first)",
             path.display(),
             folder.display()
@@ -158,15 +158,15 @@ mod tests {
         ));
         assert!(matches!(
             output_path(Some(Path::new("no/name"))),
-            Err(Ending::Failed(_))
+            Err(Exit::Failed(_))
         ));
         assert!(matches!(
             output_path(Some(Path::new("folder/"))),
-            Err(Ending::Failed(_))
+            Err(Exit::Failed(_))
         ));
         assert!(matches!(
             output_path(Some(Path::new("/dev/null"))),
-            Err(Ending::Failed(_))
+            Err(Exit::Failed(_))
         ));
     }
 }

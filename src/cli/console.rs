@@ -56,7 +56,7 @@ impl Form {
     }
 }
 
-/// Says on standard error why the program ends, where there may be no screen yet.
+/// Says on standard error why the program ends, where there may be no console yet.
 pub fn complain(text: &str) {
     let begin = Form::of_stderr().begin(Priority::Error);
     // Standard error may be closed; the exit code still says how it ended.
@@ -65,19 +65,19 @@ pub fn complain(text: &str) {
 
 /// Standard error, as this run of the program uses it.
 #[derive(Clone)]
-pub struct Screen {
+pub struct Console {
     bars: MultiProgress,
     terminal: bool,
     form: Form,
-    /// All clones are one screen.
+    /// All clones are one console.
     verbosity: Arc<AtomicI32>,
 }
 
-impl Screen {
+impl Console {
     /// `verbosity` below 0 is quiet, above it tells more.
-    pub fn new(verbosity: i32) -> Screen {
+    pub fn new(verbosity: i32) -> Console {
         let terminal = io::stderr().is_terminal();
-        Screen {
+        Console {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             terminal,
             form: Form::of_stderr(),
@@ -105,26 +105,26 @@ impl Screen {
     }
 
     /// Whether this run tells details.
-    pub fn tells_details(&self) -> bool {
+    pub fn is_verbose(&self) -> bool {
         self.verbosity() > 0
     }
 
     /// One line of news, unless this run is quiet.
-    pub fn say(&self, line: impl AsRef<str>) {
+    pub fn info(&self, line: impl AsRef<str>) {
         if !self.is_quiet() {
             self.write_line(Priority::Info, line.as_ref());
         }
     }
 
     /// One line of news for those who asked for more.
-    pub fn detail(&self, line: impl AsRef<str>) {
-        if self.tells_details() {
+    pub fn debug(&self, line: impl AsRef<str>) {
+        if self.is_verbose() {
             self.write_line(Priority::Debug, line.as_ref());
         }
     }
 
     /// One line that is told in any case.
-    pub fn insist(&self, line: impl AsRef<str>) {
+    pub fn notice(&self, line: impl AsRef<str>) {
         self.write_line(Priority::Notice, line.as_ref());
     }
 
@@ -154,7 +154,7 @@ impl Screen {
 }
 
 /// Writes above the bar.
-impl Write for Screen {
+impl Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes).map(|()| bytes.len())
     }

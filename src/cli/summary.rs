@@ -1,18 +1,18 @@
 //! What the node's work has cost, for those who asked for more (`-v`): told at its end.
 
-use super::figures;
-use super::screen::Screen;
+use super::console::Console;
+use super::format;
 use crate::reactor::Reactor;
-use std::time::Duration;
 
 /// Tells how long the loop's turns took, what moved, and what it took to move it.
-pub fn tell(reactor: &Reactor, screen: &Screen) {
+pub fn log(reactor: &Reactor, console: &Console) {
     let (counters, lag) = (reactor.counters(), reactor.lag());
-    let [half, most_of, all] = [lag.percentile(50), lag.percentile(99), lag.most()].map(time);
-    screen.detail(format!(
+    let [half, most_of, all] =
+        [lag.percentile(50), lag.percentile(99), lag.most()].map(format::short_time);
+    console.debug(format!(
         "loop: {}, {}; one took p50 {half}, p99 {most_of}, max {all}",
-        figures::count(counters.turns, "turn"),
-        figures::count(counters.sleeps, "sleep"),
+        format::count(counters.turns, "turn"),
+        format::count(counters.sleeps, "sleep"),
     ));
     let (up, down) = (counters.bytes_sent, counters.bytes_received);
     let calls = counters.system_calls();
@@ -20,20 +20,11 @@ pub fn tell(reactor: &Reactor, screen: &Screen) {
         0 => String::new(),
         moved => format!(" ({} a MiB moved)", calls.div_ceil(moved)),
     };
-    screen.detail(format!(
+    console.debug(format!(
         "streams: {up} bytes up, {down} bytes down, {}{per_mib}; SHA-1 {}",
-        figures::count(calls, "system call"),
+        format::count(calls, "system call"),
         sha1()
     ));
-}
-
-/// A short time: `85 µs`, `12.3 ms`, `1.20 s`.
-pub fn time(time: Duration) -> String {
-    match time.as_micros() {
-        micros @ 0..1_000 => format!("{micros} µs"),
-        micros @ 1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
-        _ => figures::duration(time),
-    }
 }
 
 /// How the `sha1` crate hashes on this machine: it asks the processor the same.
@@ -47,16 +38,4 @@ pub fn sha1() -> &'static str {
         return "by the processor (Armv8 SHA)";
     }
     "in software"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_times_are_told_in_their_unit() {
-        assert_eq!(time(Duration::from_micros(999)), "999 µs");
-        assert_eq!(time(Duration::from_micros(12_300)), "12.3 ms");
-        assert_eq!(time(Duration::from_millis(1_200)), "1.20 s");
-    }
 }

@@ -160,7 +160,7 @@ impl Disk {
     }
 
     /// Every byte of a file is wrong from now on, and nothing tells the node.
-    pub fn spoil(&mut self, file: FileId) {
+    pub fn corrupt(&mut self, file: FileId) {
         let Some(stored) = self.stored.get_mut(&file) else {
             return;
         };

@@ -238,11 +238,11 @@ impl World {
             self.send_datagram(host, transmit.to, transmit.size);
         }
         while let Some(event) = self.node_mut(host).poll_event() {
-            self.take_news(host, event);
+            self.handle_event(host, event);
         }
     }
 
-    fn take_news(&mut self, host: usize, event: Event) {
+    fn handle_event(&mut self, host: usize, event: Event) {
         match event {
             Event::Lookup {
                 file,
@@ -275,16 +275,16 @@ impl World {
             }
             Event::Complete { swarm, .. } | Event::Resumed { swarm, .. } => {
                 self.check_swarm(host, swarm, matches!(event, Event::Complete { .. }));
-                self.news.push((host, event));
+                self.events.push((host, event));
             }
             Event::Failed { swarm, .. } => {
                 if let Some(file) = self.hosts[host].disk.release(swarm) {
                     let location = self.hosts[host].address;
                     self.provided.insert((file, location), self.now);
                 }
-                self.news.push((host, event));
+                self.events.push((host, event));
             }
-            _ => self.news.push((host, event)),
+            _ => self.events.push((host, event)),
         }
     }
 

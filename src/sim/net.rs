@@ -64,7 +64,7 @@ impl Net {
     }
 
     /// All cuts end.
-    pub fn join_parts(&mut self) {
+    pub fn end_cuts(&mut self) {
         self.cuts.clear();
     }
 

@@ -1,7 +1,7 @@
 //! A world: hosts with a node each, and everything that will happen to them.
 //!
 //! The owner commands (`add`, `share`, `crash` …) and lets time pass (`run`); news of the nodes
-//! gather in [`World::news`] and [`World::found`]. Not here: what a scenario is.
+//! gather in [`World::events`] and [`World::found`]. Not here: what a scenario is.
 //!
 //! Invariant: each step gives one fact to one host, does all that its node then wants, and checks
 //! it.
@@ -64,7 +64,7 @@ pub struct World {
     hash: u64,
     steps: u64,
     /// What nodes had to say, lookups aside; the owner takes it.
-    pub news: Vec<(usize, Event)>,
+    pub events: Vec<(usize, Event)>,
     /// What lookups have found; the owner takes it.
     pub found: Vec<Found>,
     /// Bytes of datagrams sent by all nodes.
@@ -97,7 +97,7 @@ impl World {
             network: Network::named("simulated"),
             hash: 0xcbf2_9ce4_8422_2325,
             steps: 0,
-            news: Vec::new(),
+            events: Vec::new(),
             found: Vec::new(),
             datagram_bytes: 0,
             stream_bytes: 0,
@@ -255,8 +255,8 @@ impl World {
     }
 
     /// All cuts end.
-    pub fn join_parts(&mut self) {
-        self.net.join_parts();
+    pub fn end_cuts(&mut self) {
+        self.net.end_cuts();
     }
 
     /// What goes from one host to another is held back.
@@ -290,8 +290,8 @@ impl World {
     }
 
     /// Every byte of a file on a host's disk is wrong from now on: its node serves it unknowingly.
-    pub fn spoil(&mut self, host: usize, file: FileId) {
-        self.hosts[host].disk.spoil(file);
+    pub fn corrupt(&mut self, host: usize, file: FileId) {
+        self.hosts[host].disk.corrupt(file);
     }
 
     /// Gives a host's uplink a capacity of its own, in bytes a second; 0: no limit.

@@ -106,7 +106,7 @@ impl Fleet {
         let file = world.publish(Content::new("file", vec![(String::new(), bytes)]));
         let swarm = world.share(origin, file);
         world.run(Duration::from_secs(20));
-        world.news.clear();
+        world.events.clear();
         let hosts = plan.uplinks.len();
         let started = world.now();
         let mut swarms = vec![None; hosts];
@@ -170,7 +170,7 @@ impl Fleet {
     }
 
     fn take_news(&mut self) {
-        for (host, event) in std::mem::take(&mut self.world.news) {
+        for (host, event) in std::mem::take(&mut self.world.events) {
             if matches!(event, Event::Complete { .. }) {
                 self.took[host] = Some(self.world.now().since(self.begun[host]));
             }
@@ -192,7 +192,7 @@ impl Fleet {
             .command(host, |node, now| node.bootstrap(now, origin));
         self.swarms[host] = self.world.share(host, self.file);
         self.world.run(Duration::from_secs(10));
-        self.world.news.clear();
+        self.world.events.clear();
         self.took[host] = Some(Duration::ZERO);
         self.started = self.world.now();
         host

@@ -92,7 +92,7 @@ fn a_provider_that_serves_corrupt_shards() {
     let mut fleet = Fleet::new(plan());
     let odd = fleet.provide();
     let file = fleet.file;
-    fleet.world.spoil(odd, file);
+    fleet.world.corrupt(odd, file);
     assert!(fleet.run(LONG, |_| ()));
     let without = undisturbed(Plan::equal(HOSTS - 1, UPLINK, SIZE));
     compare("corrupt", slowest(&fleet, 2..HOSTS), without);

@@ -173,7 +173,7 @@ fn a_disk_without_room_fails_a_fetch_and_leaves_the_node_at_work() {
     world.run(Duration::from_secs(20));
     let failed =
         |(host, event): &(usize, Event)| *host == 2 && matches!(event, Event::Failed { .. });
-    assert!(world.news.iter().any(failed));
+    assert!(world.events.iter().any(failed));
     assert_eq!(look_up(&mut world, 2, file), [world.address(1)]);
 }
 

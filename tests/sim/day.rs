@@ -152,7 +152,7 @@ impl Fleet {
 
     fn pass(&mut self) {
         self.world.run(Duration::from_secs(1));
-        let news = std::mem::take(&mut self.world.news).into_iter();
+        let news = std::mem::take(&mut self.world.events).into_iter();
         let is_whole = |event| matches!(event, sprat::node::Event::Complete { already: false, .. });
         self.fetched += news.filter(|&(_, event)| is_whole(event)).count();
         self.world.found.clear();

@@ -75,7 +75,7 @@ fn a_node_of_another_lan_or_of_none_is_not_found() {
         let failed = |world: &World| {
             let is_it =
                 |news: &(usize, Event)| matches!(news, (of, Event::Failed { .. }) if *of == host);
-            world.news.iter().any(is_it)
+            world.events.iter().any(is_it)
         };
         assert!(world.run_until(Duration::from_secs(30), failed));
         assert_eq!(world.node(host).unwrap().contact_count(), 0);

@@ -233,11 +233,11 @@ impl Life {
                 Later::Start(host) => self.start(host),
                 Later::Resume(host) => self.world.resume(host),
                 Later::Unclog(from, to) => self.world.unclog(from, to),
-                Later::Join => self.world.join_parts(),
+                Later::Join => self.world.end_cuts(),
                 Later::Fetch(host, file) => self.fetch(host, file),
             }
         }
-        for (host, event) in std::mem::take(&mut self.world.news) {
+        for (host, event) in std::mem::take(&mut self.world.events) {
             match event {
                 Event::Failed { swarm, .. } => match self.fetching.remove(&(host, swarm)) {
                     Some(file) => self.plan(second + 10, Later::Fetch(host, file)),

@@ -147,7 +147,7 @@ impl Trial {
         }
         self.world.run(Duration::from_secs(1));
         self.second += 1;
-        self.world.news.clear();
+        self.world.events.clear();
         for found in std::mem::take(&mut self.world.found) {
             let index = self.keys.iter().position(|&key| key == found.file);
             let index = index.expect("only keys are looked up");

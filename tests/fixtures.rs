@@ -550,7 +550,7 @@ fn every_cut_and_every_changed_byte_of_a_metainfo_file_is_read_without_panic() {
 fn there_is_no_other_folder_of_fixtures() {
     let names: Vec<_> = files_of(&folder(""));
     let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
-    // `names`, `control` and `doctor` are read where they belong: by reactor::disk::hostile,
+    // `names`, `control` and `doctor` are read where they belong: by reactor::files::hostile,
     // cli::control and cli::doctor.
     let used = [
         "contacts",

@@ -5,8 +5,8 @@
 //! well. Invariant: addresses are canonical everywhere outside the system calls: IPv4 is never
 //! shown as mapped.
 
-use super::congestion;
 use super::error::Error;
+use super::tcp::congestion;
 use crate::limits::{ACCEPT_BACKLOG, FREE_PORT_TRIES, LISTEN_ADDRESSES_MAX};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::cmp::Reverse;

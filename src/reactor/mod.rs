@@ -1,7 +1,7 @@
 //! The driver: sockets, timers, signals and files for one [`Node`], on one thread.
 //!
-//! Read `turn` next (the loop), then `transfer` (one stream), then whichever source is of interest:
-//! `datagrams`, `lan`, `accept`, `streams`, `disk`, `signals`, `control`. The reactor decides nothing about the
+//! Read `event_loop` next, then `tcp::transfer` (one stream), then whichever source is of interest:
+//! `udp`, `discovery`, `tcp`, `files`, `signals`, `control`. The reactor decides nothing about the
 //! network: it gives the node one fact, does what the node then asks for, and sleeps until an event
 //! or the node's deadline.
 //!
@@ -10,31 +10,26 @@
 //! receive buffer); a readiness that was reported is used up to `WouldBlock` or remembered for the
 //! next turn.
 
-mod accept;
 mod clock;
-mod congestion;
 mod contacts;
 mod control;
-mod datagrams;
+mod discovery;
 mod error;
+mod event_loop;
 mod files;
 mod health;
+mod interfaces;
 mod lag;
-mod lan;
 mod listen;
 pub mod memory;
-mod networks;
 mod owner;
-mod scope_id;
 mod signals;
 mod state;
-mod streams;
-mod syncer;
 mod systemd;
+mod tcp;
 mod throttle;
 mod token;
-mod transfer;
-mod turn;
+mod udp;
 mod verified;
 
 pub use control::{ClientKey, Room};
@@ -55,23 +50,23 @@ use crate::node::{Config, Event, Node, Refused, SwarmKey};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::{Manifest, Network};
-use accept::Acceptor;
 use clock::Clock;
 use contacts::ContactsFile;
 use control::Control;
-use datagrams::Datagrams;
+use discovery::LocalDiscovery;
 use files::Disk;
-use lan::Lan;
+use files::sync_thread::SyncThread;
+use interfaces::scope_id::ScopeIds;
 use mio::{Events, Poll, Waker};
-use scope_id::ScopeIds;
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use streams::Streams;
-use syncer::Syncer;
+use tcp::accept::Acceptor;
+use tcp::connections::Connections;
 use throttle::Class;
 use token::Source;
+use udp::UdpSockets;
 use verified::VerifiedFile;
 
 /// How a reactor and its node are set up.
@@ -110,11 +105,11 @@ pub struct Counters {
     pub sleeps: u64,
     /// Events for a stream that had ended already.
     pub stale_tokens: u64,
-    /// Datagrams received.
+    /// UdpSockets received.
     pub datagrams_received: u64,
-    /// Datagrams sent.
+    /// UdpSockets sent.
     pub datagrams_sent: u64,
-    /// Datagrams dropped: too long to be ours, refused by the system, or come while the process
+    /// UdpSockets dropped: too long to be ours, refused by the system, or come while the process
     /// was stopped.
     pub datagrams_dropped: u64,
     /// Connections accepted.
@@ -123,7 +118,7 @@ pub struct Counters {
     pub sheds: u64,
     /// Connections that could not be accepted or made, for a reason of this machine.
     pub connections_failed: u64,
-    /// Streams that ended without the goodbye that was meant for them.
+    /// Connections that ended without the goodbye that was meant for them.
     pub goodbyes_lost: u64,
     /// Calls of `recv` on streams.
     pub receives: u64,
@@ -162,7 +157,7 @@ pub struct Caps {
     pub up: Option<u64>,
     /// Bytes a second that are asked for; none: no cap.
     pub down: Option<u64>,
-    /// Streams to nodes on our own network count as well.
+    /// Connections to nodes on our own network count as well.
     pub limit_lan: bool,
 }
 
@@ -172,14 +167,14 @@ pub struct Reactor {
     clock: Clock,
     poll: Poll,
     events: Events,
-    datagrams: Datagrams,
+    udp: UdpSockets,
     acceptor: Acceptor,
     /// Absent when this node does not discover.
-    lan: Option<Lan>,
+    discovery: Option<LocalDiscovery>,
     scope_ids: ScopeIds,
-    streams: Streams,
+    connections: Connections,
     disk: Disk,
-    syncer: Syncer,
+    sync_thread: SyncThread,
     /// Absent when this node keeps no contacts across restarts.
     contacts: Option<ContactsFile>,
     /// Absent when this node is no service.
@@ -229,20 +224,20 @@ impl Reactor {
             read_only: setup.read_only,
         };
         let registry = poll.registry();
-        let waker = Waker::new(registry, Source::Syncer.token()).map_err(failed)?;
+        let waker = Waker::new(registry, Source::SyncThread.token()).map_err(failed)?;
         Ok(Reactor {
             node: Node::new(config, Rng::from_seed(seed), clock.now()),
-            datagrams: Datagrams::new(registry, udp, listening.clone()).map_err(failed)?,
+            udp: UdpSockets::new(registry, udp, listening.clone()).map_err(failed)?,
             acceptor: Acceptor::new(registry, tcp).map_err(failed)?,
             signals: Signals::catch(registry)?,
-            lan: None,
+            discovery: None,
             scope_ids: ScopeIds::default(),
             clock,
             events: Events::with_capacity(POLL_EVENTS_MAX),
             poll,
-            streams: Streams::new(),
+            connections: Connections::new(),
             disk: Disk::new(),
-            syncer: Syncer::new(waker),
+            sync_thread: SyncThread::new(waker),
             contacts: None,
             control: None,
             verified: None,
@@ -474,7 +469,7 @@ impl Reactor {
         self.node.stop(self.clock.now());
         self.settle();
         let deadline = self.clock.now() + STOP_TIMEOUT;
-        let is_busy = |this: &Reactor| this.datagrams.is_waiting() || this.node.is_committing();
+        let is_busy = |this: &Reactor| this.udp.is_waiting() || this.node.is_committing();
         while is_busy(&self) && self.clock.now() < deadline {
             if let Err(error) = self.turn(Some(deadline)) {
                 log::warn!("{error}");

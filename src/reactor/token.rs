@@ -24,13 +24,13 @@ pub enum Source {
     /// The pipe of a signal, by its index.
     Signal(usize),
     /// The syncer, which has a result.
-    Syncer,
+    SyncThread,
     /// The control socket's listener.
     Control,
     /// A client of the control socket, by its place.
     Client(usize),
     /// A source of the local network, by its index.
-    Lan(usize),
+    Discovery(usize),
     /// A stream's slot, and the generation as far as the token keeps it.
     Stream {
         /// The slot.
@@ -48,9 +48,9 @@ const SYNCER_INDEX: usize = (1 << INDEX_BITS) - 1;
 const CONTROL_INDEX: usize = SYNCER_INDEX - 1;
 /// Where the clients begin, behind the signals.
 const CLIENTS_INDEX: usize = 128;
-const _: () = assert!(CLIENTS_INDEX + CONTROL_CLIENTS_MAX <= LAN_INDEX);
+const _: () = assert!(CLIENTS_INDEX + CONTROL_CLIENTS_MAX <= DISCOVERY_INDEX);
 /// The first of the local network's, which are three.
-const LAN_INDEX: usize = CONTROL_INDEX - 3;
+const DISCOVERY_INDEX: usize = CONTROL_INDEX - 3;
 
 impl Source {
     /// The source of a stream.
@@ -72,10 +72,10 @@ impl Source {
             Source::Udp(index) => (0, index, 0),
             Source::Listener(index) => (1, index, 0),
             Source::Signal(index) => (2, index, 0),
-            Source::Syncer => (2, SYNCER_INDEX, 0),
+            Source::SyncThread => (2, SYNCER_INDEX, 0),
             Source::Control => (2, CONTROL_INDEX, 0),
             Source::Client(place) => (2, CLIENTS_INDEX + place, 0),
-            Source::Lan(index) => (2, LAN_INDEX + index, 0),
+            Source::Discovery(index) => (2, DISCOVERY_INDEX + index, 0),
             Source::Stream { slot, generation } => (3, slot, generation),
         };
         assert!(index < 1 << INDEX_BITS, "a token's index fits its bits");
@@ -88,9 +88,9 @@ impl Source {
         match token.0 & ((1 << KIND_BITS) - 1) {
             0 => Source::Udp(index),
             1 => Source::Listener(index),
-            2 if index == SYNCER_INDEX => Source::Syncer,
+            2 if index == SYNCER_INDEX => Source::SyncThread,
             2 if index == CONTROL_INDEX => Source::Control,
-            2 if index >= LAN_INDEX => Source::Lan(index - LAN_INDEX),
+            2 if index >= DISCOVERY_INDEX => Source::Discovery(index - DISCOVERY_INDEX),
             2 if index >= CLIENTS_INDEX => Source::Client(index - CLIENTS_INDEX),
             2 => Source::Signal(index),
             _ => Source::Stream {
@@ -120,11 +120,11 @@ mod tests {
             Source::Udp(3),
             Source::Listener(255),
             Source::Signal(1),
-            Source::Syncer,
+            Source::SyncThread,
             Source::Control,
             Source::Client(0),
             Source::Client(CONTROL_CLIENTS_MAX - 1),
-            Source::Lan(2),
+            Source::Discovery(2),
             Source::stream(key),
         ] {
             assert_eq!(Source::of(source.token()), source);

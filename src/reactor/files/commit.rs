@@ -5,13 +5,13 @@
 //! seen to be what this fetch has made and written, in its size; a rename never replaces anything.
 
 use super::fault::Fault;
-use super::journal::{self, Journal, Look};
+use super::journal::{self, FilesDigest, Journal};
 use super::openat::{self, Access};
-use super::store::{Stamp, State, Store};
+use super::swarm_files::{Stage, Stamp, SwarmFiles};
 use crate::bitmap::Bitmap;
 use crate::limits::{FILES_MADE_PER_TURN, FILES_SYNCED_EACH_MAX};
 use crate::node::{DiskError, Prepared, SwarmKey};
-use crate::reactor::syncer::Request;
+use crate::reactor::files::sync_thread::Request;
 use crate::store::plan::{Plan, Step};
 use crate::store::record;
 use rustix::fs::{CWD, RenameFlags};
@@ -92,7 +92,7 @@ impl Commit {
     /// Makes what was gained durable. The first time it begins the journal, too (a fetch that is over
     /// sooner never has one), and so it does when something durable is lost, with what is `kept`.
     pub fn checkpoint(
-        store: &mut Store,
+        store: &mut SwarmFiles,
         last: bool,
         gained: impl Iterator<Item = u32>,
         kept: Option<Bitmap>,
@@ -150,7 +150,7 @@ impl Commit {
     }
 
     /// Does a bounded part of what is left.
-    pub fn advance(&mut self, store: &mut Store) -> Result<Advance, Fault> {
+    pub fn advance(&mut self, store: &mut SwarmFiles) -> Result<Advance, Fault> {
         // Two steps a file at most.
         for _ in 0..2 * FILES_MADE_PER_TURN {
             if let Some(target) = self.targets.pop() {
@@ -174,10 +174,10 @@ impl Commit {
     }
 
     /// Takes a step, or lists what it has to sync.
-    fn take(&mut self, step: Step, store: &mut Store) -> Result<(), Fault> {
+    fn take(&mut self, step: Step, store: &mut SwarmFiles) -> Result<(), Fault> {
         match step {
             Step::SyncData => {
-                let is_part = matches!(store.state, State::Part { .. });
+                let is_part = matches!(store.stage, Stage::Part { .. });
                 self.targets = dirty(store, is_part && self.goal == Goal::Finished);
             }
             Step::SyncFolders if store.is_folder => {
@@ -206,7 +206,7 @@ impl Commit {
             Step::NamePart => {
                 rename(store)?;
                 store.set_place(false);
-                store.state = State::Final;
+                store.stage = Stage::Final;
             }
             Step::RemoveJournal => {
                 store.journal = None;
@@ -216,7 +216,7 @@ impl Commit {
         Ok(())
     }
 
-    fn append(&self, store: &mut Store) -> Result<(), Fault> {
+    fn append(&self, store: &mut SwarmFiles) -> Result<(), Fault> {
         let stamp = match self.goal {
             Goal::Checkpointed { last: true } => Some(look(store)?.stamp()),
             _ => None,
@@ -236,7 +236,7 @@ impl Commit {
     }
 
     /// What the syncer has to wait for; nothing when the target needs no sync.
-    fn sync(&mut self, store: &mut Store, target: Target) -> Result<Option<Request>, Fault> {
+    fn sync(&mut self, store: &mut SwarmFiles, target: Target) -> Result<Option<Request>, Fault> {
         let (path, request) = match target {
             Target::EntriesFrom(index) => {
                 if index < store.len() {
@@ -268,7 +268,7 @@ impl Commit {
             }
             Target::FileSystem => {
                 let path = store.part_path();
-                let State::Part { lock } = &store.state else {
+                let Stage::Part { lock } = &store.stage else {
                     return Ok(None);
                 };
                 // The lock was opened before anything was written: it hears of every failure since.
@@ -302,10 +302,10 @@ impl Commit {
 }
 
 /// The entries that were written since they were synced; `all` for a look at every one of them.
-fn dirty(store: &Store, all: bool) -> Vec<Target> {
+fn dirty(store: &SwarmFiles, all: bool) -> Vec<Target> {
     let dirty = store.known.iter().filter(|known| known.is_dirty).count();
     // Only a part has a descriptor that hears of every failure since it was begun.
-    let is_many = dirty > FILES_SYNCED_EACH_MAX && matches!(store.state, State::Part { .. });
+    let is_many = dirty > FILES_SYNCED_EACH_MAX && matches!(store.stage, Stage::Part { .. });
     let mut targets: Vec<Target> = match all {
         true => vec![Target::EntriesFrom(0)],
         false if is_many => Vec::new(),
@@ -322,8 +322,8 @@ fn dirty(store: &Store, all: bool) -> Vec<Target> {
 }
 
 /// How the part's files look now.
-fn look(store: &Store) -> Result<Look, Fault> {
-    let mut look = Look::default();
+fn look(store: &SwarmFiles) -> Result<FilesDigest, Fault> {
+    let mut look = FilesDigest::default();
     for (inner, _) in store.files() {
         let file = openat::open(&store.folder, &inner, Access::Read);
         let metadata = file.and_then(|file| file.metadata());
@@ -334,7 +334,7 @@ fn look(store: &Store) -> Result<Look, Fault> {
 }
 
 /// Gives the part its final name, which nothing must have.
-fn rename(store: &Store) -> Result<(), Fault> {
+fn rename(store: &SwarmFiles) -> Result<(), Fault> {
     let part = store.part_path();
     let failed = |error: io::Error| Fault::new("rename", &part, error);
     check_identity(store, &part)?;
@@ -349,8 +349,8 @@ fn rename(store: &Store) -> Result<(), Fault> {
 }
 
 /// The part must still be what was locked, made and synced: a rename goes by name.
-fn check_identity(store: &Store, part: &Path) -> Result<(), Fault> {
-    let State::Part { lock } = &store.state else {
+fn check_identity(store: &SwarmFiles, part: &Path) -> Result<(), Fault> {
+    let Stage::Part { lock } = &store.stage else {
         return Ok(());
     };
     let looked = |error| Fault::new("look at", part, error);
@@ -366,7 +366,7 @@ fn check_identity(store: &Store, part: &Path) -> Result<(), Fault> {
 }
 
 /// The folders above the entries, each once; the part's own is the empty path.
-fn folders_of(store: &Store) -> BTreeSet<PathBuf> {
+fn folders_of(store: &SwarmFiles) -> BTreeSet<PathBuf> {
     // One by one: a set that is collected takes a list of all ancestors first, 2.5 MB of 20,000 files.
     let mut folders = BTreeSet::new();
     for (path, _) in store.files() {

@@ -1,9 +1,9 @@
 //! Journals damaged at every byte, as a start finds them: nothing panics, nothing of the part is
 //! lost, and nothing is believed that was not proved.
 
-use super::job::{Done, Progress};
 use super::journal::Journal;
-use super::store::{State, Store};
+use super::prepare::{Done, Progress};
+use super::swarm_files::{Stage, SwarmFiles};
 use super::{Disk, OutputPath};
 use crate::bitmap::Bitmap;
 use crate::node::{FileRange, Prepared, SwarmKey};
@@ -94,7 +94,7 @@ fn a_journal_damaged_at_any_byte_proves_no_more_than_before_and_costs_no_data() 
 #[test]
 fn what_could_not_be_appended_is_not_said_by_the_next_append() {
     let base = tempfile::tempdir().unwrap();
-    let mut store = Store::new(KEY, State::Released);
+    let mut store = SwarmFiles::new(KEY, Stage::Released);
     store.path = base.path().join("file");
     store.shards = SHARDS;
     let mut journal = Journal::write(&store, [1; 20], &Bitmap::default()).unwrap();

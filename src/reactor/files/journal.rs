@@ -9,7 +9,7 @@
 
 use super::fault::Fault;
 use super::openat::{self, Access};
-use super::store::Store;
+use super::swarm_files::SwarmFiles;
 use crate::bitmap::Bitmap;
 use crate::limits::{JOURNAL_SIZE_BASE, JOURNAL_SIZE_PER_SHARD};
 use crate::node::DiskError;
@@ -37,12 +37,12 @@ pub struct Journal {
 /// What the part's files are, as far as a journal knows it: one walk over them in the manifest's
 /// order.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct FilesDigest {
     place: Sha1,
     stamp: Sha1,
 }
 
-impl Look {
+impl FilesDigest {
     /// Takes the next file in.
     pub fn add(&mut self, metadata: &Metadata) {
         let modified = (metadata.mtime(), metadata.mtime_nsec());
@@ -70,7 +70,7 @@ impl Look {
 
 impl Journal {
     /// A new journal that proves `held`, written beside the place of the old one.
-    pub fn write(store: &Store, place: Digest, held: &Bitmap) -> Result<Journal, Fault> {
+    pub fn write(store: &SwarmFiles, place: Digest, held: &Bitmap) -> Result<Journal, Fault> {
         let path = store.new_journal_path();
         let failed = |error: io::Error| Fault::new("write", &path, error);
         let name = path.file_name().unwrap_or_default();
@@ -139,7 +139,7 @@ fn reserve(file: &File, shards: u32) {
 /// # Errors
 ///
 /// A newer version wrote it, or it cannot be read.
-pub fn read(store: &Store) -> Result<Option<Replayed>, Fault> {
+pub fn read(store: &SwarmFiles) -> Result<Option<Replayed>, Fault> {
     let path = store.journal_path();
     let failed = |error: io::Error| Fault::new("read", &path, error);
     let name = path.file_name().unwrap_or_default();
@@ -183,14 +183,14 @@ pub fn read(store: &Store) -> Result<Option<Replayed>, Fault> {
 }
 
 /// The shards that `replayed` proves about files that look like `look`.
-pub fn proven(replayed: &Replayed, look: &Look) -> Option<Bitmap> {
+pub fn proven(replayed: &Replayed, look: &FilesDigest) -> Option<Bitmap> {
     let is_same = replayed.header.place == look.place();
     let is_untouched = replayed.closed.is_none_or(|stamp| stamp == look.stamp());
     (is_same && is_untouched).then(|| replayed.held.clone())
 }
 
 /// Removes the journal, if there is one: the final name says all that it said.
-pub fn remove(store: &Store) -> Result<(), Fault> {
+pub fn remove(store: &SwarmFiles) -> Result<(), Fault> {
     for path in [store.journal_path(), store.new_journal_path()] {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

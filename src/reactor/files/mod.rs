@@ -7,26 +7,27 @@
 //!
 //! Not here: which bytes are right. Invariants: no range of a shared file is begun to be served
 //! unless it is the file that was shared, and a part gets its final name only if it is the file that
-//! was made and never was shorter (see [`Look`]); nothing is opened outside the swarm's folder;
+//! was made and never was shorter (see [`Check`]); nothing is opened outside the swarm's folder;
 //! every failure keeps its words for the owner.
 
-mod cache;
 mod commit;
 mod fault;
-mod job;
 mod journal;
+mod open_files;
 mod openat;
+mod prepare;
 mod proof;
 mod repair;
 mod space;
-mod store;
+mod swarm_files;
+pub(super) mod sync_thread;
 mod walk;
 mod watch;
 
-pub use job::{Done, Progress};
+pub use prepare::{Done, Progress};
 pub use proof::Proof;
 pub use space::{Space, space};
-pub use store::OutputPath;
+pub use swarm_files::OutputPath;
 pub use walk::{Walked, walk};
 pub use watch::Seen;
 
@@ -34,11 +35,11 @@ use crate::id::FileId;
 use crate::limits::LOOK_SIZE;
 use crate::node::{DiskError, FileRange, SwarmKey};
 use crate::wire::Entries;
-use cache::{Files, Open};
 use commit::Commit;
 use fault::{Fault, Unplaced};
-use job::Job;
+use open_files::{Files, Open};
 use openat::Access;
+use prepare::Job;
 use rustix::fs::{Advice, fadvise};
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -47,7 +48,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use store::{State, Store};
+use swarm_files::{Stage, SwarmFiles};
 use watch::Watch;
 
 /// When a file is looked at (`fstat`) before it is used: is it still what it was?
@@ -59,7 +60,7 @@ use watch::Watch;
 /// edited at any time, so each range that is served has its look. The others, once in [`LOOK_SIZE`]
 /// bytes, only let a fetch that cannot succeed fail early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum Check {
     /// Before this use.
     Now,
     /// After an `open`, and once in a while.
@@ -69,7 +70,7 @@ enum Look {
 /// The places of a node's swarms, and their open files.
 pub struct Disk {
     /// By the slot of the swarm's key; as many as the node has swarms.
-    stores: Vec<Option<Store>>,
+    swarms: Vec<Option<SwarmFiles>>,
     files: Files,
     jobs: VecDeque<Job>,
     /// The syncer works for the first job: all of them rest.
@@ -95,7 +96,7 @@ impl Disk {
     /// Knows no swarm.
     pub fn new() -> Disk {
         Disk {
-            stores: vec![],
+            swarms: vec![],
             files: Files::new(),
             jobs: VecDeque::new(),
             is_syncing: false,
@@ -108,32 +109,32 @@ impl Disk {
 
     /// A swarm whose bytes are shared from where they lie.
     pub fn share(&mut self, swarm: SwarmKey, walked: Walked) {
-        self.insert(Store::walked(swarm, State::Source, walked));
+        self.insert(SwarmFiles::walked(swarm, Stage::Source, walked));
     }
 
     /// A swarm that was fetched before, and lies finished where it was put.
     pub fn serve(&mut self, swarm: SwarmKey, walked: Walked, file: FileId) {
-        self.insert(Store {
+        self.insert(SwarmFiles {
             file,
-            ..Store::walked(swarm, State::Final, walked)
+            ..SwarmFiles::walked(swarm, Stage::Final, walked)
         });
     }
 
     /// A swarm to be fetched, whose manifest may come later.
     pub fn fetch(&mut self, swarm: SwarmKey, output: OutputPath) {
-        self.insert(Store::new(swarm, State::Wanted(output)));
+        self.insert(SwarmFiles::new(swarm, Stage::Wanted(output)));
     }
 
-    fn insert(&mut self, store: Store) {
+    fn insert(&mut self, store: SwarmFiles) {
         let slot = store.swarm.slot as usize;
-        if self.stores.len() <= slot {
-            self.stores.resize_with(slot + 1, || None);
+        if self.swarms.len() <= slot {
+            self.swarms.resize_with(slot + 1, || None);
         }
-        if let Some(old) = self.stores[slot].take() {
+        if let Some(old) = self.swarms[slot].take() {
             self.release_files(old.swarm);
             self.written += old.journal_written;
         }
-        self.stores[slot] = Some(store);
+        self.swarms[slot] = Some(store);
     }
 
     /// The swarm is gone: closes its files and gives up its lock. Path and words stay until its
@@ -141,7 +142,7 @@ impl Disk {
     pub fn release(&mut self, swarm: SwarmKey) {
         self.release_files(swarm);
         if let Some(store) = self.find_mut(swarm) {
-            store.state = State::Released;
+            store.stage = Stage::Released;
             (store.names, store.known) = (Entries::default(), vec![]);
             store.journal = None;
         }
@@ -160,7 +161,7 @@ impl Disk {
 
     /// Bytes written to parts and journals since the start.
     pub fn written(&self) -> u64 {
-        let journals = self.stores.iter().flatten();
+        let journals = self.swarms.iter().flatten();
         self.written + journals.map(|store| store.journal_written).sum::<u64>()
     }
 
@@ -173,7 +174,7 @@ impl Disk {
     /// Where the bytes of an unfinished fetch are.
     pub fn part_path(&self, swarm: SwarmKey) -> Option<PathBuf> {
         let store = self.find(swarm)?;
-        matches!(store.state, State::Part { .. }).then(|| store.part_path())
+        matches!(store.stage, Stage::Part { .. }).then(|| store.part_path())
     }
 
     /// The last failure of a swarm's disk work in words: operation, path, the system's error.
@@ -186,13 +187,13 @@ impl Disk {
         self.calls
     }
 
-    fn find(&self, swarm: SwarmKey) -> Option<&Store> {
-        let store = self.stores.get(swarm.slot as usize)?.as_ref()?;
+    fn find(&self, swarm: SwarmKey) -> Option<&SwarmFiles> {
+        let store = self.swarms.get(swarm.slot as usize)?.as_ref()?;
         (store.swarm == swarm).then_some(store)
     }
 
-    fn find_mut(&mut self, swarm: SwarmKey) -> Option<&mut Store> {
-        let store = self.stores.get_mut(swarm.slot as usize)?.as_mut()?;
+    fn find_mut(&mut self, swarm: SwarmKey) -> Option<&mut SwarmFiles> {
+        let store = self.swarms.get_mut(swarm.slot as usize)?.as_mut()?;
         (store.swarm == swarm).then_some(store)
     }
 
@@ -208,8 +209,8 @@ impl Disk {
             "a range is written whole"
         );
         let look = match self.ends_entry(range) {
-            true => Look::Now,
-            false => Look::Due,
+            true => Check::Now,
+            false => Check::Due,
         };
         let result = self.open(range, look, |file| {
             file.write_all_at(bytes, range.offset)
@@ -230,7 +231,7 @@ impl Disk {
     pub fn read(&mut self, range: FileRange, buffer: &mut [u8]) -> Result<(), DiskError> {
         assert_eq!(buffer.len(), range.length as usize, "a range is read whole");
         self.calls.advice += u64::from(range.offset == 0);
-        let result = self.open(range, Look::Due, |file| {
+        let result = self.open(range, Check::Due, |file| {
             if range.offset == 0 {
                 // Hashing and verifying read a file from its beginning to its end. Advice only.
                 let _ = fadvise(file, 0, None, Advice::Sequential);
@@ -244,14 +245,14 @@ impl Disk {
     /// Before the first byte of a range is sent: looks whether its file is still the one that was
     /// shared.
     pub fn begin_send(&mut self, range: FileRange) -> Result<(), DiskError> {
-        let result = self.open(range, Look::Now, |_| Ok(()));
+        let result = self.open(range, Check::Now, |_| Ok(()));
         self.keep(range.swarm, result)
     }
 
     /// Has the range read ahead, so that sending it waits less. Advice only.
     pub fn read_ahead(&mut self, range: FileRange) {
         self.calls.advice += 1;
-        let _ = self.open(range, Look::Due, |file| {
+        let _ = self.open(range, Check::Due, |file| {
             let length = NonZeroU64::new(range.length.into());
             let _ = fadvise(file, range.offset, length, Advice::WillNeed);
             Ok(())
@@ -265,7 +266,7 @@ impl Disk {
         range: FileRange,
         send: impl FnOnce(&File) -> Result<usize, Errno>,
     ) -> Result<Result<usize, Errno>, DiskError> {
-        let result = self.open(range, Look::Due, |file| match send(file) {
+        let result = self.open(range, Check::Due, |file| match send(file) {
             // `sendfile` says nothing at the end of the file; the range has bytes left, so it was
             // cut.
             Ok(0) => Err(Unplaced::new("serve", io::ErrorKind::UnexpectedEof.into())),
@@ -288,12 +289,12 @@ impl Disk {
     fn open<T>(
         &mut self,
         range: FileRange,
-        look: Look,
+        look: Check,
         work: impl FnOnce(&File) -> Result<T, Unplaced>,
     ) -> Result<T, Fault> {
         let FileRange { swarm, entry, .. } = range;
         let slot = self
-            .stores
+            .swarms
             .get(swarm.slot as usize)
             .and_then(Option::as_ref);
         let store = slot.filter(|store| store.swarm == swarm);
@@ -307,8 +308,8 @@ impl Disk {
                 "it is gone",
             ));
         };
-        let access = match store.state {
-            State::Part { .. } | State::Repair => Access::Write,
+        let access = match store.stage {
+            Stage::Part { .. } | Stage::Repair => Access::Write,
             _ => Access::Read,
         };
         let wanted = store.entry(entry as usize);
@@ -316,7 +317,7 @@ impl Disk {
             openat::open(&store.folder, &store.inner_path(entry), access)
                 .map_err(|error| Fault::new("open", &store.entry_path(entry), error))
         })?;
-        let is_due = look == Look::Now || open.unseen.is_none_or(|unseen| unseen >= LOOK_SIZE);
+        let is_due = look == Check::Now || open.unseen.is_none_or(|unseen| unseen >= LOOK_SIZE);
         if is_due && wanted.stamp.is_some() {
             self.calls.looks += 1;
             open.unseen = None;
@@ -340,7 +341,7 @@ impl Disk {
 }
 
 /// Whether an open file is still what it was when it was shared or made.
-fn check(store: &Store, entry: u32, open: &Open) -> Result<(), Fault> {
+fn check(store: &SwarmFiles, entry: u32, open: &Open) -> Result<(), Fault> {
     let wanted = store.entry(entry as usize);
     let Some(stamp) = &wanted.stamp else {
         return Ok(());
@@ -348,9 +349,9 @@ fn check(store: &Store, entry: u32, open: &Open) -> Result<(), Fault> {
     let path = || store.entry_path(entry);
     let metadata = open.file.metadata();
     let metadata = metadata.map_err(|error| Fault::new("look at", &path(), error))?;
-    match store.state {
+    match store.stage {
         // Writing to a file that was cut would give it its size again, with a hole.
-        State::Part { .. } | State::Repair => wanted
+        Stage::Part { .. } | Stage::Repair => wanted
             .check_part(&metadata)
             .map_err(|why| Fault::because(DiskError::Changed, "use", &path(), why)),
         _ => stamp

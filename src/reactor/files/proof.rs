@@ -8,7 +8,7 @@
 //!
 //! Invariant: the same proof means the same paths, sizes, inodes and times.
 
-use super::store::{Known, Stamp};
+use super::swarm_files::{Known, Stamp};
 use super::{Disk, Walked};
 use crate::node::SwarmKey;
 use crate::wire::Entry;

@@ -7,7 +7,7 @@
 
 use super::Disk;
 use super::fault::Fault;
-use super::store::State;
+use super::swarm_files::Stage;
 use crate::id::FileId;
 use crate::node::{DiskError, SwarmKey};
 use crate::store::record::Digest;
@@ -54,15 +54,15 @@ impl Disk {
             let changed = |why| Fault::because(DiskError::Changed, "repair", &path, why);
             store.check_entry(index as usize, &there).map_err(changed)?;
         }
-        store.state = State::Repair;
+        store.stage = Stage::Repair;
         Ok(())
     }
 
     /// A repair is not to be after all.
     pub fn close_repair(&mut self, swarm: SwarmKey) {
         if let Some(store) = self.find_mut(swarm) {
-            if matches!(store.state, State::Repair) {
-                store.state = State::Final;
+            if matches!(store.stage, Stage::Repair) {
+                store.stage = Stage::Final;
             }
         }
         self.files.close(swarm);
@@ -71,10 +71,10 @@ impl Disk {
     /// The place of a fetch, if it is made and every file of it was looked at.
     pub fn kept(&self, swarm: SwarmKey) -> Option<Kept> {
         let store = self.find(swarm)?;
-        let is_repaired = matches!(store.state, State::Repair);
-        let is_final = match store.state {
-            State::Part { .. } | State::Repair => false,
-            State::Final => true,
+        let is_repaired = matches!(store.stage, Stage::Repair);
+        let is_final = match store.stage {
+            Stage::Part { .. } | Stage::Repair => false,
+            Stage::Final => true,
             _ => return None,
         };
         let look = store.as_known()?;
@@ -88,6 +88,6 @@ impl Disk {
 
     /// The swarms whose places are known.
     pub fn swarms(&self) -> impl Iterator<Item = SwarmKey> {
-        self.stores.iter().flatten().map(|store| store.swarm)
+        self.swarms.iter().flatten().map(|store| store.swarm)
     }
 }

@@ -6,7 +6,7 @@
 //! itself may be one. Sockets, devices and pipes are refused. Folders without files do not appear:
 //! BEP 3 has no word for them.
 
-use super::store::{Known, Stamp};
+use super::swarm_files::{Known, Stamp};
 use crate::limits::{ENTRIES_MAX, PATH_DEPTH_MAX};
 use crate::node::ShareSpec;
 use crate::reactor::error::Error;

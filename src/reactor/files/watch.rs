@@ -15,7 +15,7 @@
 //! was; a pass that has begun comes to its end without sleeping.
 
 use super::Disk;
-use super::store::{State, Store};
+use super::swarm_files::{Stage, SwarmFiles};
 use crate::limits::{WATCH_PERIOD, WATCH_PERIOD_MISSING, WATCHED_PER_TURN};
 use crate::node::SwarmKey;
 use crate::time::Instant;
@@ -48,7 +48,7 @@ pub struct Watch {
 pub type Identity = (u64, u64);
 
 /// What a look at one store has led to.
-enum Look {
+enum Outcome {
     Seen(Seen),
     /// There is more of it; the next entry.
     More(usize),
@@ -64,7 +64,7 @@ impl Disk {
     /// When the next pass begins, if anything is served from where it lies.
     pub fn watch_at(&self) -> Option<Instant> {
         let mut served = self
-            .stores
+            .swarms
             .iter()
             .flatten()
             .filter(|store| store.is_watched())
@@ -86,13 +86,13 @@ impl Disk {
             self.files.close_unused();
         }
         let (mut slot, mut entry) = self.watch.place.take()?;
-        while let Some(store) = self.stores.get_mut(slot) {
+        while let Some(store) = self.swarms.get_mut(slot) {
             let look = match store {
                 Some(store) if store.is_watched() => store.look(entry),
-                _ => Look::Done,
+                _ => Outcome::Done,
             };
             match look {
-                Look::Seen(seen) => {
+                Outcome::Seen(seen) => {
                     let next = match seen {
                         Seen::Changed(_, changed) => (slot, changed as usize + 1),
                         Seen::Missing(_) | Seen::Returned(_) => (slot + 1, 0),
@@ -103,11 +103,11 @@ impl Disk {
                     }
                     return Some(seen);
                 }
-                Look::More(next) => {
+                Outcome::More(next) => {
                     self.watch.place = Some((slot, next));
                     return None;
                 }
-                Look::Done => (slot, entry) = (slot + 1, 0),
+                Outcome::Done => (slot, entry) = (slot + 1, 0),
             }
         }
         None
@@ -126,9 +126,9 @@ impl Disk {
     }
 }
 
-impl Store {
+impl SwarmFiles {
     fn is_watched(&self) -> bool {
-        matches!(self.state, State::Source | State::Final | State::Repair)
+        matches!(self.stage, Stage::Source | Stage::Final | Stage::Repair)
     }
 
     /// Which folder it is served from.
@@ -137,12 +137,12 @@ impl Store {
     }
 
     /// Looks at some entries, from `next`.
-    fn look(&mut self, mut next: usize) -> Look {
+    fn look(&mut self, mut next: usize) -> Outcome {
         if self.is_missing {
             return self.look_for_return(next);
         }
         if let Err(seen) = self.check_root() {
-            return Look::Seen(seen);
+            return Outcome::Seen(seen);
         }
         let last = self.len().min(next + WATCHED_PER_TURN);
         while next < last {
@@ -150,17 +150,17 @@ impl Store {
             if let Err(why) = self.look_at_entry(next, there) {
                 // It went while we were looking.
                 if let Err(seen) = self.check_root() {
-                    return Look::Seen(seen);
+                    return Outcome::Seen(seen);
                 }
                 let path = self.entry_path(next as u32);
                 self.fault = Some(format!("cannot serve {}: {why}", path.display()));
-                return Look::Seen(Seen::Changed(self.swarm, next as u32));
+                return Outcome::Seen(Seen::Changed(self.swarm, next as u32));
             }
             next += 1;
         }
         match next < self.len() {
-            true => Look::More(next),
-            false => Look::Done,
+            true => Outcome::More(next),
+            false => Outcome::Done,
         }
     }
 
@@ -188,9 +188,9 @@ impl Store {
     }
 
     /// What was missing is back when every file is there as it was, on whatever device.
-    fn look_for_return(&mut self, next: usize) -> Look {
+    fn look_for_return(&mut self, next: usize) -> Outcome {
         let Ok(root) = identity(&self.folder) else {
-            return Look::Done;
+            return Outcome::Done;
         };
         let before = self.root.map_or(root.0, |before| before.0);
         let last = self.len().min(next + WATCHED_PER_TURN);
@@ -198,13 +198,13 @@ impl Store {
             let there = fs::symlink_metadata(self.entry_path(index as u32));
             let mut entry = self.entry(index);
             entry.stamp = entry.stamp.map(|stamp| stamp.moved(before, root.0));
-            there.is_ok_and(|there| entry.check(&self.state, &there).is_ok())
+            there.is_ok_and(|there| entry.check(&self.stage, &there).is_ok())
         };
         if !(next..last).all(is_back) {
-            return Look::Done;
+            return Outcome::Done;
         }
         if last < self.len() {
-            return Look::More(last);
+            return Outcome::More(last);
         }
         for index in 0..self.len() {
             if let Some(stamp) = self.entry(index).stamp {
@@ -212,7 +212,7 @@ impl Store {
             }
         }
         (self.root, self.is_missing) = (Some(root), false);
-        Look::Seen(Seen::Returned(self.swarm))
+        Outcome::Seen(Seen::Returned(self.swarm))
     }
 }
 

@@ -42,7 +42,7 @@ impl Request {
 }
 
 /// The loop's end of it.
-pub struct Syncer {
+pub struct SyncThread {
     waker: Arc<Waker>,
     /// Made with the first request: a node that only serves has one thread.
     worker: Option<Worker>,
@@ -53,10 +53,10 @@ struct Worker {
     results: Receiver<Result<(), Errno>>,
 }
 
-impl Syncer {
+impl SyncThread {
     /// A syncer whose results wake the loop by `waker`.
-    pub fn new(waker: Waker) -> Syncer {
-        Syncer {
+    pub fn new(waker: Waker) -> SyncThread {
+        SyncThread {
             waker: Arc::new(waker),
             worker: None,
         }

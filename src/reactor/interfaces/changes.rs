@@ -37,7 +37,7 @@ impl Changes {
         let socket = socket_with(family, SocketType::RAW, flags, None)?;
         let groups = ADDRESSES_V4 | ROUTES_V4 | ADDRESSES_V6;
         bind(&socket, &SocketAddrNetlink::new(0, groups))?;
-        let token = Source::Lan(Changes::INDEX).token();
+        let token = Source::Discovery(Changes::INDEX).token();
         registry.register(
             &mut SourceFd(&socket.as_raw_fd()),
             token,

@@ -5,10 +5,10 @@
 //! every call.
 
 use crate::limits::{DATAGRAM_SIZE_MAX, LINKS_MAX};
-use crate::reactor::datagrams::Received;
+use crate::reactor::interfaces::Networks;
 use crate::reactor::listen::canonical;
-use crate::reactor::networks::Networks;
 use crate::reactor::token::Source;
+use crate::reactor::udp::Received;
 use crate::wire::native::discovery::{GROUP_V4, GROUP_V6, PORT};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
@@ -69,7 +69,7 @@ impl Groups {
         let mut failure = None;
         for family in [Family::V4, Family::V6] {
             let made = bind(family).and_then(|mut socket| {
-                let token = Source::Lan(sockets.len()).token();
+                let token = Source::Discovery(sockets.len()).token();
                 registry.register(&mut socket, token, Interest::READABLE)?;
                 Ok(socket)
             });

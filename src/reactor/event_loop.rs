@@ -8,21 +8,21 @@
 //!
 //! mio is edge-triggered: an event says once that a source became ready. So events only set marks
 //! here, and a mark is cleared by `WouldBlock` alone, or by a read that leaves room in the buffer
-//! (`streams`); what a budget leaves over is taken up in the next turn without sleeping. Everything but
+//! (`tcp::transfer`); what a budget leaves over is taken up in the next turn without sleeping. Everything but
 //! readable and writable (closed halves, errors) is a hint that the next operation finds out by itself.
 
-use super::accept::Accepted;
 use super::clock::sleep;
-use super::congestion;
 use super::control::Control;
-use super::datagrams::{Received, Sent};
+use super::discovery::LocalDiscovery;
 use super::files::{Done, Progress, Seen};
-use super::lan::Lan;
-use super::networks::is_on_link;
+use super::interfaces::is_on_link;
 use super::systemd::Systemd;
+use super::tcp::accept::Accepted;
+use super::tcp::{congestion, connections};
 use super::throttle::Class;
 use super::token::Source;
-use super::{Error, Reactor, streams};
+use super::udp::{Received, Sent};
+use super::{Error, Reactor};
 use crate::limits::{ACCEPTS_PER_TURN, DATAGRAMS_PER_TURN, LATE_DATAGRAMS_MAX, READS_PER_TURN};
 use crate::node::{FileRange, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
@@ -44,8 +44,8 @@ impl Reactor {
         self.accept_streams();
         self.serve_clients();
         // Those that become ready meanwhile wait for the next turn: the datagrams come first again.
-        for _ in 0..self.streams.ready_count() {
-            let Some(key) = self.streams.next_ready() else {
+        for _ in 0..self.connections.ready_count() {
+            let Some(key) = self.connections.next_ready() else {
                 break;
             };
             self.serve(key);
@@ -67,7 +67,10 @@ impl Reactor {
             let deadline = earliest(deadline, ping_at);
             let clients = self.control.as_ref().and_then(Control::poll_timeout);
             let deadline = earliest(deadline, clients);
-            let deadline = earliest(deadline, self.lan.as_ref().map(Lan::look_at));
+            let deadline = earliest(
+                deadline,
+                self.discovery.as_ref().map(LocalDiscovery::look_at),
+            );
             sleep(self.clock.now(), earliest(deadline, until))
         };
         if let Some(since) = self.working_since.take() {
@@ -89,10 +92,13 @@ impl Reactor {
     }
 
     fn has_work(&self) -> bool {
-        self.datagrams.is_readable()
-            || self.lan.as_ref().is_some_and(Lan::is_readable)
+        self.udp.is_readable()
+            || self
+                .discovery
+                .as_ref()
+                .is_some_and(LocalDiscovery::is_readable)
             || self.acceptor.is_ready()
-            || self.streams.ready_count() > 0
+            || self.connections.ready_count() > 0
             || self.control.as_ref().is_some_and(Control::has_work)
             || self.disk.has_jobs()
             || self.disk.is_watching()
@@ -107,14 +113,14 @@ impl Reactor {
             match Source::of(event.token()) {
                 Source::Udp(index) => {
                     if event.is_readable() || event.is_error() {
-                        self.datagrams.handle_readable(index);
+                        self.udp.handle_readable(index);
                     }
                     writable_datagrams |= event.is_writable();
                 }
                 Source::Listener(index) => self.acceptor.handle_readable(index),
                 Source::Signal(index) => self.signals.handle_readable(index),
                 // `work_on_disk` looks for the result.
-                Source::Syncer => {}
+                Source::SyncThread => {}
                 Source::Control => {
                     if let Some(control) = &mut self.control {
                         control.handle_readable();
@@ -125,19 +131,19 @@ impl Reactor {
                         control.handle_event(place, event);
                     }
                 }
-                Source::Lan(index) => {
-                    if let Some(lan) = &mut self.lan {
+                Source::Discovery(index) => {
+                    if let Some(lan) = &mut self.discovery {
                         lan.handle_readable(index, self.clock.now());
                     }
                 }
-                source @ Source::Stream { .. } => match self.streams.key_of(source) {
-                    Some(key) => self.streams.handle_ready(key, event),
+                source @ Source::Stream { .. } => match self.connections.key_of(source) {
+                    Some(key) => self.connections.handle_ready(key, event),
                     None => self.counters.stale_tokens += 1,
                 },
             }
         }
-        if writable_datagrams && self.datagrams.is_waiting() {
-            let sent = self.datagrams.resend(self.poll.registry());
+        if writable_datagrams && self.udp.is_waiting() {
+            let sent = self.udp.resend(self.poll.registry());
             self.count_datagram(sent);
             self.settle();
         }
@@ -147,9 +153,9 @@ impl Reactor {
     /// answers to all of it at once would be a storm.
     fn drop_datagrams(&mut self) {
         // The stop may have cut the poll short, so that it tells of them only next time.
-        self.datagrams.read_all();
+        self.udp.read_all();
         for _ in 0..LATE_DATAGRAMS_MAX {
-            match self.datagrams.receive(&mut self.datagram) {
+            match self.udp.receive(&mut self.datagram) {
                 Received::Nothing => return,
                 _ => self.counters.datagrams_dropped += 1,
             }
@@ -159,10 +165,10 @@ impl Reactor {
     /// Receives datagrams until there are none or the budget ends. One that fails does not end it.
     fn receive_datagrams(&mut self) {
         for _ in 0..DATAGRAMS_PER_TURN {
-            if !self.datagrams.is_readable() {
+            if !self.udp.is_readable() {
                 return;
             }
-            match self.datagrams.receive(&mut self.datagram) {
+            match self.udp.receive(&mut self.datagram) {
                 Received::Datagram { from, size } if self.is_discovery(size) => {
                     self.handle_discovery(from, size);
                 }
@@ -196,7 +202,9 @@ impl Reactor {
                         continue;
                     };
                     congestion::handle_accept(&socket, from.ip());
-                    if let Err(error) = self.streams.insert(self.poll.registry(), key, socket, true)
+                    if let Err(error) =
+                        self.connections
+                            .insert(self.poll.registry(), key, socket, true)
                     {
                         self.counters.connections_failed += 1;
                         self.warn(Class::Accept, || format!("accepting {from}: {error}"));
@@ -256,7 +264,7 @@ impl Reactor {
     /// served.
     fn work_on_disk(&mut self) {
         let progress = match self.disk.is_syncing() {
-            true => match self.syncer.poll() {
+            true => match self.sync_thread.poll() {
                 Some(result) => self.disk.handle_synced(result),
                 None => Progress::Nothing,
             },
@@ -301,7 +309,7 @@ impl Reactor {
         match progress {
             Progress::Nothing => {}
             Progress::Sync(request) => {
-                if let Err(error) = self.syncer.request(request) {
+                if let Err(error) = self.sync_thread.request(request) {
                     let progress = self.disk.handle_synced(Err(error));
                     self.take_progress(progress);
                 }
@@ -345,7 +353,7 @@ impl Reactor {
         while let Some(output) = self.node.poll_output(self.clock.now()) {
             match output {
                 Output::Connect { stream, to } => self.connect(stream, to),
-                Output::Send(stream) => self.streams.queue(stream),
+                Output::Send(stream) => self.connections.queue(stream),
                 Output::Close(stream) => self.close(stream),
                 Output::Prepare(swarm) => match self.node.manifest(swarm) {
                     Some(manifest) => self.disk.prepare(swarm, manifest),
@@ -368,7 +376,7 @@ impl Reactor {
         while let Some(size) = self.node.poll_discovery(&mut *self.datagram) {
             self.call(size);
         }
-        while !self.datagrams.is_waiting() {
+        while !self.udp.is_waiting() {
             let Some(transmit) = self
                 .node
                 .poll_datagram(self.clock.now(), &mut *self.datagram)
@@ -376,7 +384,7 @@ impl Reactor {
                 return;
             };
             let bytes = &self.datagram[..transmit.size];
-            let sent = self.datagrams.send(
+            let sent = self.udp.send(
                 self.poll.registry(),
                 self.scope_ids.give(transmit.to),
                 bytes,
@@ -400,9 +408,9 @@ impl Reactor {
         self.exempt_if_local(key, to);
         let to = self.scope_ids.give(to);
         let from = super::listen::source(&self.listening, to);
-        let socket = from.and_then(|from| streams::connect(to, from));
+        let socket = from.and_then(|from| connections::connect(to, from));
         let registry = self.poll.registry();
-        let made = socket.and_then(|socket| self.streams.insert(registry, key, socket, false));
+        let made = socket.and_then(|socket| self.connections.insert(registry, key, socket, false));
         if let Err(error) = made {
             self.counters.connections_failed += 1;
             self.warn(Class::Stream, || format!("connecting to {to}: {error}"));

@@ -12,24 +12,23 @@
 //! Invariants: a node that listens on loopback addresses only has none of this; a discovery message from
 //! elsewhere than our own networks is dropped; what fails at one interface does not hinder another.
 
-mod changes;
 mod groups;
 
 use super::Reactor;
-use super::datagrams::Received;
-use super::networks::Networks;
+use super::interfaces::Networks;
+use super::interfaces::changes::Changes;
 use super::throttle::Class;
+use super::udp::Received;
 use crate::limits::{DISCOVERY_PER_TURN, LINKS_DELAY, LINKS_PERIOD};
 use crate::time::Instant;
 use crate::wire::Discovery;
-use changes::Changes;
 use groups::Groups;
 pub(super) use groups::{Family, Link};
 use mio::Registry;
 use std::net::SocketAddr;
 
 /// Local discovery, as far as sockets and interfaces go.
-pub(super) struct Lan {
+pub(super) struct LocalDiscovery {
     groups: Groups,
     /// Absent where the kernel does not tell.
     changes: Option<Changes>,
@@ -38,13 +37,13 @@ pub(super) struct Lan {
     look_at: Instant,
 }
 
-impl Lan {
-    fn open(registry: &Registry) -> std::io::Result<Lan> {
+impl LocalDiscovery {
+    fn open(registry: &Registry) -> std::io::Result<LocalDiscovery> {
         let changes = Changes::open(registry);
         if let Err(error) = &changes {
             log::info!("not told of new interfaces: {error}; looking for them now and then");
         }
-        Ok(Lan {
+        Ok(LocalDiscovery {
             groups: Groups::open(registry)?,
             changes: changes.ok(),
             networks: Networks::default(),
@@ -110,8 +109,8 @@ impl Reactor {
         {
             return;
         }
-        match Lan::open(self.poll.registry()) {
-            Ok(lan) => self.lan = Some(lan),
+        match LocalDiscovery::open(self.poll.registry()) {
+            Ok(lan) => self.discovery = Some(lan),
             Err(error) => log::warn!("cannot hear of other nodes on the local network: {error}"),
         }
         self.look_at_links();
@@ -120,7 +119,7 @@ impl Reactor {
     /// Looks at the interfaces if it is time, and calls when one has come.
     pub(super) fn look_at_links(&mut self) {
         let now = self.clock.now();
-        let Some(lan) = self.lan.as_mut().filter(|lan| lan.look_at <= now) else {
+        let Some(lan) = self.discovery.as_mut().filter(|lan| lan.look_at <= now) else {
             return;
         };
         if lan.look(now) {
@@ -132,7 +131,7 @@ impl Reactor {
     /// Receives discovery messages until there are none or the budget ends.
     pub(super) fn receive_discovery(&mut self) {
         for _ in 0..DISCOVERY_PER_TURN {
-            let Some(lan) = self.lan.as_mut().filter(|lan| lan.is_readable()) else {
+            let Some(lan) = self.discovery.as_mut().filter(|lan| lan.is_readable()) else {
                 return;
             };
             match lan.groups.receive(&mut self.datagram) {
@@ -151,13 +150,13 @@ impl Reactor {
 
     /// Whether the first `size` bytes of the datagram's buffer are a discovery message that is wanted.
     pub(super) fn is_discovery(&self, size: usize) -> bool {
-        self.lan.is_some() && Discovery::is_one(&self.datagram[..size])
+        self.discovery.is_some() && Discovery::is_one(&self.datagram[..size])
     }
 
     /// Gives the node a discovery message of `size` bytes in the datagram's buffer, if it is from a network of
     /// ours.
     pub(super) fn handle_discovery(&mut self, from: SocketAddr, size: usize) {
-        let Some(lan) = &self.lan else { return };
+        let Some(lan) = &self.discovery else { return };
         let bytes = &self.datagram[..size];
         if !Discovery::is_one(bytes) || !lan.networks.is_on_link(from.ip()) {
             self.counters.datagrams_dropped += 1;
@@ -171,11 +170,11 @@ impl Reactor {
 
     /// Sends the call that the node has written into the datagram's buffer to every interface.
     pub(super) fn call(&mut self, size: usize) {
-        let Some(lan) = &self.lan else { return };
+        let Some(lan) = &self.discovery else { return };
         let bytes = &self.datagram[..size];
         for link in &lan.links {
             let is_there = |ip| lan.networks.is_at(&link.name, ip);
-            match self.datagrams.call(link, is_there, bytes) {
+            match self.udp.call(link, is_there, bytes) {
                 Ok(()) => self.counters.datagrams_sent += 1,
                 // One that is down, or cannot do multicast.
                 Err(error) => log::debug!("calling at {}: {error}", link.name),

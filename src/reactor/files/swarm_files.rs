@@ -9,7 +9,7 @@
 //!
 //! Invariant: the final name holds nothing of ours before `finish` has renamed the part to it.
 
-use super::journal::{Journal, Look};
+use super::journal::{FilesDigest, Journal};
 use super::walk::Walked;
 use super::watch::Identity;
 use crate::id::{FileId, Id};
@@ -83,7 +83,7 @@ impl Stamp {
     }
 
     /// Takes it into a look at all files.
-    fn add_to(&self, look: &mut Look) {
+    fn add_to(&self, look: &mut FilesDigest) {
         look.add_file(self.inode, self.size, self.modified());
     }
 
@@ -200,9 +200,9 @@ pub struct Entry {
 
 impl Entry {
     /// Why it is not what it was, if it is not. Without a stamp it is.
-    pub fn check(&self, state: &State, metadata: &Metadata) -> Result<(), &'static str> {
-        match (state, self.stamp) {
-            (State::Part { .. } | State::Repair, _) => self.check_part(metadata),
+    pub fn check(&self, stage: &Stage, metadata: &Metadata) -> Result<(), &'static str> {
+        match (stage, self.stamp) {
+            (Stage::Part { .. } | Stage::Repair, _) => self.check_part(metadata),
             (_, Some(stamp)) => stamp.check(metadata).map_err(|(_, why)| why),
             (_, None) => Ok(()),
         }
@@ -224,7 +224,7 @@ impl Entry {
 
 /// How far the place of a swarm's bytes is made.
 #[derive(Debug)]
-pub enum State {
+pub enum Stage {
     /// Shared from where it lies.
     Source,
     /// A fetch whose manifest is not known yet.
@@ -244,11 +244,11 @@ pub enum State {
 
 /// The place of one swarm's bytes.
 #[derive(Debug)]
-pub struct Store {
+pub struct SwarmFiles {
     /// Whose.
     pub swarm: SwarmKey,
     /// How far it is.
-    pub state: State,
+    pub stage: Stage,
     /// Where the file or folder is, or will be.
     pub path: PathBuf,
     /// The folder that the entries' paths begin at.
@@ -279,27 +279,27 @@ pub struct Store {
     pub is_missing: bool,
 }
 
-impl Store {
+impl SwarmFiles {
     /// The place of what was walked.
-    pub fn walked(swarm: SwarmKey, state: State, walked: Walked) -> Store {
-        let mut store = Store {
+    pub fn walked(swarm: SwarmKey, stage: Stage, walked: Walked) -> SwarmFiles {
+        let mut store = SwarmFiles {
             path: walked.path,
             folder: walked.folder,
             names: walked.names,
             file_name: walked.file_name,
             known: walked.known,
             is_folder: walked.is_folder,
-            ..Store::new(swarm, state)
+            ..SwarmFiles::new(swarm, stage)
         };
         store.note_root();
         store
     }
 
     /// A place without entries.
-    pub fn new(swarm: SwarmKey, state: State) -> Store {
-        Store {
+    pub fn new(swarm: SwarmKey, stage: Stage) -> SwarmFiles {
+        SwarmFiles {
             swarm,
-            state,
+            stage,
             path: PathBuf::new(),
             folder: PathBuf::new(),
             names: Entries::default(),
@@ -318,8 +318,8 @@ impl Store {
     }
 
     /// Which files they are and when they were changed last, as far as it is known of all of them.
-    pub fn as_known(&self) -> Option<Look> {
-        let mut look = Look::default();
+    pub fn as_known(&self) -> Option<FilesDigest> {
+        let mut look = FilesDigest::default();
         for index in 0..self.len() {
             self.entry(index).stamp?.add_to(&mut look);
         }
@@ -347,7 +347,7 @@ impl Store {
     pub fn check_entry(&mut self, index: usize, metadata: &Metadata) -> Result<(), &'static str> {
         let entry = self.entry(index);
         let is_new = entry.stamp.is_none();
-        entry.check(&self.state, metadata)?;
+        entry.check(&self.stage, metadata)?;
         if is_new {
             self.known[index].set_stamp(Stamp::of(metadata));
         }
@@ -454,7 +454,7 @@ mod tests {
                 slot: 0,
                 generation: 0,
             };
-            let mut store = Store::new(swarm, State::Final);
+            let mut store = SwarmFiles::new(swarm, Stage::Final);
             store.path = Path::new("folder").join(name);
             let part = store.part_path();
             assert_eq!(part.parent(), Some(Path::new("folder")));

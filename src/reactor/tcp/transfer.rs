@@ -5,9 +5,9 @@
 //! one receive buffer, and shards go out from the file with `sendfile`. Invariant: a stream whose
 //! budget ended before `WouldBlock` is on the ready list again.
 
-use super::Reactor;
 use crate::limits::{STREAM_BYTES_PER_TURN, STREAM_OPERATIONS_PER_TURN};
 use crate::node::{Chunk, DiskError, FileRange, StreamKey};
+use crate::reactor::Reactor;
 use log::Level;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
@@ -33,7 +33,7 @@ enum Step {
 
 impl Reactor {
     /// Serves one stream of the ready list.
-    pub(super) fn serve(&mut self, key: StreamKey) {
+    pub(in crate::reactor) fn serve(&mut self, key: StreamKey) {
         if !self.establish(key) {
             return;
         }
@@ -44,13 +44,13 @@ impl Reactor {
         self.advise(key);
         let sent = self.send(key);
         if sent != Half::Ended && (received == Half::More || sent == Half::More) {
-            self.streams.queue(key);
+            self.connections.queue(key);
         }
     }
 
     /// Whether the stream is connected; tells the node when it has just become so, or failed.
     fn establish(&mut self, key: StreamKey) -> bool {
-        let Some(stream) = self.streams.find(key) else {
+        let Some(stream) = self.connections.find(key) else {
             return false;
         };
         if stream.connected {
@@ -75,7 +75,7 @@ impl Reactor {
     fn receive(&mut self, key: StreamKey) -> Half {
         let mut bytes = 0;
         for _ in 0..STREAM_OPERATIONS_PER_TURN {
-            let Some(stream) = self.streams.find(key) else {
+            let Some(stream) = self.connections.find(key) else {
                 return Half::Ended;
             };
             if !stream.readable {
@@ -115,7 +115,7 @@ impl Reactor {
     fn send(&mut self, key: StreamKey) -> Half {
         let mut bytes = 0;
         for _ in 0..STREAM_OPERATIONS_PER_TURN {
-            match self.streams.find(key) {
+            match self.connections.find(key) {
                 None => return Half::Ended,
                 Some(stream) if !stream.writable => return Half::Resting,
                 Some(_) if bytes >= STREAM_BYTES_PER_TURN => return Half::More,
@@ -147,7 +147,7 @@ impl Reactor {
         let Some(range) = self.node.next_upload(key) else {
             return;
         };
-        let Some(stream) = self.streams.find(key) else {
+        let Some(stream) = self.connections.find(key) else {
             return;
         };
         if stream.advised != Some(range) {
@@ -157,7 +157,7 @@ impl Reactor {
     }
 
     fn send_bytes(&mut self, key: StreamKey, more: bool) -> Step {
-        let Some(stream) = self.streams.find(key) else {
+        let Some(stream) = self.connections.find(key) else {
             return Step::Rest(Half::Ended);
         };
         // With MORE, a header waits for the payload and shares its first packet.
@@ -174,7 +174,7 @@ impl Reactor {
     }
 
     fn send_file(&mut self, key: StreamKey, range: FileRange) -> Step {
-        let Some(stream) = self.streams.find(key) else {
+        let Some(stream) = self.connections.find(key) else {
             return Step::Rest(Half::Ended);
         };
         let begins = !stream.sending.is_some_and(|begun| continues(begun, range));
@@ -221,7 +221,7 @@ impl Reactor {
             Ok(count) => Step::Sent(count),
             Err(Errno::INTR) => Step::Again,
             Err(Errno::AGAIN) => {
-                if let Some(stream) = self.streams.find(key) {
+                if let Some(stream) = self.connections.find(key) {
                     stream.writable = false;
                 }
                 Step::Rest(Half::Resting)
@@ -235,7 +235,7 @@ impl Reactor {
 
     /// The connection broke: frees it, then tells the node.
     fn lose(&mut self, key: StreamKey) {
-        self.streams.close(self.poll.registry(), key);
+        self.connections.close(self.poll.registry(), key);
         self.acceptor.handle_freed();
         self.node.handle_closed(self.clock.now(), key);
         self.settle();
@@ -243,8 +243,8 @@ impl Reactor {
 
     /// The node has ended the stream: sends its last words if the socket takes them at once, and
     /// frees it.
-    pub(super) fn close(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.find(key) else {
+    pub(in crate::reactor) fn close(&mut self, key: StreamKey) {
+        let Some(stream) = self.connections.find(key) else {
             return;
         };
         let words = self.node.last_words();
@@ -253,7 +253,7 @@ impl Reactor {
             let sent = rustix::net::send(&stream.socket, words, SendFlags::NOSIGNAL);
             self.counters.goodbyes_lost += u64::from(sent.is_err());
         }
-        self.streams.close(self.poll.registry(), key);
+        self.connections.close(self.poll.registry(), key);
         self.acceptor.handle_freed();
     }
 }

@@ -22,7 +22,7 @@
 //! had once (0.24 s instead of 0.17 s above). Who connects is known only afterwards: a listener passes its
 //! own control on, and those from elsewhere get the machine's back.
 
-use super::networks::is_on_link;
+use crate::reactor::interfaces::is_on_link;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;

@@ -7,7 +7,7 @@
 //! A socket is registered for writing only while a datagram waits: Linux reports a UDP socket as
 //! writable again after each datagram that leaves it, which would double the loop's wake-ups.
 
-use super::lan::{Family, Link};
+use super::discovery::{Family, Link};
 use super::listen::{canonical, for_socket, route};
 use super::token::Source;
 use crate::limits::DATAGRAM_SIZE_MAX;
@@ -18,7 +18,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The UDP sockets of a node.
-pub struct Datagrams {
+pub struct UdpSockets {
     sockets: Vec<UdpSocket>,
     locals: Vec<SocketAddr>,
     readable: Vec<bool>,
@@ -64,19 +64,19 @@ pub enum Sent {
     Dropped(io::Error),
 }
 
-impl Datagrams {
+impl UdpSockets {
     /// Takes the sockets in, which are bound to `locals`.
     pub fn new(
         registry: &Registry,
         sockets: Vec<std::net::UdpSocket>,
         locals: Vec<SocketAddr>,
-    ) -> io::Result<Datagrams> {
+    ) -> io::Result<UdpSockets> {
         let mut sockets: Vec<_> = sockets.into_iter().map(UdpSocket::from_std).collect();
         for (index, socket) in sockets.iter_mut().enumerate() {
             registry.register(socket, Source::Udp(index).token(), Interest::READABLE)?;
         }
         let readable = vec![true; sockets.len()];
-        Ok(Datagrams {
+        Ok(UdpSockets {
             sockets,
             locals,
             readable,
@@ -219,7 +219,7 @@ mod tests {
     use std::net::UdpSocket as StdSocket;
     use std::time::Duration;
 
-    fn open(locals: &[&str]) -> (Poll, Datagrams, Vec<SocketAddr>) {
+    fn open(locals: &[&str]) -> (Poll, UdpSockets, Vec<SocketAddr>) {
         let poll = Poll::new().unwrap();
         let sockets: Vec<_> = locals
             .iter()
@@ -233,7 +233,7 @@ mod tests {
             .iter()
             .map(|socket| socket.local_addr().unwrap())
             .collect();
-        let datagrams = Datagrams::new(poll.registry(), sockets, locals.clone()).unwrap();
+        let datagrams = UdpSockets::new(poll.registry(), sockets, locals.clone()).unwrap();
         (poll, datagrams, locals)
     }
 

@@ -4,6 +4,9 @@
 //! have changed): networks come and go. Not here: private addresses that are routed elsewhere, as
 //! in a campus; those are not on-link. Invariant: a line that is not understood makes nobody on-link.
 
+pub(super) mod changes;
+pub(super) mod scope_id;
+
 use super::error::Error;
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -17,14 +17,14 @@
 use super::Disk;
 use super::commit::{Advance, Commit, Goal};
 use super::fault::Fault;
-use super::journal::{self, Look};
+use super::journal::{self, FilesDigest};
 use super::openat::{self, Access};
 use super::space;
-use super::store::{Known, Stamp, State, Store};
+use super::swarm_files::{Known, Stage, Stamp, SwarmFiles};
 use crate::bitmap::Bitmap;
 use crate::limits::FILES_MADE_PER_TURN;
 use crate::node::{DiskError, Prepared, SwarmKey};
-use crate::reactor::syncer::Request;
+use crate::reactor::files::sync_thread::Request;
 use crate::wire::{Entries, Manifest};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -53,7 +53,7 @@ pub enum Job {
         /// Whether a part was there.
         found: Prepared,
         /// How its files looked when they were found.
-        look: Look,
+        look: FilesDigest,
     },
     /// Carries out a plan.
     Commit(Commit),
@@ -120,7 +120,7 @@ impl Disk {
         store.known = vec![Known::default(); entries.len()];
         store.names = entries;
         store.is_folder = is_folder;
-        if let State::Wanted(output) = &store.state {
+        if let Stage::Wanted(output) = &store.stage {
             let is_ours = |folder: &Path| is_folder && have_sizes(folder, store);
             store.path = output.resolve(name, is_ours);
         }
@@ -144,8 +144,8 @@ impl Disk {
     /// Begins to make a fetch durable under its final name, or what was repaired. Its end comes from
     /// `step`.
     pub fn finish(&mut self, swarm: SwarmKey) {
-        let commit = match self.job_store(swarm).state {
-            State::Repair => Commit::repair(swarm),
+        let commit = match self.job_store(swarm).stage {
+            Stage::Repair => Commit::repair(swarm),
             _ => Commit::finish(swarm),
         };
         self.jobs.push_back(Job::Commit(commit));
@@ -249,7 +249,7 @@ impl Disk {
         })
     }
 
-    fn job_store(&mut self, swarm: SwarmKey) -> &mut Store {
+    fn job_store(&mut self, swarm: SwarmKey) -> &mut SwarmFiles {
         self.find_mut(swarm).expect("a job ends with its swarm")
     }
 
@@ -296,7 +296,7 @@ impl Disk {
         if next < store.len() {
             return Ok(Step::On(Job::Compare { swarm, next }));
         }
-        store.state = State::Final;
+        store.stage = Stage::Final;
         // The power went after the last rename: the journal is of a part that is there no more.
         if fs::symlink_metadata(store.part_path()).is_err() {
             journal::remove(store)?;
@@ -332,12 +332,12 @@ impl Disk {
             journal::remove(store)?;
         }
         let lock = lock_part(store, &parent, &part)?;
-        store.state = State::Part { lock };
+        store.stage = Stage::Part { lock };
         Ok(Step::On(Job::Make {
             swarm,
             next: 0,
             found,
-            look: Look::default(),
+            look: FilesDigest::default(),
         }))
     }
 
@@ -347,7 +347,7 @@ impl Disk {
         swarm: SwarmKey,
         mut next: usize,
         found: Prepared,
-        mut look: Look,
+        mut look: FilesDigest,
     ) -> Result<Step, Fault> {
         let store = self.job_store(swarm);
         let last = store.len().min(next + FILES_MADE_PER_TURN);
@@ -385,7 +385,12 @@ impl Disk {
     /// wrong afterwards; so does one that was left behind by files that are gone. Where the node has
     /// to verify, a journal begins only after that: a half of what is there would be all that it
     /// proves.
-    fn resume(&mut self, swarm: SwarmKey, found: Prepared, look: &Look) -> Result<Step, Fault> {
+    fn resume(
+        &mut self,
+        swarm: SwarmKey,
+        found: Prepared,
+        look: &FilesDigest,
+    ) -> Result<Step, Fault> {
         let store = self.job_store(swarm);
         let replayed = journal::read(store)?;
         if let Some(old) = &replayed {
@@ -413,7 +418,7 @@ impl Disk {
 }
 
 /// Whether all entries stand openat the folder in their sizes.
-fn have_sizes(folder: &Path, store: &Store) -> bool {
+fn have_sizes(folder: &Path, store: &SwarmFiles) -> bool {
     store.files().all(|(path, entry)| {
         let there = fs::symlink_metadata(folder.join(path));
         there.is_ok_and(|there| there.is_file() && there.len() == entry.size)
@@ -421,7 +426,7 @@ fn have_sizes(folder: &Path, store: &Store) -> bool {
 }
 
 /// Bytes that the files of a part occupy already, none more than its entry's size.
-fn allocated(store: &Store) -> u64 {
+fn allocated(store: &SwarmFiles) -> u64 {
     let sizes = store.files().map(|(path, entry)| {
         let there = fs::symlink_metadata(store.folder.join(path));
         there.map_or(0, |there| (there.blocks() * 512).min(entry.size))
@@ -431,7 +436,7 @@ fn allocated(store: &Store) -> u64 {
 
 /// Opens the part (a file, or a folder) and locks it: two processes that fetch different files of
 /// one name into one folder would otherwise write into each other's.
-fn lock_part(store: &Store, parent: &OwnedFd, part: &Path) -> Result<OwnedFd, Fault> {
+fn lock_part(store: &SwarmFiles, parent: &OwnedFd, part: &Path) -> Result<OwnedFd, Fault> {
     let made = |error| Fault::new("make", part, error);
     let lock = if store.is_folder {
         openat::make_folder(parent, part.file_name().unwrap_or_default()).map_err(made)?

@@ -8,9 +8,9 @@
 //!
 //! Invariant: a listener counts as ready until it has said `WouldBlock`, or until `retry_at`.
 
-use super::listen::canonical;
-use super::token::Source;
 use crate::limits::ACCEPT_RETRY;
+use crate::reactor::listen::canonical;
+use crate::reactor::token::Source;
 use crate::time::Instant;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
@@ -182,7 +182,7 @@ mod tests {
         if std::env::var_os(ALONE).is_some() {
             return without_a_descriptor();
         }
-        let test = "reactor::accept::tests::\
+        let test = "reactor::tcp::accept::tests::\
                     without_a_descriptor_connections_are_shed_and_accepting_resumes";
         let output = Command::new("sh")
             .args(["-c", "ulimit -n 40; exec \"$0\" \"$@\""])

@@ -27,9 +27,9 @@
 //! The times of the transfers did not differ by more than those of one choice among themselves.
 
 use super::congestion;
-use super::token::Source;
 use crate::limits::STREAMS_MAX;
 use crate::node::{FileRange, StreamKey};
+use crate::reactor::token::Source;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
@@ -40,7 +40,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 /// One connection.
-pub struct Stream {
+pub struct Connection {
     /// The socket.
     pub socket: TcpStream,
     /// The socket is connected.
@@ -63,15 +63,15 @@ pub struct Stream {
 }
 
 /// The connections of a node.
-pub struct Streams {
-    slots: Vec<Option<Stream>>,
+pub struct Connections {
+    slots: Vec<Option<Connection>>,
     ready: VecDeque<StreamKey>,
 }
 
-impl Streams {
+impl Connections {
     /// An empty table, as large as it will ever be.
-    pub fn new() -> Streams {
-        Streams {
+    pub fn new() -> Connections {
+        Connections {
             slots: (0..STREAMS_MAX).map(|_| None).collect(),
             ready: VecDeque::with_capacity(STREAMS_MAX),
         }
@@ -94,7 +94,7 @@ impl Streams {
             slot.is_none(),
             "the node uses a stream's slot again only after its end"
         );
-        *slot = Some(Stream {
+        *slot = Some(Connection {
             socket,
             connected,
             readable: connected,
@@ -111,7 +111,7 @@ impl Streams {
     }
 
     /// The stream of this key; none if it has ended.
-    pub fn find(&mut self, key: StreamKey) -> Option<&mut Stream> {
+    pub fn find(&mut self, key: StreamKey) -> Option<&mut Connection> {
         let slot = self.slots.get_mut(key.slot as usize)?;
         slot.as_mut().filter(|stream| stream.key == key)
     }
@@ -145,7 +145,7 @@ impl Streams {
         }
     }
 
-    /// Streams on the ready list.
+    /// Connections on the ready list.
     pub fn ready_count(&self) -> usize {
         self.ready.len()
     }
@@ -177,7 +177,7 @@ impl Streams {
     }
 }
 
-impl Stream {
+impl Connection {
     /// Bounds what may wait in the socket before it leaves: once there is so much, a send says
     /// `WouldBlock`, and when half of it has left, the socket is writable again.
     pub fn limit_unsent(&mut self, bytes: u32) {
@@ -231,7 +231,7 @@ mod tests {
         generation: 1,
     };
 
-    fn established(stream: &Stream) -> bool {
+    fn established(stream: &Connection) -> bool {
         let deadline = Instant::now() + Duration::from_secs(10);
         while Instant::now() < deadline {
             if stream.is_established().unwrap() {
@@ -246,7 +246,7 @@ mod tests {
     fn a_connection_comes_from_the_address_listened_on() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let poll = Poll::new().unwrap();
-        let mut streams = Streams::new();
+        let mut streams = Connections::new();
         let from = "127.0.0.9".parse().unwrap();
         let socket = connect(listener.local_addr().unwrap(), Some(from)).unwrap();
         streams.insert(poll.registry(), KEY, socket, false).unwrap();
@@ -261,7 +261,7 @@ mod tests {
             .local_addr()
             .unwrap();
         let mut poll = Poll::new().unwrap();
-        let mut streams = Streams::new();
+        let mut streams = Connections::new();
         let socket = connect(address, None).unwrap();
         streams.insert(poll.registry(), KEY, socket, false).unwrap();
         let mut events = Events::with_capacity(4);
@@ -275,7 +275,7 @@ mod tests {
     fn an_ended_stream_is_found_by_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let poll = Poll::new().unwrap();
-        let mut streams = Streams::new();
+        let mut streams = Connections::new();
         let connect = || connect(listener.local_addr().unwrap(), None).unwrap();
         streams
             .insert(poll.registry(), KEY, connect(), false)

@@ -133,7 +133,7 @@ impl Bitmap {
 /// The shard that the fewest nodes have (`copies` of each), among those whose bits are set in
 /// `open` (64 shards a word). Ties are broken by where the walk starts, which is random: a single
 /// random number is drawn.
-pub fn poorest(copies: &[u16], open: impl Fn(usize) -> u64, rng: &mut Rng) -> Option<u32> {
+pub fn rarest(copies: &[u16], open: impl Fn(usize) -> u64, rng: &mut Rng) -> Option<u32> {
     if copies.is_empty() {
         return None;
     }

@@ -24,6 +24,7 @@ pub mod kad;
 pub mod limits;
 pub mod node;
 pub mod output;
+pub mod rate;
 pub mod reactor;
 pub mod rng;
 pub mod sim;

@@ -77,22 +77,22 @@ pub const OFFER_AHEAD_REPEATED: Duration = Duration::from_millis(250);
 pub const UPLOADS_MAX: usize = 4;
 /// Of what a node sends in a second, the part that may wait in the kernel on each stream is one in so
 /// many: [`UPLOADS_MAX`] streams then hold up what is said on them for a sixteenth of a second.
-pub const UNSENT_PER_SECOND: u64 = 64;
+pub const NOTSENT_PER_SECOND: u64 = 64;
 /// Bytes that may wait on a stream, at least: a few full packets, and one while these are made.
-pub const UNSENT_MIN: u32 = 8 * 1024;
+pub const NOTSENT_MIN: u32 = 8 * 1024;
 /// Bytes that may wait on a stream while the rate is not known: with less, a kernel would take a fast
 /// path for a slow one.
-pub const UNSENT_FIRST: u32 = 256 * 1024;
+pub const NOTSENT_FIRST: u32 = 256 * 1024;
 /// Bytes that may wait on a stream, at most: more than a kernel takes.
-pub const UNSENT_MAX: u32 = 1 << 30;
+pub const NOTSENT_MAX: u32 = 1 << 30;
 /// Requests that a stream keeps when idle ones have shards recalled: what is asked for may be on its
 /// way.
-pub const RELIEVED_QUEUE_MIN: usize = 2;
+pub const RECLAIM_QUEUE_MIN: usize = 2;
 /// How many times slower a stream is from which idle ones have shards recalled.
 pub const SLOWER_THAN: u64 = 4;
 /// Wrong shards from one stream before its other end is banned: a failing disk may spoil one or
 /// two.
-pub const STRIKES_MAX: u8 = 3;
+pub const BAD_SHARDS_MAX: u8 = 3;
 
 // -- times
 
@@ -113,9 +113,9 @@ pub const SLOW_TIMEOUT: Duration = Duration::from_millis(500);
 pub const STILL_TIMEOUT: Duration = Duration::from_secs(1);
 /// From a recall to the end of the stream, whatever it sends meanwhile: what it had begun is a part of a
 /// range, which an honest node sends in less than a second.
-pub const RECALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub const RECLAIM_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often idle streams look for shards to have recalled.
-pub const RELIEF_PERIOD: Duration = Duration::from_millis(250);
+pub const RECLAIM_PERIOD: Duration = Duration::from_millis(250);
 /// Without taking a byte of what is sent to it, before a stream is closed.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Without a frame, before a stream is closed.
@@ -129,7 +129,7 @@ pub const HAVE_DELAY: Duration = Duration::from_millis(10);
 /// The same for the first shards, which nobody can request before the news of them has come.
 pub const HAVE_DELAY_FIRST: Duration = Duration::from_millis(1);
 /// How many shards are the first.
-pub const FIRST_NEWS_MAX: usize = 4;
+pub const FIRST_HAVES_MAX: usize = 4;
 /// From the end of the first round, in which each shard was offered to one node, to the first shard
 /// that is offered twice: at least so long ...
 pub const REPEAT_DELAY_MIN: Duration = Duration::from_millis(100);
@@ -169,10 +169,10 @@ pub const RATE_MIN: u64 = 4 * 1024;
 pub const RATE_MAX: u64 = 1 << 40;
 /// What may go at once is the cap's bytes of a second divided by this (100 ms): a turn of the loop
 /// that comes late by less loses nothing, and a thin link sees no longer burst.
-pub const PACE_BURST_DIVISOR: i64 = 10;
+pub const RATE_BURST_DIVISOR: i64 = 10;
 /// What is admitted at once, at least, is the bytes of a second divided by this (10 ms).
-pub const PACE_PORTION_DIVISOR: i64 = 100;
+pub const RATE_PORTION_DIVISOR: i64 = 100;
 /// Bytes of the least portion: with its header it fills a few packets.
-pub const PACE_PORTION_MIN: i64 = 4 * 1024;
+pub const RATE_PORTION_MIN: i64 = 4 * 1024;
 /// Bytes of the greatest portion: a range.
-pub const PACE_PORTION_MAX: i64 = RANGE_SIZE_MAX as i64;
+pub const RATE_PORTION_MAX: i64 = RANGE_SIZE_MAX as i64;

@@ -184,7 +184,7 @@ impl Node {
         self.settle(now);
     }
 
-    /// Holds a swarm still until [`Node::go_on`]: it has no streams, is not announced, and nothing is
+    /// Holds a swarm still until [`Node::resume`]: it has no streams, is not announced, and nothing is
     /// read or looked up for it.
     pub fn suspend(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.suspend(now, swarm);
@@ -192,8 +192,8 @@ impl Node {
     }
 
     /// Lets a swarm go on that was suspended.
-    pub fn go_on(&mut self, now: Instant, swarm: SwarmKey) {
-        self.swarms.go_on(now, swarm);
+    pub fn resume(&mut self, now: Instant, swarm: SwarmKey) {
+        self.swarms.resume(now, swarm);
         self.settle(now);
     }
 

@@ -27,7 +27,7 @@ impl Node {
 
     /// Bytes of each stream that may wait in its socket for the uplink; the driver gives it no more. It
     /// changes with what is sent.
-    pub fn unsent_max(&self) -> u32 {
-        self.swarms.unsent_max()
+    pub fn notsent_max(&self) -> u32 {
+        self.swarms.notsent_max()
     }
 }

@@ -50,15 +50,15 @@ impl Reactor {
         self.settle();
     }
 
-    /// Holds a swarm still until [`Reactor::go_on`].
+    /// Holds a swarm still until [`Reactor::resume`].
     pub fn suspend(&mut self, swarm: SwarmKey) {
         self.node.suspend(self.clock.now(), swarm);
         self.settle();
     }
 
     /// Lets a swarm go on that was suspended.
-    pub fn go_on(&mut self, swarm: SwarmKey) {
-        self.node.go_on(self.clock.now(), swarm);
+    pub fn resume(&mut self, swarm: SwarmKey) {
+        self.node.resume(self.clock.now(), swarm);
         // It may have been hashing.
         self.reading = true;
         self.settle();

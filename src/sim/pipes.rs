@@ -73,7 +73,7 @@ pub struct End {
     /// How much of it waits for the uplink, where that is limited.
     unsent: usize,
     /// How much may.
-    pub unsent_max: usize,
+    pub notsent_max: usize,
     /// Of these, what the other end can read.
     arrived: usize,
     /// This end has said that it will write no more, and that has arrived.
@@ -109,7 +109,7 @@ impl End {
             bytes: VecDeque::new(),
             size,
             unsent: 0,
-            unsent_max: usize::MAX,
+            notsent_max: usize::MAX,
             arrived: 0,
             fin_arrived: false,
         }
@@ -117,14 +117,14 @@ impl End {
 
     /// How many bytes this end may write now.
     pub fn room(&self) -> usize {
-        let unsent_room = self.unsent_max.saturating_sub(self.unsent);
+        let unsent_room = self.notsent_max.saturating_sub(self.unsent);
         unsent_room.min(self.size - self.bytes.len())
     }
 
     /// Whether it waits for room, and so much is free that it is told.
     pub fn may_write_again(&self) -> bool {
         let is_roomy = self.size - self.bytes.len() >= self.size / 3;
-        self.write_waits && is_roomy && self.unsent <= self.unsent_max / 2
+        self.write_waits && is_roomy && self.unsent <= self.notsent_max / 2
     }
 
     /// `count` bytes that were written wait for the uplink.
@@ -209,7 +209,7 @@ mod tests {
     fn no_more_waits_for_the_uplink_than_may_and_room_is_told_of_when_half_has_left() {
         let stream = StreamKey::new(0, 0);
         let mut end = End::new(0, Some(stream), PIPE_SIZE);
-        end.unsent_max = 1_000;
+        end.notsent_max = 1_000;
         end.wait(900);
         assert_eq!(end.room(), 100);
         end.write_waits = true;

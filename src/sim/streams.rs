@@ -193,9 +193,9 @@ impl World {
                 return false;
             };
             let at = (socket.connection, socket.side);
-            let unsent_max = self.node_mut(host).unsent_max() as usize;
+            let notsent_max = self.node_mut(host).notsent_max() as usize;
             if let Some(of) = self.connections.get_mut(at.0) {
-                of.ends[at.1].unsent_max = unsent_max;
+                of.ends[at.1].notsent_max = notsent_max;
             }
             let end = |of: &Connection| (of.ends[at.1].is_reset, of.ends[at.1].room());
             let (is_reset, room) = self.connections.get(at.0).map_or((true, 0), end);

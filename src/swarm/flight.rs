@@ -10,7 +10,7 @@
 //! ```
 //!
 //! One writer per shard: a flight has at most one source at a time, so no byte is fetched twice.
-//! When a source is lost, another goes on at the same offset with the same hasher; a recalled one
+//! When a source is lost, another goes on at the same offset with the same hasher; a reclaimed one
 //! sends what it has begun, and the flight is orphaned when that has come. A shard that had
 //! several sources and fails cannot be blamed on one: it is fetched again *whole*, from a single
 //! source. Invariant: `stored ≤ received ≤ requested ≤ length`.
@@ -38,11 +38,11 @@ pub enum State {
 
 /// The source of a shard is to send no more of it than it has begun.
 #[derive(Clone, Copy, Debug)]
-pub struct Recall {
+pub struct Reclaim {
     /// Since when.
     pub at: Instant,
     /// The stream that is to go on with it, if that still can; the source itself, if there is none.
-    pub heir: StreamKey,
+    pub successor: StreamKey,
 }
 
 /// One shard on its way.
@@ -56,7 +56,7 @@ pub struct Flight {
     /// The stream that sends it; none when it was lost.
     pub source: Option<StreamKey>,
     /// The source is to send no more of it than it has begun.
-    pub recall: Option<Recall>,
+    pub reclaim: Option<Reclaim>,
     /// Who sent the first bytes.
     pub sender: SocketAddr,
     /// More than one node has sent bytes of it.
@@ -78,7 +78,7 @@ impl Flight {
             length,
             state: State::Receiving,
             source: Some(source),
-            recall: None,
+            reclaim: None,
             sender,
             mixed: false,
             whole: false,
@@ -90,9 +90,9 @@ impl Flight {
     }
 
     /// The next range to ask its source for, of at most `size_max` bytes; none when all is asked for
-    /// or it is recalled.
+    /// or it is reclaimed.
     pub fn request(&mut self, size_max: u32) -> Option<Range> {
-        if self.recall.is_some() {
+        if self.reclaim.is_some() {
             return None;
         }
         let length = (self.length - self.requested).min(size_max);
@@ -175,7 +175,7 @@ impl Flight {
     /// Its source is lost or has left it: what was asked for and has not come must be asked for again.
     pub fn abandon(&mut self) {
         self.source = None;
-        self.recall = None;
+        self.reclaim = None;
         self.requested = self.received;
     }
 
@@ -184,9 +184,9 @@ impl Flight {
         self.requested = self.requested.min(offset).max(self.received);
     }
 
-    /// Whether it is recalled and all that its source had begun has come.
+    /// Whether it is reclaimed and all that its source had begun has come.
     pub fn is_left(&self) -> bool {
-        let is_recalled = self.recall.is_some() && self.state == State::Receiving;
+        let is_recalled = self.reclaim.is_some() && self.state == State::Receiving;
         is_recalled && self.received == self.requested
     }
 
@@ -302,9 +302,9 @@ mod tests {
         let mut flight = Flight::start(3, 8, ONE, address(1));
         assert!(flight.request(3).is_some() && flight.request(3).is_some());
         flight.receive(b"a", &expected);
-        flight.recall = Some(Recall {
+        flight.reclaim = Some(Reclaim {
             at: Instant::ZERO,
-            heir: TWO,
+            successor: TWO,
         });
         assert_eq!(flight.request(2), None);
         flight.give_back(3);

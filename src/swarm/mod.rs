@@ -2,9 +2,8 @@
 //!
 //! Read [`swarm`] (one file) and [`stream`] (one connection) first, then [`flight`] (one shard on
 //! its way). [`Swarms`] joins them, a file for each concern: `receive` takes bytes in from streams,
-//! `opening`, `requests` and `manifests` what their frames say; `send` gives work out; `ask`,
-//! `offer`, `turns` and `relief` choose what goes from whom to whom, `pace` how fast, `backlog` how
-//! much in advance; `disk` drives
+//! `opening`, `requests` and `manifests` what their frames say; `send` gives work out;
+//! `schedule` chooses what goes from whom to whom, and how much in advance; `verify` drives
 //! hashing, verification and completion; `checkpoint` what outlives a power cut; `pause` what waits
 //! for its disk, `scrub` looks whether that still is right, and `repair` fetches again what is not;
 //! `upkeep` is what time does, and `owner` what a service's owner asks. It knows
@@ -15,39 +14,33 @@
 
 #![doc = include_str!("figures.md")]
 
-mod ask;
-mod backlog;
 mod checkpoint;
 mod counters;
-mod disk;
 pub mod flight;
-mod handshake;
-mod inbox;
 mod manifests;
-mod offer;
 mod opening;
 mod owner;
-mod pace;
 pub mod pause;
 pub mod providers;
 mod receive;
-mod relief;
 pub mod repair;
 mod requests;
-mod round_trip;
 pub mod scan;
+mod schedule;
 pub mod scrub;
 mod send;
+mod session;
 pub mod stream;
 #[allow(clippy::module_inception)]
 pub mod swarm;
-mod turns;
 mod upkeep;
+mod verify;
 
 use crate::id::{FileId, NodeId};
 use crate::limits::{HANDSHAKES_PER_IP_MAX, STREAMS_MAX, STREAMS_PER_IP_MAX};
 use crate::limits::{LOOKUP_DELAY_ALONE, LOOKUP_PERIOD, SWARMS_MAX};
 use crate::output::{Ended, Event, Output, Refused, StreamKey, SwarmKey};
+use crate::rate::{Rate, RateLimits};
 use crate::rng::Rng;
 use crate::slab::{SlotKey, Slots};
 use crate::time::Instant;
@@ -56,10 +49,9 @@ use crate::wire::native::frame::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
 pub use counters::Counters;
 pub use owner::Peer;
-use pace::Paces;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use stream::{Dialler, Rate, State, Stream};
+use stream::{Dialler, State, Stream};
 pub use swarm::{Phase, Progress, Request, ShareSpec, Swarm};
 
 impl SlotKey for StreamKey {
@@ -117,13 +109,13 @@ pub struct Swarms {
     requests: VecDeque<Request>,
     last_words: Vec<u8>,
     /// Streams that wait for their turn to send a range, at most each once.
-    line: VecDeque<StreamKey>,
+    upload_queue: VecDeque<StreamKey>,
     /// The caps on what all streams but exempt ones send and ask for.
-    paces: Paces,
+    limits: RateLimits<StreamKey>,
     /// When uploads that do not move are looked for next.
-    turns_at: Option<Instant>,
+    slot_check_at: Option<Instant>,
     /// Where the round of background reads goes on.
-    read_turn: u32,
+    read_from: u32,
     scrub: scrub::Scrub,
     /// How fast payload goes, on all streams together.
     sending: Rate,
@@ -143,10 +135,10 @@ impl Swarms {
             events: VecDeque::with_capacity(STREAMS_MAX),
             requests: VecDeque::with_capacity(8),
             last_words: Vec::with_capacity(16),
-            line: VecDeque::with_capacity(STREAMS_MAX),
-            paces: Paces::default(),
-            turns_at: None,
-            read_turn: 0,
+            upload_queue: VecDeque::with_capacity(STREAMS_MAX),
+            limits: RateLimits::default(),
+            slot_check_at: None,
+            read_from: 0,
             scrub: scrub::Scrub::default(),
             sending: Rate::new(Instant::ZERO),
             counters: Counters::default(),
@@ -201,8 +193,8 @@ impl Swarms {
 
     /// Caps what streams send and ask for, in bytes a second each; `None` lifts the cap.
     pub fn limit(&mut self, now: Instant, up: Option<u64>, down: Option<u64>) {
-        self.paces.up.set(now, up);
-        self.paces.down.set(now, down);
+        self.limits.up.set(now, up);
+        self.limits.down.set(now, down);
     }
 
     /// The caps do not count this stream.
@@ -398,12 +390,12 @@ impl Swarms {
             return;
         };
         self.counters.count(why);
-        self.leave_line(key);
-        self.paces.forget(key);
+        self.leave_queue(key);
+        self.limits.forget(key);
         if !stream.is_exempt {
-            self.paces.down.refund(stream.asked_size());
+            self.limits.down.refund(stream.outstanding_size());
         }
-        self.pass_turn();
+        self.pass_slot();
         if let Some(swarm) = stream.swarm {
             self.offer_if_idle(now, swarm);
         }
@@ -437,7 +429,7 @@ impl Swarms {
                 flight.restart_whole();
             }
         }
-        disk::drop_unstarted(swarm);
+        swarm.drop_unstarted();
         if swarm.wants_providers() {
             let delay = match is_alone {
                 true => LOOKUP_DELAY_ALONE,

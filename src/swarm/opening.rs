@@ -28,15 +28,15 @@ impl Swarms {
         // Who has dialled lacked something then. If that was found on the disk meanwhile, it says so
         // at once: of two that offer, neither would ever learn that there is nothing to exchange.
         let may_offer = stream.dialler == Dialler::Them;
-        stream.offers = may_offer && swarm.is_whole() && swarm.shard_count() > 0;
+        stream.is_super_seeded = may_offer && swarm.is_whole() && swarm.shard_count() > 0;
         let holds = match swarm.held.count() {
-            _ if stream.offers => Holds::None,
+            _ if stream.is_super_seeded => Holds::None,
             _ if swarm.is_whole() => Holds::All,
             0 => Holds::None,
             _ => Holds::Some,
         };
         stream.map_next = (holds == Holds::Some).then_some(0);
-        stream.told = swarm.gained.len();
+        stream.haves_sent = swarm.gained.len();
         let (node, port) = (self.config.id, self.config.port);
         let shard_count = swarm.shard_count();
         let open = Open {
@@ -85,7 +85,7 @@ impl Swarms {
             return Err(PROTOCOL);
         }
         if accepted && is_full {
-            self.send_on(key, swarm_key);
+            self.redirect(key, swarm_key);
             return Ok(());
         }
         stream.node = open.node;
@@ -103,7 +103,7 @@ impl Swarms {
             }
             self.push_open(key);
         }
-        self.settle_duplicate(now, key, swarm_key)?;
+        self.resolve_duplicate(now, key, swarm_key)?;
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
@@ -133,7 +133,7 @@ impl Swarms {
     /// the smaller id; if one node dialled twice, the newer, because it knows the older to be dead.
     /// A node id proves nothing, so only streams with one and the same IP are compared: nobody can
     /// end the stream of another.
-    pub(super) fn settle_duplicate(
+    pub(super) fn resolve_duplicate(
         &mut self,
         now: Instant,
         key: StreamKey,
@@ -168,7 +168,7 @@ impl Swarms {
 
     /// There is no room for who has just opened: tells it where others of the swarm are, and to go
     /// there. It closes the stream, or the time to open it ends.
-    fn send_on(&mut self, key: StreamKey, swarm: SwarmKey) {
+    fn redirect(&mut self, key: StreamKey, swarm: SwarmKey) {
         let Some(file) = self.swarms.get(swarm).and_then(|swarm| swarm.file) else {
             return;
         };

@@ -4,7 +4,7 @@
 //! ```text
 //!  serve ──────────► Complete                     any phase ──remove──► (a last checkpoint) ──► gone
 //!  suspend: no stream, no lookup, no announcement, no read of the disk       (`sprat pause`)
-//!  go_on:   as before                                                        (`sprat resume`)
+//!  resume:   as before                                                        (`sprat resume`)
 //! ```
 //!
 //! Suspending is no phase: what a swarm was doing, it does again. What is on its way to the disk
@@ -76,7 +76,7 @@ impl Swarms {
         }
     }
 
-    /// Holds a swarm still until [`Swarms::go_on`].
+    /// Holds a swarm still until [`Swarms::resume`].
     pub fn suspend(&mut self, now: Instant, key: SwarmKey) {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
@@ -95,7 +95,7 @@ impl Swarms {
     }
 
     /// Lets a swarm go on that was suspended.
-    pub fn go_on(&mut self, now: Instant, key: SwarmKey) {
+    pub fn resume(&mut self, now: Instant, key: SwarmKey) {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };

@@ -6,7 +6,7 @@
 //! anyone but its sender, and its sizes are checked against the manifest before they are used.
 
 use super::Swarms;
-use super::inbox::Piece;
+use super::session::inbox::Piece;
 use super::stream::State;
 use crate::bitmap::Bitmap;
 use crate::limits::{PART_SIZE_MIN, RECEIVE_BUFFER_SIZE};

@@ -71,7 +71,7 @@ impl Swarm {
 
     /// Writes what others are told of, as a `Map` frame has it: what is held, and in a repair also what
     /// is not wanted, because who has everything offers only what the other end lacks.
-    pub fn emit_told(&self, first: u32, bits: &mut [u8]) {
+    pub fn emit_bitfield(&self, first: u32, bits: &mut [u8]) {
         if self.phase != Phase::Repairing {
             return self.held.emit(first, bits);
         }

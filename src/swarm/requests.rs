@@ -1,9 +1,9 @@
 //! What the other end of a stream has, asks for, sends and refuses.
 
 use super::Swarms;
-use super::flight::Recall;
+use super::flight::Reclaim;
 use super::receive::{Fault, PROTOCOL};
-use super::stream::{Asked, Claim, Incoming};
+use super::stream::{Claim, Incoming, Outstanding};
 use crate::limits::{PART_SIZE_MIN, SHARD_COUNT_MAX};
 use crate::output::StreamKey;
 use crate::time::Instant;
@@ -33,7 +33,7 @@ impl Swarms {
             }
             if !stream.has_all && stream.has.insert(shard) {
                 let counted = stream.offered.remove(shard);
-                stream.unsent.remove(shard);
+                stream.offers_unsent.remove(shard);
                 if let (false, Some(copies)) = (counted, swarm.copies.get_mut(shard as usize)) {
                     *copies = copies.saturating_add(1);
                 }
@@ -73,11 +73,11 @@ impl Swarms {
         stream.round_trip.handle_request(now, range.shard);
         let reason = if !swarm.held.contains(range.shard) {
             // If it was offered, something else is, in its place.
-            stream.unsent.remove(range.shard);
+            stream.offers_unsent.remove(range.shard);
             Some(Refusal::Missing)
         } else {
             stream
-                .wanted
+                .peer_requests
                 .try_push(range)
                 .is_err()
                 .then_some(Refusal::Busy)
@@ -102,16 +102,20 @@ impl Swarms {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
-        let Some(place) = stream.wanted.iter().position(|of| is_rest(*of, range)) else {
+        let Some(place) = stream
+            .peer_requests
+            .iter()
+            .position(|of| is_rest(*of, range))
+        else {
             return Ok(());
         };
-        let rest = stream.wanted.remove(place);
+        let rest = stream.peer_requests.remove(place);
         let was_midway = place == 0 && std::mem::take(&mut stream.is_midway);
-        if stream.wanted.is_empty() {
-            self.leave_line(key);
+        if stream.peer_requests.is_empty() {
+            self.leave_queue(key);
         }
         if was_midway {
-            self.pass_turn();
+            self.pass_slot();
         }
         self.refuse(key, rest, Refusal::Cancelled);
         Ok(())
@@ -121,13 +125,17 @@ impl Swarms {
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
-        let is_asked = |asked: &Asked| starts(asked.range, range);
-        let place = stream.asked.iter().position(is_asked).ok_or(PROTOCOL)?;
-        let asked = stream.asked[place];
+        let is_outstanding = |asked: &Outstanding| starts(asked.range, range);
+        let place = stream
+            .outstanding
+            .iter()
+            .position(is_outstanding)
+            .ok_or(PROTOCOL)?;
+        let asked = stream.outstanding[place];
         if asked.range == range {
-            stream.asked.remove(place);
+            stream.outstanding.remove(place);
         } else {
-            let rest = &mut stream.asked[place].range;
+            let rest = &mut stream.outstanding[place].range;
             rest.offset += range.length;
             rest.length -= range.length;
         }
@@ -160,14 +168,14 @@ impl Swarms {
             return Ok(());
         };
         let place = stream
-            .asked
+            .outstanding
             .iter()
             .position(|asked| asked.range == range)
             .ok_or(PROTOCOL)?;
-        let asked = stream.asked.remove(place);
+        let asked = stream.outstanding.remove(place);
         stream.waiting_since = now;
         if !stream.is_exempt {
-            self.paces.down.refund(range.length.into());
+            self.limits.down.refund(range.length.into());
         }
         let swarm_key = stream.swarm.ok_or(PROTOCOL)?;
         let Some(swarm) = self.swarms.get_mut(swarm_key) else {
@@ -176,13 +184,16 @@ impl Swarms {
         if asked.claim != Claim::Dropped {
             if asked.claim == Claim::Wanted {
                 // Whatever the reason: asking again at once would go round in circles.
-                super::disk::lacks(swarm, stream, range.shard);
+                super::verify::lacks(swarm, stream, range.shard);
             }
             stream.cancel_from(range.shard, range.offset, self.config.network);
             let flight = swarm.flight(range.shard);
             if let Some(flight) = flight.filter(|of| of.source == Some(key)) {
-                let left = Recall { at: now, heir: key };
-                flight.recall.get_or_insert(left);
+                let left = Reclaim {
+                    at: now,
+                    successor: key,
+                };
+                flight.reclaim.get_or_insert(left);
                 flight.give_back(range.offset);
             }
         }

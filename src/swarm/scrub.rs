@@ -97,7 +97,7 @@ impl Swarms {
         let is_busy = self
             .streams
             .iter()
-            .any(|(_, stream)| stream.upload.is_some() || !stream.asked.is_empty());
+            .any(|(_, stream)| stream.upload.is_some() || !stream.outstanding.is_empty());
         self.scrub.left = if is_busy { 0 } else { SCRUB_SIZE };
         if self.swarms.iter().any(|(_, swarm)| swarm.is_scrubbed()) {
             return;

@@ -34,7 +34,7 @@ impl Swarms {
         let (header_left, is_exempt) = (upload.header_sent < upload.header.len(), stream.is_exempt);
         let admitted = match is_exempt {
             true => u64::MAX,
-            false => self.paces.up.admits(now, key),
+            false => self.limits.up.admits(now, key),
         };
         let stream = self.streams.get_mut(key)?;
         if admitted == 0 {
@@ -73,7 +73,7 @@ impl Swarms {
             shard,
             offset,
             length,
-        } = *stream.wanted.first()?;
+        } = *stream.peer_requests.first()?;
         let manifest = self.swarms.get(swarm)?.manifest.as_ref()?;
         let first = manifest.segments(shard, offset, length).next()?;
         let (entry, offset, length) = (first.entry, first.offset, first.length);
@@ -103,7 +103,7 @@ impl Swarms {
         };
         stream.sent_at = now;
         if !stream.is_exempt {
-            self.paces.up.spend(u64::from(count));
+            self.limits.up.spend(u64::from(count));
         }
         let Some(upload) = &mut stream.upload else {
             return stream.outbox_sent(count as usize);
@@ -142,9 +142,9 @@ impl Swarms {
             .map(|of| of.shard_length(range.shard));
         if sent == range.length && !stream.is_midway {
             if shard_length == Some(range.offset + range.length) {
-                stream.unsent.remove(range.shard);
+                stream.offers_unsent.remove(range.shard);
             }
-            self.pass_turn();
+            self.pass_slot();
             self.offer(now, key);
             self.offer_if_idle(now, swarm_key);
         }
@@ -195,12 +195,12 @@ impl Swarms {
                 push_map(stream, swarm, first, network);
             } else if let Some((offset, length)) = stream.manifest_wanted.take() {
                 push_manifest_part(stream, swarm, offset, length, network);
-            } else if has_news(stream, swarm) && swarm.news_at.is_none_or(|at| at <= now) {
-                push_have(stream, swarm, network);
-            } else if stream.wanted.is_empty() {
+            } else if has_unsent_haves(stream, swarm) && swarm.haves_at.is_none_or(|at| at <= now) {
+                push_haves(stream, swarm, network);
+            } else if stream.peer_requests.is_empty() {
                 return;
-            } else if !stream.is_midway && !self.takes_turn(key) {
-                return self.plan_turns(now);
+            } else if !stream.is_midway && !self.takes_slot(key) {
+                return self.plan_slot_check(now);
             } else {
                 self.start_upload(now, key);
             }
@@ -217,18 +217,18 @@ impl Swarms {
         let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else {
             return;
         };
-        let mut range = stream.wanted[0];
+        let mut range = stream.peer_requests[0];
         let size = part_size(stream.sending.per_second(), range.length);
         let is_held = swarm.held.contains(range.shard);
         // A small rest goes along.
         stream.is_midway = is_held && range.length >= size + PART_SIZE_MIN;
         if stream.is_midway {
-            let rest = &mut stream.wanted[0];
+            let rest = &mut stream.peer_requests[0];
             rest.offset += size;
             rest.length -= size;
             range.length = size;
         } else {
-            stream.wanted.remove(0);
+            stream.peer_requests.remove(0);
         }
         if is_held {
             let mut header = [0; DATA_SIZE];
@@ -241,13 +241,13 @@ impl Swarms {
                 sent: 0,
             });
             stream.sent_at = now;
-            self.plan_turns(now);
+            self.plan_slot_check(now);
         } else {
             let reason = Refusal::Missing;
             stream.push(&Frame::Refuse { range, reason }, network);
             // If it was offered, something else is, in its place.
-            stream.unsent.remove(range.shard);
-            self.pass_turn();
+            stream.offers_unsent.remove(range.shard);
+            self.pass_slot();
             self.offer(now, key);
         }
     }
@@ -267,7 +267,7 @@ fn push_map(stream: &mut Stream, swarm: &Swarm, first: u32, network: Network) {
     let mut bits = [0; frame::MAP_BITS_SIZE_MAX];
     let bytes_left = (swarm.shard_count() - first).div_ceil(8) as usize;
     let size = bytes_left.min(bits.len());
-    swarm.emit_told(first, &mut bits[..size]);
+    swarm.emit_bitfield(first, &mut bits[..size]);
     stream.push(
         &Frame::Map {
             first,
@@ -305,19 +305,19 @@ fn push_manifest_part(
 }
 
 /// Whether the other end could be told of shards gained: it has our map, and not these.
-pub(super) fn has_news(stream: &Stream, swarm: &Swarm) -> bool {
-    stream.map_next.is_none() && stream.told < swarm.gained.len()
+pub(super) fn has_unsent_haves(stream: &Stream, swarm: &Swarm) -> bool {
+    stream.map_next.is_none() && stream.haves_sent < swarm.gained.len()
 }
 
 /// Tells the other end of the shards gained since it was last told; also of those that it has,
 /// because it counts copies, and may have offered them.
-pub(super) fn push_have(stream: &mut Stream, swarm: &Swarm, network: Network) {
+pub(super) fn push_haves(stream: &mut Stream, swarm: &Swarm, network: Network) {
     let mut list = [0; frame::HAVE_COUNT_MAX * 4];
     const { assert!(frame::HAVE_COUNT_MAX * 4 <= FRAME_BODY_MAX) };
     let mut count = 0;
-    while stream.told < swarm.gained.len() && count < frame::HAVE_COUNT_MAX {
-        let shard = swarm.gained[stream.told];
-        stream.told += 1;
+    while stream.haves_sent < swarm.gained.len() && count < frame::HAVE_COUNT_MAX {
+        let shard = swarm.gained[stream.haves_sent];
+        stream.haves_sent += 1;
         if swarm.held.contains(shard) {
             list[count * 4..][..4].copy_from_slice(&shard.to_be_bytes());
             count += 1;

@@ -10,13 +10,14 @@
 //! passes by without being stored: the inbox only ever keeps a header and the start of a frame's
 //! body that came in pieces, the outbox only whole control frames.
 
-use super::handshake::Handshake;
-use super::inbox::Inbox;
-use super::round_trip::RoundTrip;
+use super::schedule::round_trip::RoundTrip;
+use super::session::handshake::Handshake;
+use super::session::inbox::Inbox;
 use crate::bitmap::Bitmap;
 use crate::id::NodeId;
 use crate::limits::{BOX_SIZE, FRAME_BODY_MAX, REQUESTS_MAX};
 use crate::output::SwarmKey;
+use crate::rate::Rate;
 use crate::time::Instant;
 use crate::wire::native::frame::{HEADER_SIZE, Range};
 use crate::wire::{Frame, Network};
@@ -49,14 +50,14 @@ pub enum Claim {
     /// We do.
     Wanted,
     /// Another could send it sooner: what has not begun is taken back, what has is wanted.
-    Recalled,
+    Reclaimed,
     /// We do not: its bytes, if they come, are dropped.
     Dropped,
 }
 
 /// A range that we have asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
+pub struct Outstanding {
     /// What of it no part has brought yet.
     pub range: Range,
     /// Whether we still want it.
@@ -121,20 +122,20 @@ pub struct Stream {
     /// Bytes of the manifest it says it has; 0 for none.
     pub manifest_size: u32,
     /// We have every shard and offer it a few at a time, instead of saying so.
-    pub offers: bool,
+    pub is_super_seeded: bool,
     /// Shards that were offered to it and that it has not said to have.
     pub offered: Bitmap,
     /// Shards that were offered to it and have not been sent.
-    pub unsent: Bitmap,
+    pub offers_unsent: Bitmap,
     /// Shards that failed verification from it.
-    pub strikes: u8,
+    pub bad_shards: u8,
 
     /// What we have asked for, oldest first.
-    pub asked: ArrayVec<Asked, REQUESTS_MAX>,
+    pub outstanding: ArrayVec<Outstanding, REQUESTS_MAX>,
     /// The payload that is coming in.
     pub incoming: Option<Incoming>,
     /// What the other end has asked for, oldest first.
-    pub wanted: ArrayVec<Range, REQUESTS_MAX>,
+    pub peer_requests: ArrayVec<Range, REQUESTS_MAX>,
     /// The range, or the part of one, that is being sent.
     pub upload: Option<Upload>,
     /// The first of `wanted` is the rest of a range that has begun: it needs no other turn.
@@ -148,7 +149,7 @@ pub struct Stream {
     /// The next shard of our map to be sent; none when all is.
     pub map_next: Option<u32>,
     /// How many of the swarm's gained shards the other end has been told of.
-    pub told: usize,
+    pub haves_sent: usize,
 
     /// The driver has been told that there is something to send.
     pub notified: bool,
@@ -198,20 +199,20 @@ impl Stream {
             has_all: false,
             has: Bitmap::default(),
             manifest_size: 0,
-            offers: false,
+            is_super_seeded: false,
             offered: Bitmap::default(),
-            unsent: Bitmap::default(),
-            strikes: 0,
-            asked: ArrayVec::new(),
+            offers_unsent: Bitmap::default(),
+            bad_shards: 0,
+            outstanding: ArrayVec::new(),
             incoming: None,
-            wanted: ArrayVec::new(),
+            peer_requests: ArrayVec::new(),
             upload: None,
             is_midway: false,
             upload_stalled: false,
             manifest_wanted: None,
             manifest_asked: false,
             map_next: None,
-            told: 0,
+            haves_sent: 0,
             notified: false,
             made_at: now,
             heard_at: now,
@@ -266,15 +267,15 @@ impl Stream {
     }
 
     /// Takes back what we have asked for of `shard` and has not begun.
-    pub fn recall(&mut self, shard: u32, network: Network) {
-        self.claim(shard, 0, Claim::Recalled, network);
+    pub fn reclaim(&mut self, shard: u32, network: Network) {
+        self.claim(shard, 0, Claim::Reclaimed, network);
     }
 
     /// From the last range to the first, so that what has begun before the other end hears of it is
     /// followed by nothing else of the shard.
     fn claim(&mut self, shard: u32, offset: u32, claim: Claim, network: Network) {
-        for place in (0..self.asked.len()).rev() {
-            let asked = &mut self.asked[place];
+        for place in (0..self.outstanding.len()).rev() {
+            let asked = &mut self.outstanding[place];
             let is_meant = asked.range.shard == shard && asked.range.offset >= offset;
             // What was dropped once stays so: another may have been asked for it since.
             if !is_meant || asked.claim == Claim::Dropped {
@@ -290,8 +291,8 @@ impl Stream {
 
     /// How many ranges we have asked for and still want from here.
     pub fn queue(&self) -> usize {
-        let wanted = |asked: &&Asked| asked.claim == Claim::Wanted;
-        self.asked.iter().filter(wanted).count()
+        let wanted = |asked: &&Outstanding| asked.claim == Claim::Wanted;
+        self.outstanding.iter().filter(wanted).count()
     }
 
     /// The control bytes to be sent.
@@ -318,50 +319,12 @@ impl Stream {
     }
 
     /// Bytes that we have asked for and that have not come.
-    pub fn asked_size(&self) -> u64 {
+    pub fn outstanding_size(&self) -> u64 {
         let incoming = self.incoming.map_or(0, |it| it.range.length - it.received);
-        let asked = self.asked.iter().map(|asked| u64::from(asked.range.length));
+        let asked = self
+            .outstanding
+            .iter()
+            .map(|asked| u64::from(asked.range.length));
         asked.sum::<u64>() + u64::from(incoming)
-    }
-}
-
-/// Bytes a second, over the last second or so.
-pub struct Rate {
-    since: Instant,
-    bytes: u64,
-    per_second: u64,
-}
-
-/// The time over which a rate is measured, in microseconds.
-const RATE_PERIOD: u64 = 250_000;
-
-impl Rate {
-    /// No bytes since `now`.
-    pub fn new(now: Instant) -> Rate {
-        Rate {
-            since: now,
-            bytes: 0,
-            per_second: 0,
-        }
-    }
-
-    /// Counts `bytes` that came at `now`.
-    pub fn count(&mut self, now: Instant, bytes: u64) {
-        self.bytes += bytes;
-        let micros = now.since(self.since).as_micros() as u64;
-        if micros >= RATE_PERIOD {
-            let current = self.bytes.saturating_mul(1_000_000) / micros;
-            self.per_second = if self.per_second == 0 {
-                current
-            } else {
-                (self.per_second + current) / 2
-            };
-            (self.since, self.bytes) = (now, 0);
-        }
-    }
-
-    /// Bytes a second; 0 until a first period has passed.
-    pub fn per_second(&self) -> u64 {
-        self.per_second
     }
 }

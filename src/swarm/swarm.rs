@@ -14,11 +14,11 @@
 
 use super::checkpoint::Durability;
 use super::flight::Flight;
-use super::offer::Round;
 use super::pause::Pause;
 use super::providers::Providers;
 use super::repair::Repair;
 use super::scan::Scan;
+use super::schedule::super_seed::Round;
 use super::stream::Stream;
 use crate::bitmap::Bitmap;
 use crate::id::FileId;
@@ -127,7 +127,7 @@ pub struct Swarm {
     /// Shards gained since the start, in order: what others must be told.
     pub gained: Vec<u32>,
     /// When others are told of gained shards next.
-    pub news_at: Option<Instant>,
+    pub haves_at: Option<Instant>,
     /// How many open streams have each shard, those that have all of them aside.
     pub copies: Vec<u16>,
 
@@ -145,8 +145,8 @@ pub struct Swarm {
     pub asked_nodes: u32,
     /// Since when no stream has brought anything.
     pub idle_since: Instant,
-    /// When idle streams look next for shards to have recalled.
-    pub relief_at: Instant,
+    /// When idle streams look next for shards to have reclaimed.
+    pub reclaim_at: Instant,
     /// How far its offers are.
     pub round: Round,
     /// The disk is full: what a fetch waits for.
@@ -185,7 +185,7 @@ impl Swarm {
             flying: Bitmap::default(),
             flights: Vec::new(),
             gained: Vec::new(),
-            news_at: None,
+            haves_at: None,
             copies: Vec::new(),
             providers: Providers::default(),
             announced: false,
@@ -194,7 +194,7 @@ impl Swarm {
             lookup_at: now,
             asked_nodes: 0,
             idle_since: now,
-            relief_at: now,
+            reclaim_at: now,
             round: Round::default(),
             pause: None,
             is_suspended: false,
@@ -319,6 +319,21 @@ impl Swarm {
     pub fn land(&mut self, shard: u32) {
         self.flights.retain(|flight| flight.shard != shard);
         self.flying.remove(shard);
+    }
+
+    /// Returns flights that nobody sends and of which nothing has come to the missing shards, so that
+    /// the rarest is chosen anew.
+    pub fn drop_unstarted(&mut self) {
+        let Swarm {
+            flights, flying, ..
+        } = self;
+        flights.retain(|flight| {
+            let unstarted = flight.source.is_none() && flight.received() == 0 && !flight.whole;
+            if unstarted {
+                flying.remove(flight.shard);
+            }
+            !unstarted
+        });
     }
 
     /// `shard` is held from now on, and others are to be told.

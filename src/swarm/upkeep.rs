@@ -8,7 +8,7 @@ use super::{Queued, Swarms};
 use crate::id::FileId;
 use crate::limits::{
     CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEP_ALIVE_PERIOD, LOOKUP_DELAY_MET,
-    LOOKUP_PERIOD, LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RELIEF_PERIOD,
+    LOOKUP_PERIOD, LOOKUPS_BEFORE_GIVING_UP, PATIENCE, PATIENCE_PARTIAL, RECLAIM_PERIOD,
     REQUEST_TIMEOUT, SEND_TIMEOUT, STREAMS_MAX, SWARM_DIALS_MAX, SWARM_STREAMS_ENOUGH,
 };
 use crate::output::{Ended, Failure, Output, StreamKey, SwarmKey};
@@ -25,8 +25,8 @@ impl Swarms {
             place = key.slot + 1;
             self.check_stream(now, key);
         }
-        self.check_turns(now);
-        self.check_paces(now);
+        self.check_upload_slots(now);
+        self.check_rates(now);
         self.scrub(now);
         place = 0;
         while let Some(key) = self.swarms.key_from(place) {
@@ -36,11 +36,11 @@ impl Swarms {
     }
 
     /// Lets those that the caps hold back go on, each in its turn.
-    fn check_paces(&mut self, now: Instant) {
-        if let Some(key) = self.paces.up.tick(now) {
+    fn check_rates(&mut self, now: Instant) {
+        if let Some(key) = self.limits.up.tick(now) {
             self.wake(key);
         }
-        if let Some(key) = self.paces.down.tick(now) {
+        if let Some(key) = self.limits.down.tick(now) {
             self.ask(now, key);
         }
     }
@@ -49,7 +49,7 @@ impl Swarms {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        let is_held_back = self.paces.up.holds(key);
+        let is_held_back = self.limits.up.holds(key);
         if now < deadline(stream, is_held_back) {
             if keep_alive_at(stream).is_some_and(|at| now >= at) {
                 stream.sent_at = now;
@@ -71,23 +71,23 @@ impl Swarms {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
-        let has_news = swarm.news_at.is_some_and(|at| at <= now);
+        let has_unsent_haves = swarm.haves_at.is_some_and(|at| at <= now);
         let may_offer = swarm.round.due_at.is_some_and(|at| at <= now);
-        let may_relieve = swarm.is_fetching() && swarm.relief_at <= now;
-        if has_news {
-            swarm.news_at = None;
+        let may_reclaim = swarm.is_fetching() && swarm.reclaim_at <= now;
+        if has_unsent_haves {
+            swarm.haves_at = None;
         }
-        if may_relieve {
-            swarm.relief_at = now + RELIEF_PERIOD;
+        if may_reclaim {
+            swarm.reclaim_at = now + RECLAIM_PERIOD;
         }
         if may_offer {
             swarm.round.due_at = None;
             self.offer_all(now, key);
         }
-        if has_news {
+        if has_unsent_haves {
             self.wake_swarm(key);
         }
-        if may_relieve {
+        if may_reclaim {
             self.ask_all(now, key);
         }
         self.hurry_manifest(now, key);
@@ -101,19 +101,19 @@ impl Swarms {
 
     /// When [`Swarms::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = earliest(self.turns_at, self.paces.tick_at());
+        let mut next = earliest(self.slot_check_at, self.limits.tick_at());
         next = earliest(next, self.scrub_at());
         for (key, stream) in self.streams.iter() {
-            let is_held_back = self.paces.up.holds(key);
+            let is_held_back = self.limits.up.holds(key);
             next = earliest(next, Some(deadline(stream, is_held_back)));
             next = earliest(next, keep_alive_at(stream));
-            if self.could_relieve(stream) {
+            if self.could_reclaim(stream) {
                 let swarm = stream.swarm.and_then(|swarm| self.swarms.get(swarm));
-                next = earliest(next, swarm.map(|swarm| swarm.relief_at));
+                next = earliest(next, swarm.map(|swarm| swarm.reclaim_at));
             }
         }
         for (key, swarm) in self.swarms.iter() {
-            next = earliest(earliest(next, swarm.news_at), swarm.round.due_at);
+            next = earliest(earliest(next, swarm.haves_at), swarm.round.due_at);
             next = earliest(next, self.manifest_due(key));
             next = earliest(next, swarm.checkpoint_at());
             next = earliest(next, swarm.pause.map(|pause| pause.retry_at));
@@ -250,7 +250,7 @@ impl Swarms {
         }
         // A connection that is being made brings nothing yet, and does not begin the wait anew.
         let brings = |stream: &Stream| {
-            let waits = !stream.asked.is_empty() || stream.incoming.is_some();
+            let waits = !stream.outstanding.is_empty() || stream.incoming.is_some();
             stream.swarm == Some(key) && (waits || stream.manifest_asked)
         };
         if self.streams.iter().any(|(_, stream)| brings(stream)) {
@@ -309,8 +309,8 @@ fn deadline(stream: &Stream, is_held_back: bool) -> Instant {
         State::Opening if stream.dialler == Dialler::Them => stream.made_at + HANDSHAKE_TIMEOUT,
         State::Opening => stream.made_at + CONNECT_TIMEOUT + HANDSHAKE_TIMEOUT,
         State::Open => {
-            let is_asked = !stream.asked.is_empty() || stream.incoming.is_some();
-            let waits = is_asked || stream.manifest_asked;
+            let is_outstanding = !stream.outstanding.is_empty() || stream.incoming.is_some();
+            let waits = is_outstanding || stream.manifest_asked;
             let answer = waits.then_some(stream.waiting_since + REQUEST_TIMEOUT);
             let may_send = is_sending(stream) && !is_held_back;
             let taken = may_send.then_some(stream.sent_at + SEND_TIMEOUT);

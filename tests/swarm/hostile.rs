@@ -3,7 +3,7 @@
 use super::{FIRST, bytes};
 use sha1::{Digest as _, Sha1};
 use sprat::id::{FileId, Id, NodeId};
-use sprat::limits::{RECALL_TIMEOUT, RECEIVE_BUFFER_SIZE, REQUEST_TIMEOUT, SLOW_TIMEOUT};
+use sprat::limits::{RECEIVE_BUFFER_SIZE, RECLAIM_TIMEOUT, REQUEST_TIMEOUT, SLOW_TIMEOUT};
 use sprat::output::{Chunk, Ended, Event, Output, Prepared, StreamKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Swarms};
@@ -278,7 +278,7 @@ fn a_byte_now_and_then_does_not_hold_a_shard_for_long() {
         if !requests.is_empty() {
             break requests;
         }
-        assert!(getter.now - started < 2 * RECALL_TIMEOUT, "{sent} bytes");
+        assert!(getter.now - started < 2 * RECLAIM_TIMEOUT, "{sent} bytes");
     };
     assert_eq!(getter.ended(), [(1, Ended::Timeout)]);
     assert_eq!(requests, [range(sent as u32, MIB)]);

@@ -51,7 +51,7 @@ fn a_suspended_fetch_holds_still_and_goes_on_where_it_was() {
         assert!(!world.peers[getter].events.iter().any(failed));
 
         let now = world.now;
-        world.peers[getter].swarms.go_on(now, FIRST);
+        world.peers[getter].swarms.resume(now, FIRST);
         assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
         assert!(world.peers[getter].disk[&0].entries[0] == content);
         // What it had was not fetched again, but for what was on its way.
@@ -78,7 +78,7 @@ fn a_suspended_share_is_not_served_nor_read_until_it_goes_on() {
     let now = world.now;
     assert_eq!(world.peers[origin].swarms.poll_read(now), None);
 
-    world.peers[origin].swarms.go_on(now, FIRST);
+    world.peers[origin].swarms.resume(now, FIRST);
     let again = world.fetch(getter, file, &[origin]);
     assert!(
         world.run_until(MINUTE, |world| world.is_complete(getter)),

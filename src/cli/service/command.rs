@@ -193,7 +193,7 @@ impl Service<'_> {
             item.kept.is_paused = is_paused;
             match (item.swarm, is_paused) {
                 (Some(swarm), true) => reactor.suspend(swarm),
-                (Some(swarm), false) => reactor.go_on(swarm),
+                (Some(swarm), false) => reactor.resume(swarm),
                 (None, true) => {}
                 (None, false) => item.retry_at = Some(reactor.now()),
             }

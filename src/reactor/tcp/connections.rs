@@ -53,7 +53,7 @@ pub struct Connection {
     /// The other end has closed its half, or the connection has failed: the next receives find out.
     pub ending: bool,
     /// Bytes that may wait in the socket for the uplink, as it was last told.
-    unsent_max: u32,
+    notsent_max: u32,
     /// The file range that is being sent: its file was looked at once.
     pub sending: Option<FileRange>,
     /// The file range that was last read ahead.
@@ -100,7 +100,7 @@ impl Connections {
             readable: connected,
             writable: connected,
             ending: false,
-            unsent_max: u32::MAX,
+            notsent_max: u32::MAX,
             sending: None,
             advised: None,
             key,
@@ -180,9 +180,9 @@ impl Connections {
 impl Connection {
     /// Bounds what may wait in the socket before it leaves: once there is so much, a send says
     /// `WouldBlock`, and when half of it has left, the socket is writable again.
-    pub fn limit_unsent(&mut self, bytes: u32) {
-        if self.unsent_max != bytes {
-            self.unsent_max = bytes;
+    pub fn limit_notsent(&mut self, bytes: u32) {
+        if self.notsent_max != bytes {
+            self.notsent_max = bytes;
             // It fails only where kernels have no such limit.
             let _ = SockRef::from(&self.socket).set_tcp_notsent_lowat(bytes);
         }

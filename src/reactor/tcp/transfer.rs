@@ -119,7 +119,7 @@ impl Reactor {
                 None => return Half::Ended,
                 Some(stream) if !stream.writable => return Half::Resting,
                 Some(_) if bytes >= STREAM_BYTES_PER_TURN => return Half::More,
-                Some(stream) => stream.limit_unsent(self.node.unsent_max()),
+                Some(stream) => stream.limit_notsent(self.node.notsent_max()),
             }
             let step = match self.node.poll_send(self.clock.now(), key) {
                 None => return Half::Resting,

@@ -27,14 +27,14 @@
 //! | receivers alone | 1.54, 1.44 | 1.86, 1.72 | 2.44, 2.21 | 2.82, 2.16 |
 //! | the origin offers | 1.12, 1.00 | 1.18, 1.00 | 1.31, 1.11 | 1.75, 1.27 |
 
-use super::Swarms;
-use super::stream::{State, Stream};
-use crate::bitmap::poorest;
+use crate::bitmap::rarest;
 use crate::limits::{
     OFFER_AHEAD, OFFER_AHEAD_REPEATED, OFFERS_FIRST, OFFERS_KEPT, OFFERS_MIN, OFFERS_REPEATED,
     REPEAT_DELAY_DIVISOR, REPEAT_DELAY_MAX, REPEAT_DELAY_MIN,
 };
 use crate::output::{StreamKey, SwarmKey};
+use crate::swarm::Swarms;
+use crate::swarm::stream::{State, Stream};
 use crate::time::Instant;
 use crate::wire::Frame;
 use crate::wire::native::frame::{self, HAVE_COUNT_MAX};
@@ -81,7 +81,7 @@ impl Round {
 
 impl Swarms {
     /// Offers shards until as much is on offer as the stream's rate takes.
-    pub(super) fn offer(&mut self, now: Instant, key: StreamKey) {
+    pub(in crate::swarm) fn offer(&mut self, now: Instant, key: StreamKey) {
         let is_uplink_free = self.is_uplink_free();
         let swarm = self.streams.get(key).and_then(|stream| stream.swarm);
         let open_count = swarm.map_or(0, |swarm| self.open_count(swarm));
@@ -94,7 +94,7 @@ impl Swarms {
         let Some(manifest) = &swarm.manifest else {
             return;
         };
-        if !stream.offers || stream.state != State::Open {
+        if !stream.is_super_seeded || stream.state != State::Open {
             return;
         }
         let rate = stream.sending.per_second();
@@ -108,20 +108,20 @@ impl Swarms {
             _ if swarm.round.repeats(now) => OFFERS_REPEATED + ahead(OFFER_AHEAD_REPEATED),
             _ => OFFERS_MIN + ahead(OFFER_AHEAD),
         };
-        let unsent = u64::from(stream.unsent.count());
+        let unsent = u64::from(stream.offers_unsent.count());
         if unsent >= OFFERS_KEPT && unsent * 2 > target {
             return;
         }
-        let is_idle = is_uplink_free && stream.upload.is_none() && stream.wanted.is_empty();
+        let is_idle = is_uplink_free && stream.upload.is_none() && stream.peer_requests.is_empty();
         let mut list: ArrayVec<[u8; 4], HAVE_COUNT_MAX> = ArrayVec::new();
-        while u64::from(stream.unsent.count()) < target && !list.is_full() {
+        while u64::from(stream.offers_unsent.count()) < target && !list.is_full() {
             let Stream { has, offered, .. } = &*stream;
             let held = &swarm.held;
             let open = |index| held.word(index) & !has.word(index) & !offered.word(index);
-            let Some(shard) = poorest(&swarm.copies, open, &mut self.rng) else {
+            let Some(shard) = rarest(&swarm.copies, open, &mut self.rng) else {
                 break;
             };
-            let is_first = stream.unsent.count() == 0;
+            let is_first = stream.offers_unsent.count() == 0;
             let copies = swarm.copies[shard as usize];
             if copies > 0 && !is_uplink_free && !is_first {
                 break;
@@ -131,12 +131,14 @@ impl Swarms {
             }
             if is_idle {
                 let Stream {
-                    round_trip, unsent, ..
+                    round_trip,
+                    offers_unsent,
+                    ..
                 } = &mut *stream;
-                round_trip.time_offer(now, shard, |timed| unsent.contains(timed));
+                round_trip.time_offer(now, shard, |timed| offers_unsent.contains(timed));
             }
             stream.offered.insert(shard);
-            stream.unsent.insert(shard);
+            stream.offers_unsent.insert(shard);
             swarm.copies[shard as usize] = copies.saturating_add(1);
             list.push(frame::shard_bytes(shard));
         }
@@ -152,14 +154,14 @@ impl Swarms {
     }
 
     /// Offers on every stream of a swarm, when nobody waits for the uplink.
-    pub(super) fn offer_if_idle(&mut self, now: Instant, swarm: SwarmKey) {
+    pub(in crate::swarm) fn offer_if_idle(&mut self, now: Instant, swarm: SwarmKey) {
         if self.is_uplink_free() {
             self.offer_all(now, swarm);
         }
     }
 
     /// Offers on every stream of a swarm.
-    pub(super) fn offer_all(&mut self, now: Instant, swarm: SwarmKey) {
+    pub(in crate::swarm) fn offer_all(&mut self, now: Instant, swarm: SwarmKey) {
         let mut place = 0;
         while let Some(key) = self.stream_from(swarm, place) {
             place = key.slot + 1;

@@ -18,24 +18,24 @@
 //! | a 128th | 1.08 | 1.11 | 1.22 | 1.14 | 1.15 | 1.17 |
 //! | a 64th of what the stream itself sends | 1.08 | 1.11 | 1.21 | 1.23 | 1.16 | 1.20 |
 
-use super::Swarms;
-use super::stream::Rate;
-use crate::limits::{UNSENT_FIRST, UNSENT_MAX, UNSENT_MIN, UNSENT_PER_SECOND};
+use crate::limits::{NOTSENT_FIRST, NOTSENT_MAX, NOTSENT_MIN, NOTSENT_PER_SECOND};
+use crate::rate::Rate;
+use crate::swarm::Swarms;
 
 impl Swarms {
     /// Bytes of each stream that may wait in its socket before they leave: a power of two, so that it
     /// changes seldom.
-    pub fn unsent_max(&self) -> u32 {
-        unsent_max(&self.sending)
+    pub fn notsent_max(&self) -> u32 {
+        notsent_max(&self.sending)
     }
 }
 
-fn unsent_max(sending: &Rate) -> u32 {
+fn notsent_max(sending: &Rate) -> u32 {
     let bytes = match sending.per_second() {
-        0 => UNSENT_FIRST.into(),
-        rate => (rate / UNSENT_PER_SECOND).max(UNSENT_MIN.into()),
+        0 => NOTSENT_FIRST.into(),
+        rate => (rate / NOTSENT_PER_SECOND).max(NOTSENT_MIN.into()),
     };
-    1 << bytes.min(UNSENT_MAX.into()).ilog2()
+    1 << bytes.min(NOTSENT_MAX.into()).ilog2()
 }
 
 #[cfg(test)]
@@ -49,11 +49,11 @@ mod tests {
         let after = |bytes| {
             let mut sending = Rate::new(Instant::ZERO);
             sending.count(Instant::ZERO + Duration::from_secs(1), bytes);
-            unsent_max(&sending)
+            notsent_max(&sending)
         };
-        assert_eq!(unsent_max(&Rate::new(Instant::ZERO)), UNSENT_FIRST);
-        assert_eq!((after(1), after(600_000)), (UNSENT_MIN, UNSENT_MIN));
+        assert_eq!(notsent_max(&Rate::new(Instant::ZERO)), NOTSENT_FIRST);
+        assert_eq!((after(1), after(600_000)), (NOTSENT_MIN, NOTSENT_MIN));
         assert_eq!((after(2_500_000), after(12_500_000)), (32 << 10, 128 << 10));
-        assert_eq!(after(u64::MAX / 1_000_000), UNSENT_MAX);
+        assert_eq!(after(u64::MAX / 1_000_000), NOTSENT_MAX);
     }
 }

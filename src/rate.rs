@@ -1,6 +1,6 @@
 //! A cap on payload, as a token bucket: so many bytes a second, a little of it at once.
 //!
-//! One [`Pace`] holds back what all streams send together, another what they ask for together: who
+//! One [`RateLimiter`] holds back what all streams send together, another what they ask for together: who
 //! asks for less is sent less, so nothing piles up in the network, as it would if we only read
 //! more slowly. Every byte of a stream counts, but only payload waits: control frames are few, and
 //! late ones would cost more than they take. Datagrams have budgets of their own, and do not count.
@@ -18,10 +18,9 @@
 //! waits is in the line once.
 
 use crate::limits::{
-    PACE_BURST_DIVISOR, PACE_PORTION_DIVISOR, PACE_PORTION_MAX, PACE_PORTION_MIN, RATE_MAX,
-    RATE_MIN, STREAMS_MAX,
+    RATE_BURST_DIVISOR, RATE_MAX, RATE_MIN, RATE_PORTION_DIVISOR, RATE_PORTION_MAX,
+    RATE_PORTION_MIN, STREAMS_MAX,
 };
-use crate::output::StreamKey;
 use crate::time::{Instant, earliest};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,28 +29,41 @@ use std::time::Duration;
 const BYTE: i64 = 1_000_000;
 
 /// A cap, or none.
-#[derive(Debug, Default)]
-pub struct Pace {
+#[derive(Debug)]
+pub struct RateLimiter<K> {
     /// Bytes a second; none when nothing is held back.
     rate: Option<i64>,
     /// What may be spent, in millionths of a byte; below 0 after control frames.
     credit: i64,
     /// When the credit was last added to.
     counted_at: Instant,
-    line: VecDeque<StreamKey>,
+    queue: VecDeque<K>,
     tick_at: Option<Instant>,
     /// The first in line was woken by the last tick.
     woken: bool,
 }
 
-impl Pace {
+impl<K> Default for RateLimiter<K> {
+    fn default() -> RateLimiter<K> {
+        RateLimiter {
+            rate: None,
+            credit: 0,
+            counted_at: Instant::ZERO,
+            queue: VecDeque::new(),
+            tick_at: None,
+            woken: false,
+        }
+    }
+}
+
+impl<K: Copy + PartialEq> RateLimiter<K> {
     /// Caps at `rate` bytes a second, brought into [`RATE_MIN`] and [`RATE_MAX`]; `None` lifts the
     /// cap.
     pub fn set(&mut self, now: Instant, rate: Option<u64>) {
         self.rate = rate.map(|rate| rate.clamp(RATE_MIN, RATE_MAX) as i64);
         (self.credit, self.counted_at, self.woken) = (0, now, false);
-        self.line.reserve(STREAMS_MAX);
-        self.tick_at = (!self.line.is_empty()).then_some(now);
+        self.queue.reserve(STREAMS_MAX);
+        self.tick_at = (!self.queue.is_empty()).then_some(now);
     }
 
     /// Whether there is a cap.
@@ -60,21 +72,21 @@ impl Pace {
     }
 
     /// How many bytes `key` may send (or ask for) now. 0: it waits in line until it is woken.
-    pub fn admits(&mut self, now: Instant, key: StreamKey) -> u64 {
+    pub fn admits(&mut self, now: Instant, key: K) -> u64 {
         let Some(rate) = self.rate else {
             return u64::MAX;
         };
         self.count(now);
-        let is_next = self.line.front().is_none_or(|&first| first == key);
+        let is_next = self.queue.front().is_none_or(|&first| first == key);
         if is_next && self.credit >= portion(rate) * BYTE {
             self.leave(key);
             // It may take less than that, and the rest is the next one's.
             let wait = self.wait(rate);
-            self.tick_at = (!self.line.is_empty()).then(|| now + wait);
+            self.tick_at = (!self.queue.is_empty()).then(|| now + wait);
             return (self.credit / BYTE) as u64;
         }
-        if !self.line.contains(&key) {
-            self.line.push_back(key);
+        if !self.queue.contains(&key) {
+            self.queue.push_back(key);
         }
         if self.tick_at.is_none() {
             self.tick_at = Some(now + self.wait(rate));
@@ -97,41 +109,41 @@ impl Pace {
     }
 
     /// `key` has nothing to send (or ask for) any more.
-    pub fn leave(&mut self, key: StreamKey) {
-        self.woken &= self.line.front() != Some(&key);
-        self.line.retain(|&waiting| waiting != key);
+    pub fn leave(&mut self, key: K) {
+        self.woken &= self.queue.front() != Some(&key);
+        self.queue.retain(|&waiting| waiting != key);
     }
 
     /// Whether `key` is held back.
-    pub fn holds(&self, key: StreamKey) -> bool {
-        self.line.contains(&key)
+    pub fn holds(&self, key: K) -> bool {
+        self.queue.contains(&key)
     }
 
-    /// When [`Pace::tick`] is due; none while nobody waits.
+    /// When [`RateLimiter::tick`] is due; none while nobody waits.
     pub fn tick_at(&self) -> Option<Instant> {
         self.tick_at
     }
 
     /// Whose turn it is, once the credit is enough for it.
-    pub fn tick(&mut self, now: Instant) -> Option<StreamKey> {
+    pub fn tick(&mut self, now: Instant) -> Option<K> {
         if self.tick_at.is_none_or(|at| now < at) {
             return None;
         }
         let Some(rate) = self.rate else {
             // The cap was lifted: all who waited go on, one after the other.
-            let first = self.line.pop_front();
-            self.tick_at = (!self.line.is_empty()).then_some(now);
+            let first = self.queue.pop_front();
+            self.tick_at = (!self.queue.is_empty()).then_some(now);
             return first;
         };
         self.count(now);
         let is_enough = self.credit >= portion(rate) * BYTE;
         if is_enough && self.woken {
-            self.line.pop_front();
+            self.queue.pop_front();
         }
-        let first = self.line.front().copied().filter(|_| is_enough);
+        let first = self.queue.front().copied().filter(|_| is_enough);
         self.woken = first.is_some();
         let wait = self.wait(rate);
-        self.tick_at = (!self.line.is_empty()).then(|| now + wait);
+        self.tick_at = (!self.queue.is_empty()).then(|| now + wait);
         first
     }
 
@@ -140,7 +152,7 @@ impl Pace {
         let Some(rate) = self.rate else { return };
         let micros = i64::try_from(now.since(self.counted_at).as_micros()).unwrap_or(i64::MAX);
         let earned = rate.saturating_mul(micros);
-        let most = (rate / PACE_BURST_DIVISOR).max(portion(rate)) * BYTE;
+        let most = (rate / RATE_BURST_DIVISOR).max(portion(rate)) * BYTE;
         self.credit = self.credit.saturating_add(earned).min(most);
         self.counted_at = now;
     }
@@ -159,7 +171,7 @@ impl Pace {
 
 /// The least that is admitted at once: small, to be smooth, but no crumbs.
 fn portion(rate: i64) -> i64 {
-    (rate / PACE_PORTION_DIVISOR).clamp(PACE_PORTION_MIN, PACE_PORTION_MAX)
+    (rate / RATE_PORTION_DIVISOR).clamp(RATE_PORTION_MIN, RATE_PORTION_MAX)
 }
 
 fn cost(bytes: u64) -> i64 {
@@ -169,24 +181,74 @@ fn cost(bytes: u64) -> i64 {
 }
 
 /// The caps of a node.
-#[derive(Debug, Default)]
-pub struct Paces {
+#[derive(Debug)]
+pub struct RateLimits<K> {
     /// On what is sent.
-    pub up: Pace,
+    pub up: RateLimiter<K>,
     /// On what is asked for.
-    pub down: Pace,
+    pub down: RateLimiter<K>,
 }
 
-impl Paces {
+impl<K> Default for RateLimits<K> {
+    fn default() -> RateLimits<K> {
+        RateLimits {
+            up: RateLimiter::default(),
+            down: RateLimiter::default(),
+        }
+    }
+}
+
+impl<K: Copy + PartialEq> RateLimits<K> {
     /// When either has something due.
     pub fn tick_at(&self) -> Option<Instant> {
         earliest(self.up.tick_at(), self.down.tick_at())
     }
 
     /// A stream is gone.
-    pub fn forget(&mut self, key: StreamKey) {
+    pub fn forget(&mut self, key: K) {
         self.up.leave(key);
         self.down.leave(key);
+    }
+}
+
+/// Bytes a second, over the last second or so.
+pub struct Rate {
+    since: Instant,
+    bytes: u64,
+    per_second: u64,
+}
+
+/// The time over which a rate is measured, in microseconds.
+const RATE_PERIOD: u64 = 250_000;
+
+impl Rate {
+    /// No bytes since `now`.
+    pub fn new(now: Instant) -> Rate {
+        Rate {
+            since: now,
+            bytes: 0,
+            per_second: 0,
+        }
+    }
+
+    /// Counts `bytes` that came at `now`.
+    pub fn count(&mut self, now: Instant, bytes: u64) {
+        self.bytes += bytes;
+        let micros = now.since(self.since).as_micros() as u64;
+        if micros >= RATE_PERIOD {
+            let current = self.bytes.saturating_mul(1_000_000) / micros;
+            self.per_second = if self.per_second == 0 {
+                current
+            } else {
+                (self.per_second + current) / 2
+            };
+            (self.since, self.bytes) = (now, 0);
+        }
+    }
+
+    /// Bytes a second; 0 until a first period has passed.
+    pub fn per_second(&self) -> u64 {
+        self.per_second
     }
 }
 
@@ -195,32 +257,25 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const fn key(slot: u32) -> StreamKey {
-        StreamKey {
-            slot,
-            generation: 0,
-        }
-    }
-
     /// Lets streams take all they are admitted for `seconds`, looked at every `step` microseconds;
     /// what each took, and the most that any 100 ms brought.
     fn run(rate: u64, streams: u32, step: u64, seconds: u64) -> (Vec<u64>, u64) {
-        let mut pace = Pace::default();
-        pace.set(Instant::ZERO, Some(rate));
+        let mut limiter = RateLimiter::default();
+        limiter.set(Instant::ZERO, Some(rate));
         let mut taken = vec![0; streams as usize];
         let mut windows = vec![0; seconds as usize * 10 + 1];
-        let mut asking: Vec<StreamKey> = (0..streams).map(key).collect();
+        let mut asking: Vec<u32> = (0..streams).collect();
         for micros in (0..seconds * 1_000_000).step_by(step as usize) {
             let now = Instant::from_micros(micros);
-            asking.extend(pace.tick(now));
+            asking.extend(limiter.tick(now));
             for key in std::mem::take(&mut asking) {
                 loop {
-                    let bytes = pace.admits(now, key);
+                    let bytes = limiter.admits(now, key);
                     if bytes == 0 {
                         break;
                     }
-                    pace.spend(bytes);
-                    taken[key.slot as usize] += bytes;
+                    limiter.spend(bytes);
+                    taken[key as usize] += bytes;
                     windows[micros as usize / 100_000] += bytes;
                 }
             }
@@ -240,8 +295,8 @@ mod tests {
             let portion = portion(rate as i64) as u64;
             prop_assert!(sum <= 4 * rate + portion, "{sum} of {rate}");
             prop_assert!(sum + 2 * portion >= 4 * rate * 98 / 100, "{sum} of {rate}");
-            prop_assert!(most <= rate / 10 + rate / PACE_BURST_DIVISOR as u64 + portion, "{most}");
-            let burst = (rate / PACE_BURST_DIVISOR as u64).max(portion);
+            prop_assert!(most <= rate / 10 + rate / RATE_BURST_DIVISOR as u64 + portion, "{most}");
+            let burst = (rate / RATE_BURST_DIVISOR as u64).max(portion);
             let (least, greatest) = (taken.iter().min().unwrap(), taken.iter().max().unwrap());
             prop_assert!(greatest - least <= 2 * burst + sum / 20, "{taken:?}");
         }
@@ -249,40 +304,40 @@ mod tests {
 
     #[test]
     fn who_is_woken_and_does_not_come_holds_nobody_up() {
-        let mut pace = Pace::default();
-        pace.set(Instant::ZERO, Some(1_000_000));
-        assert_eq!(pace.admits(Instant::ZERO, key(0)), 0);
-        assert_eq!(pace.admits(Instant::ZERO, key(1)), 0);
-        let mut now = pace.tick_at().unwrap();
-        assert_eq!(pace.tick(now), Some(key(0)));
-        now = pace.tick_at().unwrap();
+        let mut limiter = RateLimiter::default();
+        limiter.set(Instant::ZERO, Some(1_000_000));
+        assert_eq!(limiter.admits(Instant::ZERO, 0), 0);
+        assert_eq!(limiter.admits(Instant::ZERO, 1), 0);
+        let mut now = limiter.tick_at().unwrap();
+        assert_eq!(limiter.tick(now), Some(0));
+        now = limiter.tick_at().unwrap();
         assert!(now > Instant::ZERO);
-        assert_eq!(pace.tick(now), Some(key(1)));
-        assert!(pace.admits(now, key(1)) > 0);
-        assert!(!pace.holds(key(0)) && !pace.holds(key(1)));
+        assert_eq!(limiter.tick(now), Some(1));
+        assert!(limiter.admits(now, 1) > 0);
+        assert!(!limiter.holds(0) && !limiter.holds(1));
         // It comes when it can, and waits again.
-        pace.spend(1_000_000);
-        assert_eq!(pace.admits(now, key(0)), 0);
-        assert!(pace.holds(key(0)));
+        limiter.spend(1_000_000);
+        assert_eq!(limiter.admits(now, 0), 0);
+        assert!(limiter.holds(0));
     }
 
     #[test]
     fn who_waits_goes_on_when_the_cap_is_lifted() {
-        let (mut pace, now) = (Pace::default(), Instant::ZERO);
-        pace.set(now, Some(1_000_000));
-        assert_eq!((pace.admits(now, key(0)), pace.admits(now, key(1))), (0, 0));
-        pace.set(now, None);
-        let woken = [pace.tick(now), pace.tick(now), pace.tick(now)];
-        assert_eq!(woken, [Some(key(0)), Some(key(1)), None]);
-        assert_eq!(pace.tick_at(), None);
+        let (mut limiter, now) = (RateLimiter::default(), Instant::ZERO);
+        limiter.set(now, Some(1_000_000));
+        assert_eq!((limiter.admits(now, 0), limiter.admits(now, 1)), (0, 0));
+        limiter.set(now, None);
+        let woken = [limiter.tick(now), limiter.tick(now), limiter.tick(now)];
+        assert_eq!(woken, [Some(0), Some(1), None]);
+        assert_eq!(limiter.tick_at(), None);
     }
 
     #[test]
     fn without_a_cap_nobody_waits() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.admits(Instant::ZERO, key(0)), u64::MAX);
-        pace.spend(u64::MAX);
-        assert_eq!(pace.admits(Instant::ZERO, key(1)), u64::MAX);
-        assert_eq!(pace.tick_at(), None);
+        let mut limiter = RateLimiter::default();
+        assert_eq!(limiter.admits(Instant::ZERO, 0), u64::MAX);
+        limiter.spend(u64::MAX);
+        assert_eq!(limiter.admits(Instant::ZERO, 1), u64::MAX);
+        assert_eq!(limiter.tick_at(), None);
     }
 }

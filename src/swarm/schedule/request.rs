@@ -33,25 +33,25 @@
 //! of what a small processor does, which is why the longer delay is kept: there the same fleet went
 //! from 1.35 (the origin sent 1.20, some headers counted) to 1.26 (1.08).
 
-use super::Swarms;
-use super::flight::{Flight, State as FlightState};
-use super::send::{has_news, push_have};
-use super::stream::{Asked, Claim, State as StreamState, Stream};
-use super::swarm::Swarm;
-use crate::bitmap::poorest;
+use crate::bitmap;
 use crate::limits::{
     ASK_AHEAD, ASK_AHEAD_FIRST, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX,
     REQUESTS_BATCH, REQUESTS_MAX,
 };
 use crate::output::{StreamKey, SwarmKey};
 use crate::rng::Rng;
+use crate::swarm::Swarms;
+use crate::swarm::flight::{Flight, State as FlightState};
+use crate::swarm::send::{has_unsent_haves, push_haves};
+use crate::swarm::stream::{Claim, Outstanding, State as StreamState, Stream};
+use crate::swarm::swarm::Swarm;
 use crate::time::Instant;
 use crate::wire::Frame;
 use crate::wire::native::frame::Range;
 
 impl Swarms {
     /// Asks the other end of a stream for as much as its rate allows.
-    pub(super) fn ask(&mut self, now: Instant, key: StreamKey) {
+    pub(in crate::swarm) fn ask(&mut self, now: Instant, key: StreamKey) {
         let swarm = self.streams.get(key).and_then(|stream| stream.swarm);
         let open_count = swarm.map_or(0, |swarm| self.open_count(swarm));
         let Some(stream) = self.streams.get_mut(key) else {
@@ -72,18 +72,18 @@ impl Swarms {
             }
             window = 1;
         }
-        let mut asked = stream.asked_size();
+        let mut asked = stream.outstanding_size();
         // A cap is smooth only if what it admits is asked for at once.
-        let is_capped = self.paces.down.is_set() && !stream.is_exempt;
+        let is_capped = self.limits.down.is_set() && !stream.is_exempt;
         if !is_capped && waits_for_batch(stream, swarm, window.saturating_sub(asked)) {
             return;
         }
-        let was_idle = stream.asked.is_empty();
+        let was_idle = stream.outstanding.is_empty();
         let mut is_held_back = false;
-        while stream.asked.len() < REQUESTS_MAX && asked < window {
+        while stream.outstanding.len() < REQUESTS_MAX && asked < window {
             let admitted = match stream.is_exempt {
                 true => u64::MAX,
-                false => self.paces.down.admits(now, key),
+                false => self.limits.down.admits(now, key),
             };
             is_held_back = admitted == 0;
             if is_held_back {
@@ -94,30 +94,30 @@ impl Swarms {
                 break;
             };
             if !stream.is_exempt {
-                self.paces.down.spend(range.length.into());
+                self.limits.down.spend(range.length.into());
             }
             asked += u64::from(range.length);
             // The packet that carries the request takes news along for nothing.
-            if has_news(stream, swarm) {
-                push_have(stream, swarm, self.config.network);
+            if has_unsent_haves(stream, swarm) {
+                push_haves(stream, swarm, self.config.network);
             }
-            stream.asked.push(Asked {
+            stream.outstanding.push(Outstanding {
                 range,
                 claim: Claim::Wanted,
             });
             stream.push(&Frame::Request(range), self.config.network);
         }
-        if was_idle && !stream.asked.is_empty() {
+        if was_idle && !stream.outstanding.is_empty() {
             stream.waiting_since = now;
         }
-        if stream.asked.is_empty() && stream.incoming.is_none() && !is_held_back {
-            self.relieve(now, key);
+        if stream.outstanding.is_empty() && stream.incoming.is_none() && !is_held_back {
+            self.reclaim(now, key);
         }
         self.wake(key);
     }
 
     /// Asks on every stream of a swarm: something that all may send has become free.
-    pub(super) fn ask_all(&mut self, now: Instant, swarm: SwarmKey) {
+    pub(in crate::swarm) fn ask_all(&mut self, now: Instant, swarm: SwarmKey) {
         let mut place = 0;
         while let Some(key) = self.stream_from(swarm, place) {
             place = key.slot + 1;
@@ -138,7 +138,7 @@ fn window(stream: &Stream, swarm: &Swarm, open_count: u32) -> u64 {
 /// Whether so much is under way that asking waits until there is `room`, in bytes, for several
 /// requests.
 fn waits_for_batch(stream: &Stream, swarm: &Swarm, room: u64) -> bool {
-    let under_way = stream.asked.len();
+    let under_way = stream.outstanding.len();
     let batch_size = REQUESTS_BATCH as u64 * range_size(swarm);
     under_way > REQUESTS_BATCH && (REQUESTS_MAX - under_way < REQUESTS_BATCH || room < batch_size)
 }
@@ -205,7 +205,7 @@ fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
     let closed = |index| swarm.held.word(index) | swarm.closed_word(index);
     let taken = |index| closed(index) | swarm.flying.word(index);
     let open = |index| offered(index) & !taken(index);
-    poorest(&swarm.copies, open, rng)
+    bitmap::rarest(&swarm.copies, open, rng)
 }
 
 #[cfg(test)]

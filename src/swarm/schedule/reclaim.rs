@@ -1,7 +1,7 @@
 //! The end of a file: nobody waits for a slow or stalled node while another could send.
 //!
 //! A shard in flight has one writer, so a stream that finds nothing left to ask for may not ask for
-//! what another was asked for. Instead, once every shard is held or in flight, it has one recalled:
+//! what another was asked for. Instead, once every shard is held or in flight, it has one reclaimed:
 //! from a stream that is many times slower, or that has many others to send first. What that has
 //! begun comes; the rest it gives back, and another goes on at the offset where it ends. So no byte
 //! comes twice, and none is fetched in vain.
@@ -10,26 +10,25 @@
 //! a second, and between them listens ([`super::send`]). What a kernel has in its buffer comes all
 //! the same, and is waited for.
 //!
-//! From a stream that has brought nothing for a while shards are recalled before the end, too: a
+//! From a stream that has brought nothing for a while shards are reclaimed before the end, too: a
 //! provider that offers a few at a time would else wait for one of them to come from the silent
 //! node. One that then neither sends nor answers for another while stands still. Its stream is closed,
 //! and dialled anew later: what it may send one day would come twice. So is one that sends a
-//! byte now and then, when thirty seconds after a recall what it had begun has still not come.
+//! byte now and then, when thirty seconds after a reclaim what it had begun has still not come.
 
-use super::Swarms;
-use super::disk::drop_unstarted;
-use super::flight::{Recall, State as FlightState};
-use super::stream::{Asked, Claim, State, Stream};
 use crate::limits::{
-    FLIGHTS_MAX, RECALL_TIMEOUT, RELIEVED_QUEUE_MIN, SLOW_TIMEOUT, SLOWER_THAN, STILL_TIMEOUT,
+    FLIGHTS_MAX, RECLAIM_QUEUE_MIN, RECLAIM_TIMEOUT, SLOW_TIMEOUT, SLOWER_THAN, STILL_TIMEOUT,
 };
 use crate::output::{Ended, StreamKey, SwarmKey};
+use crate::swarm::Swarms;
+use crate::swarm::flight::{Reclaim, State as FlightState};
+use crate::swarm::stream::{Claim, Outstanding, State, Stream};
 use crate::time::Instant;
 use crate::wire::native::frame::CloseReason;
 
 impl Swarms {
-    /// Lets an idle stream have a shard recalled from the one that is slowest to send it.
-    pub(super) fn relieve(&mut self, now: Instant, key: StreamKey) {
+    /// Lets an idle stream have a shard reclaimed from the one that is slowest to send it.
+    pub(in crate::swarm) fn reclaim(&mut self, now: Instant, key: StreamKey) {
         let Some(stream) = self.streams.get(key) else {
             return;
         };
@@ -51,47 +50,50 @@ impl Swarms {
             if !is_receiving || !stream.has(flight.shard) {
                 return None;
             }
-            if let Some(Recall { at, .. }) = flight.recall {
+            if let Some(Reclaim { at, .. }) = flight.reclaim {
                 let stands_still = now >= at + STILL_TIMEOUT && is_silent(source, now)
-                    || now >= at + RECALL_TIMEOUT;
+                    || now >= at + RECLAIM_TIMEOUT;
                 still = still.or(stands_still.then_some(source_key));
                 return None;
             }
             let (rate, queue) = (source.rate.per_second(), source.queue());
-            let is_late = is_end && flight.lasts(rate, RECALL_TIMEOUT);
+            let is_late = is_end && flight.lasts(rate, RECLAIM_TIMEOUT);
             let is_slow = match own_rate {
                 // Not measured yet.
                 0 => is_late,
                 _ => is_end && (1..own_rate / SLOWER_THAN).contains(&rate),
             };
             let is_quiet = is_silent(source, now) || is_slow;
-            let is_unstarted = is_end && flight.received() == 0 && queue > RELIEVED_QUEUE_MIN;
+            let is_unstarted = is_end && flight.received() == 0 && queue > RECLAIM_QUEUE_MIN;
             let may = match flight.unrequested() > 0 || has_asked(source, flight.shard) {
                 true => is_quiet || is_unstarted,
-                // There is nothing to take back: the recall is a deadline.
+                // There is nothing to take back: the reclaim is a deadline.
                 false => is_silent(source, now) || is_late,
             };
             may.then_some((is_quiet, queue, flight.shard, source_key))
         });
-        let recalled = takeable.max();
+        let reclaimed = takeable.max();
         if let Some(source_key) = still {
             return self.close(now, source_key, Ended::Timeout, Some(CloseReason::Timeout));
         }
-        let Some((_, _, shard, source_key)) = recalled else {
+        let Some((_, _, shard, source_key)) = reclaimed else {
             return;
         };
         if let Some(flight) = swarm.flight(shard) {
-            flight.recall = Some(Recall { at: now, heir: key });
+            flight.reclaim = Some(Reclaim {
+                at: now,
+                successor: key,
+            });
         }
         if let Some(source) = self.streams.get_mut(source_key) {
-            source.recall(shard, self.config.network);
+            source.reclaim(shard, self.config.network);
             self.wake(source_key);
         }
         self.release_if_left(now, source_key, swarm_key, shard);
     }
 
-    /// Once a source has sent what it had begun of a recalled shard, another goes on with it.
-    pub(super) fn release_if_left(
+    /// Once a source has sent what it had begun of a reclaimed shard, another goes on with it.
+    pub(in crate::swarm) fn release_if_left(
         &mut self,
         now: Instant,
         source: StreamKey,
@@ -105,19 +107,19 @@ impl Swarms {
         let Some(flight) = flight.filter(|of| of.source == Some(source) && of.is_left()) else {
             return;
         };
-        let heir = flight.recall.map_or(source, |recall| recall.heir);
+        let successor = flight.reclaim.map_or(source, |reclaim| reclaim.successor);
         flight.abandon();
-        drop_unstarted(swarm);
-        if heir != source {
-            self.ask(now, heir);
+        swarm.drop_unstarted();
+        if successor != source {
+            self.ask(now, successor);
         }
         self.ask_all(now, swarm_key);
     }
 
     /// Whether a stream has nothing to do while shards of its swarm are in flight elsewhere.
-    pub(super) fn could_relieve(&self, stream: &Stream) -> bool {
+    pub(in crate::swarm) fn could_reclaim(&self, stream: &Stream) -> bool {
         let swarm = stream.swarm.and_then(|swarm| self.swarms.get(swarm));
-        let is_idle = stream.state == State::Open && stream.asked.is_empty();
+        let is_idle = stream.state == State::Open && stream.outstanding.is_empty();
         is_idle && swarm.is_some_and(|swarm| swarm.is_fetching() && !swarm.flights.is_empty())
     }
 }
@@ -129,6 +131,6 @@ fn is_silent(source: &Stream, now: Instant) -> bool {
 
 /// Whether something of `shard` was asked for and has not begun to come.
 fn has_asked(source: &Stream, shard: u32) -> bool {
-    let wanted = |asked: &Asked| asked.range.shard == shard && asked.claim == Claim::Wanted;
-    source.asked.iter().any(wanted)
+    let wanted = |asked: &Outstanding| asked.range.shard == shard && asked.claim == Claim::Wanted;
+    source.outstanding.iter().any(wanted)
 }

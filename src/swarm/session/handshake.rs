@@ -8,10 +8,10 @@
 //! Until it is over nothing else is said, and a wrong step ends the stream without a word. The bytes of
 //! the steps are `wire::native::handshake`'s.
 
-use super::Swarms;
-use super::receive::{Fault, STRANGER};
-use super::stream::{Dialler, Stream};
 use crate::output::StreamKey;
+use crate::swarm::Swarms;
+use crate::swarm::receive::{Fault, STRANGER};
+use crate::swarm::stream::{Dialler, Stream};
 use crate::wire::Key;
 use crate::wire::native::handshake::{HandshakeError, Nonce, Nonces, STEP_SIZE_MAX, Step};
 use arrayvec::ArrayVec;
@@ -93,7 +93,7 @@ impl Handshake {
 
 impl Swarms {
     /// Has a new stream begin with a handshake, where the network has a key.
-    pub(super) fn with_handshake(&mut self, mut stream: Stream) -> Stream {
+    pub(in crate::swarm) fn with_handshake(&mut self, mut stream: Stream) -> Stream {
         stream.handshake = self.config.network.key().map(|key| {
             let mut own = Nonce::default();
             self.rng.fill(&mut own);
@@ -103,7 +103,7 @@ impl Swarms {
     }
 
     /// How many streams that come from `ip` have a handshake that is not over.
-    pub(super) fn handshake_count(&self, ip: IpAddr) -> usize {
+    pub(in crate::swarm) fn handshake_count(&self, ip: IpAddr) -> usize {
         let streams = self.streams.iter().filter(|(_, stream)| {
             stream.handshake.is_some()
                 && stream.dialler == Dialler::Them
@@ -113,7 +113,7 @@ impl Swarms {
     }
 
     /// The connection of a stream that we have dialled stands: says what comes first.
-    pub(super) fn push_first(&mut self, key: StreamKey) {
+    pub(in crate::swarm) fn push_first(&mut self, key: StreamKey) {
         let hello = self.streams.get(key).and_then(|stream| {
             let handshake = stream.handshake.as_ref()?;
             Some(handshake.hello())
@@ -126,7 +126,7 @@ impl Swarms {
 
     /// Takes in what a stream's handshake needs of `bytes`; how many those were. `None`: it has none,
     /// or none any more.
-    pub(super) fn shake_hands(
+    pub(in crate::swarm) fn shake_hands(
         &mut self,
         key: StreamKey,
         bytes: &[u8],

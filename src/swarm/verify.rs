@@ -10,7 +10,7 @@ use super::stream::{State, Stream};
 use super::swarm::{Found, Phase, Request, Swarm};
 use super::{Queued, Swarms};
 use crate::limits::{
-    FIRST_NEWS_MAX, FLIGHTS_MAX, HAVE_DELAY, HAVE_DELAY_FIRST, SCRUB_INTERVAL, STRIKES_MAX,
+    BAD_SHARDS_MAX, FIRST_HAVES_MAX, FLIGHTS_MAX, HAVE_DELAY, HAVE_DELAY_FIRST, SCRUB_INTERVAL,
 };
 use crate::output::{
     DiskError, Ended, Event, Failure, FileRange, Output, Prepared, StreamKey, SwarmKey,
@@ -23,7 +23,7 @@ impl Swarms {
     /// The next range that hashing or verifying wants to read, in turn among swarms. Its bytes go
     /// to [`Swarms::handle_read`].
     pub fn poll_read(&mut self, now: Instant) -> Option<FileRange> {
-        let mut place = self.read_turn;
+        let mut place = self.read_from;
         for _ in 0..2 {
             while let Some(key) = self.swarms.key_from(place) {
                 place = key.slot + 1;
@@ -38,7 +38,7 @@ impl Swarms {
                 let request = scan.request(|entry| swarm.entry_size(entry));
                 swarm.scan = Some(scan);
                 if let Some((entry, offset, length)) = request {
-                    self.read_turn = place;
+                    self.read_from = place;
                     if swarm.is_scrubbed() {
                         self.scrub.left = self.scrub.left.saturating_sub(length.into());
                     }
@@ -86,7 +86,7 @@ impl Swarms {
                 if right {
                     swarm.gain(shard);
                     let is_fetched = swarm.found == Found::Partial;
-                    self.schedule_news(now, key);
+                    self.schedule_haves(now, key);
                     self.announce(key);
                     if is_fetched {
                         self.count_gain(now, key, shard);
@@ -178,7 +178,7 @@ impl Swarms {
                 swarm.scrub_due_at = now + SCRUB_INTERVAL;
                 return self.start_fetching(now, key);
             }
-            Ok(Prepared::Journaled) => return self.resume(now, key),
+            Ok(Prepared::Journaled) => return self.start_from_journal(now, key),
             Ok(Prepared::Partial) => Found::Partial,
             Ok(Prepared::Final) => Found::Final,
             Ok(Prepared::Kept) => Found::Kept,
@@ -189,7 +189,7 @@ impl Swarms {
     }
 
     /// The journal proves some shards: they are served at once.
-    fn resume(&mut self, now: Instant, key: SwarmKey) {
+    fn start_from_journal(&mut self, now: Instant, key: SwarmKey) {
         let Some(swarm) = self.swarms.get_mut(key) else {
             return;
         };
@@ -199,7 +199,7 @@ impl Swarms {
         swarm.durability.durable = durable;
         self.events.push_back(Event::Resumed { swarm: key, held });
         if held > 0 {
-            self.schedule_news(now, key);
+            self.schedule_haves(now, key);
             self.announce(key);
         }
         self.start_fetching(now, key);
@@ -250,7 +250,7 @@ impl Swarms {
             self.pause(now, key, false);
         }
         if is_settled {
-            self.settled(now, key, shard, state);
+            self.landed(now, key, shard, state);
         }
     }
 
@@ -265,7 +265,7 @@ impl Swarms {
     }
 
     /// Nothing of a shard waits for the disk any more.
-    fn settled(&mut self, now: Instant, key: SwarmKey, shard: u32, state: FlightState) {
+    fn landed(&mut self, now: Instant, key: SwarmKey, shard: u32, state: FlightState) {
         if state == FlightState::Wrong {
             return self.judge(now, key, shard);
         }
@@ -283,7 +283,7 @@ impl Swarms {
         swarm.land(shard);
         swarm.gain(shard);
         let is_repaired = swarm.phase == Phase::Repairing;
-        self.schedule_news(now, key);
+        self.schedule_haves(now, key);
         self.announce(key);
         match is_repaired {
             true => self.note_repaired(key, shard),
@@ -315,8 +315,8 @@ impl Swarms {
         if let Some(stream) = source.and_then(|source| self.streams.get_mut(source)) {
             from = stream.location.unwrap_or(stream.address);
             lacks(swarm, stream, shard);
-            stream.strikes += 1;
-            banned = stream.strikes >= STRIKES_MAX;
+            stream.bad_shards += 1;
+            banned = stream.bad_shards >= BAD_SHARDS_MAX;
         }
         self.counters.corrupt += 1;
         self.events.push_back(Event::Corrupt {
@@ -332,18 +332,18 @@ impl Swarms {
     }
 
     /// Has others told of gained shards, soon: the later, the more of them there are to tell.
-    fn schedule_news(&mut self, now: Instant, key: SwarmKey) {
+    fn schedule_haves(&mut self, now: Instant, key: SwarmKey) {
         let of_swarm = |stream: &Stream| stream.swarm == Some(key);
         let streams = self.streams.iter().filter(|(_, stream)| of_swarm(stream));
         let count = streams.count() as u32;
         if let Some(swarm) = self.swarms.get_mut(key) {
-            let is_first = swarm.gained.len() <= FIRST_NEWS_MAX;
+            let is_first = swarm.gained.len() <= FIRST_HAVES_MAX;
             let delay = if is_first {
                 HAVE_DELAY_FIRST
             } else {
                 HAVE_DELAY
             } * count;
-            swarm.news_at.get_or_insert(now + delay);
+            swarm.haves_at.get_or_insert(now + delay);
         }
     }
 
@@ -437,21 +437,6 @@ impl Swarms {
             self.requests.push_back(Request::Provide(file));
         }
     }
-}
-
-/// Returns flights that nobody sends and of which nothing has come to the missing shards, so that
-/// the rarest is chosen anew.
-pub(super) fn drop_unstarted(swarm: &mut Swarm) {
-    let Swarm {
-        flights, flying, ..
-    } = swarm;
-    flights.retain(|flight| {
-        let unstarted = flight.source.is_none() && flight.received() == 0 && !flight.whole;
-        if unstarted {
-            flying.remove(flight.shard);
-        }
-        !unstarted
-    });
 }
 
 /// The other end of a stream lacks `shard`, whatever it said.

@@ -173,7 +173,7 @@ pub enum Ended {
     /// Neither side had anything that the other lacked.
     Done,
     /// The other node said why.
-    Closed(crate::wire::native::frame::CloseReason),
+    Closed(crate::wire::stream::CloseReason),
     /// It did not answer in time.
     Timeout,
     /// It broke the protocol.

@@ -8,7 +8,7 @@ use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, RANGE_SIZE_MAX, SHARD_SIZE_MAX};
 use sprat::wire::manifest::Segment;
 use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
-use sprat::wire::native::frame::{self, CloseReason, Holds, Open, Range, Refusal};
+use sprat::wire::native::frame::{self, CloseReason, Holds, Open, Range, RejectReason};
 use sprat::wire::{Body, Contact, Cookie, Datagram, Frame, Header, Link, Manifest, Network};
 use sprat::wire::{Entries, RpcId, Token, address};
 use std::net::{IpAddr, SocketAddr};
@@ -179,10 +179,10 @@ fn open() -> impl Strategy<Value = Open> {
 
 fn owned_frame() -> impl Strategy<Value = Owned> {
     let refusals = [
-        Refusal::Missing,
-        Refusal::Cancelled,
-        Refusal::Unreadable,
-        Refusal::Busy,
+        RejectReason::Missing,
+        RejectReason::Cancelled,
+        RejectReason::Unreadable,
+        RejectReason::Busy,
     ];
     let reasons = [CloseReason::Done, CloseReason::Full, CloseReason::Corrupt];
     prop_oneof![

@@ -17,7 +17,7 @@
 
 use crate::output::StreamKey;
 use crate::time::Instant;
-use crate::wire::native::frame::Range;
+use crate::wire::stream::Range;
 use sha1::{Digest, Sha1};
 use std::net::SocketAddr;
 use std::time::Duration;

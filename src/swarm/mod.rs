@@ -45,7 +45,7 @@ use crate::rng::Rng;
 use crate::slab::{SlotKey, Slots};
 use crate::time::Instant;
 use crate::wire::address::is_local;
-use crate::wire::native::frame::CloseReason;
+use crate::wire::stream::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
 pub use counters::Counters;
 pub use owner::Peer;

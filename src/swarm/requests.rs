@@ -7,7 +7,7 @@ use super::stream::{Claim, Incoming, Outstanding};
 use crate::limits::{PART_SIZE_MIN, SHARD_COUNT_MAX};
 use crate::output::StreamKey;
 use crate::time::Instant;
-use crate::wire::native::frame::{Range, Refusal};
+use crate::wire::stream::{Range, RejectReason};
 use crate::wire::{Frame, Manifest};
 
 impl Swarms {
@@ -74,13 +74,13 @@ impl Swarms {
         let reason = if !swarm.held.contains(range.shard) {
             // If it was offered, something else is, in its place.
             stream.offers_unsent.remove(range.shard);
-            Some(Refusal::Missing)
+            Some(RejectReason::Missing)
         } else {
             stream
                 .peer_requests
                 .try_push(range)
                 .is_err()
-                .then_some(Refusal::Busy)
+                .then_some(RejectReason::Busy)
         };
         if let Some(reason) = reason {
             self.refuse(key, range, reason);
@@ -91,7 +91,7 @@ impl Swarms {
         Ok(())
     }
 
-    fn refuse(&mut self, key: StreamKey, range: Range, reason: Refusal) {
+    fn refuse(&mut self, key: StreamKey, range: Range, reason: RejectReason) {
         if let Some(stream) = self.streams.get_mut(key) {
             stream.push(&Frame::Refuse { range, reason }, self.config.network);
             self.wake(key);
@@ -117,7 +117,7 @@ impl Swarms {
         if was_midway {
             self.pass_slot();
         }
-        self.refuse(key, rest, Refusal::Cancelled);
+        self.refuse(key, rest, RejectReason::Cancelled);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::swarm::Swarm;
 use crate::limits::{FRAME_BODY_MAX, PART_SIZE_MIN, PARTS_FIRST, PARTS_PER_SECOND, RANGE_SIZE_MAX};
 use crate::output::{Chunk, DiskError, Ended, Event, FileRange, StreamKey};
 use crate::time::Instant;
-use crate::wire::native::frame::{self, Range, Refusal};
+use crate::wire::native::frame::{self, Range, RejectReason};
 use crate::wire::{Frame, Network};
 
 impl Swarms {
@@ -243,7 +243,7 @@ impl Swarms {
             stream.sent_at = now;
             self.plan_slot_check(now);
         } else {
-            let reason = Refusal::Missing;
+            let reason = RejectReason::Missing;
             stream.push(&Frame::Refuse { range, reason }, network);
             // If it was offered, something else is, in its place.
             stream.offers_unsent.remove(range.shard);

@@ -14,7 +14,7 @@ use crate::limits::{
 use crate::output::{Ended, Failure, Output, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
 use crate::wire::Frame;
-use crate::wire::native::frame::CloseReason;
+use crate::wire::stream::CloseReason;
 use std::net::SocketAddr;
 
 impl Swarms {

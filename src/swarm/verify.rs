@@ -17,7 +17,7 @@ use crate::output::{
 };
 use crate::time::Instant;
 use crate::wire::Manifest;
-use crate::wire::native::frame::CloseReason;
+use crate::wire::stream::CloseReason;
 
 impl Swarms {
     /// The next range that hashing or verifying wants to read, in turn among swarms. Its bytes go

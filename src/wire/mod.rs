@@ -33,6 +33,7 @@ pub mod name;
 pub mod native;
 pub mod network;
 pub mod reader;
+pub mod stream;
 
 pub use entries::{Entries, Entry};
 pub use magnet::{Link, LinkError};

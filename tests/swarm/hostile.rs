@@ -9,7 +9,7 @@ use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Swarms};
 use sprat::time::Instant;
 use sprat::wire::native::frame::{
-    HEADER_SIZE, Holds, MANIFEST_PART_SIZE_MAX, Open, Range, Refusal,
+    HEADER_SIZE, Holds, MANIFEST_PART_SIZE_MAX, Open, Range, RejectReason,
 };
 use sprat::wire::{Entries, Frame, Header, Manifest, Network};
 use std::collections::BTreeMap;
@@ -203,7 +203,7 @@ impl Getter {
 const HAVE: Frame = Frame::Have { shards: &[0; 4] };
 
 fn refuse(range: Range) -> Frame<'static> {
-    let reason = Refusal::Missing;
+    let reason = RejectReason::Missing;
     Frame::Refuse { range, reason }
 }
 

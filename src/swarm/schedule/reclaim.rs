@@ -24,7 +24,7 @@ use crate::swarm::Swarms;
 use crate::swarm::flight::{Reclaim, State as FlightState};
 use crate::swarm::stream::{Claim, Outstanding, State, Stream};
 use crate::time::Instant;
-use crate::wire::native::frame::CloseReason;
+use crate::wire::stream::CloseReason;
 
 impl Swarms {
     /// Lets an idle stream have a shard reclaimed from the one that is slowest to send it.

@@ -47,7 +47,7 @@ use crate::swarm::stream::{Claim, Outstanding, State as StreamState, Stream};
 use crate::swarm::swarm::Swarm;
 use crate::time::Instant;
 use crate::wire::Frame;
-use crate::wire::native::frame::Range;
+use crate::wire::stream::Range;
 
 impl Swarms {
     /// Asks the other end of a stream for as much as its rate allows.

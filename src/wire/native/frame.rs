@@ -47,6 +47,7 @@ use crate::id::{FileId, ID_SIZE, NodeId};
 use crate::limits::FRAME_BODY_MAX;
 use crate::wire::address::{self, ADDRESS_SIZE};
 use crate::wire::reader::Reader;
+pub use crate::wire::stream::{CloseReason, Holds, Range, RejectReason};
 use std::net::SocketAddr;
 
 /// The first byte of every frame.
@@ -80,18 +81,6 @@ const _: () = assert!(HAVE_COUNT_MAX * SHARD_NUMBER_SIZE <= FRAME_BODY_MAX);
 const _: () = assert!(LOCATIONS_COUNT_MAX * ADDRESS_SIZE <= FRAME_BODY_MAX);
 const _: () = assert!(4 + 4 + MANIFEST_PART_SIZE_MAX <= FRAME_BODY_MAX);
 
-/// What a node has of a file when it opens a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Holds {
-    /// No shard.
-    None = 0,
-    /// Every shard.
-    All = 1,
-    /// Those in the `Map` frames that follow.
-    Some = 2,
-}
-
 /// The opening frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
@@ -107,53 +96,6 @@ pub struct Open {
     pub manifest_size: u32,
     /// Shards of the file; 0 when it has no manifest, or the file is empty.
     pub shard_count: u32,
-}
-
-/// Consecutive bytes of one shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
-    /// Index of the shard.
-    pub shard: u32,
-    /// Bytes into the shard.
-    pub offset: u32,
-    /// Bytes, at least 1.
-    pub length: u32,
-}
-
-/// Why a range is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Refusal {
-    /// The sender does not have the shard (any more).
-    Missing = 0,
-    /// The request was cancelled before its turn.
-    Cancelled = 1,
-    /// The file could not be read, or has changed.
-    Unreadable = 2,
-    /// More requests than the sender queues.
-    Busy = 3,
-}
-
-/// Why a stream is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum CloseReason {
-    /// Neither side has anything that the other lacks.
-    Done = 0,
-    /// The node stops.
-    Stopping = 1,
-    /// The sender has too many streams.
-    Full = 2,
-    /// The file is not shared here.
-    UnknownFile = 3,
-    /// Both ends are the same node, or another stream between the two stays.
-    Duplicate = 4,
-    /// The receiver broke the protocol.
-    Protocol = 5,
-    /// The receiver did not answer in time.
-    Timeout = 6,
-    /// The receiver sent a shard that failed verification.
-    Corrupt = 7,
 }
 
 /// One frame. Byte strings borrow from the buffer that was parsed, lists are decoded on iteration.
@@ -184,7 +126,7 @@ pub enum Frame<'a> {
     Cancel(Range),
     Refuse {
         range: Range,
-        reason: Refusal,
+        reason: RejectReason,
     },
     /// Locations, 18 bytes each: see [`locations`].
     Providers {

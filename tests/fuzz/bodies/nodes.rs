@@ -13,7 +13,7 @@ use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SHARD_COUNT_MAX};
 use sprat::node::{DiskError, Prepared, ShareSpec, StreamKey};
 use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
-use sprat::wire::native::frame::{CloseReason, Holds, Open, Refusal};
+use sprat::wire::native::frame::{CloseReason, Holds, Open, RejectReason};
 use sprat::wire::native::frame::{location_bytes, shard_bytes};
 use sprat::wire::{Body, Contact, Cookie, Datagram, Entries, Frame, RpcId, Token};
 use std::net::{Ipv6Addr, SocketAddr};
@@ -397,10 +397,10 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
         8 => frame_bytes(&Frame::Cancel(any)),
         9 => {
             let reasons = [
-                Refusal::Busy,
-                Refusal::Missing,
-                Refusal::Cancelled,
-                Refusal::Unreadable,
+                RejectReason::Busy,
+                RejectReason::Missing,
+                RejectReason::Cancelled,
+                RejectReason::Unreadable,
             ];
             let reason = input.choose(&reasons);
             frame_bytes(&Frame::Refuse { range, reason })

@@ -13,7 +13,7 @@ use sprat::node::{Chunk, Config, Event, FileRange, Node, Output, Prepared, Strea
 use sprat::node::{DiskError, ShareSpec, Transmit};
 use sprat::rng::Rng;
 use sprat::time::Instant;
-use sprat::wire::native::frame::Range;
+use sprat::wire::stream::Range;
 use sprat::wire::{Body, Cookie, Datagram, Frame, Manifest, Token, address};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

@@ -131,7 +131,7 @@ impl<'a> Frame<'a> {
             Kind::Cancel => Frame::Cancel(read_range(reader)?),
             Kind::Refuse => {
                 let range = read_range(reader)?;
-                let reason = Refusal::from_byte(reader.u8(FrameError::Reason)?);
+                let reason = RejectReason::from_byte(reader.u8(FrameError::Reason)?);
                 Frame::Refuse {
                     range,
                     reason: reason.ok_or(FrameError::Reason)?,
@@ -281,13 +281,13 @@ impl Holds {
     }
 }
 
-impl Refusal {
-    fn from_byte(byte: u8) -> Option<Refusal> {
+impl RejectReason {
+    fn from_byte(byte: u8) -> Option<RejectReason> {
         Some(match byte {
-            0 => Refusal::Missing,
-            1 => Refusal::Cancelled,
-            2 => Refusal::Unreadable,
-            3 => Refusal::Busy,
+            0 => RejectReason::Missing,
+            1 => RejectReason::Cancelled,
+            2 => RejectReason::Unreadable,
+            3 => RejectReason::Busy,
             _ => return None,
         })
     }

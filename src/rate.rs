@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Over any time longer than a burst, the rate is kept; how smoothly, the tests of this file and
-//! `tests/cli_rates.rs` say.
+//! `tests/program/cli_rates.rs` say.
 //!
 //! Invariants: in any time t, no more payload is admitted than the rate times t and one burst; who
 //! waits is in the line once.

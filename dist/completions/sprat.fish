@@ -1,4 +1,4 @@
-# fish completion for sprat: made from `sprat help` by tests/manual: what is changed here is lost
+# fish completion for sprat: made from `sprat help` by tests/program/manual: what is changed here is lost
 
 complete -c sprat -f
 complete -c sprat -n __fish_use_subcommand -a share -d 'share files or folders; prints one link a path, then serves'

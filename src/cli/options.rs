@@ -1,5 +1,5 @@
 //! The commands and their options: the one table that parsing and help are made from, and from the
-//! help the man page and the completions: `SPRAT_DIST=write cargo test --test manual` writes them.
+//! help the man page and the completions: `SPRAT_DIST=write cargo test --test program manual` writes them.
 
 /// What the first word of a command line can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

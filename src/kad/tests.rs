@@ -1,5 +1,5 @@
 //! Kademlia's rules one by one, on parts of a node and on a node alone. Whole networks stand in
-//! `tests/kad`, on the public contract.
+//! `tests/core/kad`, on the public contract.
 
 mod alone;
 mod bound_rules;

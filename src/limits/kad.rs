@@ -79,7 +79,7 @@ pub const RECORDS_PER_IP_MAX: usize = 32;
 /// Records of one global /24 (IPv6: /64).
 pub const RECORDS_PER_SUBNET_MAX: usize = 64;
 /// Keys that are looked at, of those kept and of those provided, for each contact that the table
-/// takes in: 0.1 ms of work for most newcomers (`tests/kad_costs.rs`).
+/// takes in: 0.1 ms of work for most newcomers (`tests/costs/tables.rs`).
 pub const NEWCOMER_KEYS_MAX: usize = 256;
 /// Records handed to us that wait until their provider is asked.
 pub const UNCONFIRMED_MAX: usize = 64;

@@ -7,7 +7,7 @@
 //! Sizes are bytes on a 64-bit machine. This module lies below those that own the types, so their
 //! sizes are numbers here, and each owner asserts that its type is no larger. Two things are
 //! estimates: the program itself, and how well a `BTreeMap` fills its nodes (at worst five of eleven
-//! places). `tests/memory.rs` counts what a loaded node really takes.
+//! places). `tests/costs/memory.rs` counts what a loaded node really takes.
 //!
 //! Not here: the page cache, and the kernel's buffers of sockets.
 

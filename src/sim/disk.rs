@@ -6,7 +6,7 @@
 //!                                        └ commit: the steps of `journal::plan`, one by one
 //! ```
 //!
-//! Names are durable at once here; `tests/crash.rs` has a disk that loses those, too.
+//! Names are durable at once here; `tests/core/crash.rs` has a disk that loses those, too.
 //!
 //! It knows nothing of time: `drive` delays the results, and draws which operations fail.
 //! A write may go astray: it lands elsewhere on the disk, and nobody is told.

@@ -1,7 +1,7 @@
 //! The order of the steps that make a fetch durable.
 //!
 //! The order is data, so that both drivers follow the same one and a test can show, by swapping any
-//! two steps, what each of them is for (`tests/crash.rs`).
+//! two steps, what each of them is for (`tests/core/crash.rs`).
 
 /// One step. It is done wholly before the next begins; if it fails, the plan has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

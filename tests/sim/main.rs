@@ -5,11 +5,12 @@
 //! SPRAT_SEED=123 cargo test --release --test sim one_world           one world, again
 //! SPRAT_SIM_SEEDS=0..5000 cargo test --release --test sim worlds -- --nocapture     many more
 //! SPRAT_DAY=1 cargo test --release --test sim hours -- --nocapture     a day of a fleet
-//! SPRAT_TABLES=1 cargo test --release --test sim tables -- --nocapture --test-threads 1  the tables
+//! SPRAT_TABLES=1 cargo test --release --test sim tables_of -- --nocapture --skip fleet  the tables
 //! ```
 
 mod behaviour;
 mod day;
+mod fleet;
 mod lan;
 mod life;
 mod rest;

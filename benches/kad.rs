@@ -2,16 +2,18 @@
 //! step, and requests answered by the core alone.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use sprat::address::Contact;
+use sprat::dht::addresses::Permit;
+use sprat::dht::lookup::{Answer, Lookup};
+use sprat::dht::table::Table;
+use sprat::dht::{Params, Purpose};
 use sprat::id::NodeId;
-use sprat::kad::addresses::Permit;
-use sprat::kad::lookup::{Answer, Lookup};
-use sprat::kad::table::Table;
-use sprat::kad::{Config, Kad, Params, Purpose};
+use sprat::kad::{Config, Kad};
 use sprat::limits::{Allowance, DATAGRAM_SIZE_MAX, K};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::Network;
-use sprat::wire::native::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
+use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen, Token};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! What one datagram costs to write and to read, CRC included.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use sprat::address::Contact;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, K, PROVIDERS_PER_REPLY_MAX};
 use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
-use sprat::wire::{Body, Contact, Cookie, Datagram, Network, RpcId, Token};
+use sprat::wire::{Body, Cookie, Datagram, Network, RpcId, Token};
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

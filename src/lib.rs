@@ -17,8 +17,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod bitmap;
 pub mod cli;
+pub mod dht;
 pub mod id;
 pub mod kad;
 pub mod limits;

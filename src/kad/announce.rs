@@ -22,18 +22,19 @@
 //!
 //! Invariant: an errand ends exactly once, in `errand_done`.
 
-use super::addresses::Permit;
-use super::lookup::Lookup;
-use super::records::around;
+use super::Lookup;
 use super::rpc::{Effort, Request, Task};
 use super::{Event, Kad, jittered};
+use crate::address::Contact;
+use crate::dht::addresses::Permit;
+use crate::dht::records::around;
 use crate::id::FileId;
 use crate::limits::{
     ANNOUNCE_RETRY, BACKGROUND_LOOKUPS_MAX, ERRANDS_ACTIVE_MAX, ERRANDS_MAX, HOLDERS_ASKED_MAX,
     NEWCOMER_KEYS_MAX, PROVIDED_MAX, SECRET_PERIOD,
 };
 use crate::time::Instant;
-use crate::wire::native::datagram::{Contact, HandedProvider, Token};
+use crate::wire::native::datagram::{HandedProvider, Token};
 
 /// A file that this node provides.
 #[derive(Default)]

@@ -13,15 +13,16 @@
 //! with a key once for each request.
 
 use super::rpc::{Effort, PING_BACK_SIZE};
-use super::table::Contacts;
 use super::{Kad, Outgoing};
+use crate::address::{Contact, is_of_use};
+use crate::dht::table::Contacts;
 use crate::id::{FileId, Id};
-use crate::limits::DATAGRAM_SIZE_MAX;
+use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX};
 use crate::time::Instant;
-use crate::wire::address::{ADDRESS_SIZE, is_of_use};
+use crate::wire::address::ADDRESS_SIZE;
 use crate::wire::native::datagram::CONTACT_SIZE;
 use crate::wire::native::datagram::{
-    Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Seen, Status,
+    Body, Cookie, Datagram, ErrorCode, RpcId, Seen, Status, Token,
 };
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
@@ -112,7 +113,7 @@ impl Kad {
     fn proves_itself(&self, from: SocketAddr, body: &Body) -> bool {
         match *body {
             Body::Store { file, token, .. } | Body::Replicate { file, token, .. } => {
-                self.secrets.grants(token, from.ip(), file.0)
+                self.secrets.grants(token.0, from.ip(), file.0)
             }
             _ => self.has_cookie(from, body),
         }
@@ -121,6 +122,9 @@ impl Kad {
     /// Whether a request with a good token has been carried out before. In an open network it may be
     /// again: there, whoever can record it can as well make one of their own.
     fn is_spent(&mut self, now: Instant, id: RpcId) -> bool {
+        let mut start = [0; 8];
+        start.copy_from_slice(&id.0[..8]);
+        let start = u64::from_be_bytes(start);
         let Kad {
             config,
             secrets,
@@ -128,7 +132,7 @@ impl Kad {
             counters,
             ..
         } = self;
-        let is_spent = config.network.key().is_some() && !secrets.spend(now, id, rng);
+        let is_spent = config.network.key().is_some() && !secrets.spend(now, start, rng);
         counters.replayed += u64::from(is_spent);
         is_spent
     }
@@ -139,7 +143,7 @@ impl Kad {
             Body::Ping { cookie, .. }
             | Body::FindNode { cookie, .. }
             | Body::FindValue { cookie, .. } => {
-                cookie != Cookie::NONE && self.secrets.proves(cookie, from)
+                cookie != Cookie::NONE && self.secrets.proves(cookie.0, from)
             }
             _ => false,
         }
@@ -156,7 +160,7 @@ impl Kad {
                 ttl,
                 ..
             } => {
-                if !self.secrets.grants(*token, from.ip(), file.0) {
+                if !self.secrets.grants(token.0, from.ip(), file.0) {
                     self.counters.bad_tokens += 1;
                     return Answer::Stored(Status::BadToken);
                 }
@@ -173,7 +177,7 @@ impl Kad {
                 providers,
                 ..
             } => {
-                if !self.secrets.grants(*token, from.ip(), file.0) {
+                if !self.secrets.grants(token.0, from.ip(), file.0) {
                     self.counters.bad_tokens += 1;
                     return Answer::Replicated(Status::BadToken);
                 }
@@ -197,18 +201,18 @@ impl Kad {
         let to = reply.asker.address;
         let seen = Seen {
             address: to,
-            cookie: self.secrets.cookie(to),
+            cookie: Cookie(self.secrets.cookie(to)),
         };
         let mut body = match reply.answer {
             Answer::Ping => Body::PingReply { seen },
             Answer::Contacts(target) => Body::FindNodeReply {
                 seen,
-                token: self.secrets.token(to.ip(), target),
+                token: Token(self.secrets.token(to.ip(), target)),
                 contacts: ArrayVec::new(),
             },
             Answer::Providers(file) => Body::FindValueReply {
                 seen,
-                token: self.secrets.token(to.ip(), file.0),
+                token: Token(self.secrets.token(to.ip(), file.0)),
                 provides: self.provided.contains_key(&file),
                 providers: ArrayVec::new(),
                 contacts: ArrayVec::new(),
@@ -253,7 +257,8 @@ impl Kad {
                     ..
                 },
             ) => {
-                let sample = self.records.sample(now, file, &mut self.rng);
+                let sample: ArrayVec<_, PROVIDERS_PER_REPLY_MAX> =
+                    self.records.sample(now, file, &mut self.rng);
                 let others = sample.iter().map(|record| record.location);
                 let others = others.filter(|&location| is_of_use(location, asker.address));
                 providers.extend(others.take(room / ADDRESS_SIZE));

@@ -5,13 +5,13 @@
 //!
 //! Invariant: nothing is learnt from a reply that does not answer a request of ours (rule 3).
 
-use super::addresses::Permit;
 use super::rpc::{Effort, Match, Overdue, Pending, Request, Task};
-use super::table::Admission;
 use super::{Event, Kad, Outgoing};
+use crate::address::{self, Contact};
+use crate::dht::addresses::Permit;
+use crate::dht::table::Admission;
 use crate::time::Instant;
-use crate::wire::address;
-use crate::wire::native::datagram::{Body, Contact, Cookie, Datagram, ErrorCode, RpcId, Status};
+use crate::wire::native::datagram::{Body, Cookie, Datagram, ErrorCode, RpcId, Status};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,7 +32,9 @@ impl Kad {
         if !self.rpcs.has_room(1) {
             return Permit::Later;
         }
-        let permit = self.addresses.permit(now, contact.address);
+        let permit = self
+            .addresses
+            .permit(now, contact.address, &mut self.destinations);
         if permit == Permit::Now {
             self.ask(Pending::new(now, (contact.address, Some(contact.id)), what));
         }

@@ -19,16 +19,16 @@
 //! Not here: the interfaces, and whether a discovery message came from a network of ours; the driver knows that.
 //! Invariant: a node that was not told to discover neither calls nor answers.
 
-use super::budget::{Rate, Sources};
 use super::rpc::Effort;
 use super::{Kad, Outgoing, jittered};
+use crate::address::{self, Contact};
+use crate::dht::budget::{Rate, Sources};
 use crate::limits::{
     DISCOVERY_ANSWERS, DISCOVERY_ANSWERS_EACH, DISCOVERY_CALLERS_MAX, DISCOVERY_PATIENCE,
 };
 use crate::limits::{DISCOVERY_PAUSES, DISCOVERY_PERIOD};
 use crate::time::Instant;
-use crate::wire::address;
-use crate::wire::native::datagram::Contact;
+use crate::wire::native::datagram::Cookie;
 use crate::wire::native::discovery::{Discovery, Kind};
 use std::net::SocketAddr;
 
@@ -144,7 +144,11 @@ impl Kad {
 
     /// Writes the answer to a call, which is as long as that.
     pub(super) fn emit_answer(&self, to: SocketAddr, nonce: u64, buffer: &mut [u8]) -> usize {
-        self.emit_discovery(Kind::Response(self.secrets.cookie(to)), nonce, buffer)
+        self.emit_discovery(
+            Kind::Response(Cookie(self.secrets.cookie(to))),
+            nonce,
+            buffer,
+        )
     }
 
     fn answer_call(&mut self, now: Instant, to: SocketAddr, nonce: u64) {

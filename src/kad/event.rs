@@ -1,6 +1,6 @@
 //! What a Kademlia node tells its owner, and what it counts.
 
-use super::Purpose;
+use crate::dht::Purpose;
 use crate::id::{FileId, Id};
 use std::net::SocketAddr;
 use std::time::Duration;

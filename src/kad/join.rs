@@ -48,17 +48,17 @@
 //! Invariant: a node to join through is forgotten at the owner's word alone; while the table knows anybody alive, it
 //! rests.
 
-use super::addresses::Permit;
-use super::lookup::{Lookup, Purpose};
+use super::Lookup;
 use super::rpc::{Effort, Pending, Request, Task};
 use super::{Event, Kad, jittered};
+use crate::address::{self, Contact};
+use crate::dht::Purpose;
+use crate::dht::addresses::Permit;
 use crate::id::ID_BITS;
 use crate::limits::SETTLE_PERIOD;
 use crate::limits::{BACK_OFF_MAX, BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, BOOTSTRAPS_MAX};
 use crate::limits::{CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX, PROBE_PERIOD, SAVED_CONTACTS_MAX};
 use crate::time::Instant;
-use crate::wire::address;
-use crate::wire::native::datagram::Contact;
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! Kademlia over UDP, without I/O: routing table, lookups, records, join (Maymounkov and Mazières,
-//! long version; the rules by number are listed below).
+//! The native Kademlia node, without I/O (Maymounkov and Mazières, long version; the rules by number are
+//! listed below). It is built of the parts in [`dht`](crate::dht).
 //!
-//! Read [`Kad`] first, then `table`, `lookup`, `rpc`. The other modules are parts of `Kad`, each
+//! Read `dht::table` and `dht::lookup` first, then [`Kad`] and `rpc`. The other modules are parts of `Kad`, each
 //! with one concern: `ask` sends requests and takes replies, `answer` is the server, `search` runs
 //! lookups, `join` finds the network, and `discovery` that without a name to begin with; `announce` and
 //! `replicate` move records.
@@ -15,13 +15,13 @@
 //!
 //! | rule | where |
 //! |---|---|
-//! | 1, 2 metric and parameters | [`id`](crate::id), [`Params`] |
-//! | 3 – 7 contacts | `table`, `bucket`; candidates in `join` |
-//! | 8, 9, 17 lookups, closest k | `lookup`, `table` |
-//! | 10, 13, 14 records | `replicate`, `announce`, `records` |
+//! | 1, 2 metric and parameters | [`id`](crate::id), [`Params`](crate::dht::Params) |
+//! | 3 – 7 contacts | `dht::table`, `dht::bucket`; candidates in `join` |
+//! | 8, 9, 17 lookups, closest k | `dht::lookup`, `dht::table` |
+//! | 10, 13, 14 records | `replicate`, `announce`, `dht::records` |
 //! | 11, 12 refresh, join | `join` |
 //! | 15 persistence | [`Kad::insert_saved`]; `node::saved` chooses, the driver writes |
-//! | 16 bounds | `limits`, `addresses`, `budget`, `records` |
+//! | 16 bounds | `limits`, `dht::addresses`, `dht::budget`, `dht::records` |
 //!
 //! **What this is not**: it knows no sockets, no streams and no files, and does not say when a
 //! transfer may begin. Invariants: nothing a datagram says is believed but by rule; to an address
@@ -30,54 +30,46 @@
 
 #![doc = include_str!("figures.md")]
 
-pub mod addresses;
 mod announce;
 mod answer;
 mod ask;
-pub mod bucket;
-pub mod budget;
 mod config;
 mod discovery;
 mod event;
 mod join;
-pub mod lookup;
-pub mod records;
 mod replicate;
 pub mod rpc;
 mod search;
-pub mod subnet;
-pub mod table;
 #[cfg(test)]
 mod tests;
-pub mod token;
-mod vote;
 
-pub use config::{Config, Params};
+pub use config::{Config, RECORD_LIMITS};
 pub use event::{Counters, Event};
-pub use lookup::Purpose;
 
+use crate::address::{self, Contact};
+use crate::dht::address_vote::Votes;
+use crate::dht::addresses::Addresses;
+use crate::dht::budget::{Destinations, Sources};
+use crate::dht::records::Records;
+use crate::dht::table::{Contacts, Table};
+use crate::dht::token::Secrets;
+use crate::dht::{Purpose, lookup};
 use crate::id::{FileId, Id, NodeId};
 use crate::limits::{self, DATAGRAM_SIZE_MAX, EVENTS_MAX, OUTBOX_MAX, SOURCES_MAX};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
-use crate::wire::address;
-use crate::wire::native::datagram::{Contact, Datagram, RpcId};
-use addresses::Addresses;
+use crate::wire::native::datagram::{Cookie, Datagram, RpcId, Token};
 use announce::{Errand, Provided};
 use answer::Reply;
-use budget::Sources;
 use discovery::LanDiscovery;
 use join::{Bootstrap, Candidate, Saved};
-use lookup::Lookup;
-use records::Records;
 use replicate::Unconfirmed;
 use rpc::Rpcs;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
-use table::{Contacts, Table};
-use token::Secrets;
-use vote::Votes;
+
+type Lookup = lookup::Lookup<Token>;
 
 /// What waits to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +99,8 @@ pub struct Kad {
     config: Config,
     rng: Rng,
     table: Table,
-    addresses: Addresses,
+    addresses: Addresses<Cookie>,
+    destinations: Destinations,
     sources: Sources,
     proved_sources: Sources,
     secrets: Secrets,
@@ -145,6 +138,7 @@ impl Kad {
         Kad {
             table: Table::new(config.id, &params, refresh_at),
             addresses: Addresses::default(),
+            destinations: Destinations::default(),
             sources: Sources::new(params.unproved_source, SOURCES_MAX),
             proved_sources: Sources::new(params.proved_source, SOURCES_MAX),
             secrets: Secrets::new(now, limits::SECRET_PERIOD, &mut rng),
@@ -163,7 +157,7 @@ impl Kad {
             provided: BTreeMap::new(),
             due_announcements: VecDeque::new(),
             errands: VecDeque::new(),
-            records: Records::default(),
+            records: Records::new(RECORD_LIMITS),
             unconfirmed: VecDeque::new(),
             votes: Votes::default(),
             upkeep_at: now + jittered(limits::UPKEEP_PERIOD, &mut rng),
@@ -281,7 +275,7 @@ impl Kad {
             self.join_at,
             bootstrap,
             lookup,
-            self.addresses.waiting_until(),
+            self.destinations.waiting_until(),
             self.discovery.call_at,
             self.discovery.patient_until,
         ];
@@ -354,7 +348,7 @@ impl Kad {
 
     /// Does whatever can be done now: the end of every input.
     fn advance(&mut self, now: Instant) {
-        self.addresses.forget_waiting();
+        self.destinations.forget_waiting();
         self.call_if_due(now);
         self.ask_bootstraps(now);
         self.run_lookups(now);

@@ -9,21 +9,21 @@
 //!
 //! Invariant: a record exists only by the word of the provider at that very location.
 
-use super::addresses::Permit;
+use super::Lookup;
 use super::announce::{Deed, Errand, Grant};
-use super::bucket::Member;
-use super::lookup::Lookup;
-use super::records::Record;
 use super::rpc::{Effort, Pending, Request, Task};
 use super::{Kad, jittered};
+use crate::address::{Contact, is_of_use};
+use crate::dht::addresses::Permit;
+use crate::dht::bucket::Member;
+use crate::dht::records::Record;
 use crate::id::FileId;
 use crate::limits::{
     ERRANDS_MAX, NEWCOMER_KEYS_MAX, PROBE_PERIOD, PROVIDERS_PER_REPLY_MAX, RECORD_TTL_MIN,
 };
 use crate::limits::{REPLICATIONS_PER_UPKEEP_MAX, UNCONFIRMED_MAX};
 use crate::time::Instant;
-use crate::wire::address::is_of_use;
-use crate::wire::native::datagram::{Contact, HandedProvider, Status};
+use crate::wire::native::datagram::{HandedProvider, Status};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -128,7 +128,10 @@ impl Kad {
             let Some(claim) = self.unconfirmed.pop_front() else {
                 return;
             };
-            match self.addresses.permit_confirmation(now, claim.location) {
+            match self
+                .addresses
+                .permit_confirmation(now, claim.location, &mut self.destinations)
+            {
                 Permit::Now => {
                     let task = Task::Confirm(claim.file, claim.ttl);
                     let what = (Request::FindValue(claim.file), task, Effort::Usual);

@@ -24,6 +24,7 @@
 //! Invariant: at most [`RPCS_MAX`] wait, and [`LATE_RPCS_MAX`] are remembered as given up.
 
 use super::announce::Errand;
+use crate::address::Contact;
 use crate::id::{FileId, Id, NodeId};
 use crate::limits::{
     DATAGRAM_SIZE_MAX, LATE_RPCS_MAX, PROVIDERS_PER_REPLY_MAX, RPC_SLOW, RPC_TIMEOUT, RPCS_MAX,
@@ -31,7 +32,7 @@ use crate::limits::{
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::native::datagram::ERROR_SIZE;
-use crate::wire::native::datagram::{Body, Contact, Cookie, HandedProvider, Kind, RpcId, Token};
+use crate::wire::native::datagram::{Body, Cookie, HandedProvider, Kind, RpcId, Token};
 use arrayvec::ArrayVec;
 use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};

@@ -8,16 +8,19 @@
 //! for a node to join through waits for as long as that is silent, which [`Event::BootstrapSilent`]
 //! tells.
 
-use super::addresses::Permit;
-use super::lookup::{Answer, Lookup, Purpose};
+use super::Lookup;
 use super::rpc::{Effort, Pending, Request, Task};
-use super::table::Contacts;
 use super::{Event, Found, Kad, jittered};
+use crate::address::Contact;
+use crate::dht::Purpose;
+use crate::dht::addresses::Permit;
+use crate::dht::lookup::Answer;
+use crate::dht::table::Contacts;
 use crate::id::{FileId, Id};
 use crate::limits::REFRESH_VIEW;
 use crate::limits::{BACKGROUND_LOOKUPS_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX, LOOKUPS_WAITING_MAX};
 use crate::time::Instant;
-use crate::wire::native::datagram::{Body, Contact};
+use crate::wire::native::datagram::Body;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -175,6 +178,7 @@ impl Kad {
             lookups,
             rpcs,
             addresses,
+            destinations,
             ..
         } = self;
         let Some(lookup) = lookups.get_mut(&number) else {
@@ -186,7 +190,7 @@ impl Kad {
         };
         let mut asked: Vec<Contact> = Vec::new();
         while let Some(contact) = lookup.ask_next(|contact| match rpcs.has_room(1 + asked.len()) {
-            true => addresses.permit(now, contact.address),
+            true => addresses.permit(now, contact.address, destinations),
             false => Permit::Later,
         }) {
             asked.push(contact);

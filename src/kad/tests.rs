@@ -11,6 +11,7 @@ mod record_rules;
 mod table_rules;
 
 use super::*;
+use crate::dht::Params;
 use crate::limits::Allowance;
 use crate::wire::Network;
 

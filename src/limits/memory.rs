@@ -41,25 +41,25 @@ impl Line {
 /// A [`SocketAddr`](std::net::SocketAddr), which has no owner among us.
 const ADDRESS_SIZE: usize = 32;
 const _: () = assert!(size_of::<std::net::SocketAddr>() <= ADDRESS_SIZE);
-/// `kad::bucket::Member`
+/// `dht::bucket::Member`
 pub const MEMBER_SIZE: usize = 72;
-/// `kad::bucket::Bucket`, its contacts aside.
+/// `dht::bucket::Bucket`, its contacts aside.
 pub const BUCKET_SIZE: usize = 56;
-/// What `kad::addresses` knows of an address.
+/// What `dht::addresses` knows of an address.
 pub const KNOWN_SIZE: usize = 88;
 /// `kad::rpc::Pending`, the providers of a `Replicate` aside.
 pub const PENDING_SIZE: usize = 248;
 /// `wire::native::datagram::HandedProvider`
 pub const HANDED_SIZE: usize = 36;
-/// `kad::lookup::Lookup`, its paths and providers aside.
+/// `dht::lookup::Lookup`, its paths and providers aside.
 pub const LOOKUP_SIZE: usize = 136;
-/// `kad::lookup::Candidate`
+/// `dht::lookup::Candidate`
 pub const CANDIDATE_SIZE: usize = 96;
 /// What a lookup has found, its providers aside.
 pub const FOUND_SIZE: usize = 1_088;
-/// `kad::records::Record`
+/// `dht::records::Record`
 pub const RECORD_SIZE: usize = 40;
-/// A key of `kad::records`, its records aside.
+/// A key of `dht::records`, its records aside.
 pub const KEY_SIZE: usize = 32;
 /// `kad::announce::Errand`, its providers aside.
 pub const ERRAND_SIZE: usize = 120;

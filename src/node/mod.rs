@@ -26,6 +26,8 @@ pub mod saved;
 mod settle;
 mod streams;
 
+use crate::address::Contact;
+use crate::dht;
 use crate::id::{FileId, NodeId};
 use crate::kad::{self, Kad};
 use crate::limits::DATAGRAM_SIZE_MAX;
@@ -34,7 +36,7 @@ use crate::rng::Rng;
 use crate::swarm::{self, Swarms};
 pub use crate::swarm::{Peer, Phase, Progress, ShareSpec};
 use crate::time::{Instant, earliest};
-use crate::wire::{Contact, Manifest, Network};
+use crate::wire::{Manifest, Network};
 use saved::Saved;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -70,7 +72,7 @@ impl Node {
             port,
             read_only,
         } = config;
-        let params = kad::Params::default();
+        let params = dht::Params::default();
         let kad_config = kad::Config {
             id,
             network,

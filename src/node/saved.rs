@@ -31,14 +31,15 @@
     clippy::arithmetic_side_effects
 )]
 
+use crate::address::Contact;
+use crate::dht::bucket::{Bucket, Member};
+use crate::dht::table::Table;
 use crate::id::{Id, NodeId};
-use crate::kad::bucket::{Bucket, Member};
-use crate::kad::table::Table;
 use crate::limits::{SAVE_DELAY, SAVE_PERIOD, SAVED_CONTACTS_MAX};
 use crate::time::Instant;
 use crate::wire::native::datagram::CONTACT_SIZE;
 use crate::wire::reader::{Reader, Writer};
-use crate::wire::{Contact, Network, address};
+use crate::wire::{Network, address};
 
 const MAGIC: &[u8; 8] = b"sprat-ct";
 const VERSION: u8 = 1;
@@ -220,7 +221,7 @@ fn filled_up(mut contacts: Vec<Contact>, others: &[Contact]) -> Vec<Contact> {
 #[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
-    use crate::kad::Params;
+    use crate::dht::Params;
     use crate::rng::Rng;
     use std::time::Duration;
 

@@ -3,6 +3,7 @@
 //! Invariant: after each fact, neither has anything left for the other.
 
 use super::{Event, Node};
+use crate::dht;
 use crate::id::FileId;
 use crate::kad;
 use crate::limits::{PROVIDED_MAX, SWARMS_MAX};
@@ -40,7 +41,7 @@ impl Node {
                 }
                 kad::Event::LookupDone {
                     target,
-                    purpose: kad::Purpose::FindValue,
+                    purpose: dht::Purpose::FindValue,
                     hops,
                     asked,
                     answered,

@@ -6,8 +6,9 @@
 
 use super::Error;
 use super::state::{NEWER, read, replace};
+use crate::address::Contact;
 use crate::node::saved::{self, SAVED_SIZE_MAX, SavedError};
-use crate::wire::{Contact, Network};
+use crate::wire::Network;
 use std::io;
 use std::path::{Path, PathBuf};
 

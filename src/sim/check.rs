@@ -6,8 +6,9 @@
 
 use super::pipes::Hold;
 use super::world::World;
+use crate::address::is_local;
+use crate::dht::subnet;
 use crate::id::FileId;
-use crate::kad::subnet;
 use crate::limits::{
     CACHE, K, LOOKUP_TIMEOUT, NEAR_FACTOR, PER_SUBNET_MAX, RECORD_TTL, STREAMS_MAX,
 };
@@ -76,7 +77,7 @@ impl World {
             }
             for member in &bucket.members {
                 let ip = member.contact.address.ip();
-                if !subnet::is_local(ip) {
+                if !is_local(ip) {
                     subnets.push(subnet::subnet(ip));
                 }
             }

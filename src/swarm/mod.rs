@@ -36,6 +36,7 @@ pub mod swarm;
 mod upkeep;
 mod verify;
 
+use crate::address::is_local;
 use crate::id::{FileId, NodeId};
 use crate::limits::{HANDSHAKES_PER_IP_MAX, STREAMS_MAX, STREAMS_PER_IP_MAX};
 use crate::limits::{LOOKUP_DELAY_ALONE, LOOKUP_PERIOD, SWARMS_MAX};
@@ -44,7 +45,6 @@ use crate::rate::{Rate, RateLimits};
 use crate::rng::Rng;
 use crate::slab::{SlotKey, Slots};
 use crate::time::Instant;
-use crate::wire::address::is_local;
 use crate::wire::stream::CloseReason;
 use crate::wire::{Frame, Manifest, Network};
 pub use counters::Counters;

@@ -7,31 +7,16 @@
 //! +-----------------------------------------------------------------+--------+
 //! ```
 //!
-//! Flow information and scope do not travel. Whether a node answers at an address is for others to
-//! find out; here stands only what can never be one: port 0, and unspecified, broadcast and
-//! multicast IPs.
+//! Flow information and scope do not travel.
 //!
 //! Invariant: an address that was parsed is canonical and usable, and emits the bytes it came from.
 
 use super::reader::{Reader, Writer};
+use crate::address::{canonical, is_usable};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Bytes of an address: IP and port.
 pub const ADDRESS_SIZE: usize = 18;
-
-/// The one form of an address that is compared and stored: IPv4 as `V4`, even when it came from a
-/// dual-stack socket as IPv4-mapped IPv6, and IPv6 without flow information and scope.
-pub fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// Whether one node can be at `address`, and be sent to: false for port 0 and for unspecified,
-/// multicast and broadcast IPs, also when they are IPv4-mapped.
-pub fn is_usable(address: SocketAddr) -> bool {
-    let ip = address.ip().to_canonical();
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
-}
 
 /// The bytes of `address`.
 pub fn to_bytes(address: SocketAddr) -> [u8; ADDRESS_SIZE] {
@@ -62,21 +47,6 @@ pub fn read<E: Copy>(reader: &mut Reader<'_>, wrong: E) -> Result<SocketAddr, E>
     } else {
         Err(wrong)
     }
-}
-
-/// Whether `ip` is of a local network, where a whole fleet stands in one /24 or behind one IP.
-pub fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
-}
-
-/// Whether a node at `to` can make use of `address`: one that is link-local of IPv6 means something
-/// on its own link only.
-pub fn is_of_use(address: SocketAddr, to: SocketAddr) -> bool {
-    let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    !is_link_local(address.ip()) || is_link_local(to.ip())
 }
 
 #[cfg(test)]
@@ -131,21 +101,12 @@ mod tests {
             "[::ffff:0.0.0.0]:1",
             "[::ffff:239.1.2.3]:1",
         ] {
-            assert!(!is_usable(address(text)), "{text}");
             assert_eq!(
                 read(&mut Reader::new(&to_bytes(address(text))), "wrong"),
-                Err("wrong")
+                Err("wrong"),
+                "{text}"
             );
         }
-        assert!(is_usable(address("127.0.0.1:1")) && is_usable(address("[::1]:1")));
-    }
-
-    #[test]
-    fn a_link_local_address_is_of_use_on_its_link_only() {
-        let (local, global) = (address("[fe80::1]:1"), address("[2001:db8::1]:1"));
-        assert!(is_of_use(local, address("[fe80::2]:1")));
-        assert!(!is_of_use(local, global) && !is_of_use(local, address("10.0.0.1:1")));
-        assert!(is_of_use(global, local) && is_of_use(address("169.254.0.1:1"), global));
     }
 
     #[test]

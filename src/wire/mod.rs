@@ -38,7 +38,7 @@ pub mod stream;
 pub use entries::{Entries, Entry};
 pub use magnet::{Link, LinkError};
 pub use manifest::{Manifest, ManifestError};
-pub use native::datagram::{Body, Contact, Cookie, Datagram, DatagramError, RpcId, Token};
+pub use native::datagram::{Body, Cookie, Datagram, DatagramError, RpcId, Token};
 pub use native::discovery::{Discovery, DiscoveryError};
 pub use native::frame::{Frame, FrameError, Header};
 pub use network::{Key, Network};

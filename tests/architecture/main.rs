@@ -10,11 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The layers, lowest first. A module may name those below it, and its own.
+/// The layers, lowest first. A module may name those below it, and its own. The parts of Kademlia in
+/// `dht` and the formats in `wire` do not know each other: a dialect puts them together.
 const LAYERS: [&[&str]; 10] = [
-    &["id", "limits", "time", "rng"],
+    &["address", "id", "limits", "time", "rng"],
     &["bitmap", "rate", "envelope"],
-    &["wire"],
+    &["dht", "wire"],
     &["output"],
     &["slab"],
     &["kad", "swarm"],

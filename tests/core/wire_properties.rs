@@ -4,13 +4,14 @@ use arrayvec::ArrayVec;
 use proptest::array::uniform20;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sprat::address::{self, Contact};
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, RANGE_SIZE_MAX, SHARD_SIZE_MAX};
 use sprat::wire::manifest::Segment;
 use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
 use sprat::wire::native::frame::{self, CloseReason, Holds, Open, Range, RejectReason};
-use sprat::wire::{Body, Contact, Cookie, Datagram, Frame, Header, Link, Manifest, Network};
-use sprat::wire::{Entries, RpcId, Token, address};
+use sprat::wire::{Body, Cookie, Datagram, Frame, Header, Link, Manifest, Network};
+use sprat::wire::{Entries, RpcId, Token};
 use std::net::{IpAddr, SocketAddr};
 
 fn network() -> impl Strategy<Value = Network> {

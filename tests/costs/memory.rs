@@ -3,13 +3,14 @@
 //! A whole node, tables filled through datagrams and every stream stuffed with frames that are not
 //! whole and answers that nobody takes; the allocator counts what is alive.
 
+use sprat::address::Contact;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::memory::{LINES, Line, MEMORY_MAX, file_memory};
 use sprat::limits::{DATAGRAM_SIZE_MAX, KEYS_MAX, RECORDS_MAX, STREAMS_MAX, STREAMS_SPARE};
 use sprat::node::{Config, Event, Node, ShareSpec, StreamKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
-use sprat::wire::native::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
+use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen, Token};
 use sprat::wire::native::frame::{Frame, Holds, Open, Range};
 use sprat::wire::{Entries, Network};
 use std::net::SocketAddr;

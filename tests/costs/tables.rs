@@ -1,15 +1,18 @@
 //! Memory that the tables of a node take when all of them are full, and time that a newcomer costs.
 
+use sprat::address::Contact;
+use sprat::dht::Params;
+use sprat::dht::addresses::{Addresses, Permit};
+use sprat::dht::budget::Destinations;
+use sprat::dht::records::{Record, Records};
+use sprat::dht::table::Table;
 use sprat::id::{FileId, Id, NodeId};
-use sprat::kad::addresses::{Addresses, Permit};
-use sprat::kad::records::{Record, Records};
-use sprat::kad::table::Table;
-use sprat::kad::{Config, Kad, Params};
+use sprat::kad::{Config, Kad, RECORD_LIMITS};
 use sprat::limits::{ADDRESSES_MAX, Allowance, DATAGRAM_SIZE_MAX, KEYS_MAX, RECORDS_MAX};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::Network;
-use sprat::wire::native::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen};
+use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,7 +24,7 @@ fn address(number: u32) -> SocketAddr {
     SocketAddr::from(([10, a, b, c], 4160))
 }
 
-fn full(seed: u64) -> (Table, Records, Addresses) {
+fn full(seed: u64) -> (Table, Records, Addresses<u64>) {
     let mut rng = Rng::from_number(seed);
     let own = NodeId(rng.id());
     let mut table = Table::new(own, &Params::default(), Instant::ZERO);
@@ -30,7 +33,7 @@ fn full(seed: u64) -> (Table, Records, Addresses) {
         let address = address(number);
         table.answered(Instant::ZERO, Contact { id, address });
     }
-    let mut records = Records::default();
+    let mut records = Records::new(RECORD_LIMITS);
     let expires_at = Instant::ZERO + Duration::from_secs(7_200);
     for _ in 0..KEYS_MAX {
         let file = FileId(rng.id());
@@ -45,11 +48,15 @@ fn full(seed: u64) -> (Table, Records, Addresses) {
         }
     }
     let mut addresses = Addresses::default();
+    let destinations = &mut Destinations::default();
     for number in 0..4 * ADDRESSES_MAX as u32 {
         let now = Instant::from_micros(u64::from(number) * 20_000);
-        assert_eq!(addresses.permit(now, address(number)), Permit::Now);
+        assert_eq!(
+            addresses.permit(now, address(number), destinations),
+            Permit::Now
+        );
         if number % 2 == 0 {
-            addresses.answered(now, address(number), Cookie(1));
+            addresses.answered(now, address(number), 1);
         }
     }
     (table, records, addresses)

@@ -3,9 +3,10 @@
 use super::ask;
 use super::finding::{Finding, Grade};
 use super::ping::{self, Answer};
+use crate::address;
 use crate::cli::host_port::HostPort;
 use crate::cli::{format, start};
-use crate::wire::{Network, address};
+use crate::wire::Network;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 

@@ -2,10 +2,11 @@
 //!
 //! Not here: a node. The pings are read-only (BEP 43), so nobody puts this process into a table.
 
+use crate::address;
 use crate::id::{Id, NodeId};
 use crate::limits::DATAGRAM_SIZE_MAX;
+use crate::wire::Network;
 use crate::wire::native::datagram::{Body, Cookie, Datagram, Kind, RpcId};
-use crate::wire::{Network, address};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 

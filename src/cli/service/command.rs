@@ -6,6 +6,7 @@
 use super::Service;
 use super::answer::Answer;
 use super::items::Item;
+use crate::address::is_usable;
 use crate::cli::Exit;
 use crate::cli::control::request::{Line, Request};
 use crate::cli::options::Command;
@@ -13,7 +14,6 @@ use crate::cli::target;
 use crate::limits::PATH_SIZE_MAX;
 use crate::reactor::{OutputPath, Reactor, Remembered, Work};
 use crate::wire::Link;
-use crate::wire::address::is_usable;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 

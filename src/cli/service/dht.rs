@@ -13,10 +13,10 @@
 use super::list::DIGITS;
 use crate::cli::format::{count, duration};
 use crate::cli::json::Object;
+use crate::dht::bucket::Member;
+use crate::dht::records::Record;
 use crate::id::FileId;
 use crate::kad::Kad;
-use crate::kad::bucket::Member;
-use crate::kad::records::Record;
 use crate::time::Instant;
 
 /// A line of the listing.
@@ -90,11 +90,13 @@ impl Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Contact;
     use crate::cli::service::fixtures::fixture;
+    use crate::dht::Params;
     use crate::id::{Id, NodeId};
-    use crate::kad::{Config, Params};
+    use crate::kad::Config;
     use crate::rng::Rng;
-    use crate::wire::{Contact, Network};
+    use crate::wire::Network;
     use std::time::Duration;
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::alone::{Alone, peer};
 use super::*;
-use crate::kad::addresses::Permit;
-use crate::kad::lookup::{Answer, Lookup};
+use crate::dht::addresses::Permit;
+use crate::dht::lookup::Answer;
 use crate::limits::{LOOKUP_ASKED_MAX, REFRESH_VIEW};
 use crate::wire::native::datagram::Body;
 

@@ -1,8 +1,8 @@
 //! The routing table by rules 1 – 7, 9 and 16, against a naive oracle: a list of everybody.
 
 use super::*;
+use crate::dht::table::{Admission, Table};
 use crate::id::ID_BITS;
-use crate::kad::table::{Admission, Table};
 use crate::limits::{NEAR_FACTOR, PER_SUBNET_MAX, STALE_AFTER};
 use crate::rng::Rng;
 use proptest::prelude::*;
@@ -46,7 +46,8 @@ fn fail(table: &mut Table, who: Contact, times: u32) {
 
 /// Buckets of a table in a 4-bit space.
 fn buckets(table: &Table) -> Vec<Vec<u64>> {
-    let members = |b: &bucket::Bucket| b.members.iter().map(|m| m.contact).collect::<Vec<_>>();
+    let members =
+        |b: &crate::dht::bucket::Bucket| b.members.iter().map(|m| m.contact).collect::<Vec<_>>();
     table
         .buckets()
         .iter()

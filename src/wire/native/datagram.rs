@@ -45,6 +45,7 @@ mod error;
 
 pub use error::DatagramError;
 
+use crate::address::Contact;
 use crate::id::{FileId, ID_SIZE, Id, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, K, PROVIDERS_PER_REPLY_MAX};
 use crate::wire::address::ADDRESS_SIZE;
@@ -102,15 +103,6 @@ const _: () = assert!(
     "a count is one byte"
 );
 const _: () = assert!(DATAGRAM_SIZE_MAX <= u16::MAX as usize, "padding is a u16");
-
-/// A node as another knows it: 38 bytes on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Contact {
-    /// The node's id.
-    pub id: NodeId,
-    /// Its IP address and UDP port.
-    pub address: SocketAddr,
-}
 
 /// 160 random bits that a request carries and its reply echoes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

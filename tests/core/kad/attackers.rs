@@ -4,12 +4,14 @@
 //! prints its figures.
 
 use super::world::*;
+use sprat::address::Contact;
+use sprat::dht::Params;
 use sprat::id::{FileId, NodeId};
-use sprat::kad::{Config, Kad, Params};
+use sprat::kad::{Config, Kad};
 use sprat::limits::PROBE_PERIOD;
 use sprat::rng::Rng;
 use sprat::time::Instant;
-use sprat::wire::native::datagram::{Body, Contact, Cookie, Datagram, RpcId, Seen, Token};
+use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen, Token};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -382,7 +384,7 @@ fn sybils_of_one_subnet_beside_a_key_do_not_hide_it() {
     }
 }
 
-fn name(contacts: &mut sprat::kad::table::Contacts, sybils: &[Contact]) {
+fn name(contacts: &mut sprat::dht::table::Contacts, sybils: &[Contact]) {
     let count = contacts.len();
     contacts.clear();
     contacts.extend(sybils.iter().copied().take(count));

@@ -165,7 +165,7 @@ impl Small {
         }
         while let Some(event) = self.nodes[index].poll_event() {
             let is_ours = |target: Id| target == id(0b1001);
-            if matches!(event, Event::LookupDone { target, purpose: sprat::kad::Purpose::FindNode, .. } if is_ours(target))
+            if matches!(event, Event::LookupDone { target, purpose: sprat::dht::Purpose::FindNode, .. } if is_ours(target))
             {
                 self.ended += 1;
             }

@@ -6,10 +6,11 @@
 
 use super::is_full;
 use super::world::*;
+use sprat::address::Contact;
+use sprat::dht::Params;
 use sprat::id::{FileId, Id, NodeId};
-use sprat::kad::Params;
 use sprat::rng::Rng;
-use sprat::wire::native::datagram::{Body, Contact, Datagram};
+use sprat::wire::native::datagram::{Body, Datagram};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -5,7 +5,7 @@
 
 use super::is_full;
 use super::world::*;
-use sprat::kad::Params;
+use sprat::dht::Params;
 use sprat::rng::Rng;
 use std::time::Duration;
 

@@ -6,13 +6,15 @@
 //! and all kinds of faults; here thousands of nodes fit into a second of test. Invariant: the same
 //! seed gives the same world.
 
+use sprat::address::Contact;
+use sprat::dht::{Params, Purpose};
 use sprat::id::{FileId, Id, NodeId};
-use sprat::kad::{Config, Event, Kad, Params, Purpose};
+use sprat::kad::{Config, Event, Kad};
 use sprat::limits::DATAGRAM_SIZE_MAX;
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::Network;
-use sprat::wire::native::datagram::{Body, Contact, Datagram, RpcId};
+use sprat::wire::native::datagram::{Body, Datagram, RpcId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;

@@ -3,11 +3,12 @@
 //! No fuzzer guesses a CRC or a tag, so each input is tried as it is and with these put right.
 
 use super::packets::{self, key, keyed_network, network};
+use sprat::address;
 use sprat::limits::DATAGRAM_SIZE_MAX;
 use sprat::wire::native::discovery::DISCOVERY_SIZE;
 use sprat::wire::native::handshake::{NONCE_SIZE, Nonces, STEP_SIZE_MAX, Step};
 use sprat::wire::network::TAG_SIZE;
-use sprat::wire::{Datagram, Discovery, Network, address};
+use sprat::wire::{Datagram, Discovery, Network};
 
 /// The body of the target.
 pub fn run(bytes: &[u8]) {

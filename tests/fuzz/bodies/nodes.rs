@@ -9,13 +9,14 @@ use super::files::FILES;
 use super::input::Input;
 use super::packets::{self, frame_bytes, network, raw_frame};
 use super::puppet::{OWN_ID, Puppet, file};
+use sprat::address::Contact;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SHARD_COUNT_MAX};
 use sprat::node::{DiskError, Prepared, ShareSpec, StreamKey};
 use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
 use sprat::wire::native::frame::{CloseReason, Holds, Open, RejectReason};
 use sprat::wire::native::frame::{location_bytes, shard_bytes};
-use sprat::wire::{Body, Contact, Cookie, Datagram, Entries, Frame, RpcId, Token};
+use sprat::wire::{Body, Cookie, Datagram, Entries, Frame, RpcId, Token};
 use std::net::{Ipv6Addr, SocketAddr};
 
 /// Operations of one input: more only repeat themselves.
@@ -144,7 +145,7 @@ fn id_at(address: SocketAddr) -> NodeId {
 /// An address that can be written into a packet.
 fn usable(input: &mut Input) -> SocketAddr {
     let address = address(input);
-    if sprat::wire::address::is_usable(address) {
+    if sprat::address::is_usable(address) {
         address
     } else {
         SocketAddr::from(([10, 9, 9, 9], 4160))

@@ -7,6 +7,7 @@
 
 use super::files::{FILES, File};
 use super::packets::{network, parse_frame};
+use sprat::address;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, FRAME_BODY_MAX, OUTBOX_MAX, STREAMS_MAX};
 use sprat::node::{Chunk, Config, Event, FileRange, Node, Output, Prepared, StreamKey, SwarmKey};
@@ -14,7 +15,7 @@ use sprat::node::{DiskError, ShareSpec, Transmit};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::stream::Range;
-use sprat::wire::{Body, Cookie, Datagram, Frame, Manifest, Token, address};
+use sprat::wire::{Body, Cookie, Datagram, Frame, Manifest, Token};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 

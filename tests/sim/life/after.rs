@@ -3,8 +3,9 @@
 //! What must be so at any time is not here: the world checks that itself, after every step.
 
 use super::{FAULTS, Life, QUIET};
+use sprat::address::is_local;
+use sprat::dht::subnet;
 use sprat::id::{FileId, NodeId};
-use sprat::kad::subnet;
 use sprat::limits::{K, PER_SUBNET_MAX};
 use sprat::sim::disk::State;
 use std::collections::BTreeSet;
@@ -92,7 +93,7 @@ impl Life {
             let is_met = found.contains(&other) || self.dead.contains(&other);
             of != host && is_met && subnet::subnet(ip_of(of)) == subnet::subnet(ip_of(host))
         };
-        !subnet::is_local(ip_of(host))
+        !is_local(ip_of(host))
             && (0..self.world.len()).filter(takes_place).count() >= PER_SUBNET_MAX
     }
 
@@ -108,7 +109,7 @@ impl Life {
             let node = self.world.node(of).expect("it runs");
             node.kad().table().member(id).is_some()
         };
-        !subnet::is_local(ip_of(host))
+        !is_local(ip_of(host))
             && (0..self.world.len()).filter(is_neighbour).count() > PER_SUBNET_MAX
             && self.world.running().filter(is_known).count() < K
     }

@@ -24,11 +24,11 @@
 use super::Params;
 use super::bucket::{Bucket, Member};
 use super::subnet::subnet;
+use crate::address::Contact;
 use crate::id::{Distance, Id, NodeId};
 use crate::limits::{FAR_DEPTH_MAX, K, NEAR_FACTOR};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::native::datagram::Contact;
 use arrayvec::ArrayVec;
 
 /// What became of a contact that answered.

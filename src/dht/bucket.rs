@@ -7,10 +7,10 @@
 //! Invariant: a contact leaves only when it is stale *and* another is there to take its place.
 
 use super::subnet;
+use crate::address::{Contact, is_local};
 use crate::id::NodeId;
 use crate::limits::{BACK_OFF_MAX, BACK_OFF_MIN, PER_SUBNET_MAX, STALE_AFTER};
 use crate::time::Instant;
-use crate::wire::native::datagram::Contact;
 use std::net::SocketAddr;
 
 /// A contact of the table, which has answered us at this address.
@@ -139,6 +139,6 @@ impl Bucket {
         let ip = address.ip();
         let same =
             |member: &&Member| subnet::subnet(member.contact.address.ip()) == subnet::subnet(ip);
-        subnet::is_local(ip) || self.members.iter().filter(same).count() < PER_SUBNET_MAX
+        is_local(ip) || self.members.iter().filter(same).count() < PER_SUBNET_MAX
     }
 }

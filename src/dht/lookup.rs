@@ -32,7 +32,7 @@
 //! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, what a
 //! node names stays on its path, and no node is asked on two, so that a liar spoils one path only.
 //!
-//! What paths are worth is told by the figures in the docs of [`kad`](super): they do *not* help when
+//! What paths are worth is told by the figures in the docs of `kad`: they do *not* help when
 //! the liars were there from the beginning and have spoilt the tables, nor against ids forged right
 //! beside a key from many subnets: ids here are bound to nothing.
 //!
@@ -46,10 +46,10 @@
 use super::addresses::Permit;
 use super::subnet::{self, Subnet};
 use super::table::Contacts;
+use crate::address::Contact;
 use crate::id::{Distance, Id, NodeId};
 use crate::limits::{CANDIDATES_MAX, LOOKUP_ASKED_MAX, LOOKUP_PROVIDERS_MAX, PER_SUBNET_MAX};
 use crate::time::Instant;
-use crate::wire::native::datagram::{Contact, Token};
 use std::net::SocketAddr;
 
 /// What a lookup is for.
@@ -90,14 +90,14 @@ enum State {
 }
 
 /// A node that a lookup has heard of.
-#[derive(Clone, Copy, Debug)]
-pub struct Candidate {
+#[derive(Clone, Debug)]
+pub struct Candidate<T> {
     /// Who and where, as named.
     pub contact: Contact,
     /// Hops: 1 for those from our own table, one more than who named it for others.
     pub hops: u32,
-    /// Leave to store at it, once it has answered.
-    pub token: Token,
+    /// Its write token, once it has answered.
+    pub token: T,
     /// Whether it named a provider, or is one.
     pub has_value: bool,
     distance: Distance,
@@ -105,33 +105,32 @@ pub struct Candidate {
     group: Option<Subnet>,
     state: State,
 }
-const _: () = assert!(size_of::<Candidate>() <= crate::limits::memory::CANDIDATE_SIZE);
+const _: () = assert!(size_of::<Candidate<u64>>() <= crate::limits::memory::CANDIDATE_SIZE);
 
 /// How many of each subnet were let through.
 #[derive(Default)]
 struct Groups(Vec<Subnet>);
 
 /// Candidates of one path, closest first.
-#[derive(Default)]
-struct Path {
-    candidates: Vec<Candidate>,
+struct Path<T> {
+    candidates: Vec<Candidate<T>>,
     /// Answers in a row that named nobody closer than was known, and silences between them.
     idle: usize,
 }
 
 /// What the answer of a node brought.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
+pub struct Answer<'a, T> {
     /// The contacts that it named.
     pub contacts: &'a [Contact],
-    /// Leave to store at it.
-    pub token: Token,
+    /// Its write token.
+    pub token: T,
     /// Whether it named a provider, or is one.
     pub has_value: bool,
 }
 
 /// One lookup.
-pub struct Lookup {
+pub struct Lookup<T> {
     /// What is looked for.
     pub target: Id,
     /// Why.
@@ -149,18 +148,18 @@ pub struct Lookup {
     /// How many are in view: k, or fewer.
     view: usize,
     alpha: usize,
-    paths: Vec<Path>,
+    paths: Vec<Path<T>>,
 }
-const _: () = assert!(size_of::<Lookup>() <= crate::limits::memory::LOOKUP_SIZE);
+const _: () = assert!(size_of::<Lookup<u64>>() <= crate::limits::memory::LOOKUP_SIZE);
 
-impl Lookup {
+impl<T: Clone + Default> Lookup<T> {
     /// A lookup of `own` for `target` with the parameters `k` and α over `paths` disjoint paths.
     pub fn new(
         now: Instant,
         own: NodeId,
         (target, purpose): (Id, Purpose),
         (k, alpha, paths): (usize, usize, usize),
-    ) -> Lookup {
+    ) -> Lookup<T> {
         Lookup {
             target,
             purpose,
@@ -172,7 +171,7 @@ impl Lookup {
             k,
             view: k,
             alpha: alpha.div_ceil(paths),
-            paths: (0..paths).map(|_| Path::default()).collect(),
+            paths: (0..paths).map(|_| Path::new()).collect(),
         }
     }
 
@@ -244,7 +243,7 @@ impl Lookup {
     }
 
     /// A node that was asked has answered.
-    pub fn answered(&mut self, contact: Contact, answer: Answer<'_>) {
+    pub fn answered(&mut self, contact: Contact, answer: Answer<'_, T>) {
         let Some((path, index)) = self.position(contact) else {
             return;
         };
@@ -306,11 +305,10 @@ impl Lookup {
     }
 
     /// Those who answered, closest first, each id once and no subnet too often.
-    pub fn closest_answered(&self) -> Vec<Candidate> {
+    pub fn closest_answered(&self) -> Vec<&Candidate<T>> {
         let all = self.paths.iter().flat_map(|path| &path.candidates);
-        let mut answered: Vec<Candidate> = all
+        let mut answered: Vec<_> = all
             .filter(|candidate| candidate.state == State::Answered)
-            .copied()
             .collect();
         answered.sort_by_key(|candidate| candidate.distance);
         answered.dedup_by_key(|candidate| candidate.distance);
@@ -348,7 +346,7 @@ impl Lookup {
         let mut namesakes = all
             .filter(|candidate| candidate.contact.id == contact.id)
             .peekable();
-        let is_settled = |c: &Candidate| c.contact == contact || c.state == State::Answered;
+        let is_settled = |c: &Candidate<T>| c.contact == contact || c.state == State::Answered;
         if namesakes.peek().is_some() {
             let (count, settled) =
                 namesakes.fold((0, false), |(n, s), c| (n + 1, s || is_settled(c)));
@@ -359,7 +357,7 @@ impl Lookup {
         let candidate = Candidate {
             contact,
             hops,
-            token: Token::default(),
+            token: T::default(),
             has_value: false,
             distance: contact.id.0.distance(&self.target),
             group: subnet::global_subnet(contact.address.ip()),
@@ -382,7 +380,7 @@ impl Lookup {
 
 impl Groups {
     /// Whether one more of the candidate's subnet may be in view; it is counted.
-    fn admit(&mut self, candidate: &Candidate) -> bool {
+    fn admit<T>(&mut self, candidate: &Candidate<T>) -> bool {
         let Some(group) = candidate.group else {
             return true;
         };
@@ -394,7 +392,7 @@ impl Groups {
     }
 
     /// A candidate that was let through is not in view after all.
-    fn release(&mut self, candidate: &Candidate) {
+    fn release<T>(&mut self, candidate: &Candidate<T>) {
         if let Some(index) = self
             .0
             .iter()
@@ -405,8 +403,15 @@ impl Groups {
     }
 }
 
-impl Path {
-    fn insert(&mut self, candidate: Candidate) {
+impl<T> Path<T> {
+    fn new() -> Path<T> {
+        Path {
+            candidates: Vec::new(),
+            idle: 0,
+        }
+    }
+
+    fn insert(&mut self, candidate: Candidate<T>) {
         let index = self
             .candidates
             .partition_point(|c| c.distance <= candidate.distance);
@@ -426,7 +431,7 @@ impl Path {
     fn is_over(&self, view: usize, spent: bool) -> bool {
         let mut groups = Groups::default();
         let in_view =
-            |c: &&Candidate| !matches!(c.state, State::Failed | State::Slow) && groups.admit(c);
+            |c: &&Candidate<T>| !matches!(c.state, State::Failed | State::Slow) && groups.admit(c);
         let mut answered = 0;
         for candidate in self.candidates.iter().filter(in_view).take(view) {
             match candidate.state {

@@ -5,7 +5,7 @@
 //! whole fleet stands in one /24, so they are exempt. Nothing here knows whether an address is
 //! alive.
 
-pub use crate::wire::address::is_local;
+use crate::address::is_local;
 use std::net::{IpAddr, SocketAddr};
 
 /// A network that is taken as one owner's: a family, and the first bytes of the address.

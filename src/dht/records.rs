@@ -11,16 +11,31 @@
 //! Invariant: what is returned has not expired, and no table here outgrows its limit.
 
 use super::subnet::{self, Subnet};
+use crate::address::is_local;
 use crate::id::{FileId, Id};
-use crate::limits::{KEYS_MAX, PROVIDERS_PER_KEY_AND_SUBNET_MAX, PROVIDERS_PER_KEY_MAX};
-use crate::limits::{PROVIDERS_PER_REPLY_MAX, RECORDS_MAX};
-use crate::limits::{RECORDS_PER_IP_MAX, RECORDS_PER_SUBNET_MAX};
 use crate::rng::Rng;
 use crate::time::Instant;
 use arrayvec::ArrayVec;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
+
+/// The limits of a table of records (rule 16).
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Files that there are records of.
+    pub keys: usize,
+    /// Records in all.
+    pub records: usize,
+    /// Providers of one file.
+    pub per_key: usize,
+    /// Providers of one file in one global subnet.
+    pub per_key_and_subnet: usize,
+    /// Records of one global IP.
+    pub per_ip: usize,
+    /// Records of one global subnet.
+    pub per_subnet: usize,
+}
 
 /// One provider of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,20 +54,20 @@ struct Key {
 const _: () = assert!(size_of::<Key>() <= crate::limits::memory::KEY_SIZE);
 
 impl Key {
-    fn has_room(&self, location: SocketAddr) -> bool {
+    fn has_room(&self, limits: &Limits, location: SocketAddr) -> bool {
         let group = subnet::global_subnet(location.ip());
         let beside = |record: &&Record| subnet::global_subnet(record.location.ip()) == group;
         let of_subnet = match group {
             Some(_) => self.records.iter().filter(beside).count(),
             None => 0,
         };
-        self.records.len() < PROVIDERS_PER_KEY_MAX && of_subnet < PROVIDERS_PER_KEY_AND_SUBNET_MAX
+        self.records.len() < limits.per_key && of_subnet < limits.per_key_and_subnet
     }
 }
 
 /// All records of this node.
-#[derive(Default)]
 pub struct Records {
+    limits: Limits,
     keys: BTreeMap<FileId, Key>,
     count: usize,
     per_ip: BTreeMap<IpAddr, usize>,
@@ -64,6 +79,17 @@ pub struct Records {
 pub struct Full;
 
 impl Records {
+    /// No records, and never more than `limits` allow.
+    pub fn new(limits: Limits) -> Records {
+        Records {
+            limits,
+            keys: BTreeMap::new(),
+            count: 0,
+            per_ip: BTreeMap::new(),
+            per_subnet: BTreeMap::new(),
+        }
+    }
+
     /// Keeps that `location` provides `file` until `expires_at`; a record that is there already
     /// gets the new expiry if that is later: what a third node says must not end what the provider
     /// has said itself. The key will be replicated at `replicate_at` and not before (rule 13).
@@ -116,10 +142,15 @@ impl Records {
             .filter(move |record| record.expires_at > now)
     }
 
-    /// Up to [`PROVIDERS_PER_REPLY_MAX`] records of `file`, a random subset when there are more, so
-    /// that no provider is always named and none never.
-    pub fn sample(&self, now: Instant, file: FileId, rng: &mut Rng) -> Sample {
-        let mut sample = Sample::new();
+    /// Up to `N` records of `file`, a random subset when there are more, so that no provider is always
+    /// named and none never.
+    pub fn sample<const N: usize>(
+        &self,
+        now: Instant,
+        file: FileId,
+        rng: &mut Rng,
+    ) -> ArrayVec<Record, N> {
+        let mut sample = ArrayVec::new();
         for (seen, record) in self.of(now, file).enumerate() {
             if sample.try_push(record).is_err() {
                 let slot = rng.below(seen as u64 + 1) as usize;
@@ -206,13 +237,13 @@ impl Records {
             .copied()
             .unwrap_or(0);
         let key_has_room = match self.keys.get(&file) {
-            Some(key) => key.has_room(location),
-            None => self.keys.len() < KEYS_MAX,
+            Some(key) => key.has_room(&self.limits, location),
+            None => self.keys.len() < self.limits.keys,
         };
         // In a local network one source may well be the whole fleet's only provider.
-        let source_has_room = subnet::is_local(ip)
-            || (of_ip < RECORDS_PER_IP_MAX && of_subnet < RECORDS_PER_SUBNET_MAX);
-        self.count < RECORDS_MAX && key_has_room && source_has_room
+        let source_has_room =
+            is_local(ip) || (of_ip < self.limits.per_ip && of_subnet < self.limits.per_subnet);
+        self.count < self.limits.records && key_has_room && source_has_room
     }
 
     /// Counts a record in or out.
@@ -234,7 +265,7 @@ impl Records {
 
 /// Up to `count` entries on both sides of `centre`. Ids that share a prefix stand side by side, so
 /// they are about those nearest to it by XOR, found without a look at all.
-pub(super) fn around<T>(
+pub fn around<T>(
     map: &BTreeMap<FileId, T>,
     centre: Id,
     count: usize,
@@ -244,14 +275,20 @@ pub(super) fn around<T>(
     above.chain(below)
 }
 
-/// As many records as a reply names.
-pub type Sample = ArrayVec<Record, PROVIDERS_PER_REPLY_MAX>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::*;
     use std::time::Duration;
 
+    const LIMITS: Limits = Limits {
+        keys: KEYS_MAX,
+        records: RECORDS_MAX,
+        per_key: PROVIDERS_PER_KEY_MAX,
+        per_key_and_subnet: PROVIDERS_PER_KEY_AND_SUBNET_MAX,
+        per_ip: RECORDS_PER_IP_MAX,
+        per_subnet: RECORDS_PER_SUBNET_MAX,
+    };
     const HOUR: Duration = Duration::from_secs(3_600);
 
     fn at(hours: u32) -> Instant {
@@ -274,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_walk_over_the_files_meets_each_once_in_their_order() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         for number in [3, 1, 2] {
             assert!(store(&mut records, file(number), ([192, 0, 2, 1], 4160)));
         }
@@ -288,7 +325,7 @@ mod tests {
 
     #[test]
     fn rule_14_what_a_third_node_says_shortens_no_record() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         let location = SocketAddr::from(([192, 0, 2, 1], 4160));
         assert!(store(&mut records, file(1), location));
         let expires_at = at(0);
@@ -302,7 +339,7 @@ mod tests {
 
     #[test]
     fn rule_14_a_record_is_not_returned_after_its_time() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         assert!(store(&mut records, file(1), ([192, 0, 2, 1], 4160)));
         let almost = Instant::from_micros(at(2).as_micros() - 1);
         assert_eq!(records.of(almost, file(1)).count(), 1);
@@ -313,7 +350,7 @@ mod tests {
 
     #[test]
     fn rule_14_a_record_announced_again_lives_on() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         let location = SocketAddr::from(([192, 0, 2, 1], 4160));
         store(&mut records, file(1), location);
         let again = Record {
@@ -327,7 +364,7 @@ mod tests {
 
     #[test]
     fn rule_16_a_heavy_source_is_refused_and_an_honest_one_keeps_its_place() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         let of_ip = |last: u8| SocketAddr::from(([192, 0, 2, last], 4160));
         assert!(store(&mut records, file(0), of_ip(200)));
         let stored = (1..=100)
@@ -349,7 +386,7 @@ mod tests {
 
     #[test]
     fn rule_16_providers_of_a_key_and_keys_are_bounded() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         let local = |n: u16| SocketAddr::from(([10, 0, 0, 1], 1 + n));
         let stored = (0..100)
             .filter(|&n| store(&mut records, file(0), local(n)))
@@ -372,7 +409,7 @@ mod tests {
 
     #[test]
     fn rule_16_a_newcomer_costs_a_look_at_the_nearest_keys_only() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         let mut rng = Rng::from_number(5);
         let mut files: Vec<FileId> = (0..KEYS_MAX).map(|_| FileId(rng.id())).collect();
         for &file in &files {
@@ -387,7 +424,7 @@ mod tests {
 
     #[test]
     fn rule_16_one_subnet_cannot_take_all_the_places_of_a_key() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         let stored = (1..=40)
             .filter(|&n| store(&mut records, file(1), ([192, 0, 2, 1], n)))
             .count();
@@ -398,14 +435,14 @@ mod tests {
 
     #[test]
     fn a_sample_of_many_providers_names_each_of_them_sometimes() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         let mut rng = Rng::from_number(1);
         for n in 0..32 {
             store(&mut records, file(1), ([10, 0, 0, 1], 1 + n));
         }
         let mut named = [0; 32];
         for _ in 0..400 {
-            let sample = records.sample(at(1), file(1), &mut rng);
+            let sample = records.sample::<PROVIDERS_PER_REPLY_MAX>(at(1), file(1), &mut rng);
             assert_eq!(sample.len(), PROVIDERS_PER_REPLY_MAX);
             sample
                 .iter()
@@ -419,7 +456,7 @@ mod tests {
 
     #[test]
     fn rule_13_a_store_puts_replication_off() {
-        let mut records = Records::default();
+        let mut records = Records::new(LIMITS);
         store(&mut records, file(1), ([192, 0, 2, 1], 4160));
         let almost = Instant::from_micros(at(1).as_micros() - 1);
         assert_eq!(records.due_replications(almost, 9), []);

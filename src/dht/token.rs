@@ -17,7 +17,6 @@ use crate::id::Id;
 use crate::limits::SPENT_MAX;
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::native::datagram::{Cookie, RpcId, Token};
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
@@ -71,45 +70,42 @@ impl Secrets {
     }
 
     /// Notes that a request with a good token is carried out. False: it has been already.
-    pub fn spend(&mut self, now: Instant, id: RpcId, rng: &mut Rng) -> bool {
-        let mut start = [0; 8];
-        start.copy_from_slice(&id.0[..8]);
-        let start = u64::from_be_bytes(start);
-        if self.spent_before.binary_search(&start).is_ok() {
+    pub fn spend(&mut self, now: Instant, id: u64, rng: &mut Rng) -> bool {
+        if self.spent_before.binary_search(&id).is_ok() {
             return false;
         }
-        let Err(place) = self.spent.binary_search(&start) else {
+        let Err(place) = self.spent.binary_search(&id) else {
             return false;
         };
-        self.spent.insert(place, start);
+        self.spent.insert(place, id);
         if self.spent.len() >= SPENT_MAX {
             self.renew(now, rng);
         }
         true
     }
 
-    /// The cookie for `address`; never `Cookie::NONE`.
-    pub fn cookie(&self, address: SocketAddr) -> Cookie {
-        Cookie(cookie_under(self.current, address))
+    /// The cookie for `address`; never 0, which means none.
+    pub fn cookie(&self, address: SocketAddr) -> u64 {
+        cookie_under(self.current, address)
     }
 
     /// Whether `cookie` is one that we gave to `address` lately.
-    pub fn proves(&self, cookie: Cookie, address: SocketAddr) -> bool {
+    pub fn proves(&self, cookie: u64, address: SocketAddr) -> bool {
         [self.current, self.previous]
             .iter()
-            .any(|&key| cookie.0 == cookie_under(key, address))
+            .any(|&key| cookie == cookie_under(key, address))
     }
 
     /// The write token for `ip` and the key `target` (rule 16 of the record table rests on it).
-    pub fn token(&self, ip: IpAddr, target: Id) -> Token {
-        Token(token_under(self.current, ip, target))
+    pub fn token(&self, ip: IpAddr, target: Id) -> u64 {
+        token_under(self.current, ip, target)
     }
 
     /// Whether `token` is one that we gave to `ip` for `target` lately.
-    pub fn grants(&self, token: Token, ip: IpAddr, target: Id) -> bool {
+    pub fn grants(&self, token: u64, ip: IpAddr, target: Id) -> bool {
         [self.current, self.previous]
             .iter()
-            .any(|&key| token.0 == token_under(key, ip, target))
+            .any(|&key| token == token_under(key, ip, target))
     }
 }
 
@@ -160,7 +156,7 @@ mod tests {
         assert!(secrets.proves(cookie, address("192.0.2.1:4160")));
         assert!(!secrets.proves(cookie, address("192.0.2.1:4161")));
         assert!(!secrets.proves(cookie, address("192.0.2.2:4160")));
-        assert!(!secrets.proves(Cookie(0), address("192.0.2.1:4160")));
+        assert!(!secrets.proves(0, address("192.0.2.1:4160")));
     }
 
     #[test]
@@ -173,7 +169,7 @@ mod tests {
         assert!(secrets.grants(token, ip, key));
         assert!(!secrets.grants(token, other, key));
         assert!(!secrets.grants(token, ip, wrong));
-        assert!(!secrets.grants(Token(token.0 ^ 1), ip, key));
+        assert!(!secrets.grants(token ^ 1, ip, key));
     }
 
     #[test]
@@ -193,7 +189,7 @@ mod tests {
         let mut rng = Rng::from_number(5);
         let mut secrets = Secrets::new(Instant::ZERO, PERIOD, &mut rng);
         let (ip, key) = (address("192.0.2.1:1").ip(), rng.id());
-        let (mut now, mut first) = (Instant::ZERO, RpcId(rng.id().0));
+        let (mut now, mut first) = (Instant::ZERO, rng.number());
         let mut token = secrets.token(ip, key);
         assert!(secrets.spend(now, first, &mut rng));
         for number in 0..10_000 {
@@ -205,10 +201,10 @@ mod tests {
             if secrets.grants(token, ip, key) {
                 assert!(!secrets.spend(now, first, &mut rng), "after {number}");
             } else {
-                (token, first) = (secrets.token(ip, key), RpcId(rng.id().0));
+                (token, first) = (secrets.token(ip, key), rng.number());
                 assert!(secrets.spend(now, first, &mut rng));
             }
-            assert!(secrets.spend(now, RpcId(rng.id().0), &mut rng));
+            assert!(secrets.spend(now, rng.number(), &mut rng));
             assert!(secrets.spent.len() < SPENT_MAX && secrets.spent_before.len() <= SPENT_MAX);
         }
     }

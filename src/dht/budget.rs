@@ -8,7 +8,7 @@
 //! Invariant: over any span, at most `burst + span × rate` events are allowed.
 
 use super::subnet::{self, Source};
-use crate::limits::Allowance;
+use crate::limits::{Allowance, DESTINATIONS};
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -49,6 +49,35 @@ impl Rate {
             .since(now)
             .saturating_sub(depth(allowance));
         now + wait
+    }
+}
+
+/// The budget of destinations that were not in use before (rule 16). Home routers die of about a
+/// hundred new UDP destinations a second, whichever node of this host contacts them.
+#[derive(Default)]
+pub struct Destinations {
+    rate: Rate,
+    waiting_until: Option<Instant>,
+}
+
+impl Destinations {
+    /// Counts one new destination, if the budget allows it now.
+    pub fn allow(&mut self, now: Instant) -> bool {
+        let is_allowed = self.rate.allow(now, DESTINATIONS);
+        if !is_allowed {
+            self.waiting_until = Some(self.rate.ready_at(now, DESTINATIONS));
+        }
+        is_allowed
+    }
+
+    /// When a caller that was refused since the last [`Destinations::forget_waiting`] should ask again.
+    pub fn waiting_until(&self) -> Option<Instant> {
+        self.waiting_until
+    }
+
+    /// The callers that wait are about to ask again.
+    pub fn forget_waiting(&mut self) {
+        self.waiting_until = None;
     }
 }
 

@@ -1,0 +1,32 @@
+//! The parts of Kademlia that know no wire format: nodes of several dialects are built of them.
+//!
+//! Native Kademlia ([`kad`](crate::kad)) and the mainline DHT (BEP 5) have two ids, two k, other tokens
+//! and other rules, so they are two nodes and not one generic node; what is equal in both is here.
+//! Rules by number are those of the paper as this project keeps them.
+//!
+//! | part | what it keeps |
+//! |---|---|
+//! | [`table`], [`bucket`] | the contacts that have answered us, by their distance |
+//! | [`lookup`] | one iterative search for the nodes closest to an id |
+//! | [`records`] | the providers of files, kept for others |
+//! | [`addresses`] | which addresses have answered, and where a request may be sent |
+//! | [`budget`] | how often a source may send, and how many new destinations are contacted |
+//! | [`token`] | the secrets that cookies and write tokens are made with |
+//! | [`subnet`] | the groups of addresses that count as one owner |
+//! | [`address_vote`] | our own address, by the majority of repliers |
+//!
+//! Invariant: a part sends nothing and names no message; its node tells it how requests ended.
+
+pub mod address_vote;
+pub mod addresses;
+pub mod bucket;
+pub mod budget;
+pub mod lookup;
+mod params;
+pub mod records;
+pub mod subnet;
+pub mod table;
+pub mod token;
+
+pub use lookup::Purpose;
+pub use params::Params;

@@ -211,20 +211,19 @@ all; and so for each third. Exit code 1 if any was missed.";
 const DOCTOR: &str = "\
 usage: sprat doctor [OPTIONS]
 
-Looks at what a node needs: its ports and who has them, a firewall, multicast on each interface,
-how the nodes given with -b see this machine (and so whether a NAT is in between), the clock, the
-speed of SHA-1, the state folder, room and speed of its disk, what the kernel can do, and the
-limits of this process. Takes less than five seconds. Starts no node, and leaves nothing behind.
+Checks what a node needs: its ports and the process that uses them, a firewall, multicast on each
+interface, how the nodes given with -b see this machine (and so whether a NAT is in between), the
+state folder, the room on its disk, and whether this process may open enough files. Takes less than
+five seconds, starts no node and writes nothing. Give it the options of the node.
 
 Prints a line for each finding on standard output: its grade, what was found, what to do. ok: as
-it should be. note: worth knowing. warning: sprat works, but not as well as it could. problem:
+it should be. note: useful to know. warning: sprat works, but not as well as it could. problem:
 something that sprat needs does not work. Exit code 1 if there is a problem, else 0. With -q, only
-warnings and problems are printed; with -v, what a node can take of memory line by line. Give it
-these options as the node has them, or will have.
+warnings and problems are printed.
 
 With --json, each finding is an object: kind `finding`, version, topic, grade, text, advice, and
-whole numbers that are named with their unit. The last one sums up: kind `diagnosis`, version, the
-worst grade, and how many findings there are of each.";
+whole numbers that have their unit in the name. The last object sums up: kind `diagnosis`, version,
+the worst grade, and how many findings each grade has.";
 
 #[cfg(test)]
 mod tests {

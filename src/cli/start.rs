@@ -126,7 +126,7 @@ fn listen(args: &Args, network: Network, role: Role, id: NodeId) -> Result<React
         id,
         read_only: role == Role::Visitor,
     };
-    match Reactor::new(setup(wanted_addresses(args))) {
+    match Reactor::new(setup(listen_addresses(args))) {
         Err(error)
             if error.kind() == ErrorKind::AddrInUse
                 && !role.is_found_by_port()
@@ -144,7 +144,7 @@ fn listen(args: &Args, network: Network, role: Role, id: NodeId) -> Result<React
 }
 
 /// The addresses to listen on that the options stand for.
-pub fn wanted_addresses(args: &Args) -> Vec<SocketAddr> {
+pub fn listen_addresses(args: &Args) -> Vec<SocketAddr> {
     let usual = Listen {
         ip: None,
         port: None,

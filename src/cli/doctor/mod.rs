@@ -1,23 +1,19 @@
-//! `sprat doctor`: what a person would be asked on a forum, looked at and judged, a line each.
+//! `sprat doctor`: checks what a node needs on this machine and prints one finding a line.
 //!
 //! ```text
-//!   ports, firewall          can a node listen here, and who does already
-//!   multicast                can nodes of one network find each other
-//!   address                  how the nodes given with -b see this machine
-//!   clock, hash              time goes on; how fast SHA-1 is
-//!   state, disk, kernel      the state folder, room and speed of its disk, what the system can do
-//!   descriptors, memory      the limits in force
+//!   ports, firewall     can a node listen here; which process already does
+//!   multicast           can nodes of one local network find each other
+//!   address             how the nodes given with -b see this machine
+//!   state, disk         the state folder, and the room on its disk
+//!   descriptors         only where this process may open too few
 //! ```
 //!
-//! It starts no node, and what it writes it removes again. What may wait for others (names, a disk, a
-//! node that does not answer) waits in a thread of its own, and is left behind after five seconds.
+//! Starts no node and writes nothing. Each check runs in a thread of its own, because names, disks
+//! and nodes may never answer; a check that takes longer than five seconds is abandoned.
 //! Invariant: the exit code follows from the worst finding alone: 1 for a problem, else 0.
 
 mod address;
-mod disk;
 mod finding;
-mod limit;
-mod machine;
 mod multicast;
 mod ping;
 mod ports;
@@ -27,99 +23,98 @@ use super::args::Args;
 use super::console::Console;
 use super::exit::UsageError;
 use super::{Exit, format, key, print, start};
+use crate::limits::DESCRIPTORS_MAX;
 use finding::{Finding, Grade};
-use std::path::PathBuf;
+use rustix::process::{Resource, getrlimit};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long all of it may take. Names and dead network disks may never answer.
+/// All checks together end within this time.
 const TIME_MAX: Duration = Duration::from_millis(4_800);
 
-/// Runs the command.
-pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
+pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
     if let Some(word) = args.operands.first() {
-        return Err(UsageError(format!(
-            "doctor takes no operand: {word} (see sprat help doctor)"
-        ))
-        .into());
+        let text = format!("doctor takes no operand: {word} (see sprat help doctor)");
+        return Err(UsageError(text).into());
     }
     let ends_at = Instant::now() + TIME_MAX;
+    let network = key::network(&args)?;
+    let (listen, bootstrap) = (start::listen_addresses(&args), args.bootstrap.clone());
+    let folder = start::state_folder(args.dir.as_deref());
+    let checks = [
+        ("ports", spawn(move || ports::examine(&listen, network))),
+        ("multicast", spawn(multicast::examine)),
+        (
+            "address",
+            spawn(move || address::examine(&bootstrap, network)),
+        ),
+        (
+            "state",
+            spawn(move || state::examine(folder.as_deref(), network)),
+        ),
+        (
+            "descriptors",
+            spawn(|| descriptors(getrlimit(Resource::Nofile).current)),
+        ),
+    ];
     let mut findings = Vec::new();
-    let mut tell = |found: Vec<Finding>| -> Result<(), Exit> {
-        for finding in found {
-            match args.json {
-                true => print(finding.json())?,
-                false if finding.grade > Grade::Note || !console.is_quiet() => {
-                    print(finding.line())?;
-                }
-                false => {}
+    for (topic, check) in checks {
+        for finding in result(topic, &check, ends_at) {
+            if args.json {
+                print(finding.json())?;
+            } else if finding.grade > Grade::Note || !console.is_quiet() {
+                print(finding.line())?;
             }
             findings.push(finding);
         }
-        Ok(())
-    };
-    let network = key::network(&args)?;
-    let (listen, places) = (start::wanted_addresses(&args), args.bootstrap.clone());
-    let folder = start::state_folder(args.dir.as_deref());
-    let ports = ask(move || ports::examine(&listen, network));
-    let multicast = ask(multicast::examine);
-    let address = ask(move || address::examine(&places, network));
-    tell(answer("ports", ports, ends_at))?;
-    tell(answer("multicast", multicast, ends_at))?;
-    tell(answer("address", address, ends_at))?;
-    tell(machine::examine())?;
-    tell(of_folder("state", folder.clone(), ends_at, move |folder| {
-        state::examine(&folder, network)
-    }))?;
-    tell(of_folder("disk", folder, ends_at, |folder| {
-        disk::examine(&folder)
-    }))?;
-    tell(limit::examine(args.verbosity > 0))?;
+    }
     if args.json {
         print(finding::summary(&findings))?;
     }
-    let problems = findings.iter().filter(|it| it.grade == Grade::Problem);
+    let problems = findings
+        .iter()
+        .filter(|finding| finding.grade == Grade::Problem);
     match problems.count() as u64 {
         0 => Ok(()),
         count => Err(Exit::Failed(format!(
-            "{} found (what to do stands behind each)",
+            "{} found (see the advice after each)",
             format::count(count, "problem")
         ))),
     }
 }
 
-/// Begins to look at something, in a thread that ends with the process at the latest.
-fn ask<T: Send + 'static>(examine: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
-    let (sender, answer) = mpsc::channel();
-    // When nobody waits any more, nobody wants to know.
-    thread::spawn(move || drop(sender.send(examine())));
-    answer
+/// Runs `check` in a thread that ends with the process at the latest.
+fn spawn<T: Send + 'static>(check: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (sender, receiver) = mpsc::channel();
+    // Sending fails when the check was too late and has no receiver any more.
+    thread::spawn(move || drop(sender.send(check())));
+    receiver
 }
 
-/// What was found, if it was in time.
-fn answer(topic: &'static str, asked: Receiver<Vec<Finding>>, ends_at: Instant) -> Vec<Finding> {
+fn result(topic: &'static str, check: &Receiver<Vec<Finding>>, ends_at: Instant) -> Vec<Finding> {
     let left = ends_at.saturating_duration_since(Instant::now());
-    asked.recv_timeout(left).unwrap_or_else(|_| {
-        let finding = Finding::new(topic, Grade::Problem, "the system does not answer in time");
-        vec![finding.with_advice("see its log: a disk, the network or a name server is in trouble")]
+    check.recv_timeout(left).unwrap_or_else(|_| {
+        let advice = "see the system's log: a disk, the network or a name server is in trouble";
+        vec![Finding::new(
+            topic,
+            Grade::Problem,
+            "the system does not answer in time",
+            advice,
+        )]
     })
 }
 
-/// What is found at the state folder, if there is one.
-fn of_folder(
-    topic: &'static str,
-    folder: Option<PathBuf>,
-    ends_at: Instant,
-    examine: impl FnOnce(PathBuf) -> Vec<Finding> + Send + 'static,
-) -> Vec<Finding> {
-    match folder {
-        Some(folder) => answer(topic, ask(|| examine(folder)), ends_at),
-        None => vec![
-            Finding::new(topic, Grade::Warning, "no state folder")
-                .with_advice("give one with -d, or set $HOME"),
-        ],
-    }
+/// A finding only where the limit of open files is too low for a busy node.
+fn descriptors(limit: Option<u64>) -> Vec<Finding> {
+    let needed = DESCRIPTORS_MAX as u64;
+    let too_low = limit.filter(|&limit| limit < needed).into_iter();
+    let finding = |limit| {
+        let text = format!("this process may open {limit} files, and a busy node opens {needed}");
+        let advice = format!("ulimit -n {needed}, or LimitNOFILE={needed} in the unit");
+        Finding::new("descriptors", Grade::Warning, text, advice).with_number("descriptors", limit)
+    };
+    too_low.map(finding).collect()
 }
 
 #[cfg(test)]
@@ -127,20 +122,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_end_is_left_behind() {
-        let note = || vec![Finding::new("disk", Grade::Note, "x")];
+    fn a_check_that_does_not_end_is_abandoned_with_a_problem() {
+        let note = || vec![Finding::new("disk", Grade::Note, "x", "")];
         let late = Instant::now() + TIME_MAX;
-        assert_eq!(answer("disk", ask(note), late), note());
+        assert_eq!(result("disk", &spawn(note), late), note());
         let (keep, never) = mpsc::channel::<()>();
-        let waits = ask(move || never.recv().map_or(Vec::new(), |()| Vec::new()));
-        let found = answer("disk", waits, Instant::now());
+        let waits = spawn(move || never.recv().map_or(Vec::new(), |()| Vec::new()));
+        let found = result("disk", &waits, Instant::now());
         assert_eq!(found[0].text, "the system does not answer in time");
+        assert_eq!(found[0].grade, Grade::Problem);
         drop(keep);
-        let found = of_folder("disk", None, late, |_| Vec::new());
-        assert!(
-            found[0]
-                .line()
-                .starts_with("warning  disk: no state folder (give one")
-        );
+    }
+
+    #[test]
+    fn only_too_few_descriptors_are_reported() {
+        let needed = DESCRIPTORS_MAX as u64;
+        assert_eq!(descriptors(Some(needed)), []);
+        assert_eq!(descriptors(None), []);
+        assert_eq!(descriptors(Some(needed - 1))[0].grade, Grade::Warning);
     }
 }

@@ -1,7 +1,8 @@
-//! Whether nodes of one local network can find each other: the interfaces that could carry a
-//! multicast datagram, and one that is really sent, and heard, on this machine alone.
+//! Whether nodes of one local network can find each other: the interfaces that support multicast,
+//! and a datagram that each of them sends to this machine itself.
 
 use super::finding::{Finding, Grade};
+use crate::reactor;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
 use std::fs;
 use std::io::{self, Read as _};
@@ -9,13 +10,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a datagram may take from this machine to itself.
-const PATIENCE: Duration = Duration::from_millis(200);
-/// Interfaces that are tried.
-const TRIED_MAX: usize = 4;
-/// Where Linux tells of its interfaces.
+/// A datagram from this machine to itself arrives within this time.
+const LOOP_TIMEOUT: Duration = Duration::from_millis(200);
+/// Each interface takes two loop timeouts at most: four of them end in time.
+const INTERFACES_MAX: usize = 4;
 const INTERFACES: &str = "/sys/class/net";
-/// Groups for local use (RFC 2365, and RFC 4291: link-local, transient), so that nobody's are taken.
+/// Groups for local use (RFC 2365; RFC 4291: link-local, transient) that no other program uses.
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 65, 96);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0, 0x4160);
 
@@ -24,12 +24,11 @@ const UP: u32 = 0x1;
 const LOOPBACK: u32 = 0x8;
 const MULTICAST: u32 = 0x1000;
 
-/// Looks at the interfaces, and sends to itself.
-pub fn examine() -> Vec<Finding> {
+pub(super) fn examine() -> Vec<Finding> {
     judge(&interfaces(Path::new(INTERFACES)), loop_v4, loop_v6)
 }
 
-/// An interface that is up and can carry multicast.
+/// An interface that is up and supports multicast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Interface {
     name: String,
@@ -55,41 +54,40 @@ type Loop = fn(u32) -> io::Result<()>;
 
 fn judge(interfaces: &[Interface], v4: Loop, v6: Loop) -> Vec<Finding> {
     if interfaces.is_empty() {
-        let text = "no interface is up that can carry multicast: nodes of the local network are \
-                    not found by themselves";
-        let finding = Finding::new("multicast", Grade::Warning, text);
-        return vec![finding.with_advice("connect one, or name nodes with -b")];
+        let text = "no interface that supports multicast is up: nodes of the local network do not \
+                    find each other";
+        let advice = "connect one, or name nodes with -b";
+        return vec![Finding::new("multicast", Grade::Warning, text, advice)];
     }
-    let tried = interfaces.iter().take(TRIED_MAX);
-    tried
-        .map(|interface| {
-            let Interface { name, index } = interface;
-            let works = |family: &'static str, result: io::Result<()>| match result {
-                Ok(()) => Ok(family),
-                Err(error) => Err(format!("{family}: {}", crate::reactor::words(&error))),
-            };
-            let (works, fails): (Vec<_>, Vec<_>) =
-                [works("IPv4", v4(*index)), works("IPv6", v6(*index))]
-                    .into_iter()
-                    .partition(Result::is_ok);
-            let works: Vec<&str> = works.into_iter().flatten().collect();
-            let fails: Vec<String> = fails.into_iter().filter_map(Result::err).collect();
-            let (works, fails) = (works.join(" and "), fails.join("; "));
-            let finding = |grade, text: String| Finding::new("multicast", grade, text);
-            match (works.as_str(), fails.as_str()) {
-                (works, "") => finding(Grade::Ok, format!("{name} carries it, {works}")),
-                ("", fails) => finding(Grade::Warning, format!("{name} carries none ({fails})"))
-                    .with_advice("nodes there are not found by themselves: name them with -b"),
-                (works, fails) => {
-                    finding(Grade::Note, format!("{name} carries it, {works} ({fails})"))
-                }
+    let judge = |Interface { name, index }: &Interface| {
+        let (mut works, mut fails) = (Vec::new(), Vec::new());
+        for (family, result) in [("IPv4", v4(*index)), ("IPv6", v6(*index))] {
+            match result {
+                Ok(()) => works.push(family),
+                Err(error) => fails.push(format!("{family}: {}", reactor::words(&error))),
             }
-        })
-        .collect()
+        }
+        let (works, fails) = (works.join(" and "), fails.join("; "));
+        let (grade, text, advice) = match (works.as_str(), fails.as_str()) {
+            (_, "") => (Grade::Ok, format!("{name} supports it, {works}"), ""),
+            ("", _) => (
+                Grade::Warning,
+                format!("{name} does not support it ({fails})"),
+                "nodes there do not find each other: name them with -b",
+            ),
+            _ => (
+                Grade::Note,
+                format!("{name} supports it, {works} ({fails})"),
+                "",
+            ),
+        };
+        Finding::new("multicast", grade, text, advice)
+    };
+    interfaces.iter().take(INTERFACES_MAX).map(judge).collect()
 }
 
-/// Sends a datagram to a group on one interface and hears it. Its time to live is 0, so it never
-/// leaves this machine.
+/// Sends a datagram to a group on one interface and receives it. Its time to live is 0, so that it
+/// never leaves this machine.
 fn loop_v4(index: u32) -> io::Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
@@ -97,7 +95,7 @@ fn loop_v4(index: u32) -> io::Result<()> {
     socket.set_multicast_ttl_v4(0)?;
     socket.set_multicast_loop_v4(true)?;
     let port = port_of(&socket)?;
-    hear_oneself(&socket, &SocketAddr::from((GROUP_V4, port)).into())
+    receive_own(&socket, &SocketAddr::from((GROUP_V4, port)).into())
 }
 
 fn loop_v6(index: u32) -> io::Result<()> {
@@ -109,7 +107,7 @@ fn loop_v6(index: u32) -> io::Result<()> {
     socket.set_multicast_hops_v6(0)?;
     socket.set_multicast_loop_v6(true)?;
     let port = port_of(&socket)?;
-    hear_oneself(&socket, &SocketAddrV6::new(GROUP_V6, port, 0, index).into())
+    receive_own(&socket, &SocketAddrV6::new(GROUP_V6, port, 0, index).into())
 }
 
 fn port_of(socket: &Socket) -> io::Result<u16> {
@@ -117,16 +115,16 @@ fn port_of(socket: &Socket) -> io::Result<u16> {
     Ok(address.map_or(0, |address| address.port()))
 }
 
-fn hear_oneself(mut socket: &Socket, group: &SockAddr) -> io::Result<()> {
-    let mut word = [0; 16];
-    getrandom::fill(&mut word).map_err(io::Error::other)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.send_to(&word, group)?;
-    let mut heard = [0; 16];
-    match socket.read(&mut heard) {
-        Ok(_) if heard == word => Ok(()),
+fn receive_own(mut socket: &Socket, group: &SockAddr) -> io::Result<()> {
+    let mut sent = [0; 16];
+    getrandom::fill(&mut sent).map_err(io::Error::other)?;
+    socket.set_read_timeout(Some(LOOP_TIMEOUT))?;
+    socket.send_to(&sent, group)?;
+    let mut received = [0; 16];
+    match socket.read(&mut received) {
+        Ok(_) if received == sent => Ok(()),
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-        _ => Err(io::Error::other("sent, but not heard")),
+        _ => Err(io::Error::other("sent, but not received")),
     }
 }
 
@@ -135,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interfaces_that_are_up_and_carry_multicast_are_found() {
+    fn interfaces_that_are_up_and_support_multicast_are_found() {
         let base = tempfile::tempdir().unwrap();
         let put = |name: &str, flags: &str, index: &str| {
             let folder = base.path().join(name);
@@ -155,23 +153,23 @@ mod tests {
     }
 
     #[test]
-    fn what_an_interface_carries_is_judged() {
+    fn each_interface_has_one_finding() {
         let eth = [Interface {
             name: "eth0".into(),
             index: 2,
         }];
         let yes: Loop = |_| Ok(());
-        let no: Loop = |_| Err(io::Error::other("sent, but not heard"));
+        let no: Loop = |_| Err(io::Error::other("sent, but not received"));
         let line = |interfaces: &[Interface], v4, v6| judge(interfaces, v4, v6)[0].line();
         assert_eq!(
             line(&eth, yes, yes),
-            "ok       multicast: eth0 carries it, IPv4 and IPv6"
+            "ok       multicast: eth0 supports it, IPv4 and IPv6"
         );
         assert_eq!(
             line(&eth, yes, no),
-            "note     multicast: eth0 carries it, IPv4 (IPv6: sent, but not heard)"
+            "note     multicast: eth0 supports it, IPv4 (IPv6: sent, but not received)"
         );
-        assert!(line(&eth, no, no).starts_with("warning  multicast: eth0 carries none"));
-        assert!(line(&[], yes, yes).starts_with("warning  multicast: no interface is up"));
+        assert!(line(&eth, no, no).starts_with("warning  multicast: eth0 does not support it"));
+        assert!(line(&[], yes, yes).starts_with("warning  multicast: no interface that supports"));
     }
 }

@@ -1,6 +1,6 @@
-//! Pings nodes from one socket, as any node would, and hears how they see this machine.
+//! Pings nodes from one socket and reports the address from which they see this machine.
 //!
-//! Not here: a node. The pings are read-only (BEP 43), so nobody puts this process into a table.
+//! Runs no node: the pings are read-only (BEP 43), so that no node adds this process to its table.
 
 use crate::address;
 use crate::id::{Id, NodeId};
@@ -10,30 +10,29 @@ use crate::wire::native::datagram::{Body, Cookie, Datagram, Kind, RpcId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// Between two pings of a node that has not answered: one may be lost.
-const REPEAT: Duration = Duration::from_millis(300);
+/// A ping or its reply may be lost: nodes that have not answered are pinged again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(300);
 
-/// What a node answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Where it saw the ping come from.
-    pub seen: SocketAddr,
+pub(super) struct Answer {
+    /// The source address of the ping, as the node saw it.
+    pub(super) seen: SocketAddr,
     /// From the last ping to the answer.
-    pub time: Duration,
+    pub(super) time: Duration,
 }
 
-/// Pings each of `nodes` until it answers or `patience` ends: the answers in the same order.
-pub fn ping(nodes: &[SocketAddr], network: Network, patience: Duration) -> Vec<Option<Answer>> {
+/// Pings each of `nodes` until it answers or `timeout` ends. Returns answers in the same order.
+pub(super) fn ping(
+    nodes: &[SocketAddr],
+    network: Network,
+    timeout: Duration,
+) -> Vec<Option<Answer>> {
     let mut answers = vec![None; nodes.len()];
-    let Some(socket) = socket() else {
+    let mut ids = [Id::default(), Id::default()];
+    let is_random = ids.iter_mut().all(|id| getrandom::fill(&mut id.0).is_ok());
+    let (Some(socket), true) = (socket(), is_random) else {
         return answers;
     };
-    let mut ids = [Id::default(), Id::default()];
-    for id in &mut ids {
-        if getrandom::fill(&mut id.0).is_err() {
-            return answers;
-        }
-    }
     let [own, rpc_id] = ids;
     let ping = Datagram {
         read_only: true,
@@ -46,48 +45,44 @@ pub fn ping(nodes: &[SocketAddr], network: Network, patience: Duration) -> Vec<O
         .padded_to(Kind::Ping.reply_size_max().unwrap_or(0)),
     };
     let mut buffer = [0; DATAGRAM_SIZE_MAX + 1];
-    let ends_at = Instant::now() + patience;
+    let ends_at = Instant::now() + timeout;
     while Instant::now() < ends_at && answers.contains(&None) {
         let size = ping.emit(network, &mut buffer);
-        let asked_at = Instant::now();
-        let silent = nodes
+        let sent_at = Instant::now();
+        for (&node, _) in nodes
             .iter()
             .zip(&answers)
-            .filter(|(_, answer)| answer.is_none());
-        silent.for_each(|(&to, _)| {
-            // What cannot be sent is not answered.
-            let _ = socket.send_to(&buffer[..size], for_socket(&socket, to));
-        });
-        let again_at = ends_at.min(asked_at + REPEAT);
+            .filter(|(_, answer)| answer.is_none())
+        {
+            // A node that cannot be reached does not answer, which is the finding.
+            let _ = socket.send_to(&buffer[..size], for_socket(&socket, node));
+        }
+        let retry_at = ends_at.min(sent_at + RETRY_INTERVAL);
         while answers.contains(&None) {
-            let left = again_at.saturating_duration_since(Instant::now());
+            let left = retry_at.saturating_duration_since(Instant::now());
             if left.is_zero() || socket.set_read_timeout(Some(left)).is_err() {
                 break;
             }
-            // An error is a node's port that is closed: others may still answer.
+            // An error says that the port of one node is closed: the others may still answer.
             let Ok((size, from)) = socket.recv_from(&mut buffer) else {
                 continue;
             };
-            let place = nodes
-                .iter()
-                .position(|node| *node == address::canonical(from));
-            let Ok(reply) = Datagram::parse(&buffer[..size], network) else {
-                continue;
-            };
-            if let (Some(place), Some(seen)) = (place, reply.body.seen()) {
-                if reply.rpc_id == ping.rpc_id {
-                    answers[place].get_or_insert(Answer {
-                        seen: seen.address,
-                        time: asked_at.elapsed(),
-                    });
-                }
+            let from = address::canonical(from);
+            let index = nodes.iter().position(|&node| node == from);
+            let reply = Datagram::parse(&buffer[..size], network).ok();
+            let reply = reply.filter(|reply| reply.rpc_id == ping.rpc_id);
+            if let (Some(index), Some(seen)) = (index, reply.and_then(|reply| reply.body.seen())) {
+                answers[index].get_or_insert(Answer {
+                    seen: seen.address,
+                    time: sent_at.elapsed(),
+                });
             }
         }
     }
     answers
 }
 
-/// A socket that reaches both families, or IPv4 where that is all there is.
+/// A socket that reaches both families, or IPv4 on a machine without IPv6.
 fn socket() -> Option<UdpSocket> {
     let dual = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0));
     dual.or_else(|_| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))
@@ -109,7 +104,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn a_node_says_how_it_sees_us_and_who_is_silent_or_wrong_says_nothing() {
+    fn only_a_node_that_replies_to_this_request_is_an_answer() {
         let network = Network::named("test");
         let [node, silent, liar] = [0; 3].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
         let nodes = [&node, &silent, &liar].map(|socket| socket.local_addr().unwrap());

@@ -1,4 +1,5 @@
-//! Whether a node can listen here, who does if it cannot, and whether a firewall may be in the way.
+//! Whether a node can listen here, which process already does, and whether a firewall may be in the
+//! way.
 
 use super::finding::{Finding, Grade};
 use super::ping;
@@ -10,33 +11,37 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a node on this machine may take to answer.
-const PATIENCE: Duration = Duration::from_millis(400);
-/// The kernel's tables of sockets.
+/// A node on this machine answers within this time.
+const PING_TIMEOUT: Duration = Duration::from_millis(400);
+/// The kernel's tables of sockets in /proc/net.
 const TABLES: [&str; 4] = ["tcp", "tcp6", "udp", "udp6"];
 
-/// Looks at the ports that a node would listen on.
-pub fn examine(listen: &[SocketAddr], network: Network) -> Vec<Finding> {
+/// Examines the addresses that a node would listen on.
+pub(super) fn examine(listen: &[SocketAddr], network: Network) -> Vec<Finding> {
     let port = listen.first().map_or(0, SocketAddr::port);
     let finding = match reactor::try_listening(listen) {
         Ok(bound) => {
             let bound: Vec<String> = bound.iter().map(SocketAddr::to_string).collect();
-            let text = format!("UDP and TCP can be bound on {}", bound.join(", "));
-            Finding::new("ports", Grade::Ok, text)
+            Finding::ok(
+                "ports",
+                format!("UDP and TCP can be bound on {}", bound.join(", ")),
+            )
         }
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let answers = || {
                 let here: Vec<SocketAddr> = listen.iter().copied().map(reachable).collect();
-                let answers = ping::ping(&here, network, PATIENCE);
+                let answers = ping::ping(&here, network, PING_TIMEOUT);
                 answers.iter().any(Option::is_some)
             };
-            taken(port, &holders(port), answers)
+            in_use(port, &holders(port), answers)
         }
-        Err(error) => Finding::new("ports", Grade::Problem, error.to_string())
-            .with_advice("give another address with -l"),
+        Err(error) => {
+            let advice = "give another address with -l";
+            Finding::new("ports", Grade::Problem, error.to_string(), advice)
+        }
     };
     let firewall = firewall(Path::new("/"), port);
-    vec![finding.with_figure("port", port.into()), firewall]
+    vec![finding.with_number("port", port.into()), firewall]
 }
 
 /// A process that holds a socket.
@@ -46,37 +51,41 @@ struct Holder {
     pid: u32,
 }
 
-/// Somebody has the port: a sprat that runs is what should be.
-fn taken(port: u16, holders: &[Holder], answers: impl FnOnce() -> bool) -> Finding {
+/// The port is in use: by a running sprat, as it should be, or by another program.
+fn in_use(port: u16, holders: &[Holder], answers: impl FnOnce() -> bool) -> Finding {
     let foreign = holders.iter().find(|holder| holder.name != "sprat");
     match (foreign, holders.first()) {
         (Some(Holder { name, pid }), _) => {
-            let text = format!("port {port} is taken by {name} (pid {pid})");
-            Finding::new("ports", Grade::Problem, text)
-                .with_advice("stop it, or give another port with -l")
+            let text = format!("port {port} is in use by {name} (pid {pid})");
+            Finding::new(
+                "ports",
+                Grade::Problem,
+                text,
+                "stop it, or give another port with -l",
+            )
         }
-        (None, Some(Holder { pid, .. })) => {
-            let text = format!("a sprat that runs (pid {pid}) listens on port {port}");
-            Finding::new("ports", Grade::Ok, text)
-        }
-        (None, None) if answers() => {
-            let text = format!("a node that runs listens on port {port}, and answers");
-            Finding::new("ports", Grade::Ok, text)
-        }
+        (None, Some(Holder { pid, .. })) => Finding::ok(
+            "ports",
+            format!("a running sprat (pid {pid}) listens on port {port}"),
+        ),
+        (None, None) if answers() => Finding::ok(
+            "ports",
+            format!("a running node listens on port {port}, and answers"),
+        ),
         (None, None) => {
             let text = format!(
-                "port {port} is taken by a process that cannot be seen from here, and no node of \
-                 this network answers there"
+                "port {port} is in use by a process that this user cannot see, and no node of this \
+                 network answers there"
             );
-            Finding::new("ports", Grade::Warning, text)
-                .with_advice("as root, this command names it; or give another port with -l")
+            let advice = "run this command as root to see its name, or give another port with -l";
+            Finding::new("ports", Grade::Warning, text, advice)
         }
     }
 }
 
-/// Where this machine reaches what listens at `address`.
+/// The address at which this machine reaches a listener on `address`. A wildcard serves both
+/// families, or IPv4 alone on a machine without IPv6.
 fn reachable(address: SocketAddr) -> SocketAddr {
-    // A wildcard serves both families, or IPv4 alone where there is no IPv6.
     match address.ip().is_unspecified() {
         true => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
         false => address,
@@ -85,45 +94,39 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// Processes that hold a socket on `port`, as far as this user may see.
 fn holders(port: u16) -> Vec<Holder> {
-    let mut wanted = Vec::new();
-    for table in TABLES {
-        let text = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
-        let inodes = sockets_on(&text, port).into_iter();
-        wanted.extend(inodes.map(|inode| format!("socket:[{inode}]")));
-    }
+    let tables = TABLES
+        .iter()
+        .filter_map(|name| fs::read_to_string(format!("/proc/net/{name}")).ok());
+    let inodes: Vec<u64> = tables.flat_map(|table| sockets_on(&table, port)).collect();
+    let sockets: Vec<String> = inodes
+        .iter()
+        .map(|inode| format!("socket:[{inode}]"))
+        .collect();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut found = Vec::new();
-    for process in processes {
-        let Some(pid) = process
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        let open = fs::read_dir(process.path().join("fd"))
-            .into_iter()
-            .flatten();
-        let mut targets = open
-            .flatten()
-            .filter_map(|fd| fs::read_link(fd.path()).ok());
-        if targets.any(|target| wanted.iter().any(|socket| target == Path::new(socket))) {
-            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            let name = name.trim().to_owned();
-            found.push(Holder { name, pid });
+    let holder = |process: fs::DirEntry| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let open = fs::read_dir(process.path().join("fd")).ok()?.flatten();
+        let mut targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        if !targets.any(|target| sockets.iter().any(|socket| target == Path::new(socket))) {
+            return None;
         }
-    }
-    found
+        let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        Some(Holder {
+            name: name.trim().to_owned(),
+            pid,
+        })
+    };
+    processes.filter_map(holder).collect()
 }
 
-/// Inodes of the sockets in one of the kernel's tables whose own port is `port`; of TCP, those that
-/// listen. Lines of `sl local:port remote:port state … inode …`, numbers but the last hexadecimal.
+/// Inodes of the sockets on local port `port` in one of the kernel's tables; of TCP, the listening
+/// ones. Lines of `sl local:port remote:port state … inode …`; all but the inode are hexadecimal.
 fn sockets_on(table: &str, port: u16) -> Vec<u64> {
     let line = |line: &str| -> Option<u64> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (_, own) = fields.get(1)?.rsplit_once(':')?;
         let own = u16::from_str_radix(own, 16).ok()?;
-        // 0A listens; 07 is what UDP sockets show.
+        // 0A listens; UDP sockets show 07.
         let is_server = matches!(*fields.get(3)?, "0A" | "07");
         let inode = fields.get(9)?.parse().ok()?;
         (own == port && is_server).then_some(inode)
@@ -131,26 +134,11 @@ fn sockets_on(table: &str, port: u16) -> Vec<u64> {
     table.lines().skip(1).filter_map(line).collect()
 }
 
-/// What guards this machine, beneath the root folder `root`. Rules are not read: that takes rights.
+/// The firewall of the machine whose root folder is `root`. Its rules are not read: that takes root.
 fn firewall(root: &Path, port: u16) -> Finding {
     let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
-    let found = |name: &str| {
-        let text = format!("{name} guards this machine");
-        Finding::new("firewall", Grade::Note, text)
-    };
-    if text("etc/ufw/ufw.conf")
-        .lines()
-        .any(|line| line.trim() == "ENABLED=yes")
-    {
-        return found("ufw").with_advice(format!("sudo ufw allow {port}, unless that was done"));
-    }
-    if root.join("run/firewalld").exists() {
-        return found("firewalld").with_advice(format!(
-            "sudo firewall-cmd --add-port={port}/udp --add-port={port}/tcp, unless that was done"
-        ));
-    }
-    // Lines of `name size uses …`: nobody uses the module where there are no rules.
-    let modules = text("proc/modules");
+    let has_line = |path: &str, is_it: &dyn Fn(&str) -> bool| text(path).lines().any(is_it);
+    // Lines of `name size uses …`: a module without uses has no rules.
     let is_used = |line: &str| {
         let mut words = line.split(' ');
         let is_filter = matches!(
@@ -159,12 +147,26 @@ fn firewall(root: &Path, port: u16) -> Finding {
         );
         is_filter && words.nth(1).is_some_and(|uses| uses != "0")
     };
-    match modules.lines().any(is_used) {
-        true => found("a packet filter").with_advice(format!(
-            "see sudo nft list ruleset: UDP and TCP port {port} must come in"
-        )),
-        false => Finding::new("firewall", Grade::Ok, "none was found on this machine"),
-    }
+    let (name, advice) = if has_line("etc/ufw/ufw.conf", &|line| line.trim() == "ENABLED=yes") {
+        ("ufw", format!("sudo ufw allow {port}, unless this is done"))
+    } else if root.join("run/firewalld").exists() {
+        let ports = format!("--add-port={port}/udp --add-port={port}/tcp");
+        (
+            "firewalld",
+            format!("sudo firewall-cmd {ports}, unless this is done"),
+        )
+    } else if has_line("proc/modules", &is_used) {
+        let advice = format!("sudo nft list ruleset: UDP and TCP port {port} must be open");
+        ("a packet filter", advice)
+    } else {
+        return Finding::ok("firewall", "this machine has none");
+    };
+    Finding::new(
+        "firewall",
+        Grade::Note,
+        format!("{name} is active on this machine"),
+        advice,
+    )
 }
 
 #[cfg(test)]
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_process_that_holds_a_port_is_named() {
+    fn the_holder_of_a_port_is_named() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let here = socket.local_addr().unwrap();
         let holders = holders(here.port());
@@ -205,16 +207,16 @@ mod tests {
         let network = Network::named("nobody answers here");
         let found = &examine(&[here], network)[0];
         assert_eq!(found.grade, Grade::Problem);
-        assert!(found.text.contains(" is taken by "), "{found:?}");
+        assert!(found.text.contains(" is in use by "), "{found:?}");
     }
 
     #[test]
-    fn a_sprat_that_runs_is_no_problem_and_a_stranger_is() {
+    fn another_program_on_the_port_is_a_problem_and_a_running_sprat_is_not() {
         let holder = |name: &str| Holder {
             name: name.into(),
             pid: 5,
         };
-        let grade = |holders: &[Holder], answers| taken(4160, holders, || answers).grade;
+        let grade = |holders: &[Holder], answers| in_use(4160, holders, || answers).grade;
         assert_eq!(grade(&[holder("sprat")], false), Grade::Ok);
         assert_eq!(grade(&[holder("sprat"), holder("x")], true), Grade::Problem);
         assert_eq!(grade(&[], true), Grade::Ok);

@@ -8,7 +8,7 @@ use sprat::node::Event;
 use sprat::reactor::{Happening, OutputPath, Reactor, Setup};
 use sprat::rng::Rng;
 use sprat::swarm::scan::Scan;
-use sprat::wire::native::frame::{HEADER_SIZE, Holds, Open, Range};
+use sprat::wire::native::frame::{HEADER_SIZE, Hello, Holds, Range};
 use sprat::wire::{Frame, Link, Manifest, Network};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -72,7 +72,7 @@ fn send(stream: &mut TcpStream, frame: &Frame<'_>) {
 /// Asks for every shard and counts the bytes that come.
 fn drain(sharer: &Sharer) {
     let mut stream = TcpStream::connect(sharer.address).unwrap();
-    let open = Open {
+    let open = Hello {
         file: sharer.file,
         node: NodeId(Rng::from_number(2).id()),
         port: 0,

@@ -7,7 +7,7 @@ use crate::limits::{STREAMS_MAX, STREAMS_SPARE};
 use crate::output::{Ended, Event, StreamKey, SwarmKey};
 use crate::time::Instant;
 use crate::wire::Frame;
-use crate::wire::native::frame::{self, CloseReason, Holds, LOCATIONS_COUNT_MAX, Open};
+use crate::wire::native::frame::{self, CloseReason, Hello, Holds, LOCATIONS_COUNT_MAX};
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
 
@@ -39,7 +39,7 @@ impl Swarms {
         stream.haves_sent = swarm.gained.len();
         let (node, port) = (self.config.id, self.config.port);
         let shard_count = swarm.shard_count();
-        let open = Open {
+        let open = Hello {
             file,
             node,
             port,
@@ -55,7 +55,7 @@ impl Swarms {
         &mut self,
         now: Instant,
         key: StreamKey,
-        open: Open,
+        open: Hello,
     ) -> Result<(), Fault> {
         let duplicate = (Ended::Duplicate, Some(CloseReason::Duplicate));
         let is_open = |stream: &Stream| stream.state == State::Open;
@@ -175,7 +175,7 @@ impl Swarms {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        let nothing = Open {
+        let nothing = Hello {
             file,
             node: self.config.id,
             port: self.config.port,

@@ -9,7 +9,7 @@ use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, RANGE_SIZE_MAX, SHARD_SIZE_MAX};
 use sprat::wire::manifest::Segment;
 use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
-use sprat::wire::native::frame::{self, CloseReason, Holds, Open, Range, RejectReason};
+use sprat::wire::native::frame::{self, CloseReason, Hello, Holds, Range, RejectReason};
 use sprat::wire::{Body, Cookie, Datagram, Frame, Header, Link, Manifest, Network};
 use sprat::wire::{Entries, RpcId, Token};
 use std::net::{IpAddr, SocketAddr};
@@ -164,10 +164,10 @@ fn range() -> impl Strategy<Value = Range> {
     })
 }
 
-fn open() -> impl Strategy<Value = Open> {
+fn open() -> impl Strategy<Value = Hello> {
     let holds = prop::sample::select(vec![Holds::None, Holds::All, Holds::Some]);
     (id(), id(), any::<u16>(), holds, 0u32..1_000).prop_map(|(file, node, port, holds, count)| {
-        Open {
+        Hello {
             file: FileId(file),
             node: NodeId(node),
             port,

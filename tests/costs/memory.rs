@@ -11,7 +11,7 @@ use sprat::node::{Config, Event, Node, ShareSpec, StreamKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen, Token};
-use sprat::wire::native::frame::{Frame, Holds, Open, Range};
+use sprat::wire::native::frame::{Frame, Hello, Holds, Range};
 use sprat::wire::{Entries, Network};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -178,7 +178,7 @@ impl World {
 
     /// A stream whose other end says so many times that it opens.
     fn open_stream(&mut self, file: FileId, number: u32, times: usize) -> StreamKey {
-        let open = Frame::Open(Open {
+        let open = Frame::Open(Hello {
             file,
             node: NodeId(self.rng.id()),
             port: 4160,

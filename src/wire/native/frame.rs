@@ -43,12 +43,10 @@ mod error;
 
 pub use error::FrameError;
 
-use crate::id::{FileId, ID_SIZE, NodeId};
+use crate::id::ID_SIZE;
 use crate::limits::FRAME_BODY_MAX;
-use crate::wire::address::{self, ADDRESS_SIZE};
-use crate::wire::reader::Reader;
-pub use crate::wire::stream::{CloseReason, Holds, Range, RejectReason};
-use std::net::SocketAddr;
+use crate::wire::address::ADDRESS_SIZE;
+pub use crate::wire::stream::*;
 
 /// The first byte of every frame.
 pub const MAGIC: u8 = 0xf5;
@@ -62,8 +60,6 @@ pub const HEADER_SIZE: usize = CRC + 4;
 /// Bytes of the largest frame, without the payload of `Data`.
 pub const FRAME_SIZE_MAX: usize = HEADER_SIZE + FRAME_BODY_MAX;
 
-/// Bytes of a shard number in `Have`.
-pub const SHARD_NUMBER_SIZE: usize = 4;
 const OPEN_SIZE: usize = 2 + 2 + ID_SIZE + ID_SIZE + 2 + 1 + 1 + 4 + 4;
 const RANGE_SIZE: usize = 4 + 4 + 4;
 /// Bytes of bits in the largest `Map`.
@@ -81,28 +77,11 @@ const _: () = assert!(HAVE_COUNT_MAX * SHARD_NUMBER_SIZE <= FRAME_BODY_MAX);
 const _: () = assert!(LOCATIONS_COUNT_MAX * ADDRESS_SIZE <= FRAME_BODY_MAX);
 const _: () = assert!(4 + 4 + MANIFEST_PART_SIZE_MAX <= FRAME_BODY_MAX);
 
-/// The opening frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Open {
-    /// The file that the stream is about.
-    pub file: FileId,
-    /// The sender.
-    pub node: NodeId,
-    /// Where the sender listens for streams; 0 when it does not.
-    pub port: u16,
-    /// What it has.
-    pub holds: Holds,
-    /// Bytes of the manifest; 0 when it has none.
-    pub manifest_size: u32,
-    /// Shards of the file; 0 when it has no manifest, or the file is empty.
-    pub shard_count: u32,
-}
-
 /// One frame. Byte strings borrow from the buffer that was parsed, lists are decoded on iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the table above says it")]
 pub enum Frame<'a> {
-    Open(Open),
+    Open(Hello),
     Map {
         first: u32,
         bits: &'a [u8],
@@ -293,26 +272,4 @@ impl Frame<'_> {
         };
         fixed.saturating_add(bytes.len())
     }
-}
-
-/// The shard numbers of a `Have`.
-pub fn shards(list: &[u8]) -> impl Iterator<Item = u32> + '_ {
-    let mut reader = Reader::new(list);
-    std::iter::from_fn(move || reader.u32(()).ok())
-}
-
-/// The four bytes that stand for a shard in a `Have`.
-pub fn shard_bytes(shard: u32) -> [u8; SHARD_NUMBER_SIZE] {
-    shard.to_be_bytes()
-}
-
-/// The locations of a `Providers`, in canonical form.
-pub fn locations(list: &[u8]) -> impl Iterator<Item = SocketAddr> + '_ {
-    let mut reader = Reader::new(list);
-    std::iter::from_fn(move || address::read(&mut reader, ()).ok())
-}
-
-/// The eighteen bytes that stand for a location in a `Providers`.
-pub fn location_bytes(location: SocketAddr) -> [u8; ADDRESS_SIZE] {
-    address::to_bytes(location)
 }

@@ -76,7 +76,7 @@ impl Getter {
         self.others += 1;
         let from = ([10, 0, 0, self.others], 4160).into();
         let stream = self.swarms.handle_accept(self.now, from).unwrap();
-        let open = Open {
+        let open = Hello {
             file: self.file,
             node: NodeId(Id([1 + self.others; 20])),
             port: 4160,

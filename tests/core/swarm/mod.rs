@@ -16,7 +16,7 @@ use sprat::output::{Chunk, Event, Failure, Output, Prepared, SwarmKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Request, Swarms};
 use sprat::time::Instant;
-use sprat::wire::native::frame::{Holds, Open};
+use sprat::wire::native::frame::{Hello, Holds};
 use sprat::wire::{Entries, Frame, Manifest, Network};
 use std::time::Duration;
 use world::World;
@@ -309,7 +309,7 @@ fn who_finds_the_file_on_its_disk_while_it_dials_says_so() {
         swarms.poll_send(now, stream),
         Some(Chunk::Bytes { more: false })
     );
-    let open = Frame::Open(Open {
+    let open = Frame::Open(Hello {
         file,
         node,
         port,

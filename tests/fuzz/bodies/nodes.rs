@@ -14,7 +14,7 @@ use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SHARD_COUNT_MAX};
 use sprat::node::{DiskError, Prepared, ShareSpec, StreamKey};
 use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
-use sprat::wire::native::frame::{CloseReason, Holds, Open, RejectReason};
+use sprat::wire::native::frame::{CloseReason, Hello, Holds, RejectReason};
 use sprat::wire::native::frame::{location_bytes, shard_bytes};
 use sprat::wire::{Body, Cookie, Datagram, Entries, Frame, RpcId, Token};
 use std::net::{Ipv6Addr, SocketAddr};
@@ -342,7 +342,7 @@ fn open_frame(input: &mut Input) -> Frame<'static> {
         file.manifest.bytes().len() as u32,
         file.manifest.shard_count(),
     );
-    Frame::Open(Open {
+    Frame::Open(Hello {
         file: if input.byte() == 1 {
             file_id(input)
         } else {

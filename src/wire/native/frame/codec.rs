@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::id::Id;
+use crate::id::{FileId, NodeId};
 use crate::limits::{MANIFEST_SIZE_MAX, RANGE_SIZE_MAX, SHARD_SIZE_MAX};
 use crate::wire::Network;
-use crate::wire::reader::Writer;
+use crate::wire::address;
+use crate::wire::reader::{Reader, Writer};
 
 impl Header {
     /// Reads a frame's header, so that a frame that cannot be is refused before any of it is
@@ -191,7 +193,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn read_open(reader: &mut Reader<'_>) -> Result<Open, FrameError> {
+fn read_open(reader: &mut Reader<'_>) -> Result<Hello, FrameError> {
     if reader.u16(FrameError::Version)? != VERSION {
         return Err(FrameError::Version);
     }
@@ -218,7 +220,7 @@ fn read_open(reader: &mut Reader<'_>) -> Result<Open, FrameError> {
     if manifest_size == 0 && holds != Holds::None {
         return Err(FrameError::Holds);
     }
-    Ok(Open {
+    Ok(Hello {
         file,
         node,
         port,
@@ -228,7 +230,7 @@ fn read_open(reader: &mut Reader<'_>) -> Result<Open, FrameError> {
     })
 }
 
-fn write_open(writer: &mut Writer<'_>, open: &Open) {
+fn write_open(writer: &mut Writer<'_>, open: &Hello) {
     writer.u16(VERSION);
     writer.u16(0);
     writer.put(&open.file.0.0);

@@ -9,7 +9,7 @@ use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Swarms};
 use sprat::time::Instant;
 use sprat::wire::native::frame::{
-    HEADER_SIZE, Holds, MANIFEST_PART_SIZE_MAX, Open, Range, RejectReason,
+    HEADER_SIZE, Hello, Holds, MANIFEST_PART_SIZE_MAX, Range, RejectReason,
 };
 use sprat::wire::{Entries, Frame, Header, Manifest, Network};
 use std::collections::BTreeMap;

@@ -2,13 +2,13 @@
 //! listed below). It is built of the parts in [`dht`](crate::dht).
 //!
 //! Read `dht::table` and `dht::lookup` first, then [`Kad`] and `rpc`. The other modules are parts of `Kad`, each
-//! with one concern: `ask` sends requests and takes replies, `answer` is the server, `search` runs
+//! with one concern: `client` sends requests and takes replies, `server` answers them, `lookups` runs
 //! lookups, `join` finds the network, and `discovery` that without a name to begin with; `announce` and
 //! `replicate` move records.
 //!
 //! ```text
-//!   handle_datagram ─► reply?   ask ──► table, lookup, errand …┐
-//!                   └► request? answer ─► records, candidates  ├─► advance ─► poll_datagram
+//!   handle_datagram ─► reply?   client ─► table, lookup, errand …┐
+//!                   └► request? server ─► records, candidates  ├─► advance ─► poll_datagram
 //!   handle_timeout ──► slow, silent, upkeep                    │          └► poll_event
 //!   commands ────────► lookups, announcements                  ┘
 //! ```
@@ -31,15 +31,15 @@
 #![doc = include_str!("figures.md")]
 
 mod announce;
-mod answer;
-mod ask;
+mod client;
 mod config;
 mod discovery;
 mod event;
 mod join;
+mod lookups;
 mod replicate;
 pub mod rpc;
-mod search;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -60,11 +60,11 @@ use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use crate::wire::native::datagram::{Cookie, Datagram, RpcId, Token};
 use announce::{Errand, Provided};
-use answer::Reply;
 use discovery::LanDiscovery;
 use join::{Bootstrap, Candidate, Saved};
 use replicate::Unconfirmed;
 use rpc::Rpcs;
+use server::Reply;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -187,6 +187,11 @@ impl Kad {
         self.advance(now);
     }
 
+    /// A datagram was dropped because it is of no dialect that this node speaks.
+    pub fn count_foreign(&mut self) {
+        self.counters.damaged += 1;
+    }
+
     /// The time that [`Kad::poll_timeout`] named has come; earlier or later does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.secrets.rotate(now, &mut self.rng);

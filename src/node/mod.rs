@@ -21,7 +21,7 @@
 //! After `poll_send` has said `None`, the node says [`Output::Send`] when there is more. A key that
 //! the node has freed finds nothing, so late facts are harmless.
 
-mod discovery;
+mod datagrams;
 pub mod saved;
 mod settle;
 mod streams;
@@ -30,13 +30,13 @@ use crate::address::Contact;
 use crate::dht;
 use crate::id::{FileId, NodeId};
 use crate::kad::{self, Kad};
-use crate::limits::DATAGRAM_SIZE_MAX;
 pub use crate::output::*;
 use crate::rng::Rng;
 use crate::swarm::{self, Swarms};
 pub use crate::swarm::{Peer, Phase, Progress, ShareSpec};
 use crate::time::{Instant, earliest};
 use crate::wire::{Manifest, Network};
+pub use datagrams::{Arrival, Port};
 use saved::Saved;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -215,12 +215,6 @@ impl Node {
 
     // -- facts in
 
-    /// A datagram has come.
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        self.kad.handle_datagram(now, from, bytes);
-        self.settle(now);
-    }
-
     /// A node has connected. `None`: there is no room; close the socket.
     pub fn handle_accept(&mut self, now: Instant, from: SocketAddr) -> Option<StreamKey> {
         self.swarms.handle_accept(now, from)
@@ -361,16 +355,6 @@ impl Node {
     }
 
     // -- work out
-
-    /// Writes the next datagram into `buffer`, of at least [`DATAGRAM_SIZE_MAX`] bytes.
-    pub fn poll_datagram(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
-        assert!(
-            buffer.len() >= DATAGRAM_SIZE_MAX,
-            "a datagram may not fit the buffer"
-        );
-        let (to, size) = self.kad.poll_datagram(now, buffer)?;
-        Some(Transmit { to, size })
-    }
 
     /// The next work for the driver.
     pub fn poll_output(&mut self, now: Instant) -> Option<Output> {

@@ -24,7 +24,7 @@ use super::token::Source;
 use super::udp::{Received, Sent};
 use super::{Error, Reactor};
 use crate::limits::{ACCEPTS_PER_TURN, DATAGRAMS_PER_TURN, LATE_DATAGRAMS_MAX, READS_PER_TURN};
-use crate::node::{FileRange, Output, StreamKey, SwarmKey};
+use crate::node::{Arrival, FileRange, Output, Port, StreamKey, SwarmKey};
 use crate::time::{Instant, earliest};
 use log::Level;
 use std::io;
@@ -169,16 +169,7 @@ impl Reactor {
                 return;
             }
             match self.udp.receive(&mut self.datagram) {
-                Received::Datagram { from, size } if self.is_discovery(size) => {
-                    self.handle_discovery(from, size);
-                }
-                Received::Datagram { from, size } => {
-                    let from = self.scope_ids.take(from);
-                    self.counters.datagrams_received += 1;
-                    let now = self.clock.now();
-                    self.node.handle_datagram(now, from, &self.datagram[..size]);
-                    self.settle();
-                }
+                Received::Datagram { from, size } => self.handle_datagram(from, Port::Node, size),
                 Received::Oversize => self.counters.datagrams_dropped += 1,
                 Received::Failed(error) => {
                     self.counters.datagrams_dropped += 1;
@@ -187,6 +178,21 @@ impl Reactor {
                 Received::Nothing => return,
             }
         }
+    }
+
+    /// Hands the first `size` bytes of the datagram buffer to the node.
+    pub(super) fn handle_datagram(&mut self, from: SocketAddr, port: Port, size: usize) {
+        let lan = self.discovery.as_ref();
+        let arrival = Arrival {
+            from: self.scope_ids.take(from),
+            port,
+            is_on_link: lan.is_some_and(|lan| lan.is_on_link(from.ip())),
+        };
+        self.counters.datagrams_received += 1;
+        let now = self.clock.now();
+        self.node
+            .handle_datagram(now, arrival, &self.datagram[..size]);
+        self.settle();
     }
 
     /// Accepts connections until there are none or the budget ends.

@@ -10,6 +10,7 @@ use super::ledger::{self, Verdict};
 use super::net::Way;
 use super::uplink::DATAGRAM_HEADERS_SIZE;
 use super::world::World;
+use crate::node::{Arrival, Port};
 use crate::wire::Discovery;
 use crate::wire::native::datagram::Datagram;
 use std::net::SocketAddr;
@@ -54,10 +55,16 @@ impl World {
             }
             return;
         }
-        if Discovery::is_one(&bytes) {
-            return self.deliver_discovery(from, to, &bytes);
-        }
-        let Some(node) = &mut of.node else { return };
+        let lan = of.lan;
+        let is_neighbour = |sender: usize| lan.is_some() && self.hosts[sender].lan == lan;
+        let arrival = Arrival {
+            from,
+            port: Port::Node,
+            is_on_link: sender.is_some_and(is_neighbour),
+        };
+        let Some(node) = &mut self.hosts[to].node else {
+            return;
+        };
         let accepted = |node: &crate::node::Node| {
             let counters = node.kad().counters();
             counters.replies + counters.late_replies
@@ -66,7 +73,7 @@ impl World {
         if sender.is_none() && is_genuine {
             self.ledger.spoofed(to, from, bytes.len());
         }
-        node.handle_datagram(self.now, from, &bytes);
+        node.handle_datagram(self.now, arrival, &bytes);
         let taken = accepted(node) - before;
         if self.checks != Checks::Off {
             let verdict = self.ledger.judge(to, from, &bytes);
@@ -178,19 +185,6 @@ impl World {
                 }
             }
         }
-    }
-
-    /// Gives a node a discovery message, if its sender is of the same local network.
-    fn deliver_discovery(&mut self, from: SocketAddr, to: usize, bytes: &[u8]) {
-        let sender = self.host_at(from);
-        let lan = sender.and_then(|sender| self.hosts[sender].lan);
-        let of = &mut self.hosts[to];
-        let Some(node) = of.node.as_mut().filter(|_| lan.is_some() && lan == of.lan) else {
-            return;
-        };
-        node.handle_discovery(self.now, from, bytes);
-        self.note(2, to, bytes.len() as u64);
-        self.attend(to);
     }
 
     fn send_copy(

@@ -7,7 +7,7 @@ use sprat::address::Contact;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::memory::{LINES, Line, MEMORY_MAX, file_memory};
 use sprat::limits::{DATAGRAM_SIZE_MAX, KEYS_MAX, RECORDS_MAX, STREAMS_MAX, STREAMS_SPARE};
-use sprat::node::{Config, Event, Node, ShareSpec, StreamKey};
+use sprat::node::{Arrival, Config, Event, Node, Port, ShareSpec, StreamKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen, Token};
@@ -67,8 +67,13 @@ impl World {
             body,
         };
         let size = datagram.emit(network(), &mut buffer);
+        let arrival = Arrival {
+            from: from.address,
+            port: Port::Node,
+            is_on_link: false,
+        };
         self.node
-            .handle_datagram(self.now, from.address, &buffer[..size]);
+            .handle_datagram(self.now, arrival, &buffer[..size]);
         if self.node.poll_timeout().is_some_and(|at| at <= self.now) {
             self.node.handle_timeout(self.now);
         }

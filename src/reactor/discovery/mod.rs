@@ -6,11 +6,11 @@
 //!
 //! ```text
 //!   an interface changes ─► changes ─► look ─► join its groups ─► node.discover: calls anew
-//!   a discovery message ─► from a network of ours? ─► node.handle_discovery
+//!   a datagram at a group ─► node.handle_datagram, with the port and whether its source is on a link
 //! ```
 //!
-//! Invariants: a node that listens on loopback addresses only has none of this; a discovery message from
-//! elsewhere than our own networks is dropped; what fails at one interface does not hinder another.
+//! Invariants: a node that listens on loopback addresses only has none of this; a failure at one
+//! interface does not affect another.
 
 mod groups;
 
@@ -20,12 +20,12 @@ use super::interfaces::changes::Changes;
 use super::throttle::Class;
 use super::udp::Received;
 use crate::limits::{DISCOVERY_PER_TURN, LINKS_DELAY, LINKS_PERIOD};
+use crate::node::Port;
 use crate::time::Instant;
-use crate::wire::Discovery;
 use groups::Groups;
 pub(super) use groups::{Family, Link};
 use mio::Registry;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 /// Local discovery, as far as sockets and interfaces go.
 pub(super) struct LocalDiscovery {
@@ -66,6 +66,11 @@ impl LocalDiscovery {
     /// Whether some discovery message may wait.
     pub fn is_readable(&self) -> bool {
         self.groups.is_readable()
+    }
+
+    /// Whether `ip` is in a network that an interface of this host is attached to.
+    pub fn is_on_link(&self, ip: IpAddr) -> bool {
+        self.networks.is_on_link(ip)
     }
 
     /// When to look at the interfaces again.
@@ -135,7 +140,9 @@ impl Reactor {
                 return;
             };
             match lan.groups.receive(&mut self.datagram) {
-                Received::Datagram { from, size } => self.handle_discovery(from, size),
+                Received::Datagram { from, size } => {
+                    self.handle_datagram(from, Port::Discovery, size);
+                }
                 Received::Oversize => self.counters.datagrams_dropped += 1,
                 Received::Failed(error) => {
                     self.counters.datagrams_dropped += 1;
@@ -146,26 +153,6 @@ impl Reactor {
                 Received::Nothing => return,
             }
         }
-    }
-
-    /// Whether the first `size` bytes of the datagram's buffer are a discovery message that is wanted.
-    pub(super) fn is_discovery(&self, size: usize) -> bool {
-        self.discovery.is_some() && Discovery::is_one(&self.datagram[..size])
-    }
-
-    /// Gives the node a discovery message of `size` bytes in the datagram's buffer, if it is from a network of
-    /// ours.
-    pub(super) fn handle_discovery(&mut self, from: SocketAddr, size: usize) {
-        let Some(lan) = &self.discovery else { return };
-        let bytes = &self.datagram[..size];
-        if !Discovery::is_one(bytes) || !lan.networks.is_on_link(from.ip()) {
-            self.counters.datagrams_dropped += 1;
-            return;
-        }
-        self.counters.datagrams_received += 1;
-        let from = self.scope_ids.take(from);
-        self.node.handle_discovery(self.clock.now(), from, bytes);
-        self.settle();
     }
 
     /// Sends the call that the node has written into the datagram's buffer to every interface.

@@ -10,8 +10,8 @@ use super::packets::{network, parse_frame};
 use sprat::address;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, FRAME_BODY_MAX, OUTBOX_MAX, STREAMS_MAX};
+use sprat::node::{Arrival, DiskError, Port, ShareSpec, Transmit};
 use sprat::node::{Chunk, Config, Event, FileRange, Node, Output, Prepared, StreamKey, SwarmKey};
-use sprat::node::{DiskError, ShareSpec, Transmit};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::stream::Range;
@@ -179,7 +179,12 @@ impl Puppet {
             };
             self.allowance = Some((from, size));
         }
-        self.node.handle_datagram(self.now, from, bytes);
+        let arrival = Arrival {
+            from,
+            port: Port::Node,
+            is_on_link: true,
+        };
+        self.node.handle_datagram(self.now, arrival, bytes);
         self.drain(&[]);
         self.allowance = None;
     }

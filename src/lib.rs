@@ -29,6 +29,7 @@ pub mod output;
 pub mod rate;
 pub mod reactor;
 pub mod rng;
+pub mod service;
 pub mod sim;
 pub mod slab;
 pub mod store;

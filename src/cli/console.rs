@@ -4,26 +4,13 @@
 //! wants it (`<6>`, sd-daemon(3)): that knows the program and the time by itself. Not here: what is
 //! told, and how often. Invariant: a line is one write.
 
+use crate::service::log_sink::LogSink;
+pub use crate::service::log_sink::Priority;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::env;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-
-/// How much a line matters, in the numbers of syslog(3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Priority {
-    /// Something has failed.
-    Error = 3,
-    /// Something may fail, or was lost.
-    Warning = 4,
-    /// What was asked for, or everyone should know.
-    Notice = 5,
-    /// News.
-    Info = 6,
-    /// For those who asked for more.
-    Debug = 7,
-}
 
 /// How lines begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,16 +98,12 @@ impl Console {
 
     /// One line of news, unless this run is quiet.
     pub fn info(&self, line: impl AsRef<str>) {
-        if !self.is_quiet() {
-            self.write_line(Priority::Info, line.as_ref());
-        }
+        self.write_line(Priority::Info, line.as_ref());
     }
 
     /// One line of news for those who asked for more.
     pub fn debug(&self, line: impl AsRef<str>) {
-        if self.is_verbose() {
-            self.write_line(Priority::Debug, line.as_ref());
-        }
+        self.write_line(Priority::Debug, line.as_ref());
     }
 
     /// One line that is told in any case.
@@ -131,11 +114,6 @@ impl Console {
     /// One line about something wrong, which is told in any case.
     pub fn warn(&self, line: impl AsRef<str>) {
         self.write_line(Priority::Warning, line.as_ref());
-    }
-
-    fn write_line(&self, priority: Priority, line: &str) {
-        // When standard error is closed there is nobody to tell it to.
-        let _ = writeln!(self.clone(), "{}{line}", self.begin(priority));
     }
 
     /// What a line of this priority begins with.
@@ -150,6 +128,23 @@ impl Console {
         let style = ProgressStyle::with_template("{prefix:9} [{bar:8}] {wide_msg}");
         bar.set_style(style.expect("the template is right").progress_chars("=> "));
         bar
+    }
+}
+
+impl LogSink for Console {
+    fn shows(&self, priority: Priority) -> bool {
+        match priority {
+            Priority::Debug => self.is_verbose(),
+            Priority::Info => !self.is_quiet(),
+            _ => true,
+        }
+    }
+
+    fn write_line(&self, priority: Priority, line: &str) {
+        if self.shows(priority) {
+            // When standard error is closed there is nobody to tell it to.
+            let _ = writeln!(self.clone(), "{}{line}", self.begin(priority));
+        }
     }
 }
 

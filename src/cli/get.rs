@@ -2,16 +2,16 @@
 
 use super::args::Args;
 use super::console::Console;
-use super::event_text;
 use super::exit::UsageError;
-use super::json::Object;
 use super::progress::{self, ProgressReport, TICK};
 use super::start::{self, Role, Started};
 use super::target::{self, Target};
-use super::{Exit, event_log, failure, format, print, share, summary};
+use super::{Exit, print, share, summary};
 use crate::id::FileId;
 use crate::node::{Ended, Event, Failure, Progress, SwarmKey};
-use crate::reactor::{Happening, OutputPath, Reactor, StateDir};
+use crate::reactor::{Happening, OutputPath, Reactor};
+use crate::service::json::Object;
+use crate::service::{StateDir, event_log, event_text, failure_text, format};
 use crate::time::Instant;
 use crate::wire::Manifest;
 use std::net::SocketAddr;
@@ -107,7 +107,7 @@ impl<'a> Getting<'a> {
         loop {
             let until = reactor.now() + TICK;
             match reactor.next(Some(until))? {
-                Happening::Client(_) => unreachable!("only a service has a control socket"),
+                Happening::Source(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => self.look(reactor)?,
                 Happening::Signal(_) => {
                     self.report.clear();
@@ -132,7 +132,7 @@ impl<'a> Getting<'a> {
         loop {
             match reactor.next(None)? {
                 Happening::Signal(_) => break,
-                Happening::Client(_) | Happening::Deadline => {}
+                Happening::Source(_) | Happening::Deadline => {}
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
                 Happening::Event(Event::Failed { swarm, cause }) if swarm == self.swarm => {
                     return Err(self.failed(reactor, cause)?);
@@ -184,7 +184,7 @@ impl<'a> Getting<'a> {
                 print(line)?;
             }
         }
-        if let Some(line) = share::of_disk(reactor, event) {
+        if let Some(line) = event_text::of_disk(reactor, event) {
             self.console.warn(line);
         }
         match *event {
@@ -282,7 +282,7 @@ impl<'a> Getting<'a> {
     fn failed(&mut self, reactor: &Reactor, cause: Failure) -> Result<Exit, Exit> {
         self.report.clear();
         let path = reactor.output_path(self.swarm).map(shown);
-        let message = failure::of_fetch(
+        let message = failure_text::of_fetch(
             self.file,
             cause,
             self.met,

@@ -9,20 +9,15 @@
 //! where and what to do.
 
 mod args;
+mod client;
 mod config;
 mod console;
-mod control;
 mod demo;
 mod doctor;
-mod event_log;
-mod event_text;
 mod exit;
-mod failure;
-mod format;
 mod get;
 mod help;
 mod host_port;
-mod json;
 mod key;
 mod log;
 mod node;
@@ -30,7 +25,6 @@ mod options;
 mod progress;
 mod rate;
 mod reload;
-mod service;
 mod settings;
 mod share;
 mod start;
@@ -108,7 +102,7 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
         | Command::Peers
         | Command::Dht
         | Command::Ping
-        | Command::Find => control::run(args, &console),
+        | Command::Find => client::run(args, &console),
         Command::Demo => demo::run(args, &console),
         Command::Key => key::run(args, &console),
         Command::Doctor => doctor::run(args, &console),

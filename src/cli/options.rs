@@ -85,11 +85,6 @@ impl Command {
         }
     }
 
-    /// Whether it is a question to a running service.
-    pub fn is_control(self) -> bool {
-        CONTROL.contains(&self)
-    }
-
     /// The command that a word calls.
     pub fn named(name: &str) -> Option<Command> {
         Command::ALL
@@ -125,19 +120,6 @@ pub struct OptionSpec {
 }
 
 const NODES: &[Command] = &[Command::Share, Command::Get, Command::Node];
-/// The questions to a running service.
-const CONTROL: &[Command] = &[
-    Command::Add,
-    Command::Rm,
-    Command::Ls,
-    Command::Status,
-    Command::Pause,
-    Command::Resume,
-    Command::Peers,
-    Command::Dht,
-    Command::Ping,
-    Command::Find,
-];
 /// Those that a state folder matters to.
 const STATEFUL: &[Command] = &[
     Command::Share,

@@ -1,8 +1,8 @@
 //! How far a swarm is: a bar on a terminal, a plain line every few seconds elsewhere.
 
 use super::console::Console;
-use super::format;
 use crate::node::{Phase, Progress};
+use crate::service::format;
 use crate::time::Instant;
 use indicatif::ProgressBar;
 use std::collections::VecDeque;

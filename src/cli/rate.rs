@@ -1,7 +1,7 @@
 //! Rates as people write them: `512K`, `2M`.
 
-use super::format;
 use crate::limits::{RATE_MAX, RATE_MIN};
+use crate::service::format;
 use std::str::FromStr;
 
 /// Bytes a second, from [`RATE_MIN`] to [`RATE_MAX`].

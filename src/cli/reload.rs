@@ -10,11 +10,12 @@
 use super::Exit;
 use super::args::Args;
 use super::console::Console;
+use super::log;
 use super::options::OptionSpec;
 use super::settings::Settings;
 use super::start::{self, ResolvedHost};
-use super::{format, log};
 use crate::reactor::Reactor;
+use crate::service::format;
 use std::env;
 use std::net::SocketAddr;
 
@@ -41,7 +42,6 @@ impl Reload<'_> {
 
     /// Reads the settings again, and has the node heed them.
     pub fn run(&mut self, reactor: &mut Reactor) {
-        reactor.tell_reloading();
         match self.change(reactor) {
             Ok(line) => self.console.notice(line),
             Err(Exit::Failed(why) | Exit::Usage(why) | Exit::Interrupted(why)) => {
@@ -49,7 +49,6 @@ impl Reload<'_> {
                 self.console.warn(line);
             }
         }
-        reactor.tell_ready();
     }
 
     /// What has changed, in one line.
@@ -64,7 +63,7 @@ impl Reload<'_> {
             others.copied().collect()
         };
         for address in only_in(&before, &after) {
-            reactor.forget_bootstrap(address);
+            reactor.command(|node, _| node.forget_bootstrap(address));
         }
         for address in only_in(&after, &before) {
             reactor.bootstrap(address);

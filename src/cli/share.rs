@@ -5,15 +5,16 @@
 
 use super::args::Args;
 use super::console::Console;
-use super::event_log::EventLog;
 use super::exit::UsageError;
-use super::format;
 use super::progress::{ProgressReport, TICK};
 use super::start::{self, Role, Started};
-use super::{Exit, failure, print, summary};
+use super::{Exit, print, summary};
 use crate::id::FileId;
-use crate::node::{DiskError, Event, Failure, Phase, Remedy, SwarmKey};
+use crate::node::{Event, Failure, SwarmKey};
 use crate::reactor::{Happening, Reactor};
+use crate::service::event_log::EventLog;
+use crate::service::format;
+use crate::service::{event_text, failure_text, locations};
 use crate::wire::Link;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
         event_log: EventLog::new(console),
         waiting: args.operands.iter().rev().map(PathBuf::from).collect(),
         shares: Vec::new(),
-        locations: start::locations(reactor.listening(), &bootstraps),
+        locations: locations::locations(reactor.listening(), &bootstraps),
     };
     let ending = sharing.serve(&mut reactor);
     sharing.say_what_was_served(&reactor);
@@ -47,70 +48,6 @@ pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
 pub fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
     let progress = reactor.node().progress(swarm);
     progress.is_some_and(|progress| progress.done > 0)
-}
-
-/// What its disk has done to a swarm, in one line; `None` for other events.
-pub fn of_disk(reactor: &Reactor, event: &Event) -> Option<String> {
-    let path = |swarm| {
-        let path = reactor.output_path(swarm).unwrap_or(Path::new(""));
-        path.display().to_string()
-    };
-    let why = |swarm| reactor.disk_message(swarm).unwrap_or("the disk is full");
-    match *event {
-        Event::Paused {
-            swarm,
-            cause: DiskError::NoSpace,
-        } => Some(format!(
-            "no space: {}; fetching waits for room (serving goes on)",
-            why(swarm)
-        )),
-        Event::Paused { swarm, .. } => Some(format!(
-            "not serving {} for now: {} (it is served again when it is back)",
-            path(swarm),
-            why(swarm)
-        )),
-        Event::Continued { swarm } => {
-            let progress = reactor.node().progress(swarm);
-            match progress.is_some_and(|progress| progress.phase == Phase::Complete) {
-                true => Some(format!("{} is back, and served again", path(swarm))),
-                false => Some("there is room again; going on".to_owned()),
-            }
-        }
-        Event::Rotten {
-            swarm,
-            shard,
-            remedy,
-        } => {
-            let then = match remedy {
-                Remedy::Restore => "it is no longer served (restore the file)",
-                Remedy::Fetch => "it is fetched again",
-                Remedy::Replace => "it is no longer served (too many have: replace the disk)",
-            };
-            let path = path(swarm);
-            Some(format!(
-                "shard {shard} of {path} has gone bad on the disk: {then}"
-            ))
-        }
-        Event::Repaired { swarm, shards } => {
-            let (path, shards) = (path(swarm), format::count(shards.into(), "shard"));
-            Some(format!("{path} is repaired: {shards} fetched again"))
-        }
-        Event::Unrepaired {
-            swarm,
-            missing,
-            cause,
-        } => {
-            let (path, shards) = (path(swarm), format::count(missing.into(), "shard"));
-            let why = match cause {
-                Some(_) => why(swarm).to_owned(),
-                None => "nobody has it now; tried again in an hour".to_owned(),
-            };
-            Some(format!(
-                "{path} is not repaired, {shards} missing: {why} (the rest is served)"
-            ))
-        }
-        _ => None,
-    }
 }
 
 struct Share {
@@ -146,7 +83,7 @@ impl Sharing<'_> {
                 }
                 Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
                 Happening::Event(event) => {
-                    if let Some(line) = of_disk(reactor, &event) {
+                    if let Some(line) = event_text::of_disk(reactor, &event) {
                         self.console.warn(line);
                     }
                     if let Event::Rotten { swarm, .. } = event {
@@ -154,7 +91,7 @@ impl Sharing<'_> {
                     }
                     self.event_log.log(reactor.now(), &event);
                 }
-                Happening::Client(_) => unreachable!("only a service has a control socket"),
+                Happening::Source(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => {
                     if let Some(progress) = hashing.and_then(|swarm| reactor.node().progress(swarm))
                     {
@@ -251,7 +188,7 @@ impl Sharing<'_> {
                 "cannot share {}: the same file is named twice",
                 path.display()
             ),
-            cause => failure::of_share(path, cause, reactor.disk_message(swarm)),
+            cause => failure_text::of_share(path, cause, reactor.disk_message(swarm)),
         })
     }
 

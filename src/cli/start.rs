@@ -5,15 +5,16 @@
 use super::Exit;
 use super::args::Args;
 use super::console::Console;
-use super::control::place;
 use super::host_port::{HostPort, Listen};
 use super::key;
 use crate::id::{Id, NodeId};
-use crate::reactor::{self, Caps, Reactor, Setup, StateDir};
+use crate::reactor::{self, Caps, Reactor, Setup};
+use crate::service::locations::reaches;
+use crate::service::state_dir::{usual_dir, variable};
+use crate::service::{Control, StateDir, socket_path};
 use crate::wire::Network;
-use std::env;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
 /// The port of a node, unless `-l` says otherwise.
@@ -48,6 +49,8 @@ pub struct Started {
     pub reactor: Reactor,
     /// Absent when another sprat uses the usual folder, or there is none.
     pub state: Option<StateDir>,
+    /// Of a service that keeps state.
+    pub control: Option<Control>,
     /// The addresses of the bootstrap nodes.
     pub bootstraps: Vec<SocketAddr>,
     /// The bootstrap nodes as they were named.
@@ -66,12 +69,13 @@ pub fn start(args: &Args, role: Role, console: &Console) -> Result<Started, Exit
     };
     let mut reactor = listen(args, key::network(args)?, role, id)?;
     if let Some(state) = &state {
-        reactor.keep_contacts(state)?;
-        reactor.keep_verified(state)?;
+        reactor.keep_contacts(state.path())?;
+        reactor.keep_verified(state.path())?;
     }
-    if role == Role::Service {
-        open_control(args, state.as_ref(), &mut reactor, console)?;
-    }
+    let control = match role {
+        Role::Service => open_control(args, state.as_ref(), &mut reactor, console)?,
+        _ => None,
+    };
     if !console.is_quiet() || role.is_found_by_port() {
         for address in reactor.listening() {
             console.notice(format!("listening on {address}"));
@@ -88,6 +92,7 @@ pub fn start(args: &Args, role: Role, console: &Console) -> Result<Started, Exit
     Ok(Started {
         reactor,
         state,
+        control,
         bootstraps,
         hosts,
     })
@@ -99,15 +104,15 @@ fn open_control(
     state: Option<&StateDir>,
     reactor: &mut Reactor,
     console: &Console,
-) -> Result<(), Exit> {
+) -> Result<Option<Control>, Exit> {
     let Some(state) = state else {
         console.info("without a state folder nobody can ask this node anything (name one with -d)");
-        return Ok(());
+        return Ok(None);
     };
-    let path = place::of_service(args.dir.as_deref(), state.path());
-    reactor.open_control(&path)?;
+    let path = socket_path::of_service(args.dir.as_deref(), state.path());
+    let control = Control::open(reactor, &path)?;
     console.debug(format!("answering at {}", path.display()));
-    Ok(())
+    Ok(Some(control))
 }
 
 /// The caps that were set.
@@ -161,11 +166,6 @@ fn address(listen: &Listen) -> SocketAddr {
     SocketAddr::new(ip, listen.port.unwrap_or(PORT))
 }
 
-/// Whether a node that listens at `from` can send to `to`.
-fn reaches(from: &SocketAddr, to: &SocketAddr) -> bool {
-    from.is_ipv4() == to.is_ipv4() || from.ip() == Ipv6Addr::UNSPECIFIED
-}
-
 /// The addresses of a host, as the system knows them.
 pub fn resolve(place: &HostPort) -> Result<Vec<SocketAddr>, String> {
     let addresses = (place.host.as_str(), place.port).to_socket_addrs();
@@ -213,48 +213,6 @@ pub fn reachable(
     Ok(found)
 }
 
-/// Where other machines reach this node: for a link.
-///
-/// A node that listens on every address names the one that this machine would use to reach the
-/// bootstrap nodes, or else anyone.
-pub fn locations(listening: &[SocketAddr], bootstraps: &[SocketAddr]) -> Vec<SocketAddr> {
-    // Documentation addresses (RFC 5737, RFC 3849): a route to anywhere leads to them as well.
-    let anywhere = [
-        SocketAddr::from(([192, 0, 2, 1], PORT)),
-        SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), PORT)),
-    ];
-    let targets = if bootstraps.is_empty() {
-        &anywhere
-    } else {
-        bootstraps
-    };
-    let mut found = Vec::new();
-    for address in listening {
-        if !address.ip().is_unspecified() {
-            found.push(*address);
-            continue;
-        }
-        let targets = targets.iter().filter(|&target| reaches(address, target));
-        let own = targets.filter_map(|&target| own_address(target));
-        found.extend(own.map(|ip| SocketAddr::new(ip, address.port())));
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// The address that this machine would send from. Connecting a UDP socket sends nothing.
-pub fn own_address(target: SocketAddr) -> Option<IpAddr> {
-    let any: IpAddr = match target {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.connect(target).ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_unspecified()).then_some(ip)
-}
-
 fn open_state(dir: Option<&Path>, role: Role, console: &Console) -> Result<Option<StateDir>, Exit> {
     let held = |error: &reactor::Error| Exit::Failed(format!("{error} (give another with -d)"));
     if let Some(dir) = dir {
@@ -292,20 +250,6 @@ fn is_locked(error: &reactor::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
-/// A variable of the environment, as a path.
-pub fn variable(name: &str) -> Option<PathBuf> {
-    env::var_os(name).map(PathBuf::from)
-}
-
-/// The usual place of the state, in the environment that `variable` reads.
-pub fn usual_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    // The XDG specification wants relative paths to be ignored.
-    let absolute = |name| variable(name).filter(|path| path.is_absolute());
-    absolute("STATE_DIRECTORY")
-        .or_else(|| absolute("XDG_STATE_HOME").map(|dir| dir.join("sprat")))
-        .or_else(|| absolute("HOME").map(|dir| dir.join(".local/state/sprat")))
-}
-
 fn random_id() -> Result<NodeId, Exit> {
     let mut id = Id::default();
     getrandom::fill(&mut id.0)
@@ -316,40 +260,6 @@ fn random_id() -> Result<NodeId, Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_state_folder_is_the_first_that_the_environment_names() {
-        let dir = |given: &[(&str, &str)]| {
-            usual_dir(|name| {
-                given
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| PathBuf::from(value))
-            })
-        };
-        let home = ("HOME", "/home/pi");
-        assert_eq!(dir(&[home]), Some("/home/pi/.local/state/sprat".into()));
-        assert_eq!(
-            dir(&[home, ("XDG_STATE_HOME", "/s")]),
-            Some("/s/sprat".into())
-        );
-        assert_eq!(dir(&[home, ("XDG_STATE_HOME", "s")]), dir(&[home]));
-        assert_eq!(
-            dir(&[home, ("STATE_DIRECTORY", "/var/lib/sprat")]),
-            Some("/var/lib/sprat".into())
-        );
-        assert_eq!(dir(&[]), None);
-    }
-
-    #[test]
-    fn a_link_names_the_addresses_listened_on() {
-        let here: SocketAddr = "127.0.0.1:4000".parse().unwrap();
-        assert_eq!(locations(&[here], &[]), [here]);
-        for every in ["0.0.0.0:5000", "[::]:5000"] {
-            let found = locations(&[every.parse().unwrap()], &[here]);
-            assert_eq!(found, ["127.0.0.1:5000".parse().unwrap()]);
-        }
-    }
 
     #[test]
     fn a_bootstrap_node_of_the_other_family_is_an_error() {

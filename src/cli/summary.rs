@@ -1,8 +1,8 @@
 //! What the node's work has cost, for those who asked for more (`-v`): told at its end.
 
 use super::console::Console;
-use super::format;
 use crate::reactor::Reactor;
+use crate::service::format;
 
 /// Tells how long the loop's turns took, what moved, and what it took to move it.
 pub fn log(reactor: &Reactor, console: &Console) {

@@ -5,12 +5,12 @@
 use super::Exit;
 use super::console::Console;
 use super::exit::UsageError;
-use super::format;
 use super::host_port::HostPort;
 use super::start;
 use crate::id::FileId;
 use crate::limits::METAINFO_SIZE_MAX;
 use crate::reactor::{self, OutputPath};
+use crate::service::format;
 use crate::wire::{Link, Manifest};
 use std::fs::File;
 use std::io::Read as _;
@@ -104,69 +104,8 @@ fn resolve(place: &str, console: &Console) -> Vec<SocketAddr> {
 
 /// Where the file goes: the current folder, or a path that exists or can be made.
 pub fn output_path(given: Option<&Path>) -> Result<OutputPath, Exit> {
-    let Some(path) = given else {
-        return Ok(OutputPath::In(PathBuf::from(".")));
-    };
-    if let Ok(there) = path.metadata() {
-        if !there.is_dir() && !there.is_file() {
-            return Err(Exit::Failed(format!(
-                "cannot write {}: neither a file nor a folder (name another place with -o)",
-                path.display()
-            )));
-        }
-        // Whether a folder that exists is the fetched one or the place for it, only the manifest
-        // can tell: `OutputPath::resolve` decides.
-        return Ok(OutputPath::Named(path.to_owned()));
-    }
-    let text = path.as_os_str().as_encoded_bytes();
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let missing = match parent {
-        _ if text.ends_with(b"/") => Some(path),
-        Some(parent) if !parent.is_dir() => Some(parent),
-        _ => None,
-    };
-    match missing {
-        Some(folder) => Err(Exit::Failed(format!(
-            "cannot write {}: no such folder: {} (make it first)",
-            path.display(),
-            folder.display()
-        ))),
-        None => Ok(OutputPath::Named(path.to_owned())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_output_is_a_folder_that_exists_or_a_name_in_one() {
-        assert!(matches!(output_path(None), Ok(OutputPath::In(_))));
-        assert!(matches!(
-            output_path(Some(Path::new("src"))),
-            Ok(OutputPath::Named(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("name"))),
-            Ok(OutputPath::Named(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("src/name"))),
-            Ok(OutputPath::Named(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("no/name"))),
-            Err(Exit::Failed(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("folder/"))),
-            Err(Exit::Failed(_))
-        ));
-        assert!(matches!(
-            output_path(Some(Path::new("/dev/null"))),
-            Err(Exit::Failed(_))
-        ));
+    match given {
+        Some(path) => Ok(OutputPath::given(path)?),
+        None => Ok(OutputPath::In(PathBuf::from("."))),
     }
 }

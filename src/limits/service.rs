@@ -36,3 +36,5 @@ pub const REMEMBER_DELAY: Duration = Duration::from_secs(1);
 pub const ID_DIGITS_MIN: usize = 6;
 /// Bytes of the longest path of a Unix socket (unix(7)), less the zero at its end.
 pub const SOCKET_PATH_MAX: usize = 107;
+/// Sources that an owner adds to the loop: the control socket's listener and its clients.
+pub const OWNER_SOURCES_MAX: usize = 1 + CONTROL_CLIENTS_MAX;

@@ -24,13 +24,6 @@ impl Clock {
     }
 }
 
-/// Microseconds of the system's monotonic clock, as other programs read it.
-pub fn monotonic_micros() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    // It counts from the machine's start: neither part is negative.
-    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
-}
-
 /// How long to sleep for a deadline: zero when it has passed.
 ///
 /// The longest sleep is a minute, not a second: an idle node may wake at most every other second,

@@ -5,7 +5,7 @@
 //! without, and the next list replaces it. Invariant: a list of a newer version stays as it is.
 
 use super::Error;
-use super::state::{NEWER, read, replace};
+use super::state_file::{NEWER, read, replace};
 use crate::address::Contact;
 use crate::node::saved::{self, SAVED_SIZE_MAX, SavedError};
 use crate::wire::Network;
@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The name of the list in the state folder.
-pub(super) const NAME: &str = "contacts";
+pub(crate) const NAME: &str = "contacts";
 
 /// The list of a node that keeps state.
 #[derive(Debug)]

@@ -12,11 +12,9 @@
 //! readable and writable (closed halves, errors) is a hint that the next operation finds out by itself.
 
 use super::clock::sleep;
-use super::control::Control;
 use super::discovery::LocalDiscovery;
 use super::files::{Done, Progress, Seen};
 use super::interfaces::is_on_link;
-use super::systemd::Systemd;
 use super::tcp::accept::Accepted;
 use super::tcp::{congestion, connections};
 use super::throttle::Class;
@@ -42,7 +40,6 @@ impl Reactor {
         self.receive_datagrams();
         self.receive_discovery();
         self.accept_streams();
-        self.serve_clients();
         // Those that become ready meanwhile wait for the next turn: the datagrams come first again.
         for _ in 0..self.connections.ready_count() {
             let Some(key) = self.connections.next_ready() else {
@@ -52,7 +49,6 @@ impl Reactor {
         }
         self.handle_timers();
         self.work_on_disk();
-        self.report();
         Ok(())
     }
 
@@ -63,10 +59,6 @@ impl Reactor {
         } else {
             let deadline = earliest(self.node.poll_timeout(), self.acceptor.poll_timeout());
             let deadline = earliest(deadline, self.disk.watch_at());
-            let ping_at = self.systemd.as_ref().and_then(Systemd::ping_at);
-            let deadline = earliest(deadline, ping_at);
-            let clients = self.control.as_ref().and_then(Control::poll_timeout);
-            let deadline = earliest(deadline, clients);
             let deadline = earliest(
                 deadline,
                 self.discovery.as_ref().map(LocalDiscovery::look_at),
@@ -99,7 +91,6 @@ impl Reactor {
                 .is_some_and(LocalDiscovery::is_readable)
             || self.acceptor.is_ready()
             || self.connections.ready_count() > 0
-            || self.control.as_ref().is_some_and(Control::has_work)
             || self.disk.has_jobs()
             || self.disk.is_watching()
             || self.reading
@@ -121,16 +112,7 @@ impl Reactor {
                 Source::Signal(index) => self.signals.handle_readable(index),
                 // `work_on_disk` looks for the result.
                 Source::SyncThread => {}
-                Source::Control => {
-                    if let Some(control) = &mut self.control {
-                        control.handle_readable();
-                    }
-                }
-                Source::Client(place) => {
-                    if let Some(control) = &mut self.control {
-                        control.handle_event(place, event);
-                    }
-                }
+                Source::Owner(index) => self.owner_sources.handle_event(index, event),
                 Source::Discovery(index) => {
                     if let Some(lan) = &mut self.discovery {
                         lan.handle_readable(index, self.clock.now());
@@ -231,13 +213,6 @@ impl Reactor {
                 }
                 Accepted::Nothing => return,
             }
-        }
-    }
-
-    fn serve_clients(&mut self) {
-        let now = self.clock.now();
-        if let Some(control) = &mut self.control {
-            control.turn(now, self.poll.registry());
         }
     }
 

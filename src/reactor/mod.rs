@@ -1,7 +1,7 @@
 //! The driver: sockets, timers, signals and files for one [`Node`], on one thread.
 //!
 //! Read `event_loop` next, then `tcp::transfer` (one stream), then whichever source is of interest:
-//! `udp`, `discovery`, `tcp`, `files`, `signals`, `control`. The reactor decides nothing about the
+//! `udp`, `discovery`, `tcp`, `files`, `signals`. The reactor decides nothing about the
 //! network: it gives the node one fact, does what the node then asks for, and sleeps until an event
 //! or the node's deadline.
 //!
@@ -11,40 +11,35 @@
 //! next turn.
 
 mod clock;
-mod contacts;
-mod control;
+pub(crate) mod contacts;
 mod discovery;
 mod error;
 mod event_loop;
 mod files;
-mod health;
 mod interfaces;
 mod lag;
 mod listen;
-pub mod memory;
 mod owner;
+mod owner_sources;
 mod signals;
-mod state;
-mod systemd;
+pub(crate) mod state_file;
 mod tcp;
 mod throttle;
 mod token;
 mod udp;
-mod verified;
+pub(crate) mod verified;
 
-pub use control::{ClientKey, Room};
 pub use error::{Error, words};
 pub use files::{OutputPath, Proof, Space, space};
-pub use health::{Health, Kept};
 pub use lag::Lag;
 pub use listen::{DEFAULT_PORT, try_listening};
-pub use memory::{Remembered, Work};
 pub use owner::prove;
-pub use state::StateDir;
-pub use systemd::Systemd;
+pub use owner_sources::Readiness;
 pub use throttle::{LeftOut, Throttle};
 
 use crate::id::{FileId, NodeId};
+#[cfg(doc)]
+use crate::limits::OWNER_SOURCES_MAX;
 use crate::limits::{DATAGRAM_SIZE_MAX, POLL_EVENTS_MAX, RECEIVE_BUFFER_SIZE, STOP_TIMEOUT};
 use crate::node::{Config, Event, Node, Refused, SwarmKey};
 use crate::rng::Rng;
@@ -52,12 +47,12 @@ use crate::time::Instant;
 use crate::wire::{Manifest, Network};
 use clock::Clock;
 use contacts::ContactsFile;
-use control::Control;
 use discovery::LocalDiscovery;
 use files::Disk;
 use files::sync_thread::SyncThread;
 use interfaces::scope_id::ScopeIds;
-use mio::{Events, Poll, Waker};
+use mio::{Events, Interest, Poll, Waker, event};
+use owner_sources::OwnerSources;
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
@@ -92,8 +87,8 @@ pub enum Happening {
     Deadline,
     /// SIGINT or SIGTERM, or one of [`Reactor::catch_hangup`], by its number.
     Signal(i32),
-    /// A client of the control socket has asked, or there is room for more of its answer.
-    Client(ClientKey),
+    /// A source of the owner's is ready ([`Reactor::register`]).
+    Source(Readiness),
 }
 
 /// What the loop has done since its start.
@@ -177,16 +172,13 @@ pub struct Reactor {
     sync_thread: SyncThread,
     /// Absent when this node keeps no contacts across restarts.
     contacts: Option<ContactsFile>,
-    /// Absent when this node is no service.
-    control: Option<Control>,
+    owner_sources: OwnerSources,
     /// Absent when this node keeps no state.
     verified: Option<VerifiedFile>,
     network: Network,
     /// The last turn's budget of background reads ended before the node's wish for them.
     reading: bool,
     signals: Signals,
-    /// Absent when nobody manages this node.
-    systemd: Option<Systemd>,
     throttle: Throttle<{ Class::COUNT }>,
     caps: Caps,
     counters: Counters,
@@ -239,11 +231,10 @@ impl Reactor {
             disk: Disk::new(),
             sync_thread: SyncThread::new(waker),
             contacts: None,
-            control: None,
+            owner_sources: OwnerSources::default(),
             verified: None,
             network: setup.network,
             reading: true,
-            systemd: None,
             throttle: Throttle::default(),
             caps: Caps::default(),
             counters: Counters::default(),
@@ -304,54 +295,41 @@ impl Reactor {
     }
 
     /// Asks the contacts that were saved in the state folder, and saves contacts there from now on.
-    /// The caller holds the folder ([`StateDir`]).
+    /// The caller holds the folder's lock.
     ///
     /// # Errors
     /// When they cannot be read, or were saved by a newer version.
-    pub fn keep_contacts(&mut self, state: &StateDir) -> Result<(), Error> {
-        let (file, contacts) = ContactsFile::open(state.path(), self.network)?;
+    pub fn keep_contacts(&mut self, folder: &Path) -> Result<(), Error> {
+        let (file, contacts) = ContactsFile::open(folder, self.network)?;
         self.contacts = Some(file);
         self.node.restore(self.clock.now(), &contacts);
         self.settle();
         Ok(())
     }
 
-    /// Listens for this machine's users at the socket `path`; from now on there is
-    /// [`Happening::Client`].
+    /// Watches a source of the owner's: its readiness is [`Happening::Source`], with `index`, which is
+    /// below [`OWNER_SOURCES_MAX`]. Closing a source ends this.
     ///
     /// # Errors
-    /// When it cannot be made, or another service answers there.
-    pub fn open_control(&mut self, path: &Path) -> Result<(), Error> {
-        self.control = Some(Control::open(self.poll.registry(), path)?);
-        Ok(())
-    }
-
-    /// What a client asks, unless it is gone.
-    pub fn request(&self, client: ClientKey) -> Option<&[u8]> {
-        self.control.as_ref()?.request(client)
-    }
-
-    /// Adds a line to a client's answer.
-    pub fn answer(&mut self, client: ClientKey, line: &str) -> Room {
-        let control = self.control.as_mut();
-        control.map_or(Room::Gone, |control| control.answer(client, line))
-    }
-
-    /// Adds the last line to a client's answer.
-    pub fn end_answer(&mut self, client: ClientKey, line: &str) {
-        if let Some(control) = &mut self.control {
-            control.answer(client, line);
-            control.end(client);
-        }
+    /// When the system refuses to watch it.
+    pub fn register(
+        &mut self,
+        source: &mut impl event::Source,
+        index: usize,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.owner_sources.forget(index);
+        let token = Source::Owner(index).token();
+        self.poll.registry().register(source, token, interest)
     }
 
     /// Takes up what the state folder says of files that were fetched before, and keeps it from now
-    /// on. The caller holds the folder ([`StateDir`]).
+    /// on. The caller holds the folder's lock.
     ///
     /// # Errors
     /// When it cannot be read, or was written by a newer version.
-    pub fn keep_verified(&mut self, state: &StateDir) -> Result<(), Error> {
-        self.verified = Some(VerifiedFile::open(state.path())?);
+    pub fn keep_verified(&mut self, folder: &Path) -> Result<(), Error> {
+        self.verified = Some(VerifiedFile::open(folder)?);
         Ok(())
     }
 
@@ -402,6 +380,19 @@ impl Reactor {
     /// # Errors
     /// When the system's `poll` fails, after which nothing can go on.
     pub fn next(&mut self, until: Option<Instant>) -> Result<Happening, Error> {
+        self.next_with(until, None)
+    }
+
+    /// As [`Reactor::next`]; besides, the first turn at or after `deferrable` ends it with
+    /// [`Happening::Deadline`], but the loop does not wake up for that.
+    ///
+    /// # Errors
+    /// As [`Reactor::next`].
+    pub fn next_with(
+        &mut self,
+        until: Option<Instant>,
+        deferrable: Option<Instant>,
+    ) -> Result<Happening, Error> {
         let mut turned = false;
         loop {
             if let Some(event) = self.node.poll_event() {
@@ -416,10 +407,12 @@ impl Reactor {
             if let Some(signal) = self.signals.next() {
                 return Ok(Happening::Signal(signal));
             }
-            if let Some(client) = self.control.as_mut().and_then(Control::poll_client) {
-                return Ok(Happening::Client(client));
+            if let Some(readiness) = self.owner_sources.next() {
+                return Ok(Happening::Source(readiness));
             }
-            if turned && until.is_some_and(|until| until <= self.clock.now()) {
+            let now = self.clock.now();
+            let has_come = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            if turned && (has_come(until) || has_come(deferrable)) {
                 return Ok(Happening::Deadline);
             }
             self.turn(until)?;
@@ -465,7 +458,6 @@ impl Reactor {
     /// Says goodbye to every stream, sends what the sockets take, has what was fetched made durable,
     /// all within two seconds, and saves the contacts.
     pub fn stop(mut self) {
-        self.tell_stopping();
         self.node.stop(self.clock.now());
         self.settle();
         let deadline = self.clock.now() + STOP_TIMEOUT;

@@ -5,10 +5,9 @@
 
 use super::files::{self, Proof};
 use super::{Error, Reactor, refused};
-use crate::id::FileId;
-use crate::node::{Origin, Prepared, SwarmKey};
+use crate::node::{Node, Origin, Prepared, SwarmKey};
+use crate::time::Instant;
 use crate::wire::Manifest;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 impl Reactor {
@@ -44,40 +43,13 @@ impl Reactor {
         Ok(Ok(swarm))
     }
 
-    /// Ends a swarm; what is on the disk stays. `Event::Failed` follows.
-    pub fn remove(&mut self, swarm: SwarmKey) {
-        self.node.remove(self.clock.now(), swarm);
-        self.settle();
-    }
-
-    /// Holds a swarm still until [`Reactor::resume`].
-    pub fn suspend(&mut self, swarm: SwarmKey) {
-        self.node.suspend(self.clock.now(), swarm);
-        self.settle();
-    }
-
-    /// Lets a swarm go on that was suspended.
-    pub fn resume(&mut self, swarm: SwarmKey) {
-        self.node.resume(self.clock.now(), swarm);
-        // It may have been hashing.
+    /// Runs a command of the owner's on the node, and does what the node asks for then.
+    pub fn command<T>(&mut self, command: impl FnOnce(&mut Node, Instant) -> T) -> T {
+        let result = command(&mut self.node, self.clock.now());
+        // A share may go on that was being hashed.
         self.reading = true;
         self.settle();
-    }
-
-    /// Asks whether a node is at `address`: `Event::Pinged` follows. False: no node can be there, or
-    /// too many requests wait.
-    pub fn ping(&mut self, address: SocketAddr) -> bool {
-        let is_asked = self.node.ping(self.clock.now(), address);
-        self.settle();
-        is_asked
-    }
-
-    /// Looks for the providers of a file: `Event::Lookup` follows. False: there is nobody to ask, or
-    /// too many lookups wait.
-    pub fn look_up(&mut self, file: FileId) -> bool {
-        let is_asked = self.node.look_up(self.clock.now(), file);
-        self.settle();
-        is_asked
+        result
     }
 
     /// What proves later that a share is as it was when it was hashed.

@@ -10,7 +10,7 @@
 //! The generation is cut to 22 bits on a 32-bit host. Invariant: a token made for one use of a slot
 //! does not match the slot's next 4 million uses, so a late event never reaches another stream.
 
-use crate::limits::CONTROL_CLIENTS_MAX;
+use crate::limits::OWNER_SOURCES_MAX;
 use crate::node::StreamKey;
 use mio::Token;
 
@@ -25,10 +25,8 @@ pub enum Source {
     Signal(usize),
     /// The syncer, which has a result.
     SyncThread,
-    /// The control socket's listener.
-    Control,
-    /// A client of the control socket, by its place.
-    Client(usize),
+    /// A source of the owner's, by its index.
+    Owner(usize),
     /// A source of the local network, by its index.
     Discovery(usize),
     /// A stream's slot, and the generation as far as the token keeps it.
@@ -44,13 +42,11 @@ const KIND_BITS: u32 = 2;
 const INDEX_BITS: u32 = 8;
 /// Among the signals, which are few.
 const SYNCER_INDEX: usize = (1 << INDEX_BITS) - 1;
-/// The same.
-const CONTROL_INDEX: usize = SYNCER_INDEX - 1;
-/// Where the clients begin, behind the signals.
-const CLIENTS_INDEX: usize = 128;
-const _: () = assert!(CLIENTS_INDEX + CONTROL_CLIENTS_MAX <= DISCOVERY_INDEX);
+/// The owner's sources begin here, behind the signals.
+const OWNER_INDEX: usize = 128;
+const _: () = assert!(OWNER_INDEX + OWNER_SOURCES_MAX <= DISCOVERY_INDEX);
 /// The first of the local network's, which are three.
-const DISCOVERY_INDEX: usize = CONTROL_INDEX - 3;
+const DISCOVERY_INDEX: usize = SYNCER_INDEX - 3;
 
 impl Source {
     /// The source of a stream.
@@ -73,8 +69,7 @@ impl Source {
             Source::Listener(index) => (1, index, 0),
             Source::Signal(index) => (2, index, 0),
             Source::SyncThread => (2, SYNCER_INDEX, 0),
-            Source::Control => (2, CONTROL_INDEX, 0),
-            Source::Client(place) => (2, CLIENTS_INDEX + place, 0),
+            Source::Owner(index) => (2, OWNER_INDEX + index, 0),
             Source::Discovery(index) => (2, DISCOVERY_INDEX + index, 0),
             Source::Stream { slot, generation } => (3, slot, generation),
         };
@@ -89,9 +84,8 @@ impl Source {
             0 => Source::Udp(index),
             1 => Source::Listener(index),
             2 if index == SYNCER_INDEX => Source::SyncThread,
-            2 if index == CONTROL_INDEX => Source::Control,
             2 if index >= DISCOVERY_INDEX => Source::Discovery(index - DISCOVERY_INDEX),
-            2 if index >= CLIENTS_INDEX => Source::Client(index - CLIENTS_INDEX),
+            2 if index >= OWNER_INDEX => Source::Owner(index - OWNER_INDEX),
             2 => Source::Signal(index),
             _ => Source::Stream {
                 slot: index,
@@ -121,9 +115,8 @@ mod tests {
             Source::Listener(255),
             Source::Signal(1),
             Source::SyncThread,
-            Source::Control,
-            Source::Client(0),
-            Source::Client(CONTROL_CLIENTS_MAX - 1),
+            Source::Owner(0),
+            Source::Owner(OWNER_SOURCES_MAX - 1),
             Source::Discovery(2),
             Source::stream(key),
         ] {

@@ -8,7 +8,7 @@
 //!
 //! Invariant: a list of a newer version stays as it is.
 
-use super::state::{NEWER, read, replace};
+use super::state_file::{NEWER, read, replace};
 use super::throttle::Class;
 use super::{Error, Reactor};
 use crate::id::FileId;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The name of the list in the state folder.
-pub(super) const NAME: &str = "verified";
+pub(crate) const NAME: &str = "verified";
 /// What two times of one verification may differ by: they are counted back from now.
 const SAME: u64 = 60;
 

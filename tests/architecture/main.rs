@@ -12,7 +12,7 @@ use std::process::Command;
 
 /// The layers, lowest first. A module may name those below it, and its own. The parts of Kademlia in
 /// `dht` and the formats in `wire` do not know each other: a dialect puts them together.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["address", "id", "limits", "time", "rng"],
     &["bitmap", "rate", "envelope"],
     &["dht", "wire"],
@@ -22,11 +22,12 @@ const LAYERS: [&[&str]; 10] = [
     &["store"],
     &["node"],
     &["reactor", "sim"],
+    &["service"],
     &["cli"],
 ];
 
 /// Modules that do I/O, read clocks and use the system's randomness.
-const DRIVERS: [&str; 3] = ["reactor", "sim", "cli"];
+const DRIVERS: [&str; 4] = ["reactor", "sim", "service", "cli"];
 
 /// What no module of the core may name, and why.
 const BANNED: [(&str, &str); 26] = [

@@ -8,8 +8,8 @@
 
 use sprat::id::{FileId, Id, NodeId};
 use sprat::node::saved::{self, SavedError};
-use sprat::reactor::StateDir;
-use sprat::reactor::memory::{self, MemoryError};
+use sprat::service::StateDir;
+use sprat::service::catalog::{self, MemoryError};
 use sprat::store::record::{self, Unusable, Writer};
 use sprat::store::verified::{self, VerifiedError};
 use sprat::wire::bencode::Decoder;
@@ -297,8 +297,8 @@ fn memories_of_services_are_what_their_fixtures_say() {
     let errors = every!(MemoryError: TooShort Crc Magic Newer Version Count Item Kind Flags Unknown
         Path Providers Trailing);
     check("memory", kinds, errors, |bytes, _| {
-        let items = memory::parse(bytes)?;
-        let emitted = memory::emit(&items);
+        let items = catalog::parse(bytes)?;
+        let emitted = catalog::emit(&items);
         Ok::<_, MemoryError>(("Memory".into(), format!("{items:?}"), emitted))
     });
 }

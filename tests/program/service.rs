@@ -5,8 +5,9 @@ use crate::support::{DEADLINE, Scratch, Sprat, run};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::process::{Pid, Signal, kill_process};
 use sprat::id::NodeId;
-use sprat::reactor::{Reactor, Setup, Systemd};
+use sprat::reactor::{Reactor, Setup};
 use sprat::rng::Rng;
+use sprat::service::Systemd;
 use sprat::wire::Network;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -282,11 +283,15 @@ fn turn_and_hang(name: &str, folder: &Path) {
         "WATCHDOG_USEC" => Some("200000".into()),
         _ => None,
     });
-    reactor.report_to(systemd.unwrap().unwrap());
-    let turn_for = |reactor: &mut Reactor, time: Duration| {
+    let mut systemd = systemd.unwrap().unwrap();
+    let mut turn_for = |reactor: &mut Reactor, time: Duration| {
         let until = reactor.now() + time;
         while reactor.now() < until {
-            reactor.next(Some(until)).unwrap();
+            let next = systemd.next_at().map_or(until, |at| at.min(until));
+            reactor
+                .next_with(Some(next), systemd.deferrable_at())
+                .unwrap();
+            systemd.report(reactor);
         }
     };
     turn_for(&mut reactor, Duration::from_secs(1));

@@ -10,8 +10,9 @@
 
 use super::child::{Child, Interrupt, Stream};
 use super::{Folder, JOIN_TIMEOUT, cannot};
-use crate::cli::{Exit, format, json, print};
+use crate::cli::{Exit, print};
 use crate::rng::Rng;
+use crate::service::{format, json};
 use crate::wire::Link;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,8 @@ use super::ping::{self, Answer};
 use super::spawn;
 use crate::address;
 use crate::cli::host_port::HostPort;
-use crate::cli::{format, start};
+use crate::cli::start;
+use crate::service::format;
 use crate::wire::Network;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(super) fn examine(hosts: &[HostPort], network: Network) -> Vec<Finding> {
         found.push(bootstrap(node, answer, answer.is_some() && accepts(node)));
         sights.extend(answer.map(|Answer { seen, .. }| Sight {
             seen,
-            own: start::own_address(node),
+            own: crate::service::locations::own_address(node),
         }));
     }
     found.push(judge(&sights));

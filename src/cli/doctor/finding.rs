@@ -12,7 +12,7 @@
 //! (`free_bytes`) and depend on the topic. Invariant: every warning and every problem that the user
 //! can solve says how.
 
-use crate::cli::json::Object;
+use crate::service::json::Object;
 
 /// The severity of a finding, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,8 +1,9 @@
 //! The state folder and the room on its disk. Reads only; changes nothing.
 
 use super::finding::{Finding, Grade};
-use crate::cli::format;
-use crate::reactor::{self, Health, Kept, Space, StateDir};
+use crate::reactor::{self, Space};
+use crate::service::format;
+use crate::service::{Health, Kept, StateDir};
 use crate::wire::Network;
 use rustix::fs::{Access, access};
 use std::path::Path;

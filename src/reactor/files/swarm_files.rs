@@ -15,6 +15,7 @@ use super::watch::Identity;
 use crate::id::{FileId, Id};
 use crate::limits::NAME_SIZE_MAX;
 use crate::node::{DiskError, SwarmKey};
+use crate::reactor::Error;
 use crate::wire::Entries;
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -41,6 +42,39 @@ pub enum OutputPath {
 }
 
 impl OutputPath {
+    /// A path that its owner names: it exists, or can be made.
+    ///
+    /// # Errors
+    /// When something else than a file or a folder is there, or its folder is missing.
+    pub fn given(path: &Path) -> Result<OutputPath, Error> {
+        let wrong = |why: &str, hint| {
+            Err(Error::because(format!("write {}", path.display()), why).with_hint(hint))
+        };
+        if let Ok(there) = path.metadata() {
+            return match there.is_dir() || there.is_file() {
+                // Whether a folder that exists is the fetched one or the one to put it into, only
+                // the manifest can tell: `OutputPath::resolve` decides.
+                true => Ok(OutputPath::Named(path.to_owned())),
+                false => wrong("neither a file nor a folder", "name another place with -o"),
+            };
+        }
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let missing = match parent {
+            _ if path.as_os_str().as_encoded_bytes().ends_with(b"/") => Some(path),
+            Some(parent) if !parent.is_dir() => Some(parent),
+            _ => None,
+        };
+        match missing {
+            Some(folder) => wrong(
+                &format!("no such folder: {}", folder.display()),
+                "make it first",
+            ),
+            None => Ok(OutputPath::Named(path.to_owned())),
+        }
+    }
+
     /// The final path of a file or folder with this name (one component, checked by `wire`).
     ///
     /// `is_ours` says whether an existing folder that was named is what is fetched: a fetch
@@ -445,6 +479,17 @@ mod tests {
             OutputPath::In("".into()).resolve("name", |_| true),
             Path::new("name")
         );
+    }
+
+    #[test]
+    fn an_output_is_a_folder_that_exists_or_a_name_in_one() {
+        let is_right = |path: &str| OutputPath::given(Path::new(path)).is_ok();
+        for right in ["src", "name", "src/name"] {
+            assert!(is_right(right), "{right}");
+        }
+        for wrong in ["no/name", "folder/", "/dev/null"] {
+            assert!(!is_right(wrong), "{wrong}");
+        }
     }
 
     #[test]

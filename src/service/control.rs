@@ -18,22 +18,25 @@
 //! client is told to the owner when its request is whole, and again only when it has been full; a
 //! key of one that is gone finds nothing.
 
-use super::error::Error;
-use super::token::Source;
 use crate::limits::{
     CONTROL_ANSWER_SIZE, CONTROL_ASK_TIMEOUT, CONTROL_CLIENTS_MAX, CONTROL_REQUEST_MAX,
     CONTROL_TAKE_TIMEOUT, SOCKET_PATH_MAX,
 };
+use crate::reactor::{Error, Reactor, Readiness};
 use crate::time::{Instant, earliest};
-use mio::event::Event;
+use mio::Interest;
 use mio::net::{UnixListener, UnixStream};
-use mio::{Interest, Registry};
 use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+
+/// The listener's index among the sources of the reactor's owner.
+const LISTENER: usize = 0;
+/// The index of the first client.
+const FIRST_CLIENT: usize = 1;
 
 /// Names one client: place and generation, so that a stale key finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +96,7 @@ impl Control {
     ///
     /// # Errors
     /// When the path is too long, something else than a socket stands there, or a service answers.
-    pub fn open(registry: &Registry, path: &Path) -> Result<Control, Error> {
+    pub fn open(reactor: &mut Reactor, path: &Path) -> Result<Control, Error> {
         let doing = || format!("open the control socket {}", path.display());
         let failed = |error| Error::new(doing(), error);
         if path.as_os_str().len() > SOCKET_PATH_MAX {
@@ -112,9 +115,8 @@ impl Control {
             Err(error) => return Err(failed(error)),
         }
         let mut listener = listen(path).map_err(failed)?;
-        let token = Source::Control.token();
-        registry
-            .register(&mut listener, token, Interest::READABLE)
+        reactor
+            .register(&mut listener, LISTENER, Interest::READABLE)
             .map_err(failed)?;
         Ok(Control {
             path: path.to_owned(),
@@ -127,20 +129,19 @@ impl Control {
 
     // -- the poll's side
 
-    /// The poll says that clients wait.
-    pub fn handle_readable(&mut self) {
-        self.is_ready = true;
-    }
-
-    /// The poll says that a client can be read or written, or is gone. A client that closes only
-    /// its sending half still waits for its answer.
-    pub fn handle_event(&mut self, place: usize, event: &Event) {
+    /// Marks the listener or a client as ready, or frees a client that is gone. A client that closes
+    /// only its sending half still waits for its answer.
+    pub fn handle_ready(&mut self, ready: Readiness) {
+        let Some(place) = ready.index.checked_sub(FIRST_CLIENT) else {
+            self.is_ready = true;
+            return;
+        };
         let Some(client) = self.clients.get_mut(place).and_then(Option::as_mut) else {
             return;
         };
-        client.readable |= event.is_readable();
-        client.writable |= event.is_writable();
-        if event.is_write_closed() || event.is_error() {
+        client.readable |= ready.is_readable;
+        client.writable |= ready.is_writable;
+        if ready.is_closed {
             self.clients[place] = None;
         }
     }
@@ -149,21 +150,25 @@ impl Control {
     pub fn has_work(&self) -> bool {
         let is_busy =
             |client: &Client| client.can_receive() || client.writable && client.has_unsent();
-        self.is_ready || self.clients.iter().flatten().any(is_busy)
+        let is_due = |client: &Client| client.is_due || is_busy(client);
+        self.is_ready || self.clients.iter().flatten().any(is_due)
     }
 
-    /// When a client is given up.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    /// When to call [`Control::turn`]: at once, or when a client is given up.
+    pub fn next_at(&self) -> Option<Instant> {
+        if self.has_work() {
+            return Some(Instant::ZERO);
+        }
         let clients = self.clients.iter().flatten();
         clients.fold(None, |next, client| earliest(next, client.close_at))
     }
 
     /// Accepts, reads and writes what can be without waiting. All of it is bounded by what one
     /// client's request and answer may be.
-    pub fn turn(&mut self, now: Instant, registry: &Registry) {
+    pub fn turn(&mut self, now: Instant, reactor: &mut Reactor) {
         while self.is_ready {
             match self.listener.accept() {
-                Ok((socket, _)) => self.take_in(now, registry, socket),
+                Ok((socket, _)) => self.take_in(now, reactor, socket),
                 // Out of descriptors: whoever waits is taken in with the next who comes.
                 Err(error) => self.is_ready = error.kind() == ErrorKind::Interrupted,
             }
@@ -177,12 +182,12 @@ impl Control {
         }
     }
 
-    fn take_in(&mut self, now: Instant, registry: &Registry, mut socket: UnixStream) {
+    fn take_in(&mut self, now: Instant, reactor: &mut Reactor, mut socket: UnixStream) {
         let free = self.clients.iter().position(Option::is_none);
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = free.map(|place| {
-            let token = Source::Client(place).token();
-            (place, registry.register(&mut socket, token, interest))
+            let index = FIRST_CLIENT + place;
+            (place, reactor.register(&mut socket, index, interest))
         });
         let Some((place, Ok(()))) = registered else {
             // It fits the socket's buffer.

@@ -2,34 +2,28 @@
 
 use super::format::{count, duration};
 use super::json::Object;
-use crate::node::{Ended, Event};
-
-/// How many need to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// Everyone who has not asked for quiet.
-    Info,
-    /// Those who asked for more.
-    Debug,
-}
+use super::log_sink::Priority;
+use crate::node::{DiskError, Ended, Event, Phase, Remedy};
+use crate::reactor::Reactor;
+use std::path::Path;
 
 /// An event in one line; `None` for what the command itself tells (its file's beginning and end).
-pub fn line(event: &Event) -> Option<(Weight, String)> {
-    let info = |text| Some((Weight::Info, text));
-    let debug = |text| Some((Weight::Debug, text));
+pub fn line(event: &Event) -> Option<(Priority, String)> {
+    let news = |text| Some((Priority::Info, text));
+    let detail = |text| Some((Priority::Debug, text));
     match *event {
-        Event::Joined { contacts } => info(format!(
+        Event::Joined { contacts } => news(format!(
             "joined the network: {}",
             count(contacts.into(), "contact")
         )),
-        Event::BootstrapSilent { address, attempts } => info(format!(
+        Event::BootstrapSilent { address, attempts } => news(format!(
             "no answer from the bootstrap node {address} ({}); still trying",
             match attempts {
                 1 => "1 try; does it run, with the same --network and --key?".into(),
                 tries => format!("{tries} tries"),
             }
         )),
-        Event::Announced { file, stored } => debug(format!(
+        Event::Announced { file, stored } => detail(format!(
             "announced {file} at {}",
             count(stored.into(), "node")
         )),
@@ -49,20 +43,20 @@ pub fn line(event: &Event) -> Option<(Weight, String)> {
                 count(asked.into(), "node"),
             );
             if providers > 0 {
-                info(text)
+                news(text)
             } else {
-                debug(text)
+                detail(text)
             }
         }
-        Event::Connected { address, .. } => debug(format!("connected with {address}")),
+        Event::Connected { address, .. } => detail(format!("connected with {address}")),
         Event::Disconnected {
             address, reason, ..
-        } => debug(format!(
+        } => detail(format!(
             "the stream with {address} ended: {}",
             ended(reason)
         )),
-        Event::Manifest { from, .. } => debug(format!("manifest from {from}")),
-        Event::Corrupt { shard, from, .. } => info(format!(
+        Event::Manifest { from, .. } => detail(format!("manifest from {from}")),
+        Event::Corrupt { shard, from, .. } => news(format!(
             "shard {shard} from {from} is corrupt; fetching it again"
         )),
         Event::Shared { .. }
@@ -76,6 +70,70 @@ pub fn line(event: &Event) -> Option<(Weight, String)> {
         | Event::Unrepaired { .. }
         | Event::Complete { .. }
         | Event::Failed { .. } => None,
+    }
+}
+
+/// What its disk has done to a swarm, in one line; `None` for other events.
+pub fn of_disk(reactor: &Reactor, event: &Event) -> Option<String> {
+    let path = |swarm| {
+        let path = reactor.output_path(swarm).unwrap_or(Path::new(""));
+        path.display().to_string()
+    };
+    let why = |swarm| reactor.disk_message(swarm).unwrap_or("the disk is full");
+    match *event {
+        Event::Paused {
+            swarm,
+            cause: DiskError::NoSpace,
+        } => Some(format!(
+            "no space: {}; fetching waits for room (serving goes on)",
+            why(swarm)
+        )),
+        Event::Paused { swarm, .. } => Some(format!(
+            "not serving {} for now: {} (it is served again when it is back)",
+            path(swarm),
+            why(swarm)
+        )),
+        Event::Continued { swarm } => {
+            let progress = reactor.node().progress(swarm);
+            match progress.is_some_and(|progress| progress.phase == Phase::Complete) {
+                true => Some(format!("{} is back, and served again", path(swarm))),
+                false => Some("there is room again; going on".to_owned()),
+            }
+        }
+        Event::Rotten {
+            swarm,
+            shard,
+            remedy,
+        } => {
+            let then = match remedy {
+                Remedy::Restore => "it is no longer served (restore the file)",
+                Remedy::Fetch => "it is fetched again",
+                Remedy::Replace => "it is no longer served (too many have: replace the disk)",
+            };
+            let path = path(swarm);
+            Some(format!(
+                "shard {shard} of {path} has gone bad on the disk: {then}"
+            ))
+        }
+        Event::Repaired { swarm, shards } => {
+            let (path, shards) = (path(swarm), count(shards.into(), "shard"));
+            Some(format!("{path} is repaired: {shards} fetched again"))
+        }
+        Event::Unrepaired {
+            swarm,
+            missing,
+            cause,
+        } => {
+            let (path, shards) = (path(swarm), count(missing.into(), "shard"));
+            let why = match cause {
+                Some(_) => why(swarm).to_owned(),
+                None => "nobody has it now; tried again in an hour".to_owned(),
+            };
+            Some(format!(
+                "{path} is not repaired, {shards} missing: {why} (the rest is served)"
+            ))
+        }
+        _ => None,
     }
 }
 
@@ -165,7 +223,7 @@ mod tests {
             took: Duration::from_millis(12),
         };
         let text = "lookup: 2 providers found in 0.01 s (1 hop, 4 nodes asked, 3 answered)";
-        assert_eq!(line(&event), Some((Weight::Info, text.into())));
+        assert_eq!(line(&event), Some((Priority::Info, text.into())));
         let text = "{\"event\":\"lookup\",\"hops\":1,\"asked\":4,\"answered\":3,\"providers\":2,\
                     \"ms\":12.000}";
         assert_eq!(json(&event).as_deref(), Some(text));
@@ -179,7 +237,7 @@ mod tests {
             attempts: 1,
         })
         .unwrap();
-        assert_eq!(weight, Weight::Info);
+        assert_eq!(weight, Priority::Info);
         assert_eq!(
             text,
             "no answer from the bootstrap node 127.0.0.1:9 (1 try; does it run, with the same \

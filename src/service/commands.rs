@@ -5,17 +5,20 @@
 
 use super::Service;
 use super::answer::Answer;
+use super::catalog::{Remembered, Work};
 use super::items::Item;
+use super::protocol::{Line, Request};
 use crate::address::is_usable;
-use crate::cli::Exit;
-use crate::cli::control::request::{Line, Request};
-use crate::cli::options::Command;
-use crate::cli::target;
 use crate::limits::PATH_SIZE_MAX;
-use crate::reactor::{OutputPath, Reactor, Remembered, Work};
+use crate::reactor::{OutputPath, Reactor};
 use crate::wire::Link;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+/// The commands that the service knows.
+pub const NAMES: [&str; 10] = [
+    "add", "rm", "ls", "status", "pause", "resume", "peers", "dht", "ping", "find",
+];
 
 /// What a request has led to: an answer, or its end at once.
 type Performed = Result<Answer, Line>;
@@ -26,31 +29,25 @@ impl Service<'_> {
         let json = request.json;
         let words: Vec<&str> = request.words.iter().map(String::as_str).collect();
         match (request.command, words.as_slice()) {
-            (Command::Status, []) => Ok(Answer::status(json)),
-            (Command::Ls, []) => Ok(Answer::files(json, self.locations(reactor))),
-            (Command::Add, ["share", path]) => self.add_share(reactor, json, Path::new(path)),
-            (Command::Add, ["fetch", file, output, providers @ ..]) => {
+            ("status", []) => Ok(Answer::status(json)),
+            ("ls", []) => Ok(Answer::files(json, self.locations(reactor))),
+            ("add", ["share", path]) => self.add_share(reactor, json, Path::new(path)),
+            ("add", ["fetch", file, output, providers @ ..]) => {
                 self.add_fetch(reactor, json, (file, output), providers)
             }
-            (Command::Rm, [word]) => self.rm(reactor, json, word),
-            (Command::Pause, words @ ([] | [_])) => self.pause(reactor, json, words.first(), true),
-            (Command::Resume, words @ ([] | [_])) => {
-                self.pause(reactor, json, words.first(), false)
-            }
-            (Command::Peers, [word]) => {
+            ("rm", [word]) => self.rm(reactor, json, word),
+            ("pause", words @ ([] | [_])) => self.pause(reactor, json, words.first(), true),
+            ("resume", words @ ([] | [_])) => self.pause(reactor, json, words.first(), false),
+            ("peers", [word]) => {
                 let number = self.items.named(word).map_err(failed)?;
                 Ok(Answer::peers(json, number))
             }
-            (Command::Dht, []) => Ok(Answer::dht(json)),
-            (Command::Ping, [address]) => self.ping(reactor, json, address),
-            (Command::Find, [word]) => self.find(reactor, json, word),
+            ("dht", []) => Ok(Answer::dht(json)),
+            ("ping", [address]) => self.ping(reactor, json, address),
+            ("find", [word]) => self.find(reactor, json, word),
             (command, words) => Err(Line::End(
                 2,
-                format!(
-                    "the service knows no {} {}",
-                    command.name(),
-                    words.join(" ")
-                ),
+                format!("the service knows no {} {}", command, words.join(" ")),
             )),
         }
     }
@@ -100,7 +97,7 @@ impl Service<'_> {
         let is_lost = item.is_changed || item.swarm.is_none();
         if is_lost {
             if let Some(swarm) = item.swarm.take() {
-                reactor.remove(swarm);
+                reactor.command(|node, now| node.remove(now, swarm));
             }
             self.take_up(reactor, number);
         }
@@ -149,10 +146,7 @@ impl Service<'_> {
             return Ok(OutputPath::In(folder));
         }
         check_path(Path::new(given))?;
-        match target::output_path(Some(Path::new(given))) {
-            Ok(output) => Ok(output),
-            Err(Exit::Failed(why) | Exit::Usage(why) | Exit::Interrupted(why)) => Err(failed(why)),
-        }
+        OutputPath::given(Path::new(given)).map_err(|error| failed(error.to_string()))
     }
 
     fn push(&mut self, reactor: &Reactor, kept: Remembered) -> Result<u64, Line> {
@@ -165,7 +159,7 @@ impl Service<'_> {
     /// An item is removed: its swarm goes, and nothing of the state is kept for it.
     pub(super) fn let_go(&mut self, reactor: &mut Reactor, item: &Item) {
         if let Some(swarm) = item.swarm {
-            reactor.remove(swarm);
+            reactor.command(|node, now| node.remove(now, swarm));
         }
         if let (Some(state), Some(file)) = (&self.state, item.kept.file) {
             state.forget_manifest(file);
@@ -192,8 +186,8 @@ impl Service<'_> {
             };
             item.kept.is_paused = is_paused;
             match (item.swarm, is_paused) {
-                (Some(swarm), true) => reactor.suspend(swarm),
-                (Some(swarm), false) => reactor.resume(swarm),
+                (Some(swarm), true) => reactor.command(|node, now| node.suspend(now, swarm)),
+                (Some(swarm), false) => reactor.command(|node, now| node.resume(now, swarm)),
                 (None, true) => {}
                 (None, false) => item.retry_at = Some(reactor.now()),
             }
@@ -206,7 +200,7 @@ impl Service<'_> {
         let address: SocketAddr = address
             .parse()
             .map_err(|_| Line::End(2, format!("not an address: {address}")))?;
-        match reactor.ping(address) {
+        match reactor.command(|node, now| node.ping(now, address)) {
             true => Ok(Answer::ping(json, address)),
             false => Err(failed(format!("no node can be at {address}"))),
         }
@@ -221,7 +215,7 @@ impl Service<'_> {
                 file.ok_or_else(|| failed(format!("{word} has no id yet")))?
             }
         };
-        match reactor.look_up(file) {
+        match reactor.command(|node, now| node.look_up(now, file)) {
             true => Ok(Answer::find(json, file)),
             false => Err(failed(
                 "there is no node to ask (start the service with -b HOST:PORT)".into(),

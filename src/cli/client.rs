@@ -5,9 +5,6 @@
 //! lines on. What a command does, `cli::service` says. Invariant: it ends as the service says, and
 //! with 1 when the service does not say.
 
-pub mod place;
-pub mod request;
-
 use super::args::Args;
 use super::console::Console;
 use super::exit::UsageError;
@@ -19,7 +16,8 @@ use super::{Exit, print};
 use crate::id::FileId;
 use crate::limits::LINK_PROVIDERS_MAX;
 use crate::reactor;
-use request::{Line, Request};
+use crate::service::protocol::{Line, Request};
+use crate::service::socket_path;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{self, Path, PathBuf};
@@ -38,7 +36,7 @@ fn requests(args: &Args, console: &Console) -> Result<Vec<Request>, Exit> {
     let (command, name) = (args.command, args.command.name());
     let request = |words: Vec<String>| Request {
         json: args.json,
-        command,
+        command: name,
         words,
     };
     let misuse = |text: String| Exit::from(UsageError(format!("{text} (see sprat help {name})")));
@@ -135,7 +133,7 @@ fn absolute(path: &Path) -> Result<String, Exit> {
 /// The first service that answers where one may be.
 fn connect(dir: Option<&Path>) -> Result<UnixStream, Exit> {
     let mut failures: Vec<(PathBuf, io::Error)> = Vec::new();
-    for path in place::of_clients(dir) {
+    for path in socket_path::of_clients(dir) {
         match UnixStream::connect(&path) {
             Ok(socket) => return Ok(socket),
             Err(error) => failures.push((path, error)),

@@ -10,9 +10,9 @@
 //! | `record` | `id`, `address` | a file, and a provider of it |
 //! | | `left` | seconds until it is forgotten |
 
+use super::format::{count, duration};
+use super::json::Object;
 use super::list::DIGITS;
-use crate::cli::format::{count, duration};
-use crate::cli::json::Object;
 use crate::dht::bucket::Member;
 use crate::dht::records::Record;
 use crate::id::FileId;
@@ -91,11 +91,11 @@ impl Line<'_> {
 mod tests {
     use super::*;
     use crate::address::Contact;
-    use crate::cli::service::fixtures::fixture;
     use crate::dht::Params;
     use crate::id::{Id, NodeId};
     use crate::kad::Config;
     use crate::rng::Rng;
+    use crate::service::fixtures::fixture;
     use crate::wire::Network;
     use std::time::Duration;
 

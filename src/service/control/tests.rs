@@ -1,27 +1,40 @@
 //! The control socket with real clients. Not here: what requests mean.
 
 use super::*;
-use mio::{Events, Poll};
+use crate::id::NodeId;
+use crate::reactor::{Happening, Setup};
+use crate::rng::Rng;
+use crate::wire::Network;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream as User;
 use std::time::Duration;
 
-/// A control socket in a folder of its own, and the poll that it is registered with.
+/// A control socket in a folder of its own, and the loop that watches it.
 struct Bench {
     _folder: tempfile::TempDir,
-    poll: Poll,
+    reactor: Reactor,
     control: Control,
+}
+
+fn reactor() -> Reactor {
+    let setup = Setup {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        network: Network::named("test"),
+        id: NodeId(Rng::from_number(1).id()),
+        read_only: false,
+    };
+    Reactor::new(setup).unwrap()
 }
 
 impl Bench {
     fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
-        let poll = Poll::new().unwrap();
-        let control = Control::open(poll.registry(), &folder.path().join("control")).unwrap();
+        let mut reactor = reactor();
+        let control = Control::open(&mut reactor, &folder.path().join("control")).unwrap();
         Bench {
             _folder: folder,
-            poll,
+            reactor,
             control,
         }
     }
@@ -35,16 +48,15 @@ impl Bench {
 
     /// Takes in what has happened, and what is due at `now`.
     fn turn(&mut self, now: Instant) {
-        let mut events = Events::with_capacity(32);
-        let wait = Some(Duration::from_millis(1));
-        self.poll.poll(&mut events, wait).unwrap();
-        for event in &events {
-            match Source::of(event.token()) {
-                Source::Client(place) => self.control.handle_event(place, event),
-                _ => self.control.handle_readable(),
+        let until = Some(self.reactor.now() + Duration::from_millis(1));
+        loop {
+            match self.reactor.next(until).unwrap() {
+                Happening::Source(ready) => self.control.handle_ready(ready),
+                Happening::Deadline => break,
+                _ => {}
             }
         }
-        self.control.turn(now, self.poll.registry());
+        self.control.turn(now, &mut self.reactor);
     }
 
     /// Turns until a client is due.
@@ -90,7 +102,7 @@ fn a_request_in_pieces_is_told_once_and_answered() {
         (bench.client_count(), bench.control.request(key)),
         (0, None)
     );
-    assert!(!bench.control.has_work() && bench.control.poll_timeout().is_none());
+    assert!(!bench.control.has_work() && bench.control.next_at().is_none());
 }
 
 #[test]
@@ -132,7 +144,7 @@ fn who_asks_nothing_or_too_much_or_leaves_frees_the_place() {
     silent.write_all(b"st").unwrap();
     bench.turn(Instant::ZERO);
     assert_eq!(
-        bench.control.poll_timeout(),
+        bench.control.next_at(),
         Some(Instant::ZERO + CONTROL_ASK_TIMEOUT)
     );
     bench.turn(Instant::ZERO + CONTROL_ASK_TIMEOUT);
@@ -173,7 +185,7 @@ fn who_takes_nothing_is_closed_and_who_closes_one_half_is_answered() {
     }
     bench.turn(Instant::ZERO);
     assert_eq!(
-        bench.control.poll_timeout(),
+        bench.control.next_at(),
         Some(Instant::ZERO + CONTROL_TAKE_TIMEOUT)
     );
     assert_eq!(bench.client_count(), 1);
@@ -202,16 +214,13 @@ fn more_clients_than_there_are_places_are_told_to_come_again() {
 
 #[test]
 fn the_socket_is_its_users_alone_and_goes_with_the_service() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     let path = bench.control.path.clone();
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let open = || Control::open(bench.poll.registry(), &path).err().unwrap();
-    assert!(
-        open()
-            .to_string()
-            .ends_with("another service answers there")
-    );
+    let error = Control::open(&mut bench.reactor, &path).err().unwrap();
+    let why = "another service answers there";
+    assert!(error.to_string().ends_with(why), "{error}");
     drop(bench);
     assert!(!path.exists());
 }
@@ -219,20 +228,20 @@ fn the_socket_is_its_users_alone_and_goes_with_the_service() {
 #[test]
 fn a_dead_services_socket_is_replaced_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
-    let poll = Poll::new().unwrap();
+    let mut reactor = reactor();
     let path = folder.path().join("control");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    drop(Control::open(poll.registry(), &path).unwrap());
+    drop(Control::open(&mut reactor, &path).unwrap());
     fs::write(&path, "mine").unwrap();
-    let error = Control::open(poll.registry(), &path).err().unwrap();
+    let error = Control::open(&mut reactor, &path).err().unwrap();
     assert!(
         error.to_string().ends_with("something else has that name"),
         "{error}"
     );
     assert_eq!(fs::read(&path).unwrap(), b"mine");
     let long = folder.path().join("x".repeat(SOCKET_PATH_MAX));
-    let error = Control::open(poll.registry(), &long)
+    let error = Control::open(&mut reactor, &long)
         .err()
         .unwrap()
         .to_string();

@@ -18,8 +18,9 @@
 //! nothing but what was found here is withdrawn from here.
 
 use super::Service;
+use super::catalog::{Remembered, Work};
 use crate::limits::{DROP_PERIOD, DROP_PERIOD_BUSY, DROP_STILL, SWARMS_MAX, WATCH_PERIOD};
-use crate::reactor::{self, Proof, Reactor, Remembered, Work, prove};
+use crate::reactor::{self, Proof, Reactor, prove};
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

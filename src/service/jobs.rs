@@ -14,11 +14,14 @@
 //! owner's word, whatever fails.
 
 use super::Service;
+use super::catalog::Work;
+use super::control::Control;
 use super::items::Item;
-use crate::cli::{failure, format, share};
+use super::systemd::Systemd;
+use super::{event_text, failure_text, format};
 use crate::limits::{FAILED_RETRY, MISSING_RETRY, REMEMBER_DELAY};
 use crate::node::{DiskError, Event, Failure, Origin, Remedy, SwarmKey};
-use crate::reactor::{Error, OutputPath, Reactor, Work, prove};
+use crate::reactor::{Error, OutputPath, Reactor, prove};
 use crate::time::{Instant, earliest};
 use std::fs;
 use std::path::Path;
@@ -28,11 +31,15 @@ impl Service<'_> {
     pub fn next_at(&self) -> Option<Instant> {
         let folders = self.folders.iter().map(|folder| folder.look_at);
         let next = earliest(self.items.next_at(), self.remember_at);
-        earliest(next, folders.min())
+        let next = earliest(next, folders.min());
+        let control = self.control.as_ref().and_then(Control::next_at);
+        let systemd = self.systemd.as_ref().and_then(Systemd::next_at);
+        earliest(next, earliest(control, systemd))
     }
 
     /// Does what is due: one piece of it.
     pub fn handle_timeout(&mut self, reactor: &mut Reactor) {
+        self.serve_clients(reactor);
         let now = reactor.now();
         if self.remember_at.is_some_and(|at| at <= now) {
             self.remember(now);
@@ -71,7 +78,7 @@ impl Service<'_> {
                 };
                 (item.swarm, item.why) = (Some(swarm), None);
                 if item.kept.is_paused {
-                    reactor.suspend(swarm);
+                    reactor.command(|node, now| node.suspend(now, swarm));
                 }
             }
             Err(error) => self.wait(reactor.now(), number, error.to_string()),
@@ -178,7 +185,7 @@ impl Service<'_> {
 
     /// Something has happened to the node.
     pub fn handle_event(&mut self, reactor: &mut Reactor, event: &Event) {
-        if let Some(line) = share::of_disk(reactor, event) {
+        if let Some(line) = event_text::of_disk(reactor, event) {
             self.console.warn(line);
         }
         match *event {
@@ -324,10 +331,10 @@ impl Service<'_> {
 fn failure_of(item: &Item, reactor: &Reactor, swarm: SwarmKey, cause: Failure) -> String {
     let disk = reactor.disk_message(swarm);
     match (&item.kept.work, item.kept.file) {
-        (Work::Share(path), _) => failure::of_share(path, cause, disk),
+        (Work::Share(path), _) => failure_text::of_share(path, cause, disk),
         (_, file) => {
             let path = reactor.output_path(swarm);
-            failure::of_fetch(file.unwrap_or_default(), cause, item.has_met, path, disk)
+            failure_text::of_fetch(file.unwrap_or_default(), cause, item.has_met, path, disk)
         }
     }
 }

@@ -21,12 +21,11 @@
 //! taken, with a warning. Written with `replace`, so a power cut leaves one of them whole. Invariants:
 //! what was parsed emits the bytes that it came from; what a newer version wrote stays as it is.
 
-use super::error::Error;
-use super::files::Proof;
-use super::state::{NEWER, StateDir, read, replace};
+use super::state_dir::StateDir;
 use crate::id::{FileId, ID_SIZE, Id};
 use crate::limits::{LINK_PROVIDERS_MAX, PATH_SIZE_MAX, SWARMS_MAX};
-use crate::reactor::OutputPath;
+use crate::reactor::state_file::{NEWER, read, replace};
+use crate::reactor::{Error, OutputPath, Proof};
 use crate::wire::address;
 use crate::wire::reader::{Reader, Writer};
 use std::ffi::OsStr;

@@ -3,10 +3,10 @@
 //! Not here: what is done with them (`work`). Invariants: numbers rise and are not used again, so a
 //! listing can go on behind one that is gone meanwhile; there are never more items than swarms.
 
+use super::catalog::{Remembered, Work};
 use crate::id::FileId;
 use crate::limits::{ID_DIGITS_MIN, SWARMS_MAX};
 use crate::node::SwarmKey;
-use crate::reactor::{Remembered, Work};
 use crate::time::{Instant, earliest};
 use crate::wire::Link;
 use std::path::Path;

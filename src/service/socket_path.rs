@@ -10,7 +10,7 @@
 //! Whoever names a folder means that one, so `-d` wins for both. Invariant: a service is found by a
 //! client that is called with the same `-d` in the same environment.
 
-use crate::cli::start::{usual_dir, variable};
+use super::state_dir::{usual_dir, variable};
 use std::path::{Path, PathBuf};
 
 /// The socket's name in its folder.

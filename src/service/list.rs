@@ -13,11 +13,12 @@
 //!
 //! Invariant: one line a file, whatever its name is.
 
+use super::catalog::Work;
+use super::format::{percent, size};
 use super::items::Item;
-use crate::cli::format::{percent, size};
-use crate::cli::json::Object;
+use super::json::Object;
 use crate::node::{Phase, Progress};
-use crate::reactor::{Reactor, Work};
+use crate::reactor::Reactor;
 use crate::wire::Link;
 use std::path::Path;
 
@@ -151,7 +152,7 @@ fn state(item: &Item, progress: &Progress) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::service::fixtures::fixture;
+    use crate::service::fixtures::fixture;
 
     #[test]
     fn a_listing_is_told_as_the_fixtures_say() {

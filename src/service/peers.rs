@@ -8,9 +8,9 @@
 //! | `up_rate`, `down_rate` | bytes a second, while they moved last |
 //! | `shards`, `of` | how many it has, as far as it has said; how many there are |
 
+use super::format::size;
+use super::json::Object;
 use super::list::DIGITS;
-use crate::cli::format::size;
-use crate::cli::json::Object;
 use crate::node::Peer;
 
 /// For people: one line.
@@ -44,8 +44,8 @@ pub fn json(peer: &Peer, of: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::service::fixtures::fixture;
     use crate::id::{Id, NodeId};
+    use crate::service::fixtures::fixture;
 
     #[test]
     fn a_stream_is_told_as_the_fixtures_say() {

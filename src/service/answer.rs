@@ -5,9 +5,9 @@
 use super::Service;
 use super::items::Item;
 use super::list::Listed;
+use super::protocol::Line;
 use super::status::Status;
 use super::{dht, peers, search};
-use crate::cli::control::request::Line;
 use crate::id::FileId;
 use crate::node::Event;
 use crate::reactor::Reactor;

@@ -9,12 +9,10 @@
 //! status never wait, the three others a second at most; the status is looked at in turns that happen
 //! anyway, so a node at which nothing changes sends pings alone.
 
-use super::Reactor;
-use super::clock::monotonic_micros;
-use super::error::Error;
 use crate::limits::{NOTIFY_TIMEOUT, STATUS_PERIOD};
 use crate::node::Phase;
-use crate::time::Instant;
+use crate::reactor::{Error, Reactor};
+use crate::time::{Instant, earliest};
 use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -78,9 +76,49 @@ impl Systemd {
     }
 
     /// When the loop has to turn for the next ping.
-    pub(super) fn ping_at(&self) -> Option<Instant> {
+    pub fn next_at(&self) -> Option<Instant> {
         let watchdog = self.watchdog.as_ref()?;
         Some(watchdog.last_at + watchdog.timeout / 2)
+    }
+
+    /// From when on a turn that happens anyway is of use.
+    pub fn deferrable_at(&self) -> Option<Instant> {
+        let ping = |watchdog: &Watchdog| watchdog.last_at + watchdog.timeout / 3;
+        earliest(self.watchdog.as_ref().map(ping), Some(self.status_at))
+    }
+
+    /// Tells systemd that the node is there for others: at the start, and after each reload.
+    pub fn tell_ready(&self) {
+        self.send("READY=1");
+    }
+
+    /// Tells systemd that the configuration is being read anew; [`Systemd::tell_ready`] follows.
+    pub fn tell_reloading(&self) {
+        // The time tells systemd which of two reloads an answer is for.
+        self.send(&format!(
+            "RELOADING=1\nMONOTONIC_USEC={}",
+            monotonic_micros()
+        ));
+    }
+
+    /// Tells systemd that the node will be gone soon.
+    pub fn tell_stopping(&self) {
+        self.send("STOPPING=1");
+    }
+
+    /// Pings and tells how the node does, if it is time for that. Call it after every turn.
+    pub fn report(&mut self, reactor: &Reactor) {
+        let now = reactor.now();
+        self.ping(now);
+        if now < self.status_at {
+            return;
+        }
+        self.status_at = now + STATUS_PERIOD;
+        let status = Status::of(reactor);
+        if self.status != status {
+            self.status = status;
+            self.try_send(&status.line());
+        }
     }
 
     /// Pings, if it is time for that: at half of the timeout, but from a third on in a turn that
@@ -174,56 +212,11 @@ fn address(name: &OsStr) -> io::Result<SocketAddrUnix> {
     Ok(address)
 }
 
-impl Reactor {
-    /// Reports to systemd from now on: pings and status by itself, the rest when told to.
-    pub fn report_to(&mut self, systemd: Systemd) {
-        self.systemd = Some(systemd);
-    }
-
-    /// Tells systemd that the node is there for others: at the start, and after each reload.
-    pub fn tell_ready(&self) {
-        self.tell("READY=1");
-    }
-
-    /// Tells systemd that the configuration is being read anew; [`Reactor::tell_ready`] follows.
-    pub fn tell_reloading(&self) {
-        // The time tells systemd which of two reloads an answer is for.
-        self.tell(&format!(
-            "RELOADING=1\nMONOTONIC_USEC={}",
-            monotonic_micros()
-        ));
-    }
-
-    /// Tells systemd that the node will be gone soon.
-    pub(super) fn tell_stopping(&self) {
-        self.tell("STOPPING=1");
-    }
-
-    fn tell(&self, words: &str) {
-        if let Some(systemd) = &self.systemd {
-            systemd.send(words);
-        }
-    }
-
-    /// The part of a turn that is for systemd.
-    pub(super) fn report(&mut self) {
-        let now = self.now();
-        let Some(systemd) = &mut self.systemd else {
-            return;
-        };
-        systemd.ping(now);
-        if now < systemd.status_at {
-            return;
-        }
-        systemd.status_at = now + STATUS_PERIOD;
-        let status = Status::of(self);
-        if let Some(systemd) = &mut self.systemd {
-            if systemd.status != status {
-                systemd.status = status;
-                systemd.try_send(&status.line());
-            }
-        }
-    }
+/// Microseconds of the system's monotonic clock, as other programs read it.
+fn monotonic_micros() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // It counts from the machine's start: neither part is negative.
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
 }
 
 #[cfg(test)]
@@ -258,7 +251,7 @@ mod tests {
         let second = |second: u64| Instant::from_micros(second * 1_000_000);
         let mut pings_at = |at| {
             systemd.ping(second(at));
-            (heard(&manager), systemd.ping_at().unwrap())
+            (heard(&manager), systemd.next_at().unwrap())
         };
         assert_eq!(pings_at(19), (None, second(30)));
         assert_eq!(pings_at(30), (Some("WATCHDOG=1".into()), second(60)));

@@ -27,8 +27,8 @@
 //! Invariant: every counter of what is dropped is here.
 
 use super::Service;
-use crate::cli::format::{count, duration, rate, short_time, size};
-use crate::cli::json::Object;
+use super::format::{count, duration, rate, short_time, size};
+use super::json::Object;
 use crate::kad;
 use crate::limits::STREAMS_MAX;
 use crate::reactor::{Caps, Counters, Lag, Reactor};
@@ -229,7 +229,7 @@ fn kib(status: &str, key: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::service::fixtures::fixture;
+    use crate::service::fixtures::fixture;
 
     #[test]
     fn a_status_is_told_as_the_fixtures_say() {

@@ -15,7 +15,7 @@
 //! another version refuses the request in one line. Not here: what the commands mean. Invariants: no
 //! line holds a line's end; what was parsed emits the bytes that it came from.
 
-use crate::cli::options::Command;
+use super::commands;
 
 /// What a request begins with; a service answers no other version.
 const GREETING: &str = "sprat 1";
@@ -26,7 +26,7 @@ pub struct Request {
     /// Results are JSON, not text.
     pub json: bool,
     /// Which command.
-    pub command: Command,
+    pub command: &'static str,
     /// Its words: paths are absolute, names are resolved.
     pub words: Vec<String>,
 }
@@ -35,7 +35,7 @@ impl Request {
     /// The line, without its end.
     pub fn emit(&self) -> String {
         let form = if self.json { "json" } else { "text" };
-        let mut line = format!("{GREETING}\t{form}\t{}", self.command.name());
+        let mut line = format!("{GREETING}\t{form}\t{}", self.command);
         for word in &self.words {
             line.push('\t');
             line.push_str(&escape(word));
@@ -59,7 +59,7 @@ impl Request {
             _ => return Err("the request is for neither text nor json".into()),
         };
         let command = words.next().unwrap_or_default();
-        let command = Command::named(command).filter(|command| command.is_control());
+        let command = commands::NAMES.into_iter().find(|name| *name == command);
         let command = command.ok_or("the service knows no such command")?;
         let words: Result<Vec<String>, &str> = words.map(unescape).collect();
         let words = words?;
@@ -144,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_words_arrive_as_they_were(json: bool, words in prop::collection::vec(".*", 0..4)) {
-            let request = Request { json, command: Command::Ls, words };
+            let request = Request { json, command: "ls", words };
             let line = request.emit();
             prop_assert!(!line.contains('\n'));
             prop_assert_eq!(Request::parse(line.as_bytes()), Ok(request));

@@ -3,10 +3,11 @@
 //! Invariant: nothing in it is changed, and nobody is kept from using it: its lock is tried for a
 //! moment, shared, and let go.
 
-use super::memory::{self, MEMORY_SIZE_MAX, MemoryError};
-use super::state::{METAINFO_SIZE_MAX, NODE_ID_SIZE, StateDir, Unread, parse_node_id, read};
-use super::{Error, contacts, state, verified};
+use super::catalog::{self, MEMORY_SIZE_MAX, MemoryError};
+use super::state_dir::{self, METAINFO_SIZE_MAX, NODE_ID_SIZE, StateDir, Unread, parse_node_id};
 use crate::node::saved::{self, SAVED_SIZE_MAX, SavedError};
+use crate::reactor::state_file::read;
+use crate::reactor::{Error, contacts, verified};
 use crate::store::verified::{VERIFIED_SIZE_MAX, VerifiedError, parse as parse_verified};
 use crate::wire::{Manifest, Network};
 use rustix::fs::{Access, FlockOperation};
@@ -70,7 +71,7 @@ impl StateDir {
                 verified::NAME,
                 look_at_verified(&path.join(verified::NAME))?,
             ),
-            (memory::NAME, look_at_memory(&path.join(memory::NAME))?),
+            (catalog::NAME, look_at_memory(&path.join(catalog::NAME))?),
         ];
         let there = |(name, kept): (_, Option<Kept>)| Some((name, kept?));
         let (manifests, manifests_damaged) = look_at_manifests(&path.join("manifests"))?;
@@ -142,7 +143,7 @@ fn look_at_verified(path: &Path) -> Result<Option<Kept>, Error> {
 
 fn look_at_memory(path: &Path) -> Result<Option<Kept>, Error> {
     let bytes = absent_is_none(read(path, MEMORY_SIZE_MAX as u64)).map_err(failed(path))?;
-    Ok(bytes.map(|bytes| match memory::parse(&bytes) {
+    Ok(bytes.map(|bytes| match catalog::parse(&bytes) {
         Ok(_) => Kept::Good,
         Err(MemoryError::Newer) => Kept::Newer,
         Err(_) => Kept::Damaged,
@@ -169,7 +170,8 @@ fn look_at_manifests(folder: &Path) -> Result<(u64, u64), Error> {
             let bytes = read(&path, METAINFO_SIZE_MAX).map_err(failed(&path))?;
             let manifest = Manifest::take_metainfo(bytes);
             let name = path.file_name().unwrap_or_default();
-            let is_right = |manifest: Manifest| *name == *state::manifest_name(manifest.file_id());
+            let is_right =
+                |manifest: Manifest| *name == *state_dir::manifest_name(manifest.file_id());
             damaged += u64::from(!manifest.is_ok_and(is_right));
         }
     }
@@ -192,7 +194,7 @@ mod tests {
         let state = StateDir::open(&path).unwrap();
         state.node_id(NodeId(Rng::from_number(1).id())).unwrap();
         fs::write(path.join("verified"), "x").unwrap();
-        fs::write(path.join("service"), memory::emit(&[])).unwrap();
+        fs::write(path.join("service"), catalog::emit(&[])).unwrap();
         fs::create_dir(path.join("manifests")).unwrap();
         fs::write(path.join("manifests/x.torrent"), "d").unwrap();
         fs::write(

@@ -3,15 +3,15 @@
 //! Not here: the words (`event_text`). Invariant: of each kind of event that another node can bring about,
 //! one line in ten seconds at most is written.
 
-use super::console::Console;
-use super::event_text::{self, Weight};
+use super::event_text;
+use super::log_sink::LogSink;
 use crate::node::Event;
 use crate::reactor::Throttle;
 use crate::time::Instant;
 
-/// Tells events on a console.
+/// Tells events on a screen.
 pub struct EventLog<'a> {
-    console: &'a Console,
+    console: &'a dyn LogSink,
     throttle: Throttle<KINDS>,
 }
 
@@ -20,7 +20,7 @@ const KINDS: usize = 4;
 
 impl EventLog<'_> {
     /// One that has told nothing.
-    pub fn new(console: &Console) -> EventLog<'_> {
+    pub fn new(console: &dyn LogSink) -> EventLog<'_> {
         EventLog {
             console,
             throttle: Throttle::default(),
@@ -29,11 +29,11 @@ impl EventLog<'_> {
 
     /// Tells an event, if it is news to anybody who reads along.
     pub fn log(&mut self, now: Instant, event: &Event) {
-        let Some((weight, line)) = event_text::line(event) else {
+        let Some((priority, line)) = event_text::line(event) else {
             return;
         };
         // What nobody reads must not keep what is read from being told.
-        if weight == Weight::Debug && !self.console.is_verbose() {
+        if !self.console.shows(priority) {
             return;
         }
         let line = match kind(event).map(|kind| self.throttle.admit(kind, now)) {
@@ -41,21 +41,14 @@ impl EventLog<'_> {
             Some(Some(left_out)) => format!("{line}{left_out}"),
             Some(None) => return,
         };
-        write(self.console, weight, line);
+        self.console.write_line(priority, &line);
     }
 }
 
 /// Tells an event, however often there is one: to somebody who waits for what it is about.
-pub fn log(console: &Console, event: &Event) {
-    if let Some((weight, line)) = event_text::line(event) {
-        write(console, weight, line);
-    }
-}
-
-fn write(console: &Console, weight: Weight, line: String) {
-    match weight {
-        Weight::Info => console.info(line),
-        Weight::Debug => console.debug(line),
+pub fn log(console: &dyn LogSink, event: &Event) {
+    if let Some((priority, line)) = event_text::line(event) {
+        console.write_line(priority, &line);
     }
 }
 
@@ -73,6 +66,18 @@ fn kind(event: &Event) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::log_sink::Priority;
+
+    /// Shows no details.
+    struct Quiet;
+
+    impl LogSink for Quiet {
+        fn shows(&self, priority: Priority) -> bool {
+            priority < Priority::Debug
+        }
+
+        fn write_line(&self, _: Priority, _: &str) {}
+    }
 
     #[test]
     fn what_others_can_cause_is_counted_and_what_they_cannot_is_always_told() {
@@ -93,8 +98,7 @@ mod tests {
         assert!(kind(&Event::Connected { swarm, address }).is_some());
         assert!(kind(&Event::Joined { contacts: 1 }).is_none());
         // Below -v nobody reads of connections: the first that is read is told, not the first at all.
-        let console = Console::new(0);
-        let mut event_log = EventLog::new(&console);
+        let mut event_log = EventLog::new(&Quiet);
         event_log.log(Instant::ZERO, &Event::Connected { swarm, address });
         let kind = kind(&Event::Connected { swarm, address }).unwrap();
         let next = event_log.throttle.admit(kind, Instant::ZERO);

@@ -15,14 +15,16 @@
 //! leaves the old or the new one. A damaged file is replaced; one of a newer version is refused and
 //! left alone. Invariant: no two processes hold one [`StateDir`] at a time.
 
-use super::error::Error;
 use crate::id::{FileId, ID_SIZE, Id, NodeId};
+use crate::reactor::Error;
+use crate::reactor::state_file::{NEWER, read, replace, sync_folder};
 use crate::wire::Manifest;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"sprat-id";
@@ -30,8 +32,6 @@ const VERSION: u8 = 1;
 const ID_AT: usize = MAGIC.len() + 1;
 const CRC_AT: usize = ID_AT + ID_SIZE;
 pub(super) const NODE_ID_SIZE: usize = CRC_AT + 4;
-/// Why a file is left alone.
-pub(super) const NEWER: &str = "it was written by a newer version of sprat";
 /// A metainfo file is the manifest and a few bytes around it.
 pub(super) const METAINFO_SIZE_MAX: u64 = crate::limits::MANIFEST_SIZE_MAX as u64 + 1024;
 
@@ -157,19 +157,18 @@ impl StateDir {
     }
 }
 
-/// Puts a file in place: write its parts, sync, rename, sync the folder.
-pub(super) fn replace(folder: &Path, name: &str, parts: &[&[u8]]) -> Result<(), Error> {
-    let new = folder.join(format!("{name}.new"));
-    let write = || -> io::Result<()> {
-        let mut options = File::options();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&new)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        fs::rename(&new, folder.join(name))?;
-        sync_folder(folder)
-    };
-    write().map_err(|error| Error::new(format!("write {}", folder.join(name).display()), error))
+/// A variable of the environment, as a path.
+pub fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).map(PathBuf::from)
+}
+
+/// The usual place of the state, in the environment that `variable` reads.
+pub fn usual_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    // The XDG specification wants relative paths to be ignored.
+    let absolute = |name| variable(name).filter(|path| path.is_absolute());
+    absolute("STATE_DIRECTORY")
+        .or_else(|| absolute("XDG_STATE_HOME").map(|dir| dir.join("sprat")))
+        .or_else(|| absolute("HOME").map(|dir| dir.join(".local/state/sprat")))
 }
 
 fn held_by_another(mut lock: File, path: &Path) -> io::Error {
@@ -182,17 +181,6 @@ fn held_by_another(mut lock: File, path: &Path) -> io::Error {
     };
     let words = format!("another sprat{holder} uses {}", path.display());
     io::Error::new(io::ErrorKind::WouldBlock, words)
-}
-
-/// The file's first bytes: one more than `most` shows that it is too long.
-pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![];
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 pub(super) fn manifest_name(file: FileId) -> String {
@@ -319,6 +307,30 @@ mod tests {
                 assert!(is_right, "byte {at}");
             }
         }
+    }
+
+    #[test]
+    fn the_state_folder_is_the_first_that_the_environment_names() {
+        let dir = |given: &[(&str, &str)]| {
+            usual_dir(|name| {
+                given
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| PathBuf::from(value))
+            })
+        };
+        let home = ("HOME", "/home/pi");
+        assert_eq!(dir(&[home]), Some("/home/pi/.local/state/sprat".into()));
+        assert_eq!(
+            dir(&[home, ("XDG_STATE_HOME", "/s")]),
+            Some("/s/sprat".into())
+        );
+        assert_eq!(dir(&[home, ("XDG_STATE_HOME", "s")]), dir(&[home]));
+        assert_eq!(
+            dir(&[home, ("STATE_DIRECTORY", "/var/lib/sprat")]),
+            Some("/var/lib/sprat".into())
+        );
+        assert_eq!(dir(&[]), None);
     }
 
     #[test]

@@ -6,10 +6,10 @@
 //! | `provider` | `id`, `address` | a file, and where it is served |
 //! | `lookup` | `hops`, `asked`, `answered`, `providers`, `time` | how they were found; the last line |
 
-use crate::cli::control::request::Line;
-use crate::cli::event_text;
-use crate::cli::format::{self, count, duration};
-use crate::cli::json::Object;
+use super::format::{count, duration};
+use super::json::Object;
+use super::protocol::Line;
+use super::{event_text, format};
 use crate::id::FileId;
 use crate::node::Event;
 use std::net::SocketAddr;
@@ -78,8 +78,8 @@ pub fn found(json: bool, file: FileId, providers: &[SocketAddr], event: &Event) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::service::fixtures::fixture;
     use crate::id::Id;
+    use crate::service::fixtures::fixture;
 
     fn emitted(lines: &[Line]) -> Vec<String> {
         lines.iter().map(Line::emit).collect()

@@ -21,6 +21,7 @@ pub mod address;
 pub mod bitmap;
 pub mod cli;
 pub mod dht;
+pub mod envelope;
 pub mod id;
 pub mod kad;
 pub mod limits;

@@ -34,6 +34,7 @@
 use crate::address::Contact;
 use crate::dht::bucket::{Bucket, Member};
 use crate::dht::table::Table;
+use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
 use crate::id::{Id, NodeId};
 use crate::limits::{SAVE_DELAY, SAVE_PERIOD, SAVED_CONTACTS_MAX};
 use crate::time::Instant;
@@ -41,12 +42,14 @@ use crate::wire::native::datagram::CONTACT_SIZE;
 use crate::wire::reader::{Reader, Writer};
 use crate::wire::{Network, address};
 
-const MAGIC: &[u8; 8] = b"sprat-ct";
-const VERSION: u8 = 1;
-const HEAD_SIZE: usize = MAGIC.len() + 1 + 4 + 1;
-const CRC_SIZE: usize = 4;
+/// The envelope of a list.
+pub const FORMAT: Envelope = Envelope {
+    magic: b"sprat-ct",
+    version: 1,
+};
+const HEAD_SIZE: usize = 4 + 1;
 /// Bytes of the longest list.
-pub const SAVED_SIZE_MAX: usize = HEAD_SIZE + SAVED_CONTACTS_MAX * CONTACT_SIZE + CRC_SIZE;
+pub const SAVED_SIZE_MAX: usize = HEAD_SIZE + SAVED_CONTACTS_MAX * CONTACT_SIZE + OVERHEAD;
 const _: () = assert!(
     SAVED_CONTACTS_MAX <= u8::MAX as usize,
     "the count is one byte"
@@ -55,16 +58,8 @@ const _: () = assert!(
 /// Why bytes are no list of contacts for this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SavedError {
-    /// Not even a magic, a version and a CRC.
-    TooShort,
-    /// They are damaged.
-    Crc,
-    /// They are something else.
-    Magic,
-    /// They were written by a newer version: they must be left alone.
-    Newer,
-    /// Version 0 never was.
-    Version,
+    /// Damaged, of another format, or of a newer version, which must be left alone.
+    Envelope(EnvelopeError),
     /// They are of another network.
     Network,
     /// More contacts than are saved, or no count.
@@ -78,21 +73,16 @@ pub enum SavedError {
 /// The bytes of a list, of at most [`SAVED_CONTACTS_MAX`] contacts.
 pub fn emit(contacts: &[Contact], network: Network) -> Vec<u8> {
     let contacts = contacts.iter().take(SAVED_CONTACTS_MAX);
-    let mut bytes = vec![0; SAVED_SIZE_MAX];
-    let mut writer = Writer::new(&mut bytes);
-    writer.put(MAGIC);
-    writer.u8(VERSION);
-    writer.u32(network.crc(&[]));
-    writer.u8(u8::try_from(contacts.len()).unwrap_or(u8::MAX));
-    for contact in contacts {
-        writer.put(&contact.id.0.0);
-        address::write(&mut writer, contact.address);
-    }
-    let size = writer.written().len();
-    bytes.truncate(size);
-    let crc = crc32fast::hash(&bytes);
-    bytes.extend(crc.to_be_bytes());
-    bytes
+    let size = HEAD_SIZE.saturating_add(contacts.len().saturating_mul(CONTACT_SIZE));
+    FORMAT.seal(size, |body| {
+        let mut writer = Writer::new(body);
+        writer.u32(network.crc(&[]));
+        writer.u8(u8::try_from(contacts.len()).unwrap_or(u8::MAX));
+        for contact in contacts {
+            writer.put(&contact.id.0.0);
+            address::write(&mut writer, contact.address);
+        }
+    })
 }
 
 /// The contacts of a list that this network's nodes have saved.
@@ -101,19 +91,7 @@ pub fn emit(contacts: &[Contact], network: Network) -> Vec<u8> {
 /// See [`SavedError`].
 pub fn parse(bytes: &[u8], network: Network) -> Result<Vec<Contact>, SavedError> {
     use SavedError as Wrong;
-    let (body, crc) = bytes.split_last_chunk().ok_or(Wrong::TooShort)?;
-    let mut reader = Reader::new(body);
-    let magic = reader.array(Wrong::TooShort)?;
-    let version = reader.u8(Wrong::TooShort)?;
-    if crc32fast::hash(body) != u32::from_be_bytes(*crc) {
-        return Err(Wrong::Crc);
-    }
-    match version {
-        _ if magic != *MAGIC => return Err(Wrong::Magic),
-        VERSION => {}
-        0 => return Err(Wrong::Version),
-        _ => return Err(Wrong::Newer),
-    }
+    let mut reader = Reader::new(FORMAT.open(bytes).map_err(Wrong::Envelope)?);
     if reader.u32(Wrong::Network)? != network.crc(&[]) {
         return Err(Wrong::Network);
     }
@@ -316,7 +294,7 @@ mod tests {
             assert_eq!(parse(&bytes, network).unwrap(), kept);
             assert_eq!(
                 bytes.len(),
-                HEAD_SIZE + kept.len() * CONTACT_SIZE + CRC_SIZE
+                HEAD_SIZE + kept.len() * CONTACT_SIZE + OVERHEAD
             );
             assert_eq!(parse(&bytes, other), Err(SavedError::Network));
         }

@@ -5,11 +5,10 @@
 //! without, and the next list replaces it. Invariant: a list of a newer version stays as it is.
 
 use super::Error;
-use super::state_file::{NEWER, read, replace};
+use super::state_file::{read_sealed, replace};
 use crate::address::Contact;
 use crate::node::saved::{self, SAVED_SIZE_MAX, SavedError};
 use crate::wire::Network;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The name of the list in the state folder.
@@ -29,19 +28,15 @@ impl ContactsFile {
     /// When it cannot be read, or was written by a newer version.
     pub fn open(folder: &Path, network: Network) -> Result<(ContactsFile, Vec<Contact>), Error> {
         let path = folder.join(NAME);
-        let failed = |error| Error::new(format!("read {}", path.display()), error);
         let file = ContactsFile {
             folder: folder.to_path_buf(),
             network,
         };
-        let bytes = match read(&path, SAVED_SIZE_MAX as u64) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((file, Vec::new())),
-            Err(error) => return Err(failed(error)),
+        let Some(bytes) = read_sealed(&path, SAVED_SIZE_MAX, &saved::FORMAT)? else {
+            return Ok((file, Vec::new()));
         };
         match saved::parse(&bytes, network) {
             Ok(contacts) => Ok((file, contacts)),
-            Err(SavedError::Newer) => Err(failed(io::Error::other(NEWER))),
             Err(SavedError::Network) => {
                 log::info!(
                     "{} is of another network: it will be replaced",
@@ -72,6 +67,7 @@ impl ContactsFile {
 mod tests {
     use super::*;
     use crate::id::NodeId;
+    use crate::reactor::state_file::NEWER;
     use crate::rng::Rng;
     use std::fs;
 

@@ -100,11 +100,11 @@ pub struct Counters {
     pub sleeps: u64,
     /// Events for a stream that had ended already.
     pub stale_tokens: u64,
-    /// UdpSockets received.
+    /// Datagrams received.
     pub datagrams_received: u64,
-    /// UdpSockets sent.
+    /// Datagrams sent.
     pub datagrams_sent: u64,
-    /// UdpSockets dropped: too long to be ours, refused by the system, or come while the process
+    /// Datagrams dropped: too long to be ours, refused by the system, or come while the process
     /// was stopped.
     pub datagrams_dropped: u64,
     /// Connections accepted.

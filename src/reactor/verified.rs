@@ -8,15 +8,14 @@
 //!
 //! Invariant: a list of a newer version stays as it is.
 
-use super::state_file::{NEWER, read, replace};
+use super::state_file::{read_sealed, replace};
 use super::throttle::Class;
 use super::{Error, Reactor};
 use crate::id::FileId;
 use crate::limits::{VERIFIED_LOOK_PERIOD, VERIFIED_MAX, VERIFIED_PERIOD};
 use crate::node::{DiskError, Phase, Prepared, SwarmKey};
-use crate::store::verified::{self, State, VERIFIED_SIZE_MAX, Verified, VerifiedError};
+use crate::store::verified::{self, FORMAT, State, VERIFIED_SIZE_MAX, Verified};
 use crate::time::Instant;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,19 +40,11 @@ impl VerifiedFile {
     /// When it cannot be read, or was written by a newer version.
     pub fn open(folder: &Path) -> Result<VerifiedFile, Error> {
         let path = folder.join(NAME);
-        let failed = |error| Error::new(format!("read {}", path.display()), error);
-        let bytes = match read(&path, VERIFIED_SIZE_MAX as u64) {
-            Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
+        let bytes = read_sealed(&path, VERIFIED_SIZE_MAX, &FORMAT)?;
         let entries = match bytes.as_deref().map(verified::parse) {
             None => Vec::new(),
             Some(Ok(entries)) => entries,
-            Some(Err(VerifiedError::Newer)) => {
-                return Err(failed(io::Error::other(NEWER)));
-            }
-            Some(Err(VerifiedError::Damaged)) => {
+            Some(Err(_)) => {
                 log::warn!(
                     "{} is damaged: parts are read through sooner, and it begins anew",
                     path.display()
@@ -229,6 +220,7 @@ pub(super) fn ago(at: u64) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::id::Id;
+    use crate::reactor::state_file::NEWER;
     use crate::store::verified::State;
     use std::fs;
 

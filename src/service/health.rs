@@ -5,6 +5,7 @@
 
 use super::catalog::{self, MEMORY_SIZE_MAX, MemoryError};
 use super::state_dir::{self, METAINFO_SIZE_MAX, NODE_ID_SIZE, StateDir, Unread, parse_node_id};
+use crate::envelope::EnvelopeError;
 use crate::node::saved::{self, SAVED_SIZE_MAX, SavedError};
 use crate::reactor::state_file::read;
 use crate::reactor::{Error, contacts, verified};
@@ -126,7 +127,7 @@ fn look_at_contacts(path: &Path, network: Network) -> Result<(Option<Kept>, u64)
     Ok(match bytes.map(|bytes| saved::parse(&bytes, network)) {
         None => (None, 0),
         Some(Ok(contacts)) => (Some(Kept::Good), contacts.len() as u64),
-        Some(Err(SavedError::Newer)) => (Some(Kept::Newer), 0),
+        Some(Err(SavedError::Envelope(EnvelopeError::Newer))) => (Some(Kept::Newer), 0),
         Some(Err(SavedError::Network)) => (Some(Kept::Other), 0),
         Some(Err(_)) => (Some(Kept::Damaged), 0),
     })

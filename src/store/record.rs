@@ -27,13 +27,18 @@
 //! wrote is not believed. A *closed* that is damaged leaves what a crash leaves.
 
 use crate::bitmap::Bitmap;
-use crate::id::{FileId, ID_SIZE, Id};
+use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
+use crate::id::{FileId, Id};
 use crate::limits::JOURNAL_RUNS_MAX;
 use byteorder::{BE, ByteOrder as _};
 
 /// Bytes of the header.
 pub const HEADER_SIZE: usize = 64;
-const MAGIC: &[u8; 8] = b"sprat-jn";
+/// The envelope of the header.
+const FORMAT: Envelope = Envelope {
+    magic: b"sprat-jn",
+    version: VERSION,
+};
 const RECORD_MAGIC: [u8; 2] = *b"SP";
 const VERSION: u8 = 2;
 /// Bytes of a record before its body.
@@ -110,17 +115,17 @@ pub struct Writer {
 impl Writer {
     /// Begins a journal: its header goes to the end of `out`.
     pub fn begin(header: Header, out: &mut Vec<u8>) -> Writer {
-        let mut bytes = [0; HEADER_SIZE];
-        bytes[..8].copy_from_slice(MAGIC);
-        bytes[8] = VERSION;
-        bytes[12..32].copy_from_slice(&header.file.0.0);
-        BE::write_u32(&mut bytes[32..36], header.shards);
-        BE::write_u32(&mut bytes[36..40], header.generation);
-        bytes[40..60].copy_from_slice(&header.place);
-        let seed = crc32fast::hash(&bytes[..60]);
-        BE::write_u32(&mut bytes[60..], seed);
+        let bytes = FORMAT.seal(HEADER_SIZE - OVERHEAD, |body| {
+            body[3..23].copy_from_slice(&header.file.0.0);
+            BE::write_u32(&mut body[23..27], header.shards);
+            BE::write_u32(&mut body[27..31], header.generation);
+            body[31..51].copy_from_slice(&header.place);
+        });
         out.extend_from_slice(&bytes);
-        Writer { seed, epoch: 0 }
+        Writer {
+            seed: BE::read_u32(&bytes[HEADER_SIZE - CRC_SIZE..]),
+            epoch: 0,
+        }
     }
 
     /// What is now held and was not before: records to append.
@@ -229,32 +234,23 @@ pub fn runs(shards: impl Iterator<Item = u32>) -> impl Iterator<Item = Run> {
 
 /// The header, and its CRC.
 fn parse_header(bytes: &[u8]) -> Result<(Header, u32), Unusable> {
-    // A newer version keeps magic, version and the CRC at the header's end.
     let header = bytes.get(..HEADER_SIZE).ok_or(Unusable::Damaged)?;
-    let seed = crc32fast::hash(&header[..60]);
-    if !header.starts_with(MAGIC) || BE::read_u32(&header[60..]) != seed {
+    let body = FORMAT.open(header).map_err(|error| match error {
+        EnvelopeError::Newer => Unusable::Newer,
+        EnvelopeError::Older => Unusable::Older,
+        _ => Unusable::Damaged,
+    })?;
+    if body[..3] != [0; 3] {
         return Err(Unusable::Damaged);
     }
-    if header[8] > VERSION {
-        return Err(Unusable::Newer);
-    }
-    if header[8] == 1 {
-        return Err(Unusable::Older);
-    }
-    if header[8] != VERSION || header[9..12] != [0; 3] {
-        return Err(Unusable::Damaged);
-    }
-    let mut id = [0; ID_SIZE];
-    id.copy_from_slice(&header[12..32]);
-    let mut place = [0; 20];
-    place.copy_from_slice(&header[40..60]);
-    let header = Header {
-        file: FileId(Id(id)),
-        shards: BE::read_u32(&header[32..36]),
-        generation: BE::read_u32(&header[36..40]),
-        place,
+    let digest = |at: usize| std::array::from_fn(|index| body[at + index]);
+    let parsed = Header {
+        file: FileId(Id(digest(3))),
+        shards: BE::read_u32(&body[23..27]),
+        generation: BE::read_u32(&body[27..31]),
+        place: digest(31),
     };
-    Ok((header, seed))
+    Ok((parsed, BE::read_u32(&header[HEADER_SIZE - CRC_SIZE..])))
 }
 
 /// The record that `bytes` begin with; nothing when that is not the one of this epoch, whole.

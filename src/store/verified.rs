@@ -24,17 +24,21 @@
 //! Invariant: what was parsed emits the bytes that it came from.
 
 use super::record::Digest;
+use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
 use crate::id::{FileId, ID_SIZE, Id};
 use crate::limits::VERIFIED_MAX;
 use byteorder::{BE, ByteOrder as _};
 
-const MAGIC: &[u8; 8] = b"sprat-vf";
-const VERSION: u8 = 1;
-const HEAD_SIZE: usize = 16;
+/// The envelope of a list.
+pub const FORMAT: Envelope = Envelope {
+    magic: b"sprat-vf",
+    version: 1,
+};
+/// Three reserved bytes and the count.
+const HEAD_SIZE: usize = 7;
 const ENTRY_SIZE: usize = 69;
-const CRC_SIZE: usize = 4;
 /// Bytes of the longest list.
-pub const VERIFIED_SIZE_MAX: usize = HEAD_SIZE + VERIFIED_MAX * ENTRY_SIZE + CRC_SIZE;
+pub const VERIFIED_SIZE_MAX: usize = HEAD_SIZE + VERIFIED_MAX * ENTRY_SIZE + OVERHEAD;
 
 /// How far the fetch of a file was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,21 +77,18 @@ pub enum VerifiedError {
 
 /// The bytes of a list of at most [`VERIFIED_MAX`] entries, whose ids ascend.
 pub fn emit(entries: &[Verified]) -> Vec<u8> {
-    let mut bytes = vec![0; HEAD_SIZE];
-    bytes[..8].copy_from_slice(MAGIC);
-    bytes[8] = VERSION;
-    let count = u32::try_from(entries.len()).expect("a list is short");
-    BE::write_u32(&mut bytes[12..], count);
-    for entry in entries {
-        bytes.extend_from_slice(&entry.file.0.0);
-        bytes.extend_from_slice(&entry.at.to_be_bytes());
-        bytes.extend_from_slice(&entry.place);
-        bytes.extend_from_slice(&entry.stamp);
-        bytes.push(entry.state as u8);
-    }
-    let crc = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(&crc.to_be_bytes());
-    bytes
+    FORMAT.seal(HEAD_SIZE + entries.len() * ENTRY_SIZE, |body| {
+        let (head, rest) = body.split_at_mut(HEAD_SIZE);
+        let count = u32::try_from(entries.len()).expect("a list is short");
+        BE::write_u32(&mut head[3..], count);
+        for (bytes, entry) in rest.chunks_exact_mut(ENTRY_SIZE).zip(entries) {
+            bytes[..20].copy_from_slice(&entry.file.0.0);
+            BE::write_u64(&mut bytes[20..28], entry.at);
+            bytes[28..48].copy_from_slice(&entry.place);
+            bytes[48..68].copy_from_slice(&entry.stamp);
+            bytes[68] = entry.state as u8;
+        }
+    })
 }
 
 /// The entries of a list.
@@ -96,17 +97,13 @@ pub fn emit(entries: &[Verified]) -> Vec<u8> {
 /// See [`VerifiedError`].
 pub fn parse(bytes: &[u8]) -> Result<Vec<Verified>, VerifiedError> {
     use VerifiedError::{Damaged, Newer};
-    let (body, crc) = bytes.split_last_chunk().ok_or(Damaged)?;
-    if !body.starts_with(MAGIC) || crc32fast::hash(body) != u32::from_be_bytes(*crc) {
-        return Err(Damaged);
-    }
-    // A newer version keeps magic, version and the CRC at the end.
-    let (head, rest) = match body.get(8) {
-        Some(&version) if version > VERSION => return Err(Newer),
-        _ => body.split_at_checked(HEAD_SIZE).ok_or(Damaged)?,
-    };
-    let count = BE::read_u32(&head[12..]) as usize;
-    let is_sound = head[8..12] == [VERSION, 0, 0, 0] && count <= VERIFIED_MAX;
+    let body = FORMAT.open(bytes).map_err(|error| match error {
+        EnvelopeError::Newer => Newer,
+        _ => Damaged,
+    })?;
+    let (head, rest) = body.split_at_checked(HEAD_SIZE).ok_or(Damaged)?;
+    let count = BE::read_u32(&head[3..]) as usize;
+    let is_sound = head[..3] == [0; 3] && count <= VERIFIED_MAX;
     if !is_sound || rest.len() != count * ENTRY_SIZE {
         return Err(Damaged);
     }

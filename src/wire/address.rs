@@ -7,25 +7,26 @@
 //! +-----------------------------------------------------------------+--------+
 //! ```
 //!
-//! Flow information and scope do not travel.
+//! Flow information and scope id are not sent. Parsing rejects an address at which no node can be
+//! ([`is_usable`]).
 //!
-//! Invariant: an address that was parsed is canonical and usable, and emits the bytes it came from.
+//! Invariant: a parsed address is canonical and usable, and emits the bytes that it came from.
 
 use super::reader::{Reader, Writer};
 use crate::address::{canonical, is_usable};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Bytes of an address: IP and port.
+/// Bytes of an address on the wire: IP and port.
 pub const ADDRESS_SIZE: usize = 18;
 
-/// The bytes of `address`.
+/// Encodes `address` in its own array.
 pub fn to_bytes(address: SocketAddr) -> [u8; ADDRESS_SIZE] {
     let mut bytes = [0; ADDRESS_SIZE];
     write(&mut Writer::new(&mut bytes), address);
     bytes
 }
 
-/// Appends `address`.
+/// Appends `address` to a message.
 pub fn write(writer: &mut Writer<'_>, address: SocketAddr) {
     let ip = match address.ip() {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -38,7 +39,7 @@ pub fn write(writer: &mut Writer<'_>, address: SocketAddr) {
 /// Reads an address in its canonical form.
 ///
 /// # Errors
-/// `wrong` when it is not wholly there, or not usable (see [`is_usable`]).
+/// `wrong` when it is cut short or not usable (see [`is_usable`]).
 pub fn read<E: Copy>(reader: &mut Reader<'_>, wrong: E) -> Result<SocketAddr, E> {
     let ip = Ipv6Addr::from(reader.array::<16, E>(wrong)?);
     let address = canonical(SocketAddr::new(ip.into(), reader.u16(wrong)?));
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_travels_mapped_and_comes_back_as_ipv4() {
+    fn ipv4_is_sent_mapped_and_read_as_ipv4() {
         let bytes = to_bytes(address("192.0.2.1:4160"));
         assert_eq!(
             bytes,
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn flow_information_and_scope_do_not_travel() {
+    fn flow_information_and_scope_id_are_not_sent() {
         let ip = "fe80::1".parse().unwrap();
         let scoped = SocketAddr::V6(SocketAddrV6::new(ip, 7, 9, 3));
         assert_eq!(canonical(scoped), address("[fe80::1]:7"));
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_single_node_can_be_is_refused() {
+    fn addresses_at_which_no_node_can_be_are_refused() {
         for text in [
             "192.0.2.1:0",
             "[2001:db8::1]:0",

@@ -7,47 +7,46 @@
 //! dictionary  d<key><value>...e          keys are strings, sorted as bytes, each once
 //! ```
 //!
-//! The decoder is a cursor that borrows: nothing is allocated, strings are slices of the input, and
-//! the caller asks for the type that it expects. It is strict, so that there is exactly one
-//! encoding of each value. It does not build a tree of values: who wants to keep an unknown value
-//! keeps its bytes, which [`Decoder::skip`] returns.
+//! The decoder is a cursor that borrows: it allocates nothing, strings are slices of the input, and
+//! the caller asks for the type that it expects. It is strict, so that each value has exactly one
+//! encoding. It builds no tree of values: [`Decoder::skip`] returns the bytes of an unknown value.
 //!
-//! Invariant: whatever the input, work is linear in its length and depth is bounded.
+//! Invariant: for any input, the work is linear in its length and the depth is bounded.
 
 use crate::limits::BENCODE_DEPTH_MAX;
 use std::fmt;
 
-/// What is wrong, and where.
+/// A problem and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BencodeError {
-    /// Bytes from the start of the input to the value that is wrong.
+    /// Bytes from the start of the input to the wrong value.
     pub at: usize,
-    /// What is wrong there.
+    /// The problem of the value there.
     pub problem: Problem,
 }
 
-/// What can be wrong with a value.
+/// A problem of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// The input ends within the value.
     Cut,
-    /// Another type is wanted here: an integer.
+    /// An integer is expected here.
     NotAnInteger,
-    /// Another type is wanted here: a string.
+    /// A string is expected here.
     NotAString,
-    /// Another type is wanted here: a list.
+    /// A list is expected here.
     NotAList,
-    /// Another type is wanted here: a dictionary.
+    /// A dictionary is expected here.
     NotADictionary,
-    /// No value begins like this.
+    /// No value begins with this byte.
     NotAValue,
-    /// An integer or size with leading zeros, without digits, or minus zero.
+    /// An integer or size has leading zeros or no digits, or is minus zero.
     Number,
-    /// An integer out of the range 0 – 2^63-1, or a size that does not fit.
+    /// An integer is out of the range 0 – 2^63-1, or a size does not fit.
     Range,
-    /// A key that is not greater than the one before it.
+    /// A key is not greater than the one before it.
     KeyOrder,
-    /// Lists and dictionaries within each other beyond the limit.
+    /// Lists and dictionaries are nested deeper than [`BENCODE_DEPTH_MAX`].
     Depth,
     /// Bytes follow the value.
     Trailing,
@@ -60,22 +59,22 @@ pub struct Decoder<'a> {
     at: usize,
 }
 
-/// The keys of a dictionary that is being read.
+/// The position among the sorted keys of a dictionary.
 #[derive(Debug, Default)]
 pub struct Keys<'a> {
     last: Option<&'a [u8]>,
 }
 
 impl<'a> Decoder<'a> {
-    /// A decoder at the start of `bytes`.
+    /// Starts at the first of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Decoder<'a> {
         Decoder { bytes, at: 0 }
     }
 
-    /// Succeeds when everything was read.
+    /// Succeeds when no byte is left.
     ///
     /// # Errors
-    /// `Trailing`. Every error of every method carries the offset of the value that is wrong.
+    /// `Trailing`. Every error of every method carries the offset of the wrong value.
     pub fn end(&self) -> Result<(), BencodeError> {
         if self.at == self.bytes.len() {
             Ok(())
@@ -84,7 +83,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Bytes from the start of the input to what is read next.
+    /// Bytes from the start of the input to the next value.
     pub fn offset(&self) -> usize {
         self.at
     }
@@ -99,7 +98,7 @@ impl<'a> Decoder<'a> {
         u64::try_from(number).map_err(|_| start.wrong(Problem::Range))
     }
 
-    /// Reads a string.
+    /// Reads a string, which borrows from the input.
     ///
     /// # Errors
     /// `Cut`, `NotAString`, `Number`, `Range`.
@@ -116,7 +115,7 @@ impl<'a> Decoder<'a> {
         Ok(string)
     }
 
-    /// Begins a list: values follow while [`Decoder::item`] says so.
+    /// Begins a list: the caller reads a value each time [`Decoder::item`] returns true.
     ///
     /// # Errors
     /// `Cut`, `NotAList`.
@@ -124,7 +123,7 @@ impl<'a> Decoder<'a> {
         self.begin(b'l', Problem::NotAList)
     }
 
-    /// Whether another value of the list follows; at the list's end, its end is read.
+    /// Whether another value of the list follows; if not, reads the list's end.
     ///
     /// # Errors
     /// `Cut`.
@@ -136,7 +135,7 @@ impl<'a> Decoder<'a> {
         Ok(!ends)
     }
 
-    /// Begins a dictionary: a value follows each key that [`Decoder::key`] gives.
+    /// Begins a dictionary: a value follows each key that [`Decoder::key`] returns.
     ///
     /// # Errors
     /// `Cut`, `NotADictionary`.
@@ -145,7 +144,7 @@ impl<'a> Decoder<'a> {
         Ok(Keys::default())
     }
 
-    /// The dictionary's next key; `None` at its end, which is read.
+    /// Reads the dictionary's next key; at the end, reads that and returns `None`.
     ///
     /// # Errors
     /// `KeyOrder`, and those of [`Decoder::string`].
@@ -173,7 +172,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn skip_within(&mut self, depth: u32) -> Result<(), BencodeError> {
-        // What a list or dictionary at this depth may hold.
+        // The depth left for the items of a list or dictionary.
         let deeper = depth.checked_sub(1).ok_or(self.wrong(Problem::Depth));
         match self.peek()? {
             b'i' => {
@@ -220,7 +219,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// Reads digits up to `end`, which is read too.
+    /// Reads digits and the `end` after them.
     fn digits(&mut self, start: &Decoder<'_>, end: u8) -> Result<u64, BencodeError> {
         let first = self.at;
         let mut number = 0u64;
@@ -270,44 +269,44 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Builds bencoded bytes. That keys come sorted and that what begins ends is the caller's duty.
+/// Builds bencoded bytes. The caller sorts the keys and ends each list and dictionary.
 #[derive(Debug, Default)]
 pub struct Encoder {
     bytes: Vec<u8>,
 }
 
 impl Encoder {
-    /// With room for so many bytes.
+    /// Allocates room for `size` bytes.
     pub fn with_capacity(size: usize) -> Encoder {
         Encoder {
             bytes: Vec::with_capacity(size),
         }
     }
 
-    /// Appends an integer.
+    /// Appends an integer that is not negative.
     pub fn unsigned(&mut self, number: u64) {
         self.bytes
             .extend_from_slice(format!("i{number}e").as_bytes());
     }
 
-    /// Appends a string, or a key.
+    /// Appends a string or a key.
     pub fn string(&mut self, string: &[u8]) {
         self.bytes
             .extend_from_slice(format!("{}:", string.len()).as_bytes());
         self.bytes.extend_from_slice(string);
     }
 
-    /// Begins a list.
+    /// Begins a list, up to [`Encoder::end`].
     pub fn list(&mut self) {
         self.bytes.push(b'l');
     }
 
-    /// Begins a dictionary.
+    /// Begins a dictionary, up to [`Encoder::end`].
     pub fn dictionary(&mut self) {
         self.bytes.push(b'd');
     }
 
-    /// Ends the list or dictionary begun last.
+    /// Ends the list or dictionary that began last.
     pub fn end(&mut self) {
         self.bytes.push(b'e');
     }
@@ -317,7 +316,7 @@ impl Encoder {
         self.bytes.extend_from_slice(value);
     }
 
-    /// The bytes.
+    /// Returns the bytes built so far.
     pub fn finish(self) -> Vec<u8> {
         self.bytes
     }
@@ -327,12 +326,12 @@ impl fmt::Display for BencodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = match self.problem {
             Problem::Cut => "it ends too early",
-            Problem::NotAnInteger => "an integer is wanted",
-            Problem::NotAString => "a string is wanted",
-            Problem::NotAList => "a list is wanted",
-            Problem::NotADictionary => "a dictionary is wanted",
+            Problem::NotAnInteger => "an integer is expected",
+            Problem::NotAString => "a string is expected",
+            Problem::NotAList => "a list is expected",
+            Problem::NotADictionary => "a dictionary is expected",
             Problem::NotAValue => "no value begins like this",
-            Problem::Number => "a number is written wrongly",
+            Problem::Number => "a number is malformed",
             Problem::Range => "a number is out of range",
             Problem::KeyOrder => "a key is out of order or repeated",
             Problem::Depth => "it is nested too deeply",

@@ -1,66 +1,66 @@
-//! The files of a folder, or the single file: paths and sizes, one after the other.
+//! The list of files of a folder, or of the single file: paths and sizes in order.
 //!
-//! A folder may have 32,768 of them, and the node and its disk both keep the list. So it is packed, to
-//! ten bytes an entry where names are alike: a path is kept as the number of bytes that it shares with
-//! the one before it (the folder, and often half of the name) and its rest. Each `STRIDE`th is whole,
-//! and has a mark to begin to read at.
+//! A folder may have 32,768 files, and both the node and its disk keep the list, so it is packed to
+//! about ten bytes an entry where names are alike. A path is stored as the number of bytes that it
+//! shares with the path before it (the folder, and often half of the name) and the rest. Each
+//! `STRIDE`th path is stored whole, and a mark tells where it begins.
 //!
 //! ```text
 //! rests     path, rest of path, rest of path, ...
-//! numbers   bytes shared, bytes of the rest, file's size, ...    seven bits a byte, the lowest first
-//! marks     where each STRIDEth entry begins in both
+//! numbers   bytes shared, bytes of the rest, file's size, ...    seven bits a byte, lowest first
+//! marks     offsets in both at which each STRIDEth entry begins
 //! ```
 //!
 //! Invariant: the paths can all be files of one folder; there are three numbers for each file, and a
-//! mark for each stride that was begun.
+//! mark for each stride that has begun.
 
 use super::name::{self, Conflict};
 
-/// Entries from one mark to the next: to find one, eight are read on average, and a mark adds a byte
-/// to each.
+/// Entries from one mark to the next: a look-up reads eight on average, and a mark adds a byte to
+/// each.
 const STRIDE: usize = 16;
-/// Bits of a number in each byte; the highest says that more follow.
+/// Bits of a number in each byte; the highest bit says that more bytes follow.
 const NUMBER_BITS: u32 = 7;
 const MORE: u8 = 1 << NUMBER_BITS;
 
-/// Paths and sizes.
+/// A packed list of paths and sizes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entries {
     rests: String,
     numbers: Vec<u8>,
-    marks: Vec<Place>,
+    marks: Vec<Mark>,
     count: usize,
-    end: Place,
+    end: Mark,
 }
 
-/// Where an entry begins.
+/// The offsets at which an entry begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place {
+struct Mark {
     rest: u32,
     numbers: u32,
-    /// In bytes from the start of the whole.
+    /// Bytes of the files before it.
     offset: u64,
 }
 
-/// One file of a folder, or the single file; [`Entries::path`] tells its path.
+/// One file of a folder, or the single file; its path is [`Entries::path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Which one it is.
+    /// Its index in the list.
     pub index: u32,
-    /// Its size in bytes.
+    /// Bytes of the file.
     pub size: u64,
-    /// Where it begins, in bytes from the start of the whole.
+    /// Bytes of the files before it.
     pub offset: u64,
 }
 
 impl Entry {
-    /// Where it ends, in bytes from the start of the whole.
+    /// Bytes of the files up to its end.
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(self.size)
     }
 }
 
-/// A list that is being made.
+/// Builds a list, file by file.
 #[derive(Debug, Default)]
 pub struct Listing {
     entries: Entries,
@@ -70,11 +70,11 @@ pub struct Listing {
 
 impl Listing {
     /// Appends a file: its path, components joined with `/` (empty for a single file), and its size.
-    /// Sizes beyond what a number holds count as that.
+    /// Offsets saturate at the greatest number.
     ///
     /// # Panics
     /// When all paths together have 4 GiB.
-    #[allow(clippy::expect_used, reason = "that many paths fit no limit")]
+    #[allow(clippy::expect_used, reason = "the limits do not allow so many paths")]
     pub fn push(&mut self, path: &str, size: u64) {
         let entries = &mut self.entries;
         if entries.count % STRIDE == 0 {
@@ -87,20 +87,20 @@ impl Listing {
         }
         entries.rests.push_str(rest);
         entries.count = entries.count.saturating_add(1);
-        let place = |size: usize| u32::try_from(size).expect("paths are bounded");
-        entries.end = Place {
-            rest: place(entries.rests.len()),
-            numbers: place(entries.numbers.len()),
+        let offset = |size: usize| u32::try_from(size).expect("paths are bounded");
+        entries.end = Mark {
+            rest: offset(entries.rests.len()),
+            numbers: offset(entries.numbers.len()),
             offset: entries.end.offset.saturating_add(size),
         };
         self.last.clear();
         self.last.push_str(path);
     }
 
-    /// The list, to which nothing is appended any more.
+    /// Checks the paths and returns the list.
     ///
     /// # Errors
-    /// Two paths that cannot both be files of one folder; and the later of them.
+    /// The conflict of two paths, and the later of them.
     pub fn finish(self) -> Result<Entries, (Conflict, String)> {
         let mut entries = self.entries;
         entries.rests.shrink_to_fit();
@@ -116,7 +116,7 @@ impl Listing {
     }
 }
 
-/// Bytes at the beginning that are the same in both: whole characters.
+/// Bytes of the common prefix of whole characters.
 fn shared_size(one: &str, other: &str) -> usize {
     let both = one.char_indices().zip(other.chars());
     let mut differ = both.skip_while(|((_, one), other)| one == other);
@@ -147,47 +147,44 @@ impl Entries {
         listing.finish().map_err(|(conflict, _)| conflict)
     }
 
-    /// The list of a single file.
+    /// The list with a single file, whose path is empty.
     pub fn single(size: u64) -> Entries {
         let mut listing = Listing::default();
         listing.push("", size);
         listing.entries
     }
 
-    /// How many files there are.
+    /// The number of files.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is none.
+    /// Whether the list has no file.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Bytes of all files.
+    /// Bytes of all files together.
     pub fn total(&self) -> u64 {
         self.end.offset
     }
 
-    /// One of them.
+    /// The file with this index, if there is one.
     pub fn get(&self, index: usize) -> Option<Entry> {
         self.stride(index / STRIDE).nth(index % STRIDE)
     }
 
-    /// One of them.
+    /// The file with this index.
     ///
     /// # Panics
-    /// When there is none of that index.
-    #[allow(
-        clippy::expect_used,
-        reason = "an index that is no file's is the caller's fault"
-    )]
+    /// When there is none.
+    #[allow(clippy::expect_used, reason = "a wrong index is a bug of the caller")]
     pub fn at(&self, index: u32) -> Entry {
-        self.get(index as usize).expect("an entry that there is")
+        self.get(index as usize).expect("the entry exists")
     }
 
-    /// The path of one of them below the folder, components joined with `/`; empty for a single file,
-    /// or if there is none of that index.
+    /// The path of a file below the folder, components joined with `/`; empty for a single file, and
+    /// for an index that no file has.
     pub fn path(&self, index: u32) -> String {
         let index = index as usize;
         let mut iter = self.stride(index / STRIDE);
@@ -202,17 +199,18 @@ impl Entries {
         path
     }
 
-    /// All of them, in the order of their bytes.
+    /// All files, in the order of their bytes.
     pub fn iter(&self) -> Iter<'_> {
         self.stride(0)
     }
 
-    /// The paths of all.
+    /// The paths of all files, in order.
     pub fn paths(&self) -> impl Iterator<Item = String> {
         self.iter().map(|entry| self.path(entry.index))
     }
 
-    /// Those from byte `offset` of the whole on. Empty files end where the one before them does.
+    /// The files that end after byte `offset` of them all. An empty file ends where the file before
+    /// it ends.
     pub fn iter_from(&self, offset: u64) -> Iter<'_> {
         let begun = self.marks.partition_point(|mark| mark.offset <= offset);
         let mut iter = self.stride(begun.saturating_sub(1));
@@ -223,13 +221,13 @@ impl Entries {
         iter
     }
 
-    /// Those from a mark on.
+    /// The files from a mark on.
     fn stride(&self, stride: usize) -> Iter<'_> {
-        let place = self.marks.get(stride).copied().unwrap_or(self.end);
+        let mark = self.marks.get(stride).copied().unwrap_or(self.end);
         Iter {
             entries: self,
             index: stride.saturating_mul(STRIDE).min(self.count),
-            place,
+            mark,
         }
     }
 }
@@ -239,12 +237,12 @@ impl Entries {
 pub struct Iter<'a> {
     entries: &'a Entries,
     index: usize,
-    place: Place,
+    mark: Mark,
 }
 
-/// All that is kept of an entry.
+/// One entry with its packed path.
 struct Read<'a> {
-    /// Bytes that its path shares with the one before.
+    /// Bytes that its path shares with the path before it.
     shared: usize,
     rest: &'a str,
     entry: Entry,
@@ -253,17 +251,17 @@ struct Read<'a> {
 impl<'a> Iter<'a> {
     fn read(&mut self) -> Option<Read<'a>> {
         let (shared, rest, size) = (self.number()?, self.number()?, self.number()?);
-        let start = self.place.rest as usize;
+        let start = self.mark.rest as usize;
         let rest_end = start.saturating_add(rest as usize);
         let entry = Entry {
-            // Each has a place in the rests, and these fit.
+            // Each takes three bytes of the numbers, whose size fits.
             index: self.index as u32,
             size,
-            offset: self.place.offset,
+            offset: self.mark.offset,
         };
         let rest = self.entries.rests.get(start..rest_end)?;
         self.index = self.index.saturating_add(1);
-        (self.place.rest, self.place.offset) = (rest_end as u32, entry.end());
+        (self.mark.rest, self.mark.offset) = (rest_end as u32, entry.end());
         let shared = shared as usize;
         Some(Read {
             shared,
@@ -275,8 +273,8 @@ impl<'a> Iter<'a> {
     fn number(&mut self) -> Option<u64> {
         let (mut number, mut shift) = (0, 0);
         loop {
-            let byte = *self.entries.numbers.get(self.place.numbers as usize)?;
-            self.place.numbers = self.place.numbers.saturating_add(1);
+            let byte = *self.entries.numbers.get(self.mark.numbers as usize)?;
+            self.mark.numbers = self.mark.numbers.saturating_add(1);
             number |= u64::from(byte & !MORE).checked_shl(shift)?;
             if byte & MORE == 0 {
                 return Some(number);

@@ -1,16 +1,15 @@
-//! Links: what one person gives another so that a file can be fetched.
+//! Links: magnet URIs, which one person gives another to fetch a file.
 //!
 //! ```text
 //! magnet:?xt=urn:btih:<file id, 40 hex or 32 base32>&dn=<name>&x.pe=<host:port>&x.pe=...
 //! ```
 //!
-//! A magnet URI of the BitTorrent world (BEP 9) is a link, and so are the bare 40 digits of a file
+//! A magnet URI of a BitTorrent program (BEP 9) is a link, and so are the bare 40 digits of a file
 //! id. Parameters that are not listed (trackers, web seeds) are ignored. A link proves nothing: the
-//! manifest is verified by the file id, the name is only a hint, and providers are only places to
-//! try.
+//! file id verifies the manifest, the name is a hint, and providers are addresses to try first.
 //!
-//! Invariant: a link that was parsed is bounded, its name keeps the rules of [`name`], and each
-//! provider has a host and a port.
+//! Invariant: a parsed link is bounded, its name keeps the rules of [`name`], and each provider has a
+//! host and a port.
 
 use super::name;
 use crate::id::{FileId, ID_SIZE, Id};
@@ -18,42 +17,42 @@ use crate::limits::{LINK_PROVIDERS_MAX, LINK_SIZE_MAX};
 use std::fmt;
 use std::str::FromStr;
 
-/// Which file, and where to begin looking for it.
+/// A file id with hints where to find the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The file.
+    /// The id of the file.
     pub file: FileId,
-    /// What its maker called it; `None` when it is not said, or breaks the rules for names.
+    /// The name in the link; `None` when there is none, or it breaks the rules for names.
     pub name: Option<String>,
     /// Providers to try first, as `host:port`; an IPv6 host stands in brackets.
     pub providers: Vec<String>,
 }
 
-/// Why a text is not a link.
+/// The first error in a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkError {
-    /// More than [`LINK_SIZE_MAX`] bytes.
+    /// The text has more than [`LINK_SIZE_MAX`] bytes.
     TooLong,
-    /// Neither a magnet URI nor 40 hexadecimal digits.
+    /// The text is neither a magnet URI nor 40 hexadecimal digits.
     NotALink,
-    /// A percent sign without two hexadecimal digits, or bytes that are not UTF-8.
+    /// A percent sign is not followed by two hexadecimal digits, or the bytes are not UTF-8.
     Escape,
-    /// No `xt=urn:btih:` parameter.
+    /// The link has no `xt=urn:btih:` parameter.
     NoFileId,
-    /// Only `xt=urn:btmh:`: BitTorrent version 2 (BEP 52).
+    /// The link has only `xt=urn:btmh:`: BitTorrent version 2 (BEP 52).
     VersionTwo,
-    /// What follows `xt=urn:btih:` is neither 40 hexadecimal digits nor 32 of base32.
+    /// The value of `xt=urn:btih:` is neither 40 hexadecimal digits nor 32 of base32.
     FileId,
-    /// Two different file ids.
+    /// The link has two different file ids.
     TwoFileIds,
-    /// What follows `x.pe=` is no host and port.
+    /// The value of `x.pe=` is no host and port.
     Provider,
-    /// More than [`LINK_PROVIDERS_MAX`] providers.
+    /// The link has more than [`LINK_PROVIDERS_MAX`] providers.
     TooManyProviders,
 }
 
 impl Link {
-    /// The link to a file of which nothing else is known.
+    /// The link with a file id and no hints.
     pub fn to(file: FileId) -> Link {
         Link {
             file,
@@ -62,10 +61,10 @@ impl Link {
         }
     }
 
-    /// Reads a link.
+    /// Parses a magnet URI or a bare file id.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first error in the text.
     pub fn parse(text: &str) -> Result<Link, LinkError> {
         if text.len() > LINK_SIZE_MAX {
             return Err(LinkError::TooLong);
@@ -144,8 +143,7 @@ impl fmt::Display for Link {
     }
 }
 
-/// Writes `text`, every byte but those that RFC 3986 leaves unreserved, and those of `kept`, as a
-/// percent sign and two digits.
+/// Writes `text` percent-encoded, except the unreserved bytes of RFC 3986 and those in `kept`.
 fn escape(f: &mut fmt::Formatter<'_>, text: &str, kept: &str) -> fmt::Result {
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric()
@@ -186,11 +184,11 @@ fn parse_file_id(text: &str) -> Option<FileId> {
     text.parse().ok().or_else(|| parse_base32(text))
 }
 
-/// Reads 32 digits of base32 (RFC 4648: A – Z, 2 – 7), of either case.
+/// Parses 32 digits of base32 (RFC 4648: A – Z, 2 – 7), of either case.
 fn parse_base32(text: &str) -> Option<FileId> {
     let digits: &[u8; ID_SIZE * 8 / 5] = text.as_bytes().try_into().ok()?;
     let mut id = [0; ID_SIZE];
-    // Eight digits of five bits are five bytes.
+    // Eight digits of five bits make five bytes.
     for (bytes, digits) in id.chunks_exact_mut(5).zip(digits.chunks_exact(8)) {
         let mut number = 0u64;
         for digit in digits {
@@ -206,8 +204,8 @@ fn parse_base32(text: &str) -> Option<FileId> {
     Some(FileId(Id(id)))
 }
 
-/// Whether it has the form of `host:port`: a name or IPv4 address, or an IPv6 address in brackets,
-/// and a port from 1 to 65535. Whether the host exists is for the resolver.
+/// Whether the text has the form `host:port`: a name or IPv4 address, or an IPv6 address in brackets,
+/// and a port from 1 to 65535. Only the resolver can tell whether the host exists.
 fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
@@ -232,7 +230,9 @@ impl fmt::Display for LinkError {
         let wrong = match self {
             LinkError::TooLong => "not a link: it is too long",
             LinkError::NotALink => "not a link: neither a magnet URI nor a file id",
-            LinkError::Escape => "a percent sign in the link is not followed by what it stands for",
+            LinkError::Escape => {
+                "the link has a percent sign without two hexadecimal digits, or is not UTF-8"
+            }
             LinkError::NoFileId => "the link has no file id",
             LinkError::VersionTwo => {
                 "the link has only a BitTorrent version 2 id (urn:btmh), and sprat needs version 1"
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_write_is_understood() {
+    fn links_of_other_programs_are_parsed() {
         let file: FileId = ID.parse().unwrap();
         // The same id in base32, as Python's base64.b32encode writes it.
         let base32 = "AAISEM2EKVTHPCEZVK54ZXPO74AQEAYE";
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_is_told_and_says_what_a_link_looks_like() {
+    fn each_error_is_reported_with_the_form_of_a_link() {
         let wrong = |error| -> Vec<String> {
             match error {
                 LinkError::TooLong => vec![magnet(&"&tr=x".repeat(LINK_SIZE_MAX / 5))],

@@ -1,7 +1,8 @@
-//! The manifest: the list of a file's names, sizes and shard hashes.
+//! The manifest of a file or folder: its names, sizes and shard hashes.
 //!
-//! It is the bencoded `info` dictionary of a metainfo file (BEP 3, version 1), so that a `.torrent`
-//! made by anyone is a manifest, and its file id, the SHA-1 of the exact bytes, is the infohash:
+//! It is the bencoded `info` dictionary of a [metainfo](super::metainfo) file (BEP 3, version 1), so
+//! any program's `.torrent` contains one, and its file id, the SHA-1 of its exact bytes, is the
+//! infohash:
 //!
 //! ```text
 //! d
@@ -13,13 +14,13 @@
 //! e
 //! ```
 //!
-//! The bytes of all files, one after the other, are cut into shards; only the last is shorter.
-//! Unknown keys are kept, because the id covers them, and not understood: padding files (BEP 47)
-//! are files like any other, and version 2 (BEP 52) is read only where version 1 stands beside it.
+//! The bytes of all files in order are cut into shards; only the last may be shorter. Unknown keys
+//! are kept, because the id covers them, and ignored: padding files (BEP 47) are ordinary files, and
+//! version 2 (BEP 52) is accepted only together with version 1.
 //!
 //! Invariant: a `Manifest` keeps every bound of `limits` and every rule of [`name`], and its
-//! sizes and hashes fit together. The bytes are held once, and the hashes are slices of them; the files
-//! are listed beside them.
+//! sizes and hashes fit together. It holds the bytes once, the hashes are slices of them, and the list
+//! of files stands beside them.
 
 mod error;
 mod fields;
@@ -42,7 +43,7 @@ use std::fmt;
 /// Bytes of a shard's hash, a SHA-1.
 pub const HASH_SIZE: usize = 20;
 
-/// What a file or folder is made of, and how each shard is verified.
+/// The names, sizes and shard hashes of a file or folder.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Manifest {
     bytes: Box<[u8]>,
@@ -52,26 +53,26 @@ pub struct Manifest {
     entries: Entries,
     shard_size: u32,
     shard_count: u32,
-    /// Where in `bytes` the hashes begin.
+    /// The offset of the hashes in `bytes`.
     hashes_at: usize,
 }
 
 /// Consecutive bytes of one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// The entry's index.
+    /// Index of the file in [`Manifest::entries`].
     pub entry: u32,
-    /// Bytes into the entry.
+    /// Bytes from the start of the file.
     pub offset: u64,
     /// Bytes, at least 1.
     pub length: u32,
 }
 
 impl Manifest {
-    /// Reads a manifest.
+    /// Parses a manifest, which takes up all of `info`.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first error.
     pub fn parse(info: &[u8]) -> Result<Manifest, ManifestError> {
         if info.len() > MANIFEST_SIZE_MAX {
             return Err(ManifestError::TooLarge);
@@ -79,15 +80,15 @@ impl Manifest {
         Manifest::take(info.to_vec())
     }
 
-    /// As [`Manifest::parse`], of bytes that become the manifest's own.
+    /// As [`Manifest::parse`], and keeps the buffer for the manifest.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first error.
     pub fn take(info: Vec<u8>) -> Result<Manifest, ManifestError> {
         Manifest::read(info, None)
     }
 
-    /// Reads a manifest whose files are listed already if it was made of `entries`.
+    /// Parses a manifest; `entries` are its files if it was built from them.
     fn read(info: Vec<u8>, entries: Option<Entries>) -> Result<Manifest, ManifestError> {
         if info.len() > MANIFEST_SIZE_MAX {
             return Err(ManifestError::TooLarge);
@@ -139,13 +140,13 @@ impl Manifest {
         })
     }
 
-    /// Makes the manifest of files whose shards have been hashed.
+    /// Builds the manifest of files whose shards are hashed.
     ///
-    /// `entries` are in the order in which their bytes were hashed. Without `folder` there is exactly one.
-    /// `shard_hashes` has 20 bytes for each shard of `shard_size` bytes.
+    /// `entries` are in the order in which their bytes were hashed. Without `folder` there is exactly
+    /// one. `shard_hashes` has 20 bytes for each shard of `shard_size` bytes.
     ///
     /// # Errors
-    /// The first name, size or limit that a reader of the manifest would refuse.
+    /// The first error that [`Manifest::parse`] would find.
     pub fn build(
         name: &str,
         folder: bool,
@@ -157,7 +158,7 @@ impl Manifest {
         Manifest::read(info, Some(entries))
     }
 
-    /// The bytes of what [`Manifest::build`] makes, unchecked.
+    /// The bytes of the manifest that [`Manifest::build`] checks.
     fn encode(
         name: &str,
         folder: bool,
@@ -165,7 +166,7 @@ impl Manifest {
         shard_size: u32,
         shard_hashes: &[u8],
     ) -> Vec<u8> {
-        // About what most take. It is not touched before it is written to, and given back after.
+        // Enough for most. Pages that are never written to cost nothing, and the rest is freed.
         let size = entries.len().saturating_mul(128).saturating_add(512);
         let mut encoder = Encoder::with_capacity(size.saturating_add(shard_hashes.len()));
         encoder.dictionary();
@@ -201,7 +202,7 @@ impl Manifest {
     }
 
     /// The shard size in bytes for a new manifest of `total` bytes: the smallest that makes at most
-    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Smaller shards are passed on sooner, larger ones take
+    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Receivers pass smaller shards on sooner; larger shards take
     /// fewer hashes and requests.
     pub fn shard_size_for(total: u64) -> u32 {
         let mut size = SHARD_SIZE_CHOSEN_MIN;
@@ -216,7 +217,7 @@ impl Manifest {
         self.file
     }
 
-    /// The manifest's bytes, exactly as they were read or made.
+    /// The manifest's bytes, exactly as parsed or built.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -226,12 +227,12 @@ impl Manifest {
         &self.name
     }
 
-    /// Whether it is a folder.
+    /// Whether it describes a folder, not a single file.
     pub fn is_folder(&self) -> bool {
         self.folder
     }
 
-    /// Bytes of all files.
+    /// Bytes of all files together.
     pub fn size(&self) -> u64 {
         self.entries.total()
     }
@@ -241,12 +242,12 @@ impl Manifest {
         self.shard_size
     }
 
-    /// How many shards there are; 0 for an empty file.
+    /// The number of shards; 0 for an empty file.
     pub fn shard_count(&self) -> u32 {
         self.shard_count
     }
 
-    /// The files, in the order of their bytes: at least one.
+    /// The files in the order of their bytes: at least one.
     pub fn entries(&self) -> &Entries {
         &self.entries
     }
@@ -258,19 +259,16 @@ impl Manifest {
         left.min(u64::from(self.shard_size)) as u32
     }
 
-    /// Where a shard begins, in bytes from the start of the whole.
+    /// Bytes of the shards before this one.
     fn shard_offset(&self, shard: u32) -> u64 {
         u64::from(shard).saturating_mul(u64::from(self.shard_size))
     }
 
-    /// The SHA-1 of one shard.
+    /// The SHA-1 of the shard with this index.
     ///
     /// # Panics
     /// When the shard does not exist.
-    #[allow(
-        clippy::expect_used,
-        reason = "a shard that does not exist is the caller's fault"
-    )]
+    #[allow(clippy::expect_used, reason = "a wrong index is a bug of the caller")]
     pub fn shard_hash(&self, shard: u32) -> &[u8; HASH_SIZE] {
         assert!(shard < self.shard_count, "no shard {shard}");
         let offset = (shard as usize).saturating_mul(HASH_SIZE);
@@ -280,8 +278,8 @@ impl Manifest {
             .expect("a hash for each shard")
     }
 
-    /// The bytes of files that `length` bytes at `offset` of a shard are, in order. What lies
-    /// outside of the shard is left out, and so are empty files.
+    /// Maps `length` bytes at `offset` of a shard to byte ranges of files, in order. It leaves out the
+    /// bytes beyond the end of the shard, and empty files.
     pub fn segments(&self, shard: u32, offset: u32, length: u32) -> Segments<'_> {
         let last = offset.saturating_add(length).min(self.shard_length(shard));
         let start = self.shard_offset(shard).saturating_add(u64::from(offset));

@@ -13,20 +13,19 @@ use crate::limits::METAINFO_SIZE_MAX;
 use std::ops::Range;
 
 impl Manifest {
-    /// Reads the manifest in a metainfo file, a `.torrent`. Trackers, comments and all else around
-    /// it are skipped.
+    /// Parses the manifest in a metainfo file and skips all other keys.
     ///
     /// # Errors
-    /// The first thing that is wrong; offsets within the manifest count from its start.
+    /// The first error; offsets within the manifest count from its start.
     pub fn from_metainfo(metainfo: &[u8]) -> Result<Manifest, ManifestError> {
         let info = Manifest::find_info(metainfo)?;
         Manifest::parse(metainfo.get(info).unwrap_or_default())
     }
 
-    /// As [`Manifest::from_metainfo`], of bytes that become the manifest's own.
+    /// As [`Manifest::from_metainfo`], and keeps the buffer for the manifest.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// As [`Manifest::from_metainfo`].
     pub fn take_metainfo(mut metainfo: Vec<u8>) -> Result<Manifest, ManifestError> {
         let info = Manifest::find_info(&metainfo)?;
         metainfo.truncate(info.end);
@@ -34,7 +33,7 @@ impl Manifest {
         Manifest::take(metainfo)
     }
 
-    /// Where in a metainfo file its manifest is.
+    /// The range of a metainfo file that is its manifest.
     fn find_info(metainfo: &[u8]) -> Result<Range<usize>, ManifestError> {
         if metainfo.len() > METAINFO_SIZE_MAX {
             return Err(ManifestError::TooLarge);
@@ -53,8 +52,8 @@ impl Manifest {
         info.ok_or(ManifestError::Missing(Key::Info))
     }
 
-    /// The metainfo file, a `.torrent`, with this manifest and nothing else: what stands before the
-    /// manifest's bytes, these, and what stands behind them.
+    /// Emits the metainfo file with this manifest and no other key: the bytes before the manifest, the
+    /// manifest, and the bytes after it.
     pub fn metainfo(&self) -> [&[u8]; 3] {
         [b"d4:info", self.bytes(), b"e"]
     }

@@ -1,20 +1,20 @@
-//! What goes over the network: datagrams, discovery messages, handshakes, stream frames, the manifest, and links.
+//! Bytes ↔ values: datagrams, discovery messages, handshakes, frames, manifests and links.
 //!
-//! Every module here has one form: a byte ruler, a plain value (`Datagram`, `Discovery`, `Frame`,
-//! `Manifest`, `Link`), `parse` and `emit`. There is exactly one encoding of each value: trailing bytes,
-//! reserved bits that are not zero and wrong lengths are errors, and an error is a small `Copy`
-//! enum that names the field. Nothing here does I/O, and nothing is allocated for a size that a
-//! peer claims.
+//! Every message family has one form: the layout of its bytes in the module's docs, a plain value
+//! (`Datagram`, `Discovery`, `Frame`, `Manifest`, `Link`), `parse`, `emit` and a size. Each value has
+//! exactly one encoding: trailing bytes, reserved bits that are not zero and wrong lengths are
+//! errors. An error is a small `Copy` enum that names the field. No module here does I/O or keeps
+//! state, and none allocates a size that a peer claims.
 //!
-//! Numbers are big-endian. Native datagrams and frames begin with a byte ≥ 0x80, because one port
-//! may come to carry other dialects, told apart by the first byte: `d` is KRPC (BEP 5), 0x13 a
-//! BitTorrent handshake (BEP 3), `G`, `H` and `P` HTTP.
+//! Numbers are big-endian. Native messages begin with a byte ≥ 0x80, because other dialects may share
+//! the port and the first byte tells them apart: `d` is KRPC (BEP 5), 0x13 a BitTorrent handshake
+//! (BEP 3), and `G`, `H` and `P` begin HTTP methods.
 //!
-//! The CRC-32 of every datagram, discovery message and frame is seeded with the network's name ([`Network`]), so nodes
-//! of different networks drop each other's packets as damaged. It detects damage; it proves
-//! nothing. Where a network has a key, that proves that a member has spoken: see [`network`].
+//! The CRC-32 of every datagram, discovery message and frame is seeded with the network's name
+//! ([`Network`]), so nodes drop packets of other networks as damaged. A CRC detects damage and
+//! proves nothing. The tags of a network with a key prove that a member made them: see [`network`].
 
-// These bytes come from strangers: nothing here may panic or overflow on them, in any module below.
+// These bytes come from strangers: no code below may panic or overflow on them.
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,6 +22,9 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects
 )]
+
+#[macro_use]
+mod byte_enum;
 
 pub mod address;
 pub mod bencode;

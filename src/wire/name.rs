@@ -1,34 +1,34 @@
-//! Names: what a file, a folder, and the components of a path within it may be called.
+//! The rules for names of files and folders, and for the paths in a folder.
 //!
-//! Names come from strangers and become names on disk. What passes here stays below the folder it
-//! is joined to, is shown on a terminal without harm, and can be stored by the file systems that
-//! small computers mount: ext4, and the FAT and exFAT of cards and sticks. This is about text only;
-//! that no link leads elsewhere on the way is for whoever opens the file.
+//! Names come from strangers and become names on disk. A valid name stays below the folder that it
+//! is joined to, can be printed on a terminal, and can be stored by the file systems that small
+//! computers mount: ext4, and FAT and exFAT on cards and sticks. The rules are about text only: the
+//! code that opens the file deals with symbolic links on the way.
 //!
-//! Invariant: the paths of one folder name different files, also where case does not count.
+//! Invariant: the paths of one folder name different files, even on a file system that ignores case.
 
 use crate::limits::{NAME_SIZE_MAX, PATH_DEPTH_MAX};
 use std::fmt;
 
-/// Why a text is not a name.
+/// The rule that a name or path breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// It is empty.
+    /// The name is empty.
     Empty,
-    /// It is longer than [`NAME_SIZE_MAX`] bytes.
+    /// The name has more than [`NAME_SIZE_MAX`] bytes.
     TooLong,
-    /// It is not UTF-8.
+    /// The name is not UTF-8.
     NotUtf8,
-    /// It is `.` or `..`.
+    /// The name is `.` or `..`.
     Dots,
-    /// It has a `/` or `\`.
+    /// The name has a `/` or `\`.
     Separator,
-    /// It has a control character: a newline, an escape, NUL.
+    /// The name has a control character: a newline, an escape, NUL.
     Control,
-    /// It ends with a dot or a space. FAT, exFAT and SMB drop these, so that two names become one
-    /// file.
+    /// The name ends with a dot or a space. FAT, exFAT and SMB drop these, so that two names become
+    /// one file.
     DroppedEnd,
-    /// It is what Windows calls a device, as `CON` or `com1.txt`.
+    /// Windows reserves the name for a device, as `CON` or `com1.txt`.
     Device,
     /// The path has no component.
     NoComponent,
@@ -36,16 +36,16 @@ pub enum NameError {
     TooDeep,
 }
 
-/// What is wrong with two paths of one folder; each names the later of the two.
+/// A conflict between two paths of one folder; it names the later of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// The path at this index is an earlier one's, or is where case does not count.
+    /// The path at this index equals an earlier one, ignoring case.
     Repeated(usize),
-    /// One of the path at this index and an earlier one needs the other, a file, as folder.
+    /// The path at this index or an earlier one lies below the other, which is a file.
     FileAsFolder(usize),
 }
 
-/// The name that `bytes` are.
+/// Checks the bytes of a name against all rules.
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -75,7 +75,7 @@ pub fn parse(bytes: &[u8]) -> Result<&str, NameError> {
     Ok(name)
 }
 
-/// Appends the component that `bytes` are to `path`, which has `depth` of them.
+/// Checks the bytes of a component and appends it to `path`, which has `depth` components.
 ///
 /// # Errors
 /// `TooDeep`, and those of [`parse`].
@@ -91,21 +91,21 @@ pub fn join(path: &mut String, depth: usize, bytes: &[u8]) -> Result<(), NameErr
     Ok(())
 }
 
-/// Checks that the paths (of names joined with `/`) can all be files of one folder.
+/// Checks that the paths (names joined with `/`) can all be files of one folder.
 ///
-/// Case is folded character by character as `char::to_lowercase` does. That is no full case folding
-/// and no normalisation: `ß` and `ss`, or the two spellings of `é`, count as different. It takes
-/// memory of the paths once more, and eight bytes for each.
+/// Case is folded character by character with `char::to_lowercase`, without full case folding and
+/// normalisation: `ß` and `ss`, or the two spellings of `é`, are different. The check takes as much
+/// memory as the paths, and eight bytes for each.
 ///
 /// # Errors
 /// The first conflict in the order of the folded paths.
 pub fn check_paths(paths: impl Iterator<Item = impl AsRef<str>>) -> Result<(), Conflict> {
     let mut folded = String::new();
-    // Where each begins; the last number is where the last ends.
+    // Offsets at which the paths begin, and the end of the last one.
     let mut starts = vec![0u32];
     for path in paths {
-        // A separator below every character of a name puts all that is in a folder right behind the
-        // folder's own path.
+        // A separator that sorts below every character of a name puts the content of a folder right
+        // after the folder's own path.
         let lower = path.as_ref().chars().flat_map(char::to_lowercase);
         folded.extend(lower.map(|folded| if folded == '/' { '\0' } else { folded }));
         starts.push(u32::try_from(folded.len()).unwrap_or(u32::MAX));
@@ -131,7 +131,7 @@ pub fn check_paths(paths: impl Iterator<Item = impl AsRef<str>>) -> Result<(), C
     Ok(())
 }
 
-/// Whether Windows takes it for a device, whatever its extension and case.
+/// Whether Windows takes the name for a device, ignoring its extension and case.
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end();
     let is = |device: &str| stem.eq_ignore_ascii_case(device);
@@ -141,7 +141,7 @@ fn is_device(name: &str) -> bool {
     {
         return true;
     }
-    // To Windows, a raised digit is a digit, too.
+    // Windows takes a superscript digit for a digit.
     let is_digit = |last| matches!(last, '1'..='9' | '¹' | '²' | '³');
     let numbered = stem.strip_suffix(is_digit);
     numbered.is_some_and(|stem| {

@@ -1,66 +1,69 @@
-//! One network: its name, and the key that it may have.
+//! A network: its name and, if it is closed, its key.
 //!
-//! The name keeps networks apart that mean well: it is the seed of every CRC. A key keeps strangers
-//! out: every datagram and discovery message ends with a *tag* made with it, and a stream opens with a
-//! [`handshake`](super::handshake). A tag is the 128-bit SipHash-2-4 of the message, which nobody can
-//! make without the key (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012). It says
-//! that a member made the message, not which one and not when: what was recorded is told from what is
-//! new by cookies, write tokens, echoed ids and nonces.
+//! The name keeps honest networks apart: it is the seed of every CRC. The key keeps strangers out:
+//! every datagram and discovery message ends with a *tag* made with it, and a stream opens with a
+//! [`handshake`](super::native::handshake). A tag is the 128-bit SipHash-2-4 of the message, which
+//! cannot be computed without the key (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
+//! 2012). It proves that a member made the message, but neither which member nor when: cookies,
+//! write tokens, echoed ids and nonces tell new messages from recorded ones.
 //!
 //! ```text
-//!  0                                         n        n + 16
-//! +---------------------------------------- -+-------- -+
-//! | datagram or discovery message, n bytes                | tag      |    the tag only in a network with a key
-//! +---------------------------------------- -+-------- -+
+//!  0                                        n          n + 16
+//! +-----------------------------------------+----------+
+//! | datagram or discovery message, n bytes  | tag      |    the tag only in a network with a key
+//! +-----------------------------------------+----------+
 //! ```
 //!
-//! Not here: secrecy. Whoever can read the network's packets can read what is in them.
+//! Not here: secrecy. Packets are readable on their way.
+//!
+//! Invariant: two networks with different names or keys have different seeds (with one chance in
+//! 2^32 of a collision) and, if both have keys, different tag keys.
 
 use super::reader::Writer;
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use std::fmt;
 use std::hash::Hasher as _;
 
-/// Bytes of a key.
+/// Bytes of a network's key.
 pub const KEY_SIZE: usize = 16;
-/// Bytes of a tag.
+/// Bytes of the tag of a message.
 pub const TAG_SIZE: usize = 16;
 
-// The first bytes of what is hashed that is no message; those begin with one ≥ 0x80.
+// First bytes of hashed texts that are no messages; messages begin with a byte ≥ 0x80.
 const OF_NAME: u8 = 0;
 const OF_CRCS: u8 = 1;
 
-/// What only the members of a network know.
+/// The secret that the members of a network share.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key([u8; KEY_SIZE]);
 
-/// What its members, and nobody else, can make of a message.
+/// Proof that a member made a message.
 pub type Tag = [u8; TAG_SIZE];
 
-/// A network, as everything that is sent and heard there needs to know it.
+/// A network's secrets for checksums and tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Goes into every CRC.
+    /// The prefix of everything that a CRC covers.
     seed: u32,
     key: Option<Key>,
 }
 
 impl Key {
-    /// The key of these bytes, which are random.
+    /// Makes a key of random bytes.
     pub fn new(bytes: [u8; KEY_SIZE]) -> Key {
         Key(bytes)
     }
 
-    /// The tag of the parts, one after the other.
+    /// Computes the tag of the concatenated parts.
     pub fn tag(self, parts: &[&[u8]]) -> Tag {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         parts.iter().for_each(|part| hasher.write(part));
         hasher.finish128().as_bytes()
     }
 
-    /// Whether `tag` is that of the parts.
+    /// Whether `tag` is the tag of the concatenated parts.
     pub fn made(self, tag: &[u8], parts: &[&[u8]]) -> bool {
-        // As one number, so that how long it takes does not tell where the two differ.
+        // Compares them as one number, so that the time does not depend on where they differ.
         let of = |tag: Tag| u128::from_be_bytes(tag);
         Tag::try_from(tag).is_ok_and(|tag| of(tag) == of(self.tag(parts)))
     }
@@ -73,11 +76,11 @@ impl fmt::Debug for Key {
 }
 
 impl Network {
-    /// The name of the network that nodes join unless told otherwise.
+    /// The network that nodes join by default.
     pub const DEFAULT_NAME: &str = "sprat";
 
-    /// The open network called `name`. Any text is a name, and names that differ make networks that
-    /// do not talk (but for one chance in 2^32: a name is no secret).
+    /// The open network called `name`, which may be any text. Networks of different names drop each
+    /// other's packets (except with one chance in 2^32: a name is no secret).
     pub fn named(name: &str) -> Network {
         Network {
             seed: crc32fast::hash(name.as_bytes()),
@@ -85,9 +88,9 @@ impl Network {
         }
     }
 
-    /// The network called `name` of those who have `key`. Its tags are made with a key that follows
-    /// from both, so that those of another network with the same key are worth nothing in it. Its CRCs
-    /// differ from those of any other, so that nearly all strangers are dropped before a tag is made.
+    /// The closed network called `name` whose members have `key`. The key of its tags is derived from
+    /// both, so that the tags of another network with the same key are invalid in it. Its seed is
+    /// derived from that key, so that the CRC rejects nearly all strangers before a tag is computed.
     pub fn with_key(name: &str, key: Key) -> Network {
         let key = Key(key.tag(&[&[OF_NAME], name.as_bytes()]));
         let [a, b, c, d, ..] = key.tag(&[&[OF_CRCS]]);
@@ -97,27 +100,27 @@ impl Network {
         }
     }
 
-    /// The key that its tags are made with, if it has one.
+    /// The key of its tags, if it has one.
     pub fn key(self) -> Option<Key> {
         self.key
     }
 
-    /// Bytes that [`Network::seal`] adds.
+    /// Bytes that [`Network::seal`] appends: 0 or [`TAG_SIZE`].
     pub fn tag_size(self) -> usize {
         self.key.map_or(0, |_| TAG_SIZE)
     }
 
-    /// The CRC-32 of the parts, one after the other, in this network.
+    /// Computes the CRC-32 of the concatenated parts in this network.
     pub fn crc(self, parts: &[&[u8]]) -> u32 {
-        // The seed goes in as data: `Hasher::new_with_initial(seed)` would give CRC 0 to an empty
-        // message in a network whose name hashes to 0.
+        // The seed is hashed as data: with `Hasher::new_with_initial(seed)`, an empty message would
+        // have CRC 0 in a network whose name hashes to 0.
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.seed.to_be_bytes());
         parts.iter().for_each(|part| hasher.update(part));
         hasher.finalize()
     }
 
-    /// Puts its tag behind a message, where the network has a key.
+    /// Appends the tag of a message, in a network with a key.
     pub fn seal(self, message: &mut Writer<'_>) {
         if let Some(key) = self.key {
             let tag = key.tag(&[message.written()]);
@@ -125,13 +128,13 @@ impl Network {
         }
     }
 
-    /// What came, as a message and its tag, which is empty where the network has no key; `None` when it
-    /// is too short for a tag.
+    /// Splits received bytes into the message and its tag, which is empty in a network without a key;
+    /// `None` when they are too short for a tag.
     pub fn split(self, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         bytes.split_at_checked(bytes.len().checked_sub(self.tag_size())?)
     }
 
-    /// Whether a member has made this message.
+    /// Whether a member made this message: always true in a network without a key.
     pub fn has_made(self, message: &[u8], tag: &[u8]) -> bool {
         self.key.is_none_or(|key| key.made(tag, &[message]))
     }
@@ -147,7 +150,7 @@ mod tests {
     const OTHER: Key = Key([2; KEY_SIZE]);
 
     #[test]
-    fn only_who_has_the_key_can_seal() {
+    fn only_the_key_makes_valid_tags() {
         let network = Network::with_key("test", ONE);
         let mut buffer = [7; 40];
         let mut writer = Writer::new(&mut buffer);

@@ -1,72 +1,71 @@
-//! A cursor over received bytes, and one over bytes to be sent.
+//! A cursor over received bytes, and one over bytes to send.
 //!
-//! Each read names the field it is for, as the error that the caller wants when the field is not
-//! wholly there; so the cursor knows no message, and no message can be read past its end. What the
-//! bytes mean is the caller's business.
+//! Each read takes the error to return when its field is cut short, so an error names the field
+//! that it is about, and the cursor itself knows no message.
 //!
-//! Invariant: the reader never yields a byte twice, and [`Reader::end`] holds only when all were
-//! read.
+//! Invariant: the reader never yields a byte twice nor one beyond the end, and [`Reader::end`]
+//! succeeds only after the last byte.
 
 use byteorder::{BigEndian, ByteOrder};
 
-/// What has not yet been read of a message.
+/// The rest of a message that is being read.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the start of `bytes`.
+    /// Starts at the first of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes }
     }
 
-    /// The next `N` bytes.
+    /// Reads `N` bytes.
     ///
     /// # Errors
-    /// `missing` when fewer are left; nothing is consumed then. So for all reads.
+    /// `missing` when fewer are left, and then it consumes nothing. All reads do the same.
     pub fn array<const N: usize, E>(&mut self, missing: E) -> Result<[u8; N], E> {
         let (head, rest) = self.rest.split_first_chunk().ok_or(missing)?;
         self.rest = rest;
         Ok(*head)
     }
 
-    /// The next `size` bytes.
+    /// Reads `size` bytes, which borrow from the message.
     pub fn bytes<E>(&mut self, size: usize, missing: E) -> Result<&'a [u8], E> {
         let (head, rest) = self.rest.split_at_checked(size).ok_or(missing)?;
         self.rest = rest;
         Ok(head)
     }
 
-    /// All bytes that are left.
+    /// Reads all bytes that are left.
     pub fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
     }
 
-    /// A number of one byte.
+    /// Reads a number of one byte.
     pub fn u8<E>(&mut self, missing: E) -> Result<u8, E> {
         self.array(missing).map(|[byte]| byte)
     }
 
-    /// A number of two bytes.
+    /// Reads a number of two bytes.
     pub fn u16<E>(&mut self, missing: E) -> Result<u16, E> {
         self.array::<2, E>(missing)
             .map(|bytes| BigEndian::read_u16(&bytes))
     }
 
-    /// A number of four bytes.
+    /// Reads a number of four bytes.
     pub fn u32<E>(&mut self, missing: E) -> Result<u32, E> {
         self.array::<4, E>(missing)
             .map(|bytes| BigEndian::read_u32(&bytes))
     }
 
-    /// A number of eight bytes.
+    /// Reads a number of eight bytes.
     pub fn u64<E>(&mut self, missing: E) -> Result<u64, E> {
         self.array::<8, E>(missing)
             .map(|bytes| BigEndian::read_u64(&bytes))
     }
 
-    /// Succeeds when every byte was read.
+    /// Succeeds when no byte is left.
     ///
     /// # Errors
     /// `trailing` when bytes are left.
@@ -79,7 +78,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What has been written of a message. Running out of buffer is our own fault, so it panics.
+/// A message that is being written. A buffer that is too small is a bug of the caller: it panics.
 #[derive(Debug)]
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 pub struct Writer<'a> {
@@ -89,12 +88,12 @@ pub struct Writer<'a> {
 
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 impl<'a> Writer<'a> {
-    /// A writer at the start of `buffer`; bytes beyond what is written stay as they are.
+    /// Starts at the first byte of `buffer`; bytes that are not written keep their value.
     pub fn new(buffer: &'a mut [u8]) -> Writer<'a> {
         Writer { buffer, size: 0 }
     }
 
-    /// Appends `bytes`.
+    /// Appends all of `bytes`.
     pub fn put(&mut self, bytes: &[u8]) {
         self.buffer[self.size..][..bytes.len()].copy_from_slice(bytes);
         self.size += bytes.len();
@@ -126,12 +125,12 @@ impl<'a> Writer<'a> {
         self.put(&number.to_be_bytes());
     }
 
-    /// Overwrites the four bytes at `at`, which have been written, with a number.
+    /// Overwrites four bytes that are written already, at offset `at`, with a number.
     pub fn replace_u32(&mut self, at: usize, number: u32) {
         BigEndian::write_u32(&mut self.buffer[..self.size][at..], number);
     }
 
-    /// What has been written.
+    /// The bytes written so far.
     pub fn written(&self) -> &[u8] {
         &self.buffer[..self.size]
     }

@@ -1,4 +1,4 @@
-//! Why bytes are not a manifest, in words for the person who shares or fetches it.
+//! The errors of a manifest, with messages for the person who shares or fetches the file.
 
 use crate::limits::{
     ENTRIES_MAX, FILE_SIZE_MAX, MANIFEST_SIZE_MAX, METAINFO_SIZE_MAX, SHARD_SIZE_MAX,
@@ -8,7 +8,7 @@ use crate::wire::bencode::BencodeError;
 use crate::wire::name::{Conflict, NameError};
 use std::fmt;
 
-/// A key whose value is understood.
+/// A key whose value is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the key that Display writes")]
 pub enum Key {
@@ -21,39 +21,39 @@ pub enum Key {
     Pieces,
 }
 
-/// Why bytes are not a manifest, or why files cannot be put into one.
+/// The first error of a manifest that is parsed or built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestError {
-    /// More than [`MANIFEST_SIZE_MAX`] bytes, or a metainfo file of more than
+    /// The manifest has more than [`MANIFEST_SIZE_MAX`] bytes, or its metainfo file more than
     /// [`METAINFO_SIZE_MAX`].
     TooLarge,
-    /// Not bencoded as it must be.
+    /// The bencoding is wrong.
     Syntax(BencodeError),
-    /// The value of this key is not what it must be.
+    /// The value of this key has the wrong type or range.
     Value(Key, BencodeError),
-    /// A key that must be there is not.
+    /// A required key is missing.
     Missing(Key),
-    /// Version 2 only (BEP 52), which has no hashes of shards.
+    /// The manifest is of version 2 only (BEP 52), which has no hashes of shards.
     VersionTwo,
-    /// Both a single file and a folder.
+    /// It describes both a single file and a folder.
     LengthAndFiles,
-    /// A folder without files.
+    /// The folder has no files.
     NoEntries,
-    /// More than [`ENTRIES_MAX`] files.
+    /// The folder has more than [`ENTRIES_MAX`] files.
     TooManyEntries,
-    /// The shard size is no power of two, or not within [`SHARD_SIZE_MIN`] – [`SHARD_SIZE_MAX`].
+    /// The shard size is no power of two from [`SHARD_SIZE_MIN`] to [`SHARD_SIZE_MAX`].
     ShardSize,
     /// The sizes add up to more than [`FILE_SIZE_MAX`].
     TotalSize,
-    /// Not one hash of 20 bytes for each shard.
+    /// There is not one hash of 20 bytes for each shard.
     Hashes,
     /// The name breaks a rule.
     Name(NameError),
     /// The path of the file at this index breaks a rule.
     Path(u32, NameError),
-    /// The file at this index has an earlier one's path, or has it where case does not count.
+    /// The path of the file at this index equals an earlier one, ignoring case.
     Repeated(u32),
-    /// The file at this index lies beneath another file, or another beneath it.
+    /// The file at this index lies below another file, or another below it.
     FileAsFolder(u32),
 }
 

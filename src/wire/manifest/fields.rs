@@ -1,5 +1,6 @@
-//! The info dictionary's known keys, read as they stand; what they mean together is the manifest's
-//! business.
+//! Parses the known keys of the info dictionary; the manifest checks that their values fit together.
+//!
+//! Invariant: an error names the key that it is about.
 
 use super::{Entries, Key, ManifestError};
 use crate::limits::{ENTRIES_MAX, FILE_SIZE_MAX};
@@ -7,7 +8,7 @@ use crate::wire::bencode::Decoder;
 use crate::wire::entries::Listing;
 use crate::wire::name::{self, NameError};
 
-/// The known values of an info dictionary, as they stand there.
+/// The values of the known keys, unchecked.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
     pub(super) files: Option<&'a [u8]>,
@@ -15,7 +16,7 @@ pub(super) struct Fields<'a> {
     pub(super) name: Option<&'a [u8]>,
     pub(super) piece_length: Option<u64>,
     pub(super) pieces: Option<&'a [u8]>,
-    /// Where the bytes of `pieces` begin.
+    /// The offset of the bytes of `pieces`.
     pub(super) pieces_at: usize,
     pub(super) version_two: bool,
 }
@@ -50,8 +51,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads the `files` list; if it was made of `entries`, these are what is read. Offsets of its errors
-/// count from its start.
+/// Parses the `files` list. If it was built from `entries`, these are returned. Offsets of errors
+/// count from the start of the list.
 pub(super) fn read_files(files: &[u8], entries: Option<Entries>) -> Result<Entries, ManifestError> {
     let entries = match entries {
         Some(entries) => {
@@ -82,7 +83,7 @@ fn each_file(files: &[u8], mut take: impl FnMut(&str, u64)) -> Result<(), Manife
         }
         path.clear();
         let size = read_file(&mut decoder, index, &mut path)?;
-        // Here too, so that no later offset can saturate.
+        // Checked here too, so that no later offset can saturate.
         total = total.saturating_add(size);
         if total > FILE_SIZE_MAX {
             return Err(ManifestError::TotalSize);
@@ -93,7 +94,8 @@ fn each_file(files: &[u8], mut take: impl FnMut(&str, u64)) -> Result<(), Manife
     Ok(())
 }
 
-/// Reads one dictionary of the `files` list: its size, and its path into `path`, which is empty.
+/// Parses one dictionary of the `files` list: returns its size and writes its path into `path`,
+/// which is empty.
 fn read_file(
     decoder: &mut Decoder<'_>,
     index: u32,

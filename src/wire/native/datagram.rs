@@ -11,34 +11,40 @@
 //! +-----------------------------------+----------------- - -
 //! ```
 //!
-//! The CRC covers the whole datagram, its own four bytes taken as zero. Where the network has a key, a
-//! tag of 16 bytes follows the body ([`network`](crate::wire::network)); no size here counts it. Flags: bit 0 *read-only*
-//! (the sender asks but must not be put into tables, as BEP 43); the rest is zero. A reply's kind
-//! is the request's with the top bit set.
+//! The CRC covers the whole datagram, with its own four bytes taken as zero. In a network with a
+//! key, a tag of 16 bytes follows the body ([`network`](crate::wire::network)); the sizes below do
+//! not include it. Flags: bit 0 is *read-only* (other nodes must not put the sender into their
+//! tables, as in BEP 43); the other bits are zero. The kind of a reply is the kind of its request
+//! with the top bit set.
 //!
-//! | kind | body |
-//! |---|---|
-//! | 0x01 `Ping` | cookie 8, padding |
-//! | 0x81 `PingReply` | seen 26 |
-//! | 0x02 `FindNode` | target 20, cookie 8, padding |
-//! | 0x82 `FindNodeReply` | seen 26, token 8, count 1 (0 – 20), contacts of 38 |
-//! | 0x03 `FindValue` | file id 20, cookie 8, padding |
-//! | 0x83 `FindValueReply` | seen 26, token 8, provides 1 (0 or 1), provider count 1 (0 – 16), contact count 1 (0 – 20), provider locations of 18, contacts of 38 |
-//! | 0x04 `Store` | file id 20, token 8, port 2 (not 0), ttl 4, padding |
-//! | 0x84 `StoreReply` | seen 26, status 1 |
-//! | 0x05 `Replicate` | file id 20, token 8, count 1 (1 – 16), entries of 22 (location 18, ttl 4), padding |
-//! | 0x85 `ReplicateReply` | seen 26, status 1 |
-//! | 0xFF `Error` | seen 26, code 1 |
+//! ```text
+//! 0x01 Ping            cookie 8, padding
+//! 0x81 PingReply       seen 26
+//! 0x02 FindNode        target 20, cookie 8, padding
+//! 0x82 FindNodeReply   seen 26, token 8, count 1 (0 – 20), contacts of 38
+//! 0x03 FindValue       file id 20, cookie 8, padding
+//! 0x83 FindValueReply  seen 26, token 8, provides 1 (0 or 1), provider count 1 (0 – 16),
+//!                      contact count 1 (0 – 20), provider locations of 18, contacts of 38
+//! 0x04 Store           file id 20, token 8, port 2 (not 0), ttl 4, padding
+//! 0x84 StoreReply      seen 26, status 1
+//! 0x05 Replicate       file id 20, token 8, count 1 (1 – 16), entries of 22 (location 18, ttl 4),
+//!                      padding
+//! 0x85 ReplicateReply  seen 26, status 1
+//! 0xFF Error           seen 26, code 1
+//! ```
 //!
-//! *seen* = the address that the request came from (18), then a cookie for that address (8).
-//! *padding* = length 2, then that many zero bytes: a request is padded up to its reply's greatest
-//! size when its sender has no cookie of the receiver, because a reply to an unproved address is
-//! never longer than the request. *location*, address = 16 bytes (IPv4 as IPv4-mapped IPv6), port 2
-//! (not 0). *contact* = node id 20, address 18.
+//! - *seen*: the address that the request came from (18), then a cookie for that address (8).
+//! - *padding*: length 2, then that many zero bytes. A request without a cookie is padded to the
+//!   largest size of its reply, because a reply to an unproved address is never longer than the
+//!   request.
+//! - *location*, *address*: 16 bytes (IPv4 as IPv4-mapped IPv6), port 2 (not 0).
+//! - *contact*: node id 20, address 18.
 //!
-//! `Replicate` is how a holder hands records on (rules 10 and 13). Its locations are hearsay,
-//! because they come from a payload: the receiver asks each provider itself (`FindValue`, whose
-//! reply says *provides*) before it stores anything.
+//! With `Replicate` a holder passes records on (rules 10 and 13). Its locations are unverified,
+//! because they come from a payload: before the receiver stores a record, it asks the provider
+//! itself with a `FindValue`, whose reply has *provides* set.
+//!
+//! Invariant: a datagram that parses emits the bytes that it came from.
 
 mod codec;
 mod error;
@@ -54,37 +60,37 @@ use arrayvec::ArrayVec;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// The first byte of every datagram.
+/// First byte of every datagram.
 pub const MAGIC: u8 = 0xd5;
-/// The version of the layout.
+/// Version of the layout: the second byte.
 pub const VERSION: u8 = 1;
 
 // Offsets in the header.
 const CRC: usize = 4;
 const RPC_ID: usize = CRC + 4;
 const SENDER: usize = RPC_ID + ID_SIZE;
-/// Bytes of the header.
+/// Bytes of the header, from the magic byte to the sender.
 pub const HEADER_SIZE: usize = SENDER + ID_SIZE;
 
 const READ_ONLY: u8 = 0b0000_0001;
 
-/// Bytes of a contact.
+/// Bytes of a contact: node id, address.
 pub const CONTACT_SIZE: usize = ID_SIZE + ADDRESS_SIZE;
 const SEEN_SIZE: usize = ADDRESS_SIZE + 8;
 const HANDED_PROVIDER_SIZE: usize = ADDRESS_SIZE + 4;
 
-/// Bytes of a `PingReply`.
+/// Bytes of a `PingReply`, header included.
 pub const PING_REPLY_SIZE: usize = HEADER_SIZE + SEEN_SIZE;
-/// Bytes of the largest `FindNodeReply`.
+/// Bytes of the largest `FindNodeReply`, header included.
 pub const FIND_NODE_REPLY_SIZE_MAX: usize = HEADER_SIZE + SEEN_SIZE + 8 + 1 + K * CONTACT_SIZE;
-/// Bytes of the largest `FindValueReply`.
+/// Bytes of the largest `FindValueReply`, header included.
 pub const FIND_VALUE_REPLY_SIZE_MAX: usize =
     FIND_NODE_REPLY_SIZE_MAX + 1 + 1 + PROVIDERS_PER_REPLY_MAX * ADDRESS_SIZE;
-/// Bytes of a `StoreReply`.
+/// Bytes of a `StoreReply`, header included.
 pub const STORE_REPLY_SIZE: usize = HEADER_SIZE + SEEN_SIZE + 1;
-/// Bytes of a `ReplicateReply`.
+/// Bytes of a `ReplicateReply`, header included.
 pub const REPLICATE_REPLY_SIZE: usize = STORE_REPLY_SIZE;
-/// Bytes of an `Error`, which can answer every request.
+/// Bytes of an `Error`, which can answer any request.
 pub const ERROR_SIZE: usize = HEADER_SIZE + SEEN_SIZE + 1;
 /// Bytes of the largest `Replicate` without padding.
 pub const REPLICATE_SIZE_MAX: usize =
@@ -108,55 +114,54 @@ const _: () = assert!(DATAGRAM_SIZE_MAX <= u16::MAX as usize, "padding is a u16"
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RpcId(pub [u8; 20]);
 
-/// Proof that the bearer receives what is sent to its address; `Cookie::NONE` proves nothing.
+/// Proof that the bearer receives datagrams at its address; `Cookie::NONE` proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Cookie(pub u64);
 
-/// Leave to store a record under one key, bound to the asker's IP.
+/// Permission to store a record under one key, bound to the requester's IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Token(pub u64);
 
-/// What every reply tells the asker about itself.
+/// The part of every reply that is about its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The address that the request came from.
     pub address: SocketAddr,
-    /// To be echoed in the next request to the same node.
+    /// The receiver echoes it in its next request to the same node.
     pub cookie: Cookie,
 }
 
-/// What became of a `Store` or `Replicate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Status {
-    /// The record is held (for a `Replicate`: its providers will be asked).
-    Stored = 0,
-    /// The table of records, or this source's share of it, is full.
-    Full = 1,
-    /// The token is not one of ours, or too old, or for another key or address.
-    BadToken = 2,
-    /// This node keeps no records now.
-    Refused = 3,
+byte_enum! {
+    /// The result of a `Store` or `Replicate`.
+    pub enum Status {
+        /// The record is stored (for a `Replicate`: the node will ask its providers).
+        Stored = 0,
+        /// The table of records, or this source's share of it, is full.
+        Full = 1,
+        /// The token is too old, for another key or address, or not from this node.
+        BadToken = 2,
+        /// The node stores no records at present.
+        Refused = 3,
+    }
 }
 
-/// Why a request got no answer of its own kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ErrorCode {
-    /// The request has a version or kind that this node does not speak.
-    Unsupported = 0,
-    /// The sender is over its budget; ask later.
-    Busy = 1,
-    /// The request is too short to be answered to an address that has proved nothing, and its
-    /// cookie proves nothing any more (the node may have restarted): ask again with the cookie of
-    /// this reply.
-    Unproved = 2,
+byte_enum! {
+    /// The reason why a request has no reply of its own kind.
+    pub enum ErrorCode {
+        /// The node does not support the version or kind of the request.
+        Unsupported = 0,
+        /// The sender is over its budget and should ask later.
+        Busy = 1,
+        /// The request is shorter than its reply may be, and its cookie proves nothing (the node
+        /// may have restarted). The sender should ask again with the cookie of this reply.
+        Unproved = 2,
+    }
 }
 
-/// A provider handed on, with the seconds its record has left.
+/// A provider that a holder passes on, with the seconds that its record has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandedProvider {
-    /// Where the provider serves.
+    /// The address at which the provider serves.
     pub location: SocketAddr,
     /// Seconds until the record expires.
     pub ttl: u32,
@@ -166,20 +171,20 @@ const _: () = assert!(size_of::<HandedProvider>() <= crate::limits::memory::HAND
 /// One datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
-    /// The sender asks but must not be put into tables (BEP 43).
+    /// The receiver must not put the sender into its table (BEP 43).
     pub read_only: bool,
-    /// Chosen by the request, echoed by the reply.
+    /// Chosen by the requester, echoed by the reply.
     pub rpc_id: RpcId,
     /// The sender's node id.
     pub sender: NodeId,
-    /// What it says.
+    /// The fields that depend on the kind.
     pub body: Body,
 }
 
-/// What a datagram says. Requests carry their padding, because a datagram is read back as it was
-/// sent.
+/// The body of a datagram. Requests keep their padding, so that a parsed datagram emits the bytes
+/// that it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the table above says it")]
+#[allow(missing_docs, reason = "the table of the module says it")]
 #[allow(
     clippy::large_enum_variant,
     reason = "lives on the stack for the length of one call"
@@ -241,50 +246,32 @@ pub enum Body {
     },
 }
 
-/// The kind of a datagram. The top bit tells a reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "the table above says it")]
-pub enum Kind {
-    Ping = 0x01,
-    PingReply = 0x81,
-    FindNode = 0x02,
-    FindNodeReply = 0x82,
-    FindValue = 0x03,
-    FindValueReply = 0x83,
-    Store = 0x04,
-    StoreReply = 0x84,
-    Replicate = 0x05,
-    ReplicateReply = 0x85,
-    Error = 0xff,
+byte_enum! {
+    /// The kind of a datagram. The top bit marks a reply.
+    #[allow(missing_docs, reason = "the table of the module says it")]
+    pub enum Kind {
+        Ping = 0x01,
+        PingReply = 0x81,
+        FindNode = 0x02,
+        FindNodeReply = 0x82,
+        FindValue = 0x03,
+        FindValueReply = 0x83,
+        Store = 0x04,
+        StoreReply = 0x84,
+        Replicate = 0x05,
+        ReplicateReply = 0x85,
+        Error = 0xff,
+    }
 }
 
 impl Kind {
-    /// The kind that a byte stands for.
-    pub fn from_byte(byte: u8) -> Option<Kind> {
-        Some(match byte {
-            0x01 => Kind::Ping,
-            0x81 => Kind::PingReply,
-            0x02 => Kind::FindNode,
-            0x82 => Kind::FindNodeReply,
-            0x03 => Kind::FindValue,
-            0x83 => Kind::FindValueReply,
-            0x04 => Kind::Store,
-            0x84 => Kind::StoreReply,
-            0x05 => Kind::Replicate,
-            0x85 => Kind::ReplicateReply,
-            0xff => Kind::Error,
-            _ => return None,
-        })
-    }
-
-    /// Whether it answers a request.
+    /// Whether datagrams of this kind answer a request.
     pub fn is_reply(self) -> bool {
         self as u8 & 0x80 != 0
     }
 
-    /// The greatest size in bytes of a reply to this request, an `Error` included; `None` for
-    /// replies, which are never answered.
+    /// Bytes of the largest reply to this request, be it an `Error`; `None` for replies, which
+    /// nodes never answer.
     pub fn reply_size_max(self) -> Option<usize> {
         let size = match self {
             Kind::Ping => PING_REPLY_SIZE,
@@ -299,12 +286,12 @@ impl Kind {
 }
 
 impl Cookie {
-    /// What a request carries to a node that has not given it a cookie yet.
+    /// The cookie of a request to a node that has not sent one yet.
     pub const NONE: Cookie = Cookie(0);
 }
 
 impl Body {
-    /// The kind of the datagram that says this.
+    /// The kind of a datagram with this body.
     pub fn kind(&self) -> Kind {
         match self {
             Body::Ping { .. } => Kind::Ping,
@@ -321,12 +308,12 @@ impl Body {
         }
     }
 
-    /// Whether it answers a request.
+    /// Whether it is the body of a reply.
     pub fn is_reply(&self) -> bool {
         self.kind().is_reply()
     }
 
-    /// What a reply tells the asker about itself; `None` for a request.
+    /// The part of a reply that is about its receiver; `None` for a request.
     pub fn seen(&self) -> Option<Seen> {
         match self {
             Body::PingReply { seen }
@@ -342,70 +329,10 @@ impl Body {
             | Body::Replicate { .. } => None,
         }
     }
-
-    /// Bytes of the datagram that says this, header included.
-    #[allow(
-        clippy::arithmetic_side_effects,
-        reason = "sums of bounded counts and a u16"
-    )]
-    pub fn size(&self) -> usize {
-        match self {
-            Body::Ping { padding, .. } => HEADER_SIZE + 8 + 2 + usize::from(*padding),
-            Body::PingReply { .. } => PING_REPLY_SIZE,
-            Body::FindNode { padding, .. } | Body::FindValue { padding, .. } => {
-                HEADER_SIZE + ID_SIZE + 8 + 2 + usize::from(*padding)
-            }
-            Body::FindNodeReply { contacts, .. } => {
-                FIND_NODE_REPLY_SIZE_MAX - contacts.remaining_capacity() * CONTACT_SIZE
-            }
-            Body::FindValueReply {
-                providers,
-                contacts,
-                ..
-            } => {
-                FIND_VALUE_REPLY_SIZE_MAX
-                    - providers.remaining_capacity() * ADDRESS_SIZE
-                    - contacts.remaining_capacity() * CONTACT_SIZE
-            }
-            Body::Store { padding, .. } => {
-                HEADER_SIZE + ID_SIZE + 8 + 2 + 4 + 2 + usize::from(*padding)
-            }
-            Body::StoreReply { .. } => STORE_REPLY_SIZE,
-            Body::Replicate {
-                providers, padding, ..
-            } => {
-                REPLICATE_SIZE_MAX - providers.remaining_capacity() * HANDED_PROVIDER_SIZE
-                    + usize::from(*padding)
-            }
-            Body::ReplicateReply { .. } => REPLICATE_REPLY_SIZE,
-            Body::Error { .. } => ERROR_SIZE,
-        }
-    }
-
-    /// The same request with as much padding as makes its datagram at least `total` bytes, and none
-    /// when it is that large without. Replies have no padding and stay as they are.
-    ///
-    /// # Panics
-    /// When `total` is greater than [`DATAGRAM_SIZE_MAX`].
-    pub fn padded_to(mut self, total: usize) -> Body {
-        assert!(total <= DATAGRAM_SIZE_MAX, "no datagram has {total} bytes");
-        let size = self.size();
-        if let Body::Ping { padding, .. }
-        | Body::FindNode { padding, .. }
-        | Body::FindValue { padding, .. }
-        | Body::Store { padding, .. }
-        | Body::Replicate { padding, .. } = &mut self
-        {
-            let bare = size.saturating_sub(usize::from(*padding));
-            // At most DATAGRAM_SIZE_MAX, which fits.
-            *padding = total.saturating_sub(bare) as u16;
-        }
-        self
-    }
 }
 
 impl Datagram {
-    /// Bytes that [`Datagram::emit`] writes, a tag aside.
+    /// Bytes that [`Datagram::emit`] writes, without a tag.
     pub fn size(&self) -> usize {
         self.body.size()
     }

@@ -1,4 +1,4 @@
-//! Local discovery: how the nodes of one local network find each other without being told of any.
+//! Messages of local discovery: the nodes of a local network find each other by multicast.
 //!
 //! ```text
 //!  0        1        2        3        4                 8
@@ -11,47 +11,48 @@
 //! +--------+-------------------------+-------------------------+
 //! ```
 //!
-//! The CRC covers the whole discovery message, its own four bytes taken as zero. Where the network has a key, a tag
-//! of 16 bytes follows ([`network`](crate::wire::network)). *port* (not 0) is the sender's,
-//! UDP and TCP alike; its IP is the packet's source.
+//! The CRC covers the whole message, with its own four bytes taken as zero. In a network with a key,
+//! a tag of 16 bytes follows ([`network`](crate::wire::network)). *port* (not 0) is the sender's, for
+//! UDP and TCP alike; the sender's IP is the source of the packet.
 //!
 //! | kind | goes to | nonce | cookie |
 //! |---|---|---|---|
 //! | 0x01 `Query` | the group of the network, by multicast | random | zero |
-//! | 0x81 `Response` | the caller alone, at its port | the call's | for the caller's address, not zero |
+//! | 0x81 `Response` | the sender of the query, at its port | the query's | for that address, not 0 |
 //!
-//! An answer is as long as a call, so it amplifies nothing. What it proves is that its sender has
-//! heard the call: old ones have no effect. The cookie is the one of
-//! [`datagram`]: with it the caller's next request has proved its address.
+//! A response is as long as a query, so it amplifies nothing. Its nonce proves that its sender has
+//! received the query: recorded responses have no effect. The cookie is one of [`datagram`]s: with
+//! it, the next request of the query's sender proves its address.
 //!
-//! A discovery message never leaves its link: it is sent with a hop limit of 1, and one whose source is not of
-//! a network of the receiver is dropped. It is no RPC and no contact: what comes of it, `kad::discovery`
-//! decides.
+//! A message never leaves its link: it is sent with a hop limit of 1, and the receiver drops it
+//! unless its source is in one of the receiver's networks. It is neither an RPC nor a contact:
+//! `kad::discovery` decides which contacts come of it.
+//!
+//! Invariant: a message that parses emits the bytes that it came from.
 
 use super::datagram;
 use super::datagram::Cookie;
 use crate::id::{ID_SIZE, Id, NodeId};
 use crate::wire::Network;
 use crate::wire::reader::{Reader, Writer};
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The first byte of every discovery message.
+/// First byte of every discovery message.
 pub const MAGIC: u8 = 0xc5;
-/// The version of the layout.
+/// Version of the layout: the second byte.
 pub const VERSION: u8 = 1;
 
-/// The group of calls over IPv4: administratively scoped, local (RFC 2365).
+/// The group of queries over IPv4: administratively scoped, local (RFC 2365).
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 41, 60);
-/// The group of calls over IPv6: of the link, and not one that IANA assigns (RFC 4291, 2.7).
+/// The group of queries over IPv6: link-local scope, not assigned by IANA (RFC 4291, 2.7).
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0, 0x4160);
-/// The UDP port of calls. Every node of a host listens on it; answers go to the caller's own port.
+/// The UDP port of queries. Every node of a host listens on it; responses go to the port in the query.
 pub const PORT: u16 = 4161;
 
 // Offsets.
 const CRC: usize = 4;
 const SENDER: usize = CRC + 4;
-/// Bytes of every discovery message, a tag aside.
+/// Bytes of every discovery message, without a tag.
 pub const DISCOVERY_SIZE: usize = SENDER + ID_SIZE + 2 + 8 + 8;
 
 const _: () = assert!(DISCOVERY_SIZE == 46);
@@ -60,58 +61,58 @@ const _: () = assert!(MAGIC != datagram::MAGIC, "the first byte tells them apart
 const QUERY: u8 = 0x01;
 const RESPONSE: u8 = 0x81;
 
-/// What a discovery message says.
+/// The kind of a discovery message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Who is there?
+    /// Asks the nodes of the link to respond.
     Query,
-    /// I am, and you may ask me with this cookie, which is not [`Cookie::NONE`].
+    /// Responds with a cookie for the next request, which is not [`Cookie::NONE`].
     Response(Cookie),
 }
 
-/// One hail.
+/// One discovery message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Discovery {
-    /// What it says.
+    /// Query or response.
     pub kind: Kind,
     /// The sender's node id.
     pub sender: NodeId,
-    /// The sender's port; not 0.
+    /// The sender's port for UDP and TCP; not 0.
     pub port: u16,
-    /// Chosen by the call, echoed by the answer.
+    /// Chosen by the query, echoed by the response.
     pub nonce: u64,
 }
 
-/// Why bytes are not a discovery message: the first field that is wrong. They are counted, never answered.
+/// The first field of a discovery message that is wrong. The node counts it and never answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiscoveryError {
-    /// Not as long as a discovery message.
+    /// The length is not that of a discovery message.
     Length,
     /// The first byte is not [`MAGIC`].
     Magic,
-    /// A version that is not spoken here.
+    /// The version is not supported.
     Version,
-    /// No known kind.
+    /// The kind is unknown.
     Kind,
-    /// Damaged, or of another network.
+    /// The CRC does not match: damaged, or of another network.
     Crc,
-    /// Not made with the network's key.
+    /// The tag was not made with the network's key.
     Tag,
     /// The reserved byte is not zero.
     Reserved,
     /// The port is 0.
     Port,
-    /// A call with a cookie, or an answer without.
+    /// A query has a cookie, or a response has none.
     Cookie,
 }
 
 impl Discovery {
-    /// Whether these bytes are a discovery message, by the first of them.
+    /// Whether the first byte is that of a discovery message.
     pub fn is_one(bytes: &[u8]) -> bool {
         bytes.first() == Some(&MAGIC)
     }
 
-    /// Reads the discovery message that `bytes` are: all of them. What is cheap to check is checked first.
+    /// Parses a discovery message, which takes up all of `bytes`. Cheap checks come first.
     ///
     /// # Errors
     /// The first field that is wrong.
@@ -163,20 +164,20 @@ impl Discovery {
         })
     }
 
-    /// Writes the discovery message to the start of `buffer`, with a tag where the network has a key, and returns the
-    /// size of both in bytes.
+    /// Writes the message, and in a network with a key its tag, to the start of `buffer`. Returns the
+    /// bytes written.
     ///
     /// # Panics
-    /// When `buffer` is too small for them, the port is 0, or an answer has no cookie.
+    /// When `buffer` is too small for them, the port is 0, or a response has no cookie.
     pub fn emit(&self, network: Network, buffer: &mut [u8]) -> usize {
-        assert!(self.port != 0, "nobody listens at port 0");
+        assert!(self.port != 0, "no node listens at port 0");
         let (kind, cookie) = match self.kind {
             Kind::Query => (QUERY, Cookie::NONE),
             Kind::Response(cookie) => (RESPONSE, cookie),
         };
         assert!(
             kind == QUERY || cookie != Cookie::NONE,
-            "an answer proves something"
+            "a response has a cookie"
         );
         let mut writer = Writer::new(buffer);
         writer.put(&[MAGIC, VERSION, kind, 0]);
@@ -190,21 +191,3 @@ impl Discovery {
         writer.written().len()
     }
 }
-
-impl fmt::Display for DiscoveryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DiscoveryError::Length => "not as long as a discovery message",
-            DiscoveryError::Magic => "not a sprat discovery message",
-            DiscoveryError::Version => "unknown version",
-            DiscoveryError::Kind => "unknown kind",
-            DiscoveryError::Crc => "damaged, or of another network",
-            DiscoveryError::Tag => "not made with the network's key",
-            DiscoveryError::Reserved => "the reserved byte is not zero",
-            DiscoveryError::Port => "wrong port",
-            DiscoveryError::Cookie => "wrong cookie",
-        })
-    }
-}
-
-impl std::error::Error for DiscoveryError {}

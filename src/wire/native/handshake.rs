@@ -1,11 +1,12 @@
-//! Handshakes: how a stream opens in a network with a key, before its first frame.
+//! Handshakes: in a network with a key, both ends of a stream prove that they are members before
+//! the first frame.
 //!
 //! ```text
 //!   dialler                                     acceptor
-//!     │ Hello: its nonce, tag of that ───────────►│  silent, and gone, unless a member made it
-//!     │◄──────── Challenge: its nonce, tag of both ┤  the acceptor is a member, and here now
-//!     │ Proof: tag of both ──────────────────────►│  so is the dialler
-//!     │ Open, and all the frames that follow        │
+//!     │ Hello: its nonce, its tag ───────────────►│  closes in silence if the tag is wrong
+//!     │◄─────── Challenge: its nonce, tag of both ┤  proves that the acceptor is a member, now
+//!     │ Proof: tag of both ──────────────────────►│  proves the same of the dialler
+//!     │ Open and all later frames                 │
 //! ```
 //!
 //! ```text
@@ -18,40 +19,41 @@
 //! ```
 //!
 //! Steps: 1 `Hello`, 2 `Challenge`, 3 `Proof`. A tag covers the first four bytes, the dialler's nonce
-//! and the acceptor's (zeros in a `Hello`). Both nonces are random, so nothing that was recorded
-//! opens a stream: a recorded `Hello` gets a `Challenge` that only a member can answer, and no more.
+//! and the acceptor's (zeros in a `Hello`). Both nonces are random, so a recording opens no stream:
+//! a recorded `Hello` gets a `Challenge` that only a member can answer.
 //!
-//! What follows is not tagged, so that payload can be sent with `sendfile`: who can change the packets
-//! of a connection between members can change what it carries. Shards are verified by their hashes
-//! all the same. Nor does a tag cover whom a step is for, because no end knows the address by which
-//! another reaches it: who is dialled by a member can pass its `Hello` on to another, and then speak
-//! to both.
+//! Limits: later frames have no tags, so that payload can be sent with `sendfile`. An attacker who can
+//! change the packets of a connection between members can change its frames; shards are still
+//! verified by their hashes. A tag does not cover the receiver either, because no end knows the
+//! address by which the other reaches it: an attacker that a member dials can relay the `Hello` to
+//! another member, and then talk to both.
+//!
+//! Invariant: a step is accepted only with a tag over both nonces known by then.
 
 use crate::wire::network::{KEY_SIZE, Key, TAG_SIZE};
 use crate::wire::reader::Reader;
 use arrayvec::ArrayVec;
-use std::fmt;
 
-/// The first byte of every step.
+/// First byte of every step.
 pub const MAGIC: u8 = 0xe5;
-/// The version of the layout.
+/// Version of the layout: the second byte.
 pub const VERSION: u8 = 1;
 
-/// Bytes of a nonce.
+/// Bytes of a nonce: as many as of a key.
 pub const NONCE_SIZE: usize = KEY_SIZE;
 const START_SIZE: usize = 4;
-/// Bytes of the longest step.
+/// Bytes of the longest step, a `Hello` or `Challenge`.
 pub const STEP_SIZE_MAX: usize = START_SIZE + NONCE_SIZE + TAG_SIZE;
 
-/// 128 random bits that are used once.
+/// 128 random bits for one handshake.
 pub type Nonce = [u8; NONCE_SIZE];
 
-/// What the two ends have chosen; zeros for what is not known yet.
+/// The nonces of the two ends; zeros for one that is not known yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nonces {
-    /// The dialler's.
+    /// Chosen by the end that dials.
     pub dialler: Nonce,
-    /// The acceptor's.
+    /// Chosen by the end that accepts.
     pub acceptor: Nonce,
 }
 
@@ -59,33 +61,33 @@ pub struct Nonces {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Step {
-    /// The dialler is a member, or has recorded one.
+    /// Shows that the dialler is a member, or has recorded one.
     Hello = 1,
-    /// The acceptor is a member, and answers this very `Hello`.
+    /// Proves that the acceptor is a member, and answers this `Hello`.
     Challenge = 2,
-    /// The dialler is a member, and answers this very `Challenge`.
+    /// Proves that the dialler is a member, and answers this `Challenge`.
     Proof = 3,
 }
 
-/// Why bytes are not the step that is due. They are counted, never answered.
+/// The first field of a step that is wrong. The node counts it and never answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandshakeError {
-    /// Not as long as the step.
+    /// The length is not that of the step.
     Length,
     /// The first byte is not [`MAGIC`].
     Magic,
-    /// A version that is not spoken here.
+    /// The version is not supported.
     Version,
-    /// Another step, or none.
+    /// It is not the expected step.
     Step,
     /// The reserved byte is not zero.
     Reserved,
-    /// Not made with the network's key, or not for these nonces.
+    /// The tag was not made with the network's key, or not for these nonces.
     Tag,
 }
 
 impl Step {
-    /// Bytes of it.
+    /// Bytes of this step.
     pub fn size(self) -> usize {
         match self {
             Step::Hello | Step::Challenge => STEP_SIZE_MAX,
@@ -101,8 +103,7 @@ impl Step {
         key.tag(&[&self.start(), &nonces.dialler, &nonces.acceptor])
     }
 
-    /// The bytes of this step between two ends that have chosen `nonces`, of which a `Hello` has only the
-    /// dialler's.
+    /// Emits this step with the nonces of the two ends; for a `Hello`, the acceptor's is zeros.
     pub fn emit(self, nonces: &Nonces, key: Key) -> ArrayVec<u8, STEP_SIZE_MAX> {
         let (start, tag) = (self.start(), self.tag(nonces, key));
         let nonce: &[u8] = match self {
@@ -114,7 +115,7 @@ impl Step {
         parts.copied().collect()
     }
 
-    /// Reads this step: `nonces` are those known before, and those known then are returned.
+    /// Parses this step, given the nonces known before it, and returns the nonces known after it.
     ///
     /// # Errors
     /// The first field that is wrong.
@@ -153,18 +154,3 @@ impl Step {
         }
     }
 }
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            HandshakeError::Length => "not as long as the step",
-            HandshakeError::Magic => "not a step of a handshake",
-            HandshakeError::Version => "unknown version",
-            HandshakeError::Step => "another step than is due",
-            HandshakeError::Reserved => "the reserved byte is not zero",
-            HandshakeError::Tag => "not made with the network's key for this stream",
-        })
-    }
-}
-
-impl std::error::Error for HandshakeError {}

@@ -1,8 +1,6 @@
-//! Why bytes are not a datagram. Whoever sent them is at fault: it is counted, never answered.
+//! The errors of parsing a datagram. The sender is at fault: the node counts them and never answers.
 
-use std::fmt;
-
-/// Why bytes are not a datagram: the first field that is wrong, or not wholly there.
+/// The first field of a datagram that is wrong or cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatagramError {
     /// Shorter than the header.
@@ -11,13 +9,13 @@ pub enum DatagramError {
     TooLong,
     /// The first byte is not [`MAGIC`](super::MAGIC).
     Magic,
-    /// A version that is not spoken here.
+    /// The version is not supported.
     Version,
-    /// No known kind.
+    /// The kind is unknown.
     Kind,
-    /// Damaged, or of another network.
+    /// The CRC does not match: damaged, or of another network.
     Crc,
-    /// Not made with the network's key.
+    /// The tag was not made with the network's key.
     Tag,
     /// A reserved flag is set.
     Flags,
@@ -33,9 +31,9 @@ pub enum DatagramError {
     Token,
     /// *provides* is cut, or neither 0 nor 1.
     Provides,
-    /// The number of providers is cut, too great, or 0 in a `Replicate`.
+    /// The number of providers is cut, too large, or 0 in a `Replicate`.
     ProviderCount,
-    /// The number of contacts is cut or too great.
+    /// The number of contacts is cut or too large.
     ContactCount,
     /// A provider is cut, or its address is not usable.
     Provider,
@@ -54,36 +52,3 @@ pub enum DatagramError {
     /// Bytes follow the last field.
     Trailing,
 }
-
-impl fmt::Display for DatagramError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DatagramError::TooShort => "shorter than a datagram's header",
-            DatagramError::TooLong => "longer than any datagram",
-            DatagramError::Magic => "not a sprat datagram",
-            DatagramError::Version => "unknown version",
-            DatagramError::Kind => "unknown kind",
-            DatagramError::Crc => "damaged, or of another network",
-            DatagramError::Tag => "not made with the network's key",
-            DatagramError::Flags => "unknown flags",
-            DatagramError::Cookie => "cut in its cookie",
-            DatagramError::Seen => "wrong address in what the replier saw",
-            DatagramError::Target => "cut in its target",
-            DatagramError::File => "cut in its file id",
-            DatagramError::Token => "cut in its token",
-            DatagramError::Provides => "wrong mark of a provider",
-            DatagramError::ProviderCount => "wrong number of providers",
-            DatagramError::ContactCount => "wrong number of contacts",
-            DatagramError::Provider => "wrong provider",
-            DatagramError::Contact => "wrong contact",
-            DatagramError::Port => "wrong port",
-            DatagramError::Ttl => "cut in its time to live",
-            DatagramError::Status => "unknown status",
-            DatagramError::Code => "unknown error code",
-            DatagramError::Padding => "wrong padding",
-            DatagramError::Trailing => "bytes after its end",
-        })
-    }
-}
-
-impl std::error::Error for DatagramError {}

@@ -1,5 +1,6 @@
-//! Frames, read and written field by field: see the byte ruler of the module above.
+//! Parses and emits frames field by field, in the order of the layout in the module above.
 
+use super::FrameError as Wrong;
 use super::*;
 use crate::id::Id;
 use crate::id::{FileId, NodeId};
@@ -9,30 +10,29 @@ use crate::wire::address;
 use crate::wire::reader::{Reader, Writer};
 
 impl Header {
-    /// Reads a frame's header, so that a frame that cannot be is refused before any of it is
-    /// stored.
+    /// Parses a frame's header, so that the receiver can reject a wrong frame before it stores the
+    /// body.
     ///
     /// # Errors
     /// `Magic`, `Kind`, `Reserved` or `Length`.
-    pub fn parse(bytes: &[u8; HEADER_SIZE]) -> Result<Header, FrameError> {
-        // The array has every field: the errors name the fields all the same.
+    pub fn parse(bytes: &[u8; HEADER_SIZE]) -> Result<Header, Wrong> {
         let mut reader = Reader::new(bytes);
-        if reader.u8(FrameError::Magic)? != MAGIC {
-            return Err(FrameError::Magic);
+        if reader.u8(Wrong::Magic)? != MAGIC {
+            return Err(Wrong::Magic);
         }
-        let kind = Kind::from_byte(reader.u8(FrameError::Kind)?).ok_or(FrameError::Kind)?;
-        if reader.u16(FrameError::Reserved)? != 0 {
-            return Err(FrameError::Reserved);
+        let kind = Kind::from_byte(reader.u8(Wrong::Kind)?).ok_or(Wrong::Kind)?;
+        if reader.u16(Wrong::Reserved)? != 0 {
+            return Err(Wrong::Reserved);
         }
-        let size = reader.u32(FrameError::Length)?;
-        let body_size = u16::try_from(size).map_err(|_| FrameError::Length)?;
+        let size = reader.u32(Wrong::Length)?;
+        let body_size = u16::try_from(size).map_err(|_| Wrong::Length)?;
         if !kind.can_have_body_of(usize::from(body_size)) {
-            return Err(FrameError::Length);
+            return Err(Wrong::Length);
         }
         Ok(Header {
             kind,
             body_size,
-            crc: reader.u32(FrameError::Crc)?,
+            crc: reader.u32(Wrong::Crc)?,
         })
     }
 
@@ -44,30 +44,26 @@ impl Header {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the frame that `body` is, after its header: all of it. For `Data` the body is the
-    /// range only; the payload follows.
+    /// Parses the frame with this header, whose body is all of `body`. The payload of `Data` is not
+    /// part of the body.
     ///
     /// # Errors
     /// The first field that is wrong; the CRC is checked before any field.
-    pub fn parse(
-        header: &Header,
-        body: &'a [u8],
-        network: Network,
-    ) -> Result<Frame<'a>, FrameError> {
+    pub fn parse(header: &Header, body: &'a [u8], network: Network) -> Result<Frame<'a>, Wrong> {
         if body.len() != header.body_size() {
-            return Err(FrameError::Length);
+            return Err(Wrong::Length);
         }
         let covered = Header::covered(header.kind, u32::from(header.body_size));
         if header.crc != network.crc(&[&covered, body]) {
-            return Err(FrameError::Crc);
+            return Err(Wrong::Crc);
         }
         let mut reader = Reader::new(body);
         let frame = Frame::read(header.kind, &mut reader)?;
-        reader.end(FrameError::Length)?;
+        reader.end(Wrong::Length)?;
         Ok(frame)
     }
 
-    /// Writes header and body to the start of `buffer` and returns their size in bytes.
+    /// Writes header and body to the start of `buffer` and returns the bytes written.
     ///
     /// # Panics
     /// When `buffer` is smaller than [`Frame::size`], or a list or byte string is empty or longer
@@ -89,13 +85,13 @@ impl<'a> Frame<'a> {
         writer.written().len()
     }
 
-    fn read(kind: Kind, reader: &mut Reader<'a>) -> Result<Frame<'a>, FrameError> {
+    fn read(kind: Kind, reader: &mut Reader<'a>) -> Result<Frame<'a>, Wrong> {
         Ok(match kind {
             Kind::Open => Frame::Open(read_open(reader)?),
             Kind::Map => {
-                let first = reader.u32(FrameError::First)?;
+                let first = reader.u32(Wrong::First)?;
                 if first % 8 != 0 {
-                    return Err(FrameError::First);
+                    return Err(Wrong::First);
                 }
                 Frame::Map {
                     first,
@@ -106,19 +102,19 @@ impl<'a> Frame<'a> {
                 shards: reader.rest(),
             },
             Kind::ManifestRequest => {
-                let offset = reader.u32(FrameError::PartOffset)?;
-                let length = reader.u32(FrameError::PartLength)?;
+                let offset = reader.u32(Wrong::PartOffset)?;
+                let length = reader.u32(Wrong::PartLength)?;
                 if length == 0 || length as usize > MANIFEST_PART_SIZE_MAX {
-                    return Err(FrameError::PartLength);
+                    return Err(Wrong::PartLength);
                 }
                 check_part(offset, length as usize, MANIFEST_SIZE_MAX)?;
                 Frame::ManifestRequest { offset, length }
             }
             Kind::ManifestPart => {
-                let total = reader.u32(FrameError::ManifestSize)?;
-                let offset = reader.u32(FrameError::PartOffset)?;
+                let total = reader.u32(Wrong::ManifestSize)?;
+                let offset = reader.u32(Wrong::PartOffset)?;
                 if total as usize > MANIFEST_SIZE_MAX {
-                    return Err(FrameError::ManifestSize);
+                    return Err(Wrong::ManifestSize);
                 }
                 let bytes = reader.rest();
                 check_part(offset, bytes.len(), total as usize)?;
@@ -133,25 +129,25 @@ impl<'a> Frame<'a> {
             Kind::Cancel => Frame::Cancel(read_range(reader)?),
             Kind::Refuse => {
                 let range = read_range(reader)?;
-                let reason = RejectReason::from_byte(reader.u8(FrameError::Reason)?);
+                let reason = RejectReason::from_byte(reader.u8(Wrong::Reason)?);
                 Frame::Refuse {
                     range,
-                    reason: reason.ok_or(FrameError::Reason)?,
+                    reason: reason.ok_or(Wrong::Reason)?,
                 }
             }
             Kind::Providers => {
                 let locations = reader.rest();
                 let mut each = Reader::new(locations);
                 while each.end(()).is_err() {
-                    address::read(&mut each, FrameError::Location)?;
+                    address::read(&mut each, Wrong::Location)?;
                 }
                 Frame::Providers { locations }
             }
             Kind::KeepAlive => Frame::KeepAlive,
             Kind::Close => {
-                let reason = CloseReason::from_byte(reader.u8(FrameError::Reason)?);
+                let reason = CloseReason::from_byte(reader.u8(Wrong::Reason)?);
                 Frame::Close {
-                    reason: reason.ok_or(FrameError::Reason)?,
+                    reason: reason.ok_or(Wrong::Reason)?,
                 }
             }
         })
@@ -193,32 +189,32 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn read_open(reader: &mut Reader<'_>) -> Result<Hello, FrameError> {
-    if reader.u16(FrameError::Version)? != VERSION {
-        return Err(FrameError::Version);
+fn read_open(reader: &mut Reader<'_>) -> Result<Hello, Wrong> {
+    if reader.u16(Wrong::Version)? != VERSION {
+        return Err(Wrong::Version);
     }
-    if reader.u16(FrameError::Flags)? != 0 {
-        return Err(FrameError::Flags);
+    if reader.u16(Wrong::Flags)? != 0 {
+        return Err(Wrong::Flags);
     }
-    let file = FileId(Id(reader.array(FrameError::Length)?));
-    let node = NodeId(Id(reader.array(FrameError::Length)?));
-    let port = reader.u16(FrameError::Length)?;
-    let holds = Holds::from_byte(reader.u8(FrameError::Holds)?).ok_or(FrameError::Holds)?;
-    if reader.u8(FrameError::Flags)? != 0 {
-        return Err(FrameError::Flags);
+    let file = FileId(Id(reader.array(Wrong::Length)?));
+    let node = NodeId(Id(reader.array(Wrong::Length)?));
+    let port = reader.u16(Wrong::Length)?;
+    let holds = Holds::from_byte(reader.u8(Wrong::Holds)?).ok_or(Wrong::Holds)?;
+    if reader.u8(Wrong::Flags)? != 0 {
+        return Err(Wrong::Flags);
     }
-    let manifest_size = reader.u32(FrameError::ManifestSize)?;
+    let manifest_size = reader.u32(Wrong::ManifestSize)?;
     if manifest_size as usize > MANIFEST_SIZE_MAX {
-        return Err(FrameError::ManifestSize);
+        return Err(Wrong::ManifestSize);
     }
-    // Each shard takes a hash in the manifest, and a hash is as long as an id.
-    let shard_count = reader.u32(FrameError::ShardCount)?;
+    // The manifest has a hash for each shard, and a hash is as long as an id.
+    let shard_count = reader.u32(Wrong::ShardCount)?;
     let hashes_size = u64::from(shard_count).saturating_mul(ID_SIZE as u64);
     if hashes_size > u64::from(manifest_size) {
-        return Err(FrameError::ShardCount);
+        return Err(Wrong::ShardCount);
     }
     if manifest_size == 0 && holds != Holds::None {
-        return Err(FrameError::Holds);
+        return Err(Wrong::Holds);
     }
     Ok(Hello {
         file,
@@ -242,12 +238,12 @@ fn write_open(writer: &mut Writer<'_>, open: &Hello) {
     writer.u32(open.shard_count);
 }
 
-fn read_range(reader: &mut Reader<'_>) -> Result<Range, FrameError> {
-    let shard = reader.u32(FrameError::Length)?;
-    let offset = reader.u32(FrameError::RangeOffset)?;
-    let length = reader.u32(FrameError::RangeLength)?;
+fn read_range(reader: &mut Reader<'_>) -> Result<Range, Wrong> {
+    let shard = reader.u32(Wrong::Length)?;
+    let offset = reader.u32(Wrong::RangeOffset)?;
+    let length = reader.u32(Wrong::RangeLength)?;
     if length == 0 || length > RANGE_SIZE_MAX {
-        return Err(FrameError::RangeLength);
+        return Err(Wrong::RangeLength);
     }
     match offset.checked_add(length) {
         Some(end) if end <= SHARD_SIZE_MAX => Ok(Range {
@@ -255,7 +251,7 @@ fn read_range(reader: &mut Reader<'_>) -> Result<Range, FrameError> {
             offset,
             length,
         }),
-        _ => Err(FrameError::RangeOffset),
+        _ => Err(Wrong::RangeOffset),
     }
 }
 
@@ -265,48 +261,9 @@ fn write_range(writer: &mut Writer<'_>, range: &Range) {
     writer.u32(range.length);
 }
 
-fn check_part(offset: u32, length: usize, total: usize) -> Result<(), FrameError> {
+fn check_part(offset: u32, length: usize, total: usize) -> Result<(), Wrong> {
     match (offset as usize).checked_add(length) {
         Some(end) if end <= total => Ok(()),
-        _ => Err(FrameError::PartOffset),
-    }
-}
-
-impl Holds {
-    fn from_byte(byte: u8) -> Option<Holds> {
-        Some(match byte {
-            0 => Holds::None,
-            1 => Holds::All,
-            2 => Holds::Some,
-            _ => return None,
-        })
-    }
-}
-
-impl RejectReason {
-    fn from_byte(byte: u8) -> Option<RejectReason> {
-        Some(match byte {
-            0 => RejectReason::Missing,
-            1 => RejectReason::Cancelled,
-            2 => RejectReason::Unreadable,
-            3 => RejectReason::Busy,
-            _ => return None,
-        })
-    }
-}
-
-impl CloseReason {
-    fn from_byte(byte: u8) -> Option<CloseReason> {
-        Some(match byte {
-            0 => CloseReason::Done,
-            1 => CloseReason::Stopping,
-            2 => CloseReason::Full,
-            3 => CloseReason::UnknownFile,
-            4 => CloseReason::Duplicate,
-            5 => CloseReason::Protocol,
-            6 => CloseReason::Timeout,
-            7 => CloseReason::Corrupt,
-            _ => return None,
-        })
+        _ => Err(Wrong::PartOffset),
     }
 }

@@ -4,10 +4,10 @@
 //! say them; [`crate::node`] has the contract that they belong to. Invariant: every type is small
 //! and `Copy`, and borrows nothing.
 
+use crate::dht;
 use crate::id::FileId;
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// Names one swarm of a node: slot and generation, so that a stale key finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -227,54 +227,14 @@ pub enum Failure {
 /// News for the node's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The routing table has its first contacts.
-    Joined {
-        /// Contacts in the table.
-        contacts: u32,
-    },
-    /// A bootstrap node has not answered; the node keeps trying.
-    BootstrapSilent {
-        /// Its address.
-        address: SocketAddr,
-        /// Tries so far.
-        attempts: u32,
-    },
+    /// News of the DHT; of its lookups, only the ends of those for providers.
+    Dht(dht::Event),
     /// A share is hashed and served from now on.
     Shared {
         /// Its swarm.
         swarm: SwarmKey,
         /// Its id.
         file: FileId,
-    },
-    /// This node has been announced as provider of a file.
-    Announced {
-        /// The file.
-        file: FileId,
-        /// How many nodes hold the record.
-        stored: u32,
-    },
-    /// A lookup for providers has ended.
-    Lookup {
-        /// What was looked up.
-        file: FileId,
-        /// Length of the longest chain of contacts followed: 1 means that a contact of ours was
-        /// enough.
-        hops: u32,
-        /// Nodes asked.
-        asked: u32,
-        /// Nodes that answered.
-        answered: u32,
-        /// Different providers found.
-        providers: u32,
-        /// From its start to its end.
-        took: Duration,
-    },
-    /// The answer to `Node::ping`.
-    Pinged {
-        /// Where a node should be.
-        address: SocketAddr,
-        /// How long its answer took; none when it was silent.
-        took: Option<Duration>,
     },
     /// A stream is open and its other end has the same file.
     Connected {

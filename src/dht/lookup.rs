@@ -51,6 +51,7 @@ use crate::id::{Distance, Id, NodeId};
 use crate::limits::{CANDIDATES_MAX, LOOKUP_ASKED_MAX, LOOKUP_PROVIDERS_MAX, PER_SUBNET_MAX};
 use crate::time::Instant;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What a lookup is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +128,22 @@ pub struct Answer<'a, T> {
     pub token: T,
     /// Whether it named a provider, or is one.
     pub has_value: bool,
+}
+
+/// A lookup in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Length of the longest chain of contacts to one of the k closest: 1 means that a contact of our
+    /// own table was enough.
+    pub hops: u32,
+    /// Nodes asked.
+    pub asked: u32,
+    /// Nodes that answered.
+    pub answered: u32,
+    /// Different providers heard of.
+    pub providers: u32,
+    /// From its start to its end.
+    pub took: Duration,
 }
 
 /// One lookup.
@@ -324,6 +341,17 @@ impl<T: Clone + Default> Lookup<T> {
             .take(self.k)
             .map(|candidate| candidate.contact)
             .collect()
+    }
+
+    /// The lookup in numbers, when it ends at `now`.
+    pub fn outcome(&self, now: Instant) -> Outcome {
+        Outcome {
+            hops: self.hops(),
+            asked: self.asked,
+            answered: self.answered,
+            providers: self.providers.len() as u32,
+            took: now.since(self.started_at),
+        }
     }
 
     /// Hops to the farthest of the k closest that answered: how deep the lookup went.

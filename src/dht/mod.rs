@@ -13,6 +13,7 @@
 //! | [`budget`] | how often a source may send, and how many new destinations are contacted |
 //! | [`token`] | the secrets that cookies and write tokens are made with |
 //! | [`subnet`] | the groups of addresses that count as one owner |
+//! | [`Event`] | the news of a node for its owner |
 //! | [`address_vote`] | our own address, by the majority of repliers |
 //!
 //! Invariant: a part sends nothing and names no message; its node tells it how requests ended.
@@ -21,6 +22,7 @@ pub mod address_vote;
 pub mod addresses;
 pub mod bucket;
 pub mod budget;
+mod event;
 pub mod lookup;
 mod params;
 pub mod records;
@@ -28,5 +30,6 @@ pub mod subnet;
 pub mod table;
 pub mod token;
 
+pub use event::Event;
 pub use lookup::Purpose;
 pub use params::Params;

@@ -24,8 +24,9 @@
 
 use super::Lookup;
 use super::rpc::{Effort, Request, Task};
-use super::{Event, Kad, jittered};
+use super::{Kad, jittered};
 use crate::address::Contact;
+use crate::dht::Event;
 use crate::dht::addresses::Permit;
 use crate::dht::records::around;
 use crate::id::FileId;

@@ -6,8 +6,9 @@
 //! Invariant: nothing is learnt from a reply that does not answer a request of ours (rule 3).
 
 use super::rpc::{Effort, Match, Overdue, Pending, Request, Task};
-use super::{Event, Kad, Outgoing};
+use super::{Kad, Outgoing};
 use crate::address::{self, Contact};
+use crate::dht::Event;
 use crate::dht::addresses::Permit;
 use crate::dht::table::Admission;
 use crate::time::Instant;

@@ -50,8 +50,9 @@
 
 use super::Lookup;
 use super::rpc::{Effort, Pending, Request, Task};
-use super::{Event, Kad, jittered};
+use super::{Kad, jittered};
 use crate::address::{self, Contact};
+use crate::dht::Event;
 use crate::dht::Purpose;
 use crate::dht::addresses::Permit;
 use crate::id::ID_BITS;

@@ -10,11 +10,12 @@
 
 use super::Lookup;
 use super::rpc::{Effort, Pending, Request, Task};
-use super::{Event, Found, Kad, jittered};
+use super::{Found, Kad, jittered};
 use crate::address::Contact;
+use crate::dht::Event;
 use crate::dht::Purpose;
 use crate::dht::addresses::Permit;
-use crate::dht::lookup::Answer;
+use crate::dht::lookup::{Answer, Outcome};
 use crate::dht::table::Contacts;
 use crate::id::{FileId, Id};
 use crate::limits::REFRESH_VIEW;
@@ -22,7 +23,6 @@ use crate::limits::{BACKGROUND_LOOKUPS_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX, LOOKUPS
 use crate::time::Instant;
 use crate::wire::native::datagram::Body;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 impl Kad {
     /// Looks for the providers of `file`: [`Event::Provider`] for each, as soon as it is heard of,
@@ -118,17 +118,11 @@ impl Kad {
             return;
         }
         while let Some((target, purpose)) = self.waiting_lookups.pop_front() {
-            let (hops, asked, answered, providers, took) = (0, 0, 0, 0, Duration::ZERO);
-            let done = Event::LookupDone {
+            self.tell(Event::LookupDone {
                 target,
                 purpose,
-                hops,
-                asked,
-                answered,
-                providers,
-                took,
-            };
-            self.tell(done);
+                outcome: Outcome::default(),
+            });
         }
     }
 
@@ -280,11 +274,7 @@ impl Kad {
         self.tell(Event::LookupDone {
             target: lookup.target,
             purpose: lookup.purpose,
-            hops: lookup.hops(),
-            asked: lookup.asked,
-            answered: lookup.answered,
-            providers: lookup.providers.len() as u32,
-            took: now.since(lookup.started_at),
+            outcome: lookup.outcome(now),
         });
         match lookup.purpose {
             Purpose::FindValue => self.cache_providers(lookup),

@@ -33,8 +33,8 @@
 mod announce;
 mod client;
 mod config;
+mod counters;
 mod discovery;
-mod event;
 mod join;
 mod lookups;
 mod replicate;
@@ -44,7 +44,7 @@ mod server;
 mod tests;
 
 pub use config::{Config, RECORD_LIMITS};
-pub use event::{Counters, Event};
+pub use counters::Counters;
 
 use crate::address::{self, Contact};
 use crate::dht::address_vote::Votes;
@@ -53,7 +53,7 @@ use crate::dht::budget::{Destinations, Sources};
 use crate::dht::records::Records;
 use crate::dht::table::{Contacts, Table};
 use crate::dht::token::Secrets;
-use crate::dht::{Purpose, lookup};
+use crate::dht::{Event, Purpose, lookup};
 use crate::id::{FileId, Id, NodeId};
 use crate::limits::{self, DATAGRAM_SIZE_MAX, EVENTS_MAX, OUTBOX_MAX, SOURCES_MAX};
 use crate::rng::Rng;

@@ -152,7 +152,7 @@ impl Node {
         self.swarms.exempt(stream);
     }
 
-    /// Looks up who provides a file, without fetching it: [`Event::Lookup`] follows. False: there
+    /// Looks up who provides a file, without fetching it: [`dht::Event::LookupDone`] follows. False: there
     /// is nobody to ask, or too many lookups wait.
     pub fn look_up(&mut self, now: Instant, file: FileId) -> bool {
         let is_accepted = self.kad.find_providers(now, file);
@@ -161,7 +161,7 @@ impl Node {
     }
 
     /// Announces this node as provider of a file that something else at its location serves, until
-    /// it stops: [`Event::Announced`] follows.
+    /// it stops: [`dht::Event::Announced`] follows.
     pub fn provide(&mut self, now: Instant, file: FileId) {
         self.kad.provide(now, file);
         self.settle(now);
@@ -199,7 +199,7 @@ impl Node {
         self.settle(now);
     }
 
-    /// Asks whether a node is at `address`: [`Event::Pinged`] follows. False: no node can be there, or
+    /// Asks whether a node is at `address`: [`dht::Event::Pinged`] follows. False: no node can be there, or
     /// too many requests wait.
     pub fn ping(&mut self, now: Instant, address: SocketAddr) -> bool {
         self.kad.ping(now, address)

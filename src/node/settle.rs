@@ -5,7 +5,6 @@
 use super::{Event, Node};
 use crate::dht;
 use crate::id::FileId;
-use crate::kad;
 use crate::limits::{PROVIDED_MAX, SWARMS_MAX};
 use crate::swarm::Request;
 use crate::time::Instant;
@@ -28,44 +27,23 @@ impl Node {
             }
         }
         while let Some(event) = self.kad.poll_event() {
-            let event = match event {
-                kad::Event::Joined { contacts } => Event::Joined { contacts },
-                kad::Event::BootstrapSilent { address, attempts } => {
-                    Event::BootstrapSilent { address, attempts }
-                }
-                kad::Event::Pinged { address, took } => Event::Pinged { address, took },
-                kad::Event::Announced { file, stored } => Event::Announced { file, stored },
-                kad::Event::Provider { file, location } => {
+            match event {
+                dht::Event::Provider { file, location } => {
                     self.swarms.handle_provider(now, file, location);
-                    continue;
                 }
-                kad::Event::LookupDone {
+                dht::Event::Met => self.swarms.handle_met(now),
+                dht::Event::LookupDone {
                     target,
                     purpose: dht::Purpose::FindValue,
-                    hops,
-                    asked,
-                    answered,
-                    providers,
-                    took,
+                    outcome,
                 } => {
-                    let file = FileId(target);
-                    self.swarms.handle_looked_up(now, file, Some(answered));
-                    Event::Lookup {
-                        file,
-                        hops,
-                        asked,
-                        answered,
-                        providers,
-                        took,
-                    }
+                    let answered = Some(outcome.answered);
+                    self.swarms.handle_looked_up(now, FileId(target), answered);
+                    self.events.push_back(Event::Dht(event));
                 }
-                kad::Event::Met => {
-                    self.swarms.handle_met(now);
-                    continue;
-                }
-                kad::Event::LookupDone { .. } => continue,
-            };
-            self.events.push_back(event);
+                dht::Event::LookupDone { .. } => {}
+                _ => self.events.push_back(Event::Dht(event)),
+            }
         }
     }
 }

@@ -66,6 +66,7 @@ fn kind(event: &Event) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dht;
     use crate::service::log_sink::Priority;
 
     /// Shows no details.
@@ -96,7 +97,7 @@ mod tests {
             .is_some()
         );
         assert!(kind(&Event::Connected { swarm, address }).is_some());
-        assert!(kind(&Event::Joined { contacts: 1 }).is_none());
+        assert!(kind(&Event::Dht(dht::Event::Joined { contacts: 1 })).is_none());
         // Below -v nobody reads of connections: the first that is read is told, not the first at all.
         let mut event_log = EventLog::new(&Quiet);
         event_log.log(Instant::ZERO, &Event::Connected { swarm, address });

@@ -3,6 +3,7 @@
 use super::format::{count, duration};
 use super::json::Object;
 use super::log_sink::Priority;
+use crate::dht;
 use crate::node::{DiskError, Ended, Event, Phase, Remedy};
 use crate::reactor::Reactor;
 use std::path::Path;
@@ -12,37 +13,31 @@ pub fn line(event: &Event) -> Option<(Priority, String)> {
     let news = |text| Some((Priority::Info, text));
     let detail = |text| Some((Priority::Debug, text));
     match *event {
-        Event::Joined { contacts } => news(format!(
+        Event::Dht(dht::Event::Joined { contacts }) => news(format!(
             "joined the network: {}",
             count(contacts.into(), "contact")
         )),
-        Event::BootstrapSilent { address, attempts } => news(format!(
+        Event::Dht(dht::Event::BootstrapSilent { address, attempts }) => news(format!(
             "no answer from the bootstrap node {address} ({}); still trying",
             match attempts {
                 1 => "1 try; does it run, with the same --network and --key?".into(),
                 tries => format!("{tries} tries"),
             }
         )),
-        Event::Announced { file, stored } => detail(format!(
+        Event::Dht(dht::Event::Announced { file, stored }) => detail(format!(
             "announced {file} at {}",
             count(stored.into(), "node")
         )),
-        Event::Lookup {
-            hops,
-            asked,
-            answered,
-            providers,
-            took,
-            ..
-        } => {
+        Event::Dht(dht::Event::LookupDone { outcome, .. }) => {
             let text = format!(
-                "lookup: {} found in {} ({}, {} asked, {answered} answered)",
-                count(providers.into(), "provider"),
-                duration(took),
-                count(hops.into(), "hop"),
-                count(asked.into(), "node"),
+                "lookup: {} found in {} ({}, {} asked, {} answered)",
+                count(outcome.providers.into(), "provider"),
+                duration(outcome.took),
+                count(outcome.hops.into(), "hop"),
+                count(outcome.asked.into(), "node"),
+                outcome.answered,
             );
-            if providers > 0 {
+            if outcome.providers > 0 {
                 news(text)
             } else {
                 detail(text)
@@ -60,7 +55,7 @@ pub fn line(event: &Event) -> Option<(Priority, String)> {
             "shard {shard} from {from} is corrupt; fetching it again"
         )),
         Event::Shared { .. }
-        | Event::Pinged { .. }
+        | Event::Dht(_)
         | Event::Resumed { .. }
         | Event::Changed { .. }
         | Event::Paused { .. }
@@ -155,26 +150,21 @@ pub fn ended(reason: Ended) -> &'static str {
 /// An event as a JSON line; `None` for what the command itself tells.
 pub fn json(event: &Event) -> Option<String> {
     let object = match *event {
-        Event::Joined { contacts } => Object::event("joined").number("contacts", contacts.into()),
-        Event::BootstrapSilent { address, attempts } => Object::event("silent")
+        Event::Dht(dht::Event::Joined { contacts }) => {
+            Object::event("joined").number("contacts", contacts.into())
+        }
+        Event::Dht(dht::Event::BootstrapSilent { address, attempts }) => Object::event("silent")
             .text("address", &address.to_string())
             .number("attempts", attempts.into()),
-        Event::Announced { stored, .. } => {
+        Event::Dht(dht::Event::Announced { stored, .. }) => {
             Object::event("announced").number("stored", stored.into())
         }
-        Event::Lookup {
-            hops,
-            asked,
-            answered,
-            providers,
-            took,
-            ..
-        } => Object::event("lookup")
-            .number("hops", hops.into())
-            .number("asked", asked.into())
-            .number("answered", answered.into())
-            .number("providers", providers.into())
-            .decimal("ms", took.as_secs_f64() * 1000.0),
+        Event::Dht(dht::Event::LookupDone { outcome, .. }) => Object::event("lookup")
+            .number("hops", outcome.hops.into())
+            .number("asked", outcome.asked.into())
+            .number("answered", outcome.answered.into())
+            .number("providers", outcome.providers.into())
+            .decimal("ms", outcome.took.as_secs_f64() * 1000.0),
         Event::Connected { address, .. } => {
             Object::event("connected").text("address", &address.to_string())
         }
@@ -196,7 +186,7 @@ pub fn json(event: &Event) -> Option<String> {
             Object::event("unrepaired").number("missing", missing.into())
         }
         Event::Shared { .. }
-        | Event::Pinged { .. }
+        | Event::Dht(_)
         | Event::Changed { .. }
         | Event::Complete { .. }
         | Event::Failed { .. } => {
@@ -209,19 +199,22 @@ pub fn json(event: &Event) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::FileId;
+    use crate::id::Id;
     use std::time::Duration;
 
     #[test]
     fn a_lookup_says_how_far_it_went_in_words_and_in_json() {
-        let event = Event::Lookup {
-            file: FileId::default(),
-            hops: 1,
-            asked: 4,
-            answered: 3,
-            providers: 2,
-            took: Duration::from_millis(12),
-        };
+        let event = Event::Dht(dht::Event::LookupDone {
+            target: Id::default(),
+            purpose: dht::Purpose::FindValue,
+            outcome: dht::lookup::Outcome {
+                hops: 1,
+                asked: 4,
+                answered: 3,
+                providers: 2,
+                took: Duration::from_millis(12),
+            },
+        });
         let text = "lookup: 2 providers found in 0.01 s (1 hop, 4 nodes asked, 3 answered)";
         assert_eq!(line(&event), Some((Priority::Info, text.into())));
         let text = "{\"event\":\"lookup\",\"hops\":1,\"asked\":4,\"answered\":3,\"providers\":2,\
@@ -232,10 +225,10 @@ mod tests {
     #[test]
     fn a_silent_bootstrap_node_is_named_with_the_promise_to_go_on() {
         let address = "127.0.0.1:9".parse().unwrap();
-        let (weight, text) = line(&Event::BootstrapSilent {
+        let (weight, text) = line(&Event::Dht(dht::Event::BootstrapSilent {
             address,
             attempts: 1,
-        })
+        }))
         .unwrap();
         assert_eq!(weight, Priority::Info);
         assert_eq!(

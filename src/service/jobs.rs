@@ -19,6 +19,8 @@ use super::control::Control;
 use super::items::Item;
 use super::systemd::Systemd;
 use super::{event_text, failure_text, format};
+use crate::dht;
+use crate::id::FileId;
 use crate::limits::{FAILED_RETRY, MISSING_RETRY, REMEMBER_DELAY};
 use crate::node::{DiskError, Event, Failure, Origin, Remedy, SwarmKey};
 use crate::reactor::{Error, OutputPath, Reactor, prove};
@@ -198,11 +200,12 @@ impl Service<'_> {
                     item.has_met = true;
                 }
             }
-            Event::Joined { .. } => self.items.wake(reactor.now()),
-            Event::Pinged { address, took } => {
+            Event::Dht(dht::Event::Joined { .. }) => self.items.wake(reactor.now()),
+            Event::Dht(dht::Event::Pinged { address, took }) => {
                 self.tell_answers(|answer| answer.handle_pinged(address, took));
             }
-            Event::Lookup { file, .. } => {
+            Event::Dht(dht::Event::LookupDone { target, .. }) => {
+                let file = FileId(target);
                 let found = reactor.node().kad().providers_found(file);
                 let found = found.unwrap_or_default().to_vec();
                 self.tell_answers(|answer| answer.handle_found(file, &found, event));

@@ -10,6 +10,7 @@ use super::format::{count, duration};
 use super::json::Object;
 use super::protocol::Line;
 use super::{event_text, format};
+use crate::dht;
 use crate::id::FileId;
 use crate::node::Event;
 use std::net::SocketAddr;
@@ -44,30 +45,23 @@ pub fn found(json: bool, file: FileId, providers: &[SocketAddr], event: &Event) 
         false => provider.to_string(),
     });
     let mut lines: Vec<Line> = each.map(Line::Result).collect();
-    if let Event::Lookup {
-        hops,
-        asked,
-        answered,
-        providers,
-        took,
-        ..
-    } = *event
-    {
+    if let Event::Dht(dht::Event::LookupDone { outcome, .. }) = *event {
+        let nodes = outcome.answered.into();
         let object = Object::listed("lookup")
-            .number("hops", hops.into())
-            .number("asked", asked.into())
-            .number("answered", answered.into())
-            .number("providers", providers.into())
-            .micros("time", took);
+            .number("hops", outcome.hops.into())
+            .number("asked", outcome.asked.into())
+            .number("answered", nodes)
+            .number("providers", outcome.providers.into())
+            .micros("time", outcome.took);
         lines.push(match json {
             true => Line::Result(object.finish()),
             false => Line::News(event_text::line(event).map_or_else(String::new, |(_, line)| line)),
         });
-        if providers == 0 {
-            let nodes = count(answered.into(), "node");
+        if outcome.providers == 0 {
+            let nodes = count(nodes, "node");
             let why = format!(
                 "nobody provides {file} ({nodes} answered in {})",
-                duration(took)
+                duration(outcome.took)
             );
             lines.push(Line::End(1, why));
         }
@@ -90,13 +84,18 @@ mod tests {
         let address = "192.0.2.7:4160".parse().unwrap();
         let took = Some(Duration::from_micros(1_250));
         let file = FileId(Id([0xef; 20]));
-        let lookup = |providers| Event::Lookup {
-            file,
-            hops: 2,
-            asked: 9,
-            answered: 8,
-            providers,
-            took: Duration::from_millis(31),
+        let lookup = |providers| {
+            Event::Dht(dht::Event::LookupDone {
+                target: file.0,
+                purpose: dht::Purpose::FindValue,
+                outcome: dht::lookup::Outcome {
+                    hops: 2,
+                    asked: 9,
+                    answered: 8,
+                    providers,
+                    took: Duration::from_millis(31),
+                },
+            })
         };
         for (json, name) in [(false, "search.txt"), (true, "search.json")] {
             let lines = [

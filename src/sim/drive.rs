@@ -6,6 +6,8 @@
 
 use super::host::{Death, Found, Host, What};
 use super::world::World;
+use crate::dht;
+use crate::id::FileId;
 use crate::node::{Event, FileRange, Output, saved};
 use crate::output::{DiskError, SwarmKey};
 use crate::time::Instant;
@@ -244,21 +246,17 @@ impl World {
 
     fn handle_event(&mut self, host: usize, event: Event) {
         match event {
-            Event::Lookup {
-                file,
-                hops,
-                asked,
-                took,
-                providers: count,
-                ..
-            } => {
+            Event::Dht(dht::Event::LookupDone {
+                target, outcome, ..
+            }) => {
+                let file = FileId(target);
                 let kad = self.node_mut(host).kad();
                 // Nothing is kept of one that was given up before it began.
                 let providers = kad.providers_found(file).unwrap_or_default().to_vec();
                 let closest = kad.found(file.0).unwrap_or_default();
                 let closest = closest.iter().map(|contact| contact.id).collect();
                 assert!(
-                    providers.len() == count as usize,
+                    providers.len() == outcome.providers as usize,
                     "host {host}: this is what another lookup has found"
                 );
                 let at = self.now;
@@ -266,9 +264,9 @@ impl World {
                     host,
                     file,
                     at,
-                    took,
-                    hops,
-                    asked,
+                    took: outcome.took,
+                    hops: outcome.hops,
+                    asked: outcome.asked,
                     providers,
                     closest,
                 });

@@ -1,5 +1,6 @@
 //! Two reactors on loopback, turned by one thread: files go from one's disk to the other's.
 
+use sprat::dht;
 use sprat::id::{FileId, NodeId};
 use sprat::node::{DiskError, Event, Failure};
 use sprat::output::SwarmKey;
@@ -155,7 +156,7 @@ fn a_provider_that_nobody_named_is_found_through_other_nodes() {
     let (mut middle, mut from, mut to) = (reactor(1), reactor(2), reactor(3));
     from.bootstrap(middle.listening()[0]);
     until(&mut [&mut middle, &mut from], |index, event| {
-        (index == 1 && matches!(event, Event::Joined { .. })).then_some(())
+        (index == 1 && matches!(event, Event::Dht(dht::Event::Joined { .. }))).then_some(())
     });
     let file = share(&mut from, &source);
     to.bootstrap(middle.listening()[0]);

@@ -2,6 +2,7 @@
 
 use super::alone::*;
 use super::*;
+use crate::dht::lookup::Outcome;
 use crate::limits::{PROBE_PERIOD, RPC_TIMEOUT};
 use crate::wire::native::datagram::{Body, Status, Token};
 use arrayvec::ArrayVec;
@@ -220,15 +221,11 @@ fn rule_17_a_lookup_that_waits_for_saved_contacts_ends_when_all_of_them_are_sile
     alone.sent();
     alone.pass(RPC_TIMEOUT);
     let (target, purpose) = (file(1).0, Purpose::FindValue);
-    let (hops, asked, answered, providers, took) = (0, 0, 0, 0, Duration::ZERO);
+    let outcome = Outcome::default();
     let done = Event::LookupDone {
         target,
         purpose,
-        hops,
-        asked,
-        answered,
-        providers,
-        took,
+        outcome,
     };
     assert_eq!(alone.kad.poll_event(), Some(done));
 }

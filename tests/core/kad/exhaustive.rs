@@ -7,8 +7,9 @@
 //! States that were seen are not searched again: worlds that look alike from outside count as one.
 
 use super::world::{config, network, small};
+use sprat::dht::Event;
 use sprat::id::{Id, NodeId};
-use sprat::kad::{Event, Kad};
+use sprat::kad::Kad;
 use sprat::limits::{DATAGRAM_SIZE_MAX, LOOKUP_TIMEOUT};
 use sprat::rng::Rng;
 use sprat::time::Instant;

@@ -1,9 +1,9 @@
 //! Whole networks of nodes, without loss and with it.
 
 use super::world::*;
-use sprat::dht::{Params, Purpose};
+use sprat::dht::{Event, Params, Purpose};
 use sprat::id::{FileId, Id, NodeId};
-use sprat::kad::{Event, Kad};
+use sprat::kad::Kad;
 use sprat::rng::Rng;
 
 fn file(number: u8) -> FileId {

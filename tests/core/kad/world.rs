@@ -7,9 +7,9 @@
 //! seed gives the same world.
 
 use sprat::address::Contact;
-use sprat::dht::{Params, Purpose};
+use sprat::dht::{Event, Params, Purpose};
 use sprat::id::{FileId, Id, NodeId};
-use sprat::kad::{Config, Event, Kad};
+use sprat::kad::{Config, Kad};
 use sprat::limits::DATAGRAM_SIZE_MAX;
 use sprat::rng::Rng;
 use sprat::time::Instant;
@@ -258,10 +258,8 @@ impl World {
                 Event::LookupDone {
                     target,
                     purpose,
-                    hops,
-                    asked,
-                    ..
-                } if (target, purpose) == (wanted, reason) => Some((hops, asked)),
+                    outcome,
+                } if (target, purpose) == (wanted, reason) => Some((outcome.hops, outcome.asked)),
                 _ => None,
             });
         }

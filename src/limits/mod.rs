@@ -1,4 +1,6 @@
-//! Every bound of a node, each with its reason. Nothing grows without one.
+//! Every bound of a node, each with its reason.
+//!
+//! Invariant: every table, queue and buffer has a bound here, and [`memory`] sums what they take.
 //!
 //! | file | bounds |
 //! |---|---|
@@ -25,7 +27,7 @@ pub use reactor::*;
 pub use service::*;
 pub use swarm::*;
 
-/// How often something may happen: `per_second` in the long run, `burst` at once; each at least 1.
+/// A rate limit: `per_second` events in the long run, `burst` at once; each at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Events a second.

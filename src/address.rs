@@ -1,13 +1,15 @@
-//! Addresses of nodes: their one form, where a node can be, and [`Contact`], a node and its address.
+//! Addresses of nodes in canonical form, and [`Contact`], a node and its address.
 //!
-//! Flow information and scope are left out of the form: they mean something on one host only. Whether
-//! a node answers at an address is not decided here; [`is_usable`] excludes only addresses where no
-//! single node can be: port 0, and unspecified, broadcast and multicast IPs.
+//! Flow information and scope id are not part of the form: they are valid on one host only.
+//! [`is_usable`] excludes only addresses at which no node can be: port 0, and unspecified, broadcast
+//! and multicast IPs.
+//!
+//! Invariant: a canonical address is never IPv4-mapped and has no scope id.
 
 use crate::id::NodeId;
 use std::net::{IpAddr, SocketAddr};
 
-/// A node as another knows it.
+/// The id and address of a node, as other nodes know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Contact {
     /// The node's id, as it claims.
@@ -16,21 +18,21 @@ pub struct Contact {
     pub address: SocketAddr,
 }
 
-/// The one form of an address that is compared and stored: IPv4 as `V4`, even when it came from a
-/// dual-stack socket as IPv4-mapped IPv6, and IPv6 without flow information and scope.
+/// Converts an address to the form that is compared and stored: IPv4 as `V4`, even if a dual-stack
+/// socket reports it as IPv4-mapped IPv6, and IPv6 without flow information and scope id.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Whether one node can be at `address`, and be sent to: false for port 0 and for unspecified,
-/// multicast and broadcast IPs, also when they are IPv4-mapped.
+/// Whether a node can be at `address`: false for port 0 and for unspecified, multicast and broadcast
+/// IPs, IPv4-mapped ones included.
 pub fn is_usable(address: SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }
 
-/// Whether `ip` is of a local network, where a whole fleet is in one /24 or behind one IP.
+/// Whether `ip` belongs to a local network, where a whole fleet may share one /24 or one IP.
 pub fn is_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
@@ -38,8 +40,7 @@ pub fn is_local(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether a node at `to` can use `address`: a link-local IPv6 address means something on its own
-/// link only.
+/// Whether a node at `to` can use `address`: an IPv6 link-local address is valid on its link only.
 pub fn is_of_use(address: SocketAddr, to: SocketAddr) -> bool {
     let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
     !is_link_local(address.ip()) || is_link_local(to.ip())
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_where_no_single_node_can_be_is_not_usable() {
+    fn an_address_at_which_no_node_can_be_is_not_usable() {
         for text in [
             "192.0.2.1:0",
             "[2001:db8::1]:0",
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_local_address_is_of_use_on_its_link_only() {
+    fn a_link_local_address_is_usable_on_its_link_only() {
         let (local, global) = (address("[fe80::1]:1"), address("[2001:db8::1]:1"));
         assert!(is_of_use(local, address("[fe80::2]:1")));
         assert!(!is_of_use(local, global) && !is_of_use(local, address("10.0.0.1:1")));

@@ -1,8 +1,8 @@
-//! A set of shards: one bit each.
+//! A set of shards with one bit for each.
 //!
 //! On the wire (`Map` frames) and in memory the order is the same: shard 0 is the most significant
-//! bit of the first byte. The set grows to the highest shard it was given, never to a size that
-//! somebody claims. Invariant: `count` is the number of bits that are set.
+//! bit of the first byte. The set grows to the highest shard inserted, never to a size that a peer
+//! claims. Invariant: `count` is the number of bits that are set.
 
 use crate::rng::Rng;
 
@@ -21,14 +21,14 @@ impl Clone for Bitmap {
         }
     }
 
-    /// Allocates nothing where there is room.
+    /// Allocates nothing if the capacity is enough.
     fn clone_from(&mut self, source: &Bitmap) {
         self.words.clone_from(&source.words);
         self.count = source.count;
     }
 }
 
-/// Sets are equal when they have the same shards, however many words they once took.
+/// Sets are equal if they have the same shards, whatever their capacity.
 impl PartialEq for Bitmap {
     fn eq(&self, other: &Bitmap) -> bool {
         self.count == other.count && self.iter().eq(other.iter())
@@ -47,12 +47,13 @@ impl FromIterator<u32> for Bitmap {
     }
 }
 
-const fn place(shard: u32) -> (usize, u64) {
+/// The index of a shard's word, and its bit there.
+const fn position(shard: u32) -> (usize, u64) {
     ((shard / 64) as usize, 1 << (63 - shard % 64))
 }
 
 impl Bitmap {
-    /// The empty set, with room for `shard_count` shards.
+    /// Makes an empty set with room for `shard_count` shards.
     pub fn with_capacity(shard_count: u32) -> Bitmap {
         Bitmap {
             words: Vec::with_capacity(shard_count.div_ceil(64) as usize),
@@ -60,20 +61,20 @@ impl Bitmap {
         }
     }
 
-    /// How many shards are in the set.
+    /// The number of shards in the set.
     pub fn count(&self) -> u32 {
         self.count
     }
 
     /// Whether `shard` is in the set.
     pub fn contains(&self, shard: u32) -> bool {
-        let (word, bit) = place(shard);
+        let (word, bit) = position(shard);
         self.words.get(word).is_some_and(|word| word & bit != 0)
     }
 
-    /// Puts `shard` into the set; false when it was there.
+    /// Inserts `shard`; false if the set had it already.
     pub fn insert(&mut self, shard: u32) -> bool {
-        let (word, bit) = place(shard);
+        let (word, bit) = position(shard);
         if word >= self.words.len() {
             self.words.resize(word + 1, 0);
         }
@@ -83,9 +84,9 @@ impl Bitmap {
         new
     }
 
-    /// Takes `shard` out of the set; false when it was not there.
+    /// Removes `shard`; false if the set did not have it.
     pub fn remove(&mut self, shard: u32) -> bool {
-        let (word, bit) = place(shard);
+        let (word, bit) = position(shard);
         let there = self.contains(shard);
         if there {
             self.words[word] &= !bit;
@@ -94,12 +95,12 @@ impl Bitmap {
         there
     }
 
-    /// The 64 shards from `64 * index`, the first of them in the most significant bit.
+    /// The 64 shards from `64 * index` on, the first in the most significant bit.
     pub fn word(&self, index: usize) -> u64 {
         self.words.get(index).copied().unwrap_or(0)
     }
 
-    /// One more than the highest shard in the set; 0 when it is empty.
+    /// One more than the highest shard in the set; 0 if it is empty.
     pub fn end(&self) -> u32 {
         let last = self.words.iter().rposition(|&word| word != 0);
         last.map_or(0, |index| {
@@ -107,32 +108,30 @@ impl Bitmap {
         })
     }
 
-    /// Writes the bits from shard `first` (a multiple of 8) as a `Map` frame has them.
+    /// Writes the bits from shard `first` (a multiple of 8) on, in the order of a `Map` frame.
     pub fn emit(&self, first: u32, bits: &mut [u8]) {
-        for (place, byte) in (first as usize / 8..).zip(bits) {
-            *byte = self.word(place / 8).to_be_bytes()[place % 8];
+        for (index, byte) in (first as usize / 8..).zip(bits) {
+            *byte = self.word(index / 8).to_be_bytes()[index % 8];
         }
     }
 
-    /// The shards of a `Map` frame's bits. A number beyond all that there are is given as the
-    /// greatest, which no file has.
+    /// Decodes the shards of a `Map` frame's bits. Numbers saturate at the greatest, which no file has.
     pub fn parse(first: u32, bits: &[u8]) -> impl Iterator<Item = u32> {
-        bits.iter().zip(0u32..).flat_map(move |(&byte, place)| {
+        bits.iter().zip(0u32..).flat_map(move |(&byte, index)| {
             (0..8)
                 .filter(move |bit| byte & (0x80 >> bit) != 0)
-                .map(move |bit| first.saturating_add(place * 8 + bit))
+                .map(move |bit| first.saturating_add(index * 8 + bit))
         })
     }
 
-    /// All shards in the set, in order.
+    /// The shards in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         (0..self.words.len() as u32 * 64).filter(|&shard| self.contains(shard))
     }
 }
 
-/// The shard that the fewest nodes have (`copies` of each), among those whose bits are set in
-/// `open` (64 shards a word). Ties are broken by where the walk starts, which is random: a single
-/// random number is drawn.
+/// The shard with the fewest copies among those whose bits `open` sets (64 shards a word). The walk
+/// starts at a random shard, which breaks ties with a single random number.
 pub fn rarest(copies: &[u16], open: impl Fn(usize) -> u64, rng: &mut Rng) -> Option<u32> {
     if copies.is_empty() {
         return None;
@@ -143,7 +142,7 @@ pub fn rarest(copies: &[u16], open: impl Fn(usize) -> u64, rng: &mut Rng) -> Opt
     for step in 0..=word_count {
         let index = (start / 64 + step) % word_count;
         let mut word = open(index);
-        // The first and the last word of the walk are the same one: its end first, its start last.
+        // The walk begins and ends in the same word: with its end first and its start last.
         let from_start = u64::MAX >> (start % 64);
         if step == 0 {
             word &= from_start;

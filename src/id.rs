@@ -1,18 +1,18 @@
 //! 160-bit identifiers and the XOR metric (Kademlia paper, section 2.1).
 //!
-//! Node ids, file ids and lookup targets live in one space of 160-bit unsigned numbers, so one
-//! type, [`Id`], carries the arithmetic. [`NodeId`] and [`FileId`] say which of the two a value
-//! names, so that one cannot be passed for the other. Nothing here knows how ids are chosen.
+//! Node ids, file ids and lookup targets are 160-bit unsigned numbers of one space, so one type,
+//! [`Id`], has the arithmetic. [`NodeId`] and [`FileId`] keep the two uses apart. The choice of ids is
+//! not made here.
 //!
-//! Invariant: ordering of [`Id`] and [`Distance`] is the order of the big-endian number.
+//! Invariant: the order of [`Id`] and [`Distance`] is that of the big-endian numbers.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-/// Bytes of an id.
+/// Bytes of an id: those of a SHA-1.
 pub const ID_SIZE: usize = 20;
-/// Bits of an id.
+/// Bits of an id, and depth of the tree of ids.
 pub const ID_BITS: usize = ID_SIZE * 8;
 
 /// A point of the id space: 160 bits, big-endian.
@@ -23,7 +23,7 @@ pub struct Id(pub [u8; ID_SIZE]);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Distance([u8; ID_SIZE]);
 
-/// The id of a node: random, kept across restarts.
+/// The id of a node: random, and kept across restarts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NodeId(pub Id);
 
@@ -59,7 +59,7 @@ impl Id {
 }
 
 impl Distance {
-    /// How many leading bits the two ids share: 0 – 160, 160 for equal ids.
+    /// The number of leading bits that the two ids share: 0 – 160, 160 for equal ids.
     pub fn shared_prefix(&self) -> usize {
         let mut bits = 0;
         for byte in self.0 {
@@ -72,8 +72,8 @@ impl Distance {
     }
 }
 
-/// The order of two big-endian numbers. Their first eight bytes decide it nearly always, and tables
-/// that are searched and sorted ask for it all the time.
+/// The order of two big-endian numbers. It compares the first eight bytes as one number, because they
+/// nearly always decide, and tables compare ids all the time.
 fn order(one: &[u8; ID_SIZE], other: &[u8; ID_SIZE]) -> Ordering {
     let first = |bytes: &[u8; ID_SIZE]| bytes.first_chunk().map(|first| u64::from_be_bytes(*first));
     first(one).cmp(&first(other)).then_with(|| one.cmp(other))
@@ -103,7 +103,7 @@ impl PartialOrd for Distance {
     }
 }
 
-/// Why a text is not an id.
+/// The error of a text that is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAnId;
 
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_that_of_the_bytes() {
+    fn the_order_is_that_of_the_bytes() {
         let mut ids = vec![Id::default(), Id([0xff; ID_SIZE])];
         for bit in 0..ID_BITS {
             ids.push(Id::default().with_bit(bit, true));

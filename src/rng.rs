@@ -1,8 +1,10 @@
-//! The node's randomness: one seeded stream cipher, handed in by the driver.
+//! The node's randomness: a seeded stream cipher that the driver passes in.
 //!
 //! The reactor seeds it from the operating system, the simulator from its own seed, so that a run
-//! repeats exactly. ChaCha with 8 rounds: RPC ids and tokens must not be guessable from others
-//! seen.
+//! repeats exactly. It is ChaCha with 8 rounds, because an attacker must not be able to guess RPC ids
+//! and tokens from others that it has seen.
+//!
+//! Invariant: equal seeds give equal numbers.
 
 use crate::id::{ID_SIZE, Id};
 use chacha20::ChaCha8Rng;
@@ -12,26 +14,26 @@ use chacha20::rand_core::{Rng as _, SeedableRng};
 pub struct Rng(ChaCha8Rng);
 
 impl Rng {
-    /// The generator that `seed` determines.
+    /// Makes the generator that `seed` determines.
     pub fn from_seed(seed: [u8; 32]) -> Rng {
         Rng(ChaCha8Rng::from_seed(seed))
     }
 
-    /// The generator that a short seed determines: for simulations and tests.
+    /// Makes the generator that a short seed determines: for simulations and tests.
     pub fn from_number(seed: u64) -> Rng {
         let mut long = [0; 32];
         long[..8].copy_from_slice(&seed.to_be_bytes());
         Rng::from_seed(long)
     }
 
-    /// A generator of its own, determined by this one's next output.
+    /// Makes an independent generator, which this one's next output determines.
     pub fn split(&mut self) -> Rng {
         let mut seed = [0; 32];
         self.fill(&mut seed);
         Rng::from_seed(seed)
     }
 
-    /// A uniform 64-bit number.
+    /// Draws a uniform 64-bit number.
     pub fn number(&mut self) -> u64 {
         self.0.next_u64()
     }
@@ -41,14 +43,14 @@ impl Rng {
         self.0.fill_bytes(bytes);
     }
 
-    /// A uniform number below `bound`, which is not 0 (Lemire's method without the rejection: the
-    /// bias is below `bound / 2^64`).
+    /// Draws a uniform number below `bound`, which is not 0 (Lemire's method without rejection: the bias
+    /// is below `bound / 2^64`).
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "no number is below 0");
         ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// A uniform id.
+    /// Draws a uniform 160-bit id.
     pub fn id(&mut self) -> Id {
         let mut bytes = [0; ID_SIZE];
         self.fill(&mut bytes);

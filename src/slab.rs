@@ -1,18 +1,18 @@
-//! Slabs whose keys carry a generation, so that a key of something freed finds nothing.
+//! Slabs whose keys have a generation, so that the key of a freed value finds nothing.
 //!
-//! Streams and swarms live in one each. Invariant: no two values that were ever in the same
-//! [`Slots`] had the same key (generations wrap after 2^32 insertions).
+//! A node keeps its streams in one and its swarms in another. Invariant: two values that were ever in
+//! the same [`Slots`] have different keys (generations wrap after 2^32 insertions).
 
 use slab::Slab;
 use std::marker::PhantomData;
 
-/// A key made of a place and the count of insertions that came before.
+/// A key made of a slot's index and the number of earlier insertions.
 pub trait SlotKey: Copy {
-    /// The key of `slot` in its use `generation`.
+    /// Makes the key of a slot in one of its uses.
     fn new(slot: u32, generation: u32) -> Self;
-    /// The place.
+    /// The index of the slot.
     fn slot(self) -> u32;
-    /// Which use of the place.
+    /// The number of insertions before this one.
     fn generation(self) -> u32;
 }
 
@@ -24,7 +24,7 @@ pub struct Slots<K, T> {
 }
 
 impl<K: SlotKey, T> Slots<K, T> {
-    /// No values, and room for `capacity` of them.
+    /// Makes an empty slab with room for `capacity` values.
     pub fn with_capacity(capacity: usize) -> Slots<K, T> {
         Slots {
             slab: Slab::with_capacity(capacity),
@@ -33,17 +33,17 @@ impl<K: SlotKey, T> Slots<K, T> {
         }
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// Whether there is no value.
+    /// Whether the slab has no value.
     pub fn is_empty(&self) -> bool {
         self.slab.is_empty()
     }
 
-    /// Puts `value` into a free place.
+    /// Puts `value` into a free slot and returns its key.
     pub fn insert(&mut self, value: T) -> K {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
@@ -62,20 +62,20 @@ impl<K: SlotKey, T> Slots<K, T> {
         (*generation == key.generation()).then_some(value)
     }
 
-    /// Takes the value of `key` out.
+    /// Removes and returns the value of `key`.
     pub fn remove(&mut self, key: K) -> Option<T> {
         self.get(key)?;
         Some(self.slab.remove(key.slot() as usize).1)
     }
 
-    /// All values with their keys, by place.
+    /// All values with their keys, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
         self.slab
             .iter()
             .map(|(slot, (generation, value))| (K::new(slot as u32, *generation), value))
     }
 
-    /// All values with their keys, by place.
+    /// All values with their keys, in the order of their slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut T)> {
         self.slab
             .iter_mut()

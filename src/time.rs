@@ -1,17 +1,19 @@
-//! The node's time: a count of microseconds since its driver started.
+//! The node's time: microseconds since its driver started.
 //!
-//! The core never reads a clock; every entry takes `now`. The reactor passes a monotonic clock, the
-//! simulator a virtual one. The wall clock is never used: clocks of small devices are wrong.
+//! The core never reads a clock: every entry takes `now`. The reactor passes a monotonic clock, the
+//! simulator a virtual one. The wall clock is never used, because clocks of small devices are wrong.
+//!
+//! Invariant: arithmetic saturates, it never wraps or panics.
 
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-/// A point in time, in microseconds since the driver's start. A `u64` of them lasts 584,000 years.
+/// A point in time, in microseconds since the driver's start. 64 bits last for 584,000 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The driver's start.
+    /// The instant at which the driver started.
     pub const ZERO: Instant = Instant(0);
 
     /// The instant `micros` microseconds after the driver's start.
@@ -76,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn earliest_ignores_the_absent() {
+    fn earliest_ignores_an_absent_deadline() {
         let (a, b) = (Instant::from_micros(1), Instant::from_micros(2));
         assert_eq!(earliest(Some(b), Some(a)), Some(a));
         assert_eq!(earliest(None, Some(b)), Some(b));

@@ -1,7 +1,9 @@
 //! What a node's Kademlia costs: the closest contacts of a full table, a table insert, a lookup
 //! step, and requests answered by the core alone.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+mod measure;
+
+use measure::{measure, measure_prepared};
 use sprat::address::Contact;
 use sprat::dht::addresses::Permit;
 use sprat::dht::lookup::{Answer, Lookup};
@@ -17,6 +19,8 @@ use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen, Token};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+const TIME: Duration = Duration::from_secs(2);
 
 fn contact(number: u32, rng: &mut Rng) -> Contact {
     let [_, a, b, c] = number.to_be_bytes();
@@ -35,52 +39,48 @@ fn full_table(rng: &mut Rng) -> Table {
     table
 }
 
-fn table(criterion: &mut Criterion) {
+fn table() {
     let mut rng = Rng::from_number(1);
     let full = full_table(&mut rng);
-    criterion.bench_function("closest k of a full table", |bencher| {
-        bencher.iter(|| full.closest(black_box(rng.id()), K, None));
+    measure("closest k of a full table", TIME, || {
+        full.closest(black_box(rng.id()), K, None)
     });
     let mut full = full_table(&mut rng);
     let mut number = 10_000;
-    criterion.bench_function("insert into a full table", |bencher| {
-        bencher.iter(|| {
-            number += 1;
-            full.answered(Instant::ZERO, contact(number, &mut rng))
-        });
+    measure("insert into a full table", TIME, || {
+        number += 1;
+        full.answered(Instant::ZERO, contact(number, &mut rng))
     });
 }
 
-fn lookup(criterion: &mut Criterion) {
+fn lookup() {
     let mut rng = Rng::from_number(2);
     let named: Vec<Contact> = (0..K as u32)
         .map(|number| contact(number, &mut rng))
         .collect();
     let (own, target) = (NodeId(rng.id()), rng.id());
-    criterion.bench_function("lookup: ask one, take its answer", |bencher| {
-        let new = || {
-            let mut lookup =
-                Lookup::new(Instant::ZERO, own, (target, Purpose::FindNode), (K, 3, 1));
-            lookup.seed(&named);
-            lookup
-        };
-        bencher.iter_batched(
-            new,
-            |mut lookup| {
-                let asked = lookup.ask_next(|_| Permit::Now);
-                let answer = Answer {
-                    contacts: &named,
-                    token: Token(1),
-                    has_value: false,
-                };
-                asked
-                    .into_iter()
-                    .for_each(|contact| lookup.answered(contact, answer));
-                (lookup.is_over(), lookup)
-            },
-            criterion::BatchSize::SmallInput,
-        );
-    });
+    let seeded = || {
+        let mut lookup = Lookup::new(Instant::ZERO, own, (target, Purpose::FindNode), (K, 3, 1));
+        lookup.seed(&named);
+        lookup
+    };
+    measure_prepared(
+        "lookup: ask one, take its answer",
+        TIME,
+        seeded,
+        |mut lookup| {
+            let asked = lookup.ask_next(|_| Permit::Now);
+            let answer = Answer {
+                contacts: &named,
+                token: Token(1),
+                has_value: false,
+            };
+            asked
+                .into_iter()
+                .for_each(|contact| lookup.answered(contact, answer));
+            (lookup.is_over(), lookup)
+        },
+    );
 }
 
 /// A node that has met as many nodes as its table takes.
@@ -132,7 +132,7 @@ fn node_with_full_table(rng: &mut Rng, network: Network) -> (Kad, Instant) {
 }
 
 /// Requests that the core alone answers: one divided by the time is how many a second.
-fn request(criterion: &mut Criterion) {
+fn request() {
     let mut rng = Rng::from_number(3);
     let network = Network::named("bench");
     let (mut kad, now) = node_with_full_table(&mut rng, network);
@@ -159,16 +159,17 @@ fn request(criterion: &mut Criterion) {
         };
         let mut bytes = [0; DATAGRAM_SIZE_MAX];
         let size = request.emit(network, &mut bytes);
-        criterion.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                micros += 10;
-                let at = Instant::from_micros(micros);
-                kad.handle_datagram(at, asker.address, &bytes[..size]);
-                kad.poll_datagram(at, &mut buffer).expect("it answers")
-            });
+        measure(name, TIME, || {
+            micros += 10;
+            let at = Instant::from_micros(micros);
+            kad.handle_datagram(at, asker.address, &bytes[..size]);
+            kad.poll_datagram(at, &mut buffer).expect("it answers")
         });
     }
 }
 
-criterion_group!(benches, table, lookup, request);
-criterion_main!(benches);
+fn main() {
+    table();
+    lookup();
+    request();
+}

@@ -2,7 +2,9 @@
 //! that only counts bytes (*serve*), and to a real node that verifies and writes it (*fetch*); and
 //! hashing alone, as it runs over a file on disk (*verify*).
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+mod measure;
+
+use measure::measure_bytes;
 use sprat::id::{FileId, NodeId};
 use sprat::node::Event;
 use sprat::reactor::{Happening, OutputPath, Reactor, Setup};
@@ -128,42 +130,24 @@ fn fetch(sharer: &Sharer) {
     std::fs::remove_file(path).unwrap();
 }
 
-fn transfer(criterion: &mut Criterion) {
+fn main() {
     let sharer = sharer();
-    let mut group = criterion.benchmark_group("transfer");
-    group
-        .sample_size(10)
-        .measurement_time(Duration::from_secs(8))
-        .throughput(Throughput::Bytes(FILE_SIZE));
-    group.bench_function("serve", |bencher| bencher.iter(|| drain(&sharer)));
-    group.bench_function("fetch", |bencher| bencher.iter(|| fetch(&sharer)));
-    group.finish();
+    let time = Duration::from_secs(8);
+    measure_bytes("serve", time, FILE_SIZE, || drain(&sharer));
+    measure_bytes("fetch", time, FILE_SIZE, || fetch(&sharer));
+    verify();
 }
 
-fn verify(criterion: &mut Criterion) {
+fn verify() {
     let size = 16 << 20;
     let bytes = vec![0xa5; size];
-    let mut group = criterion.benchmark_group("verify");
-    group
-        .sample_size(20)
-        .measurement_time(Duration::from_secs(3))
-        .throughput(Throughput::Bytes(size as u64));
     for shard_size in [64 << 10, 1 << 20] {
-        group.bench_with_input(
-            BenchmarkId::new("scan", shard_size),
-            &shard_size,
-            |bencher, &shard_size| {
-                bencher.iter(|| {
-                    let mut scan = Scan::new(size as u64, shard_size);
-                    while let Some((_, offset, length)) = scan.request(|_| size as u64) {
-                        scan.receive(Some(&bytes[offset as usize..][..length as usize]));
-                    }
-                });
-            },
-        );
+        let name = format!("verify: scan shards of {shard_size}");
+        measure_bytes(&name, Duration::from_secs(3), size as u64, || {
+            let mut scan = Scan::new(size as u64, shard_size);
+            while let Some((_, offset, length)) = scan.request(|_| size as u64) {
+                scan.receive(Some(&bytes[offset as usize..][..length as usize]));
+            }
+        });
     }
-    group.finish();
 }
-
-criterion_group!(benches, transfer, verify);
-criterion_main!(benches);

@@ -1,6 +1,8 @@
 //! What one datagram costs to write and to read, CRC included.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+mod measure;
+
+use measure::measure;
 use sprat::address::Contact;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, K, PROVIDERS_PER_REPLY_MAX};
@@ -90,9 +92,9 @@ fn bodies() -> Vec<Body> {
     padded.chain(replies).collect()
 }
 
-fn datagrams(criterion: &mut Criterion) {
+fn main() {
+    let time = Duration::from_millis(400);
     let network = Network::named(Network::DEFAULT_NAME);
-    let mut group = criterion.benchmark_group("datagram");
     for body in bodies() {
         let kind = body.kind();
         let (rpc_id, sender) = (RpcId([3; 20]), NodeId(Id([4; 20])));
@@ -104,21 +106,11 @@ fn datagrams(criterion: &mut Criterion) {
         };
         let mut buffer = [0; DATAGRAM_SIZE_MAX];
         let size = datagram.emit(network, &mut buffer);
-        group.bench_function(format!("parse {kind:?}"), |bencher| {
-            bencher.iter(|| Datagram::parse(black_box(&buffer[..size]), network));
+        measure(&format!("parse {kind:?}"), time, || {
+            Datagram::parse(black_box(&buffer[..size]), network)
         });
-        group.bench_function(format!("emit {kind:?}"), |bencher| {
-            bencher.iter(|| black_box(&datagram).emit(network, &mut buffer));
+        measure(&format!("emit {kind:?}"), time, || {
+            black_box(&datagram).emit(network, &mut buffer)
         });
     }
 }
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(100))
-        .measurement_time(Duration::from_millis(400))
-        .sample_size(20);
-    targets = datagrams
-}
-criterion_main!(benches);

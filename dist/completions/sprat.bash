@@ -87,7 +87,7 @@ _sprat() {
         COMPREPLY=()
         ;;
     help)
-        options=""
+        options="-q --quiet -v --verbose -h --help"
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word")
         ;;
     esac

@@ -1,212 +1,126 @@
-//! The command line, low level: words, and what stands in for them (`settings`), become typed values,
-//! each checked by itself.
+//! The arguments of a command: the words of the command line, completed by the environment and a file
+//! (`settings`), become typed values (`options`).
 //!
-//! It does not know what a command does with them, touches no file but that of settings, and
-//! resolves no name.
-//!
-//! Invariant: every way in which a command line, a variable or a file can be wrong is one [`UsageError`]
-//! with its own sentence, which says where that stands.
+//! Resolves no name and opens no file except that of settings. Invariant: every error is one sentence
+//! that names its source and the help to read.
 
-use super::exit::UsageError;
-use super::host_port::{HostPort, Listen};
-use super::options::{Command, OptionSpec, Takes};
-use super::rate::Rate;
-use super::settings::{Given, Layer, Settings};
-use crate::wire::Network;
+use super::config;
+use super::options::{Flag, Given, Group, Options, Takes};
+use super::settings::{Layer, Settings};
 use std::ffi::OsString;
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::path::Path;
 
-/// A command line whose words have been read.
+/// Reads a variable of the environment.
+pub(super) type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
 #[derive(Debug)]
-pub struct Args {
-    /// What to do.
-    pub command: Command,
-    /// What is neither a command nor an option.
-    pub operands: Vec<String>,
-    /// `-l`
-    pub listen: Vec<Listen>,
-    /// `-b`
-    pub bootstrap: Vec<HostPort>,
-    /// `-d`
-    pub dir: Option<PathBuf>,
-    /// `--share-dir`
-    pub share_dirs: Vec<PathBuf>,
-    /// `-o`
-    pub output: Option<PathBuf>,
-    /// `--seed`
-    pub seed: bool,
-    /// `--up`
-    pub up: Option<Rate>,
-    /// `--down`
-    pub down: Option<Rate>,
-    /// `--limit-lan`
-    pub limit_lan: bool,
-    /// `--no-lan`
-    pub no_lan: bool,
-    /// `--network`
-    pub network: String,
-    /// `--key`, with where that stands.
-    pub key: Option<Given>,
-    /// `--json`
-    pub json: bool,
-    /// `-n`
-    pub nodes: Option<usize>,
-    /// How often `-v` stands, less how often `-q` stands.
-    pub verbosity: i32,
-    /// `-h`
-    pub help: bool,
-    /// What the options above were made of.
-    pub settings: Settings,
-    words: Vec<OsString>,
+pub(super) struct Args {
+    /// The command's name.
+    pub(super) command: &'static str,
+    pub(super) operands: Vec<String>,
+    pub(super) options: Options,
+    /// The sources of the options.
+    pub(super) settings: Settings,
+    groups: &'static [Group],
+    words: Vec<String>,
 }
 
 impl Args {
-    /// Reads the words after the program's name, and the settings that the environment, as
-    /// `variable` reads it, and a file add.
-    pub fn parse(
-        words: impl IntoIterator<Item = OsString>,
-        variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Args, UsageError> {
-        let words: Vec<OsString> = words.into_iter().collect();
-        let mut texts = words.iter().map(|word| {
-            word.clone().into_string().map_err(|word| {
-                UsageError(format!(
-                    "not UTF-8: {word:?} (names in a manifest are UTF-8)"
-                ))
-            })
-        });
-        let first = texts.next().transpose()?;
-        let first = first.ok_or_else(|| UsageError("no command (see sprat help)".into()))?;
-        let rest = texts.collect::<Result<Vec<String>, UsageError>>()?;
-        let command = match first.as_str() {
-            "-h" | "--help" => Command::Help,
-            name => Command::named(name)
-                .ok_or_else(|| UsageError(format!("no such command: {name} (see sprat help)")))?,
+    /// Parses `words`, which follow the name of a command that takes the options of `groups`.
+    pub(super) fn parse(
+        command: &'static str,
+        groups: &'static [Group],
+        words: Vec<String>,
+        variable: Variable,
+    ) -> Result<Args, String> {
+        let parse = || {
+            let (line, operands) = parse_line(groups, &words)?;
+            let settings = gather(line, groups, variable)?;
+            let options = options(&settings, groups)?;
+            Ok((operands, settings, options))
         };
-        let mut args = Args::of(command, &rest, variable)?;
-        args.words = words;
-        Ok(args)
-    }
-
-    /// Reads the same words again: the file of settings may say something else now.
-    pub fn again(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Args, UsageError> {
-        Args::parse(self.words.iter().cloned(), variable)
-    }
-
-    fn of(
-        command: Command,
-        words: &[String],
-        variable: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Args, UsageError> {
-        let hint = |text: String| UsageError(format!("{text} (see sprat help {})", command.name()));
-        let (line, operands) = line(command, words).map_err(hint)?;
-        // Who asks for help may be about to learn how to mend a setting.
-        let help = line.names("help");
-        let settings = match help {
-            true => Ok(Settings::of(line)),
-            false => Settings::gather(line, command, variable),
-        };
-        let settings = settings.map_err(|UsageError(text)| hint(text))?;
-        let count = |name: &str| settings.count(name).map_err(|UsageError(text)| hint(text));
-        let value = |name: &str| settings.one(name);
-        let wrong = |given: &Given, why: &dyn fmt::Display| hint(format!("{}: {why}", given.place));
-        let path = |name: &str| match value(name) {
-            Some(given) if given.text.is_empty() => Err(wrong(given, &"the path is empty")),
-            given => Ok(given.map(|given| PathBuf::from(&given.text))),
-        };
-        let share_dirs = settings.all("share-dir").into_iter();
-        let share_dirs = share_dirs.map(|given| match given.text.as_str() {
-            "" => Err(wrong(given, &"the path is empty")),
-            text => Ok(PathBuf::from(text)),
-        });
-        let rate = |name: &str| {
-            let rate =
-                value(name).map(|given| given.text.parse().map_err(|e: String| wrong(given, &e)));
-            rate.transpose()
-        };
-        let network = match value("network") {
-            Some(given) if given.text.is_empty() => return Err(wrong(given, &"empty name")),
-            Some(given) => given.text.clone(),
-            None => Network::DEFAULT_NAME.to_owned(),
-        };
-        let nodes = value("nodes")
-            .map(|given| number_of_nodes(&given.text).map_err(|why| wrong(given, &why)));
+        let (operands, settings, options) =
+            parse().map_err(|error: String| format!("{error} (see sprat help {command})"))?;
         Ok(Args {
             command,
-            listen: parsed(&settings, "listen").map_err(|UsageError(text)| hint(text))?,
-            bootstrap: parsed(&settings, "bootstrap").map_err(|UsageError(text)| hint(text))?,
-            dir: path("dir")?,
-            share_dirs: share_dirs.collect::<Result<_, UsageError>>()?,
-            output: path("output")?,
-            seed: count("seed")? > 0,
-            up: rate("up")?,
-            down: rate("down")?,
-            limit_lan: count("limit-lan")? > 0,
-            no_lan: count("no-lan")? > 0,
-            network,
-            key: path("key")?.and_then(|_| value("key").cloned()),
-            json: count("json")? > 0,
-            nodes: nodes.transpose()?,
-            verbosity: settings
-                .verbosity()
-                .map_err(|UsageError(text)| hint(text))?,
-            help,
             operands,
+            options,
             settings,
-            words: Vec::new(),
+            groups,
+            words,
         })
+    }
+
+    /// Parses the same words again: the file of settings may have changed.
+    pub(super) fn reread(&self, variable: Variable) -> Result<Args, String> {
+        Args::parse(self.command, self.groups, self.words.clone(), variable)
     }
 }
 
-/// The options of a command line, and what else stands in it.
-fn line(command: Command, words: &[String]) -> Result<(Layer, Vec<String>), String> {
-    let mut options = getopts::Options::new();
-    for option in OptionSpec::of(command) {
-        let (short, long) = (option.short, option.long);
-        match option.takes {
-            Takes::Nothing => options.optflagmulti(short, long, ""),
-            Takes::OneValue => options.optopt(short, long, "", ""),
-            Takes::ManyValues => options.optmulti(short, long, "", ""),
+/// The options and the operands of a command line.
+fn parse_line(groups: &'static [Group], words: &[String]) -> Result<(Layer, Vec<String>), String> {
+    let mut parser = getopts::Options::new();
+    for flag in Flag::taken(groups) {
+        match flag.takes {
+            Takes::Switch(_) => parser.optflagmulti(flag.short, flag.long, ""),
+            Takes::One(..) => parser.optopt(flag.short, flag.long, "", ""),
+            Takes::Many(..) => parser.optmulti(flag.short, flag.long, "", ""),
         };
     }
-    let matches = options.parse(words).map_err(|fail| sentence(&fail))?;
+    let matches = parser.parse(words).map_err(|fail| sentence(&fail))?;
     let mut layer = Layer::default();
-    for option in OptionSpec::of(command) {
-        let texts = match option.takes {
-            Takes::Nothing => vec!["yes".to_owned(); matches.opt_count(option.long)],
-            Takes::OneValue | Takes::ManyValues => matches.opt_strs(option.long),
+    for flag in Flag::taken(groups) {
+        let texts = match flag.takes {
+            Takes::Switch(_) => vec!["yes".to_owned(); matches.opt_count(flag.long)],
+            Takes::One(..) | Takes::Many(..) => matches.opt_strs(flag.long),
         };
-        for text in texts {
-            let place = format!("option --{}", option.long);
-            layer.add(option, Given { text, place });
-        }
+        let source = format!("option --{}", flag.long);
+        texts
+            .into_iter()
+            .for_each(|text| layer.add(flag, text, &source));
     }
     Ok((layer, matches.free))
 }
 
-fn number_of_nodes(text: &str) -> Result<usize, UsageError> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (4..=100).contains(number));
-    number.ok_or_else(|| UsageError(format!("not a number from 4 to 100: '{text}'")))
+/// Adds the environment and the file to the command line, unless it asks for help: the user may want
+/// to learn how to correct a setting.
+fn gather(line: Layer, groups: &'static [Group], variable: Variable) -> Result<Settings, String> {
+    let is_help = line.0.iter().any(|(flag, _)| flag.group == Group::Help);
+    let mut settings = Settings(vec![line]);
+    if is_help {
+        return Ok(settings);
+    }
+    settings.0.push(Layer::of_environment(groups, variable)?);
+    let config = Flag::taken(groups).find(|flag| flag.group == Group::Config);
+    if let Some(Given { text, source }) = config.and_then(|flag| settings.all(flag).pop()) {
+        let path = Path::new(text);
+        let text = config::read(path).map_err(|error| format!("{source}: {error}"))?;
+        let mut file = config::parse(path, &text)?;
+        file.0
+            .retain(|(flag, _)| Flag::taken(groups).any(|taken| taken.long == flag.long));
+        settings.0.push(file);
+    }
+    Ok(settings)
 }
 
-fn parsed<T: FromStr<Err = UsageError>>(
-    settings: &Settings,
-    long: &str,
-) -> Result<Vec<T>, UsageError> {
-    let parse = |given: &Given| {
-        let parsed = given.text.parse();
-        parsed.map_err(|UsageError(why)| UsageError(format!("{}: {why}", given.place)))
-    };
-    settings.all(long).into_iter().map(parse).collect()
+fn options(settings: &Settings, groups: &'static [Group]) -> Result<Options, String> {
+    let mut options = Options::default();
+    for flag in Flag::taken(groups) {
+        match flag.takes {
+            Takes::Switch(store) => store(&mut options, settings.count(flag)?),
+            Takes::One(_, store) | Takes::Many(_, store) => {
+                for given in settings.all(flag) {
+                    let wrong = |why| format!("{}: {why}", given.source);
+                    store(&mut options, given).map_err(wrong)?;
+                }
+            }
+        }
+    }
+    Ok(options)
 }
 
 fn sentence(fail: &getopts::Fail) -> String {
-    let dashed = |name: &String| match name.chars().count() {
+    let dashed = |name: &str| match name.chars().count() {
         1 => format!("-{name}"),
         _ => format!("--{name}"),
     };
@@ -215,7 +129,7 @@ fn sentence(fail: &getopts::Fail) -> String {
         getopts::Fail::UnrecognizedOption(name) => format!("no such option: {}", dashed(name)),
         getopts::Fail::OptionMissing(name) => format!("option {} is missing", dashed(name)),
         getopts::Fail::OptionDuplicated(name) => {
-            format!("option {} stands more than once", dashed(name))
+            format!("option {} is given more than once", dashed(name))
         }
         getopts::Fail::UnexpectedArgument(name) => {
             format!("option {} takes no value", dashed(name))
@@ -226,85 +140,135 @@ fn sentence(fail: &getopts::Fail) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::path::PathBuf;
 
-    fn parse(line: &str) -> Result<Args, UsageError> {
-        Args::parse(line.split_whitespace().map(OsString::from), &|_| None)
+    const NODE: &[Group] = &[
+        Group::Network,
+        Group::Node,
+        Group::State,
+        Group::Config,
+        Group::Service,
+    ];
+
+    /// The arguments of a node from a line, variables, and a file.
+    fn node(line: &str, variables: &[(&str, &str)], file: &str) -> Result<Args, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("conf");
+        fs::write(&path, file).unwrap();
+        let words = line.split_whitespace().map(str::to_owned).collect();
+        Args::parse("node", NODE, words, &|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            let config = (name == "SPRAT_CONFIG").then(|| path.clone().into());
+            found.map(|(_, value)| value.into()).or(config)
+        })
     }
 
-    fn misuse(line: &str) -> String {
-        parse(line).expect_err("this line is wrong").0
+    fn given<'a>(args: &'a Args, long: &str) -> Vec<&'a Given> {
+        let flag = Flag::taken(NODE).find(|flag| flag.long == long);
+        args.settings.all(flag.unwrap())
+    }
+
+    fn texts<'a>(args: &'a Args, long: &str) -> Vec<&'a str> {
+        let given = given(args, long).into_iter();
+        given.map(|given| given.text.as_str()).collect()
     }
 
     #[test]
-    fn options_stand_before_and_after_what_they_are_about() {
-        let args = parse("get -b localhost:4160 LINK -o x --seed --json -vv -q -l :0").unwrap();
-        assert_eq!(args.command, Command::Get);
-        assert_eq!(args.operands, ["LINK"]);
-        assert_eq!(
-            args.bootstrap,
-            [HostPort {
-                host: "localhost".into(),
-                port: 4160
-            }]
-        );
-        assert_eq!(
-            args.listen,
-            [Listen {
-                ip: None,
-                port: Some(0)
-            }]
-        );
-        assert_eq!(args.output, Some("x".into()));
-        assert!(args.seed && args.json && !args.help);
-        assert_eq!(args.verbosity, 1);
-    }
-
-    #[test]
-    fn every_kind_of_wrong_line_has_its_own_sentence() {
-        let cases = [
-            ("", "no command (see sprat help)"),
-            ("fly", "no such command: fly (see sprat help)"),
-            (
-                "get --fast X",
-                "no such option: --fast (see sprat help get)",
-            ),
-            (
-                "share --seed X",
-                "no such option: --seed (see sprat help share)",
-            ),
-            ("get X -o", "option -o needs a value (see sprat help get)"),
-            (
-                "get X -o a -o b",
-                "option --output stands more than once (see sprat help get)",
-            ),
-            (
-                "get X --seed=1",
-                "option --seed takes no value (see sprat help get)",
-            ),
-            (
-                "get X --output=",
-                "option --output: the path is empty (see sprat help get)",
-            ),
-            (
-                "demo -n 3",
-                "option --nodes: not a number from 4 to 100: '3' (see sprat help demo)",
-            ),
-            (
-                "get X --up 0",
-                "option --up: 0 is less than 4.0 KiB a second, the lowest cap (see sprat help get)",
-            ),
-            (
-                "node --down fast",
-                "option --down: not a rate: \"fast\" (a whole number of bytes a second, or with K, \
-                 M or G: 512K) (see sprat help node)",
-            ),
-            (
-                "get X --network=",
-                "option --network: empty name (see sprat help get)",
-            ),
+    fn the_line_overrides_the_environment_which_overrides_the_file() {
+        let file = "up = 1M\ndown = 1M\nlisten = :1\nlisten = :2\nbootstrap = a:1\n";
+        let variables = [
+            ("SPRAT_UP", "2M"),
+            ("SPRAT_LISTEN", ":3, :4 :5"),
+            ("SPRAT_DIR", ""),
         ];
-        for (line, message) in cases {
-            assert_eq!(misuse(line), message, "{line:?}");
-        }
+        let args = node("--up 3M", &variables, file).unwrap();
+        assert_eq!(texts(&args, "up"), ["3M"]);
+        assert_eq!(given(&args, "up")[0].source, "option --up");
+        assert_eq!(texts(&args, "listen"), [":3", ":4", ":5"]);
+        assert_eq!(given(&args, "listen")[0].source, "variable SPRAT_LISTEN");
+        assert_eq!(texts(&args, "down"), ["1M"]);
+        assert!(
+            given(&args, "down")[0]
+                .source
+                .ends_with("/conf, line 2, down")
+        );
+        assert_eq!(texts(&args, "bootstrap"), ["a:1"]);
+        assert_eq!(texts(&args, "dir"), [""; 0]);
+        let (up, down) = (args.options.up, args.options.down);
+        assert_eq!((up, down), (Some(3 << 20), Some(1 << 20)));
+    }
+
+    #[test]
+    fn an_empty_variable_sets_nothing_except_for_the_key() {
+        let args = node("", &[("SPRAT_UP", "")], "up = 1M").unwrap();
+        assert_eq!(texts(&args, "up"), ["1M"]);
+        let error = node("", &[("SPRAT_KEY", "")], "").unwrap_err();
+        assert_eq!(
+            error,
+            "variable SPRAT_KEY: the path is empty (see sprat help node)"
+        );
+    }
+
+    #[test]
+    fn quiet_and_verbose_are_one_setting() {
+        let verbosity = |line: &str, variables: &[(&str, &str)], file: &str| {
+            node(line, variables, file).unwrap().options.verbosity
+        };
+        assert_eq!(verbosity("", &[], ""), 0);
+        assert_eq!(verbosity("", &[], "verbose = 2"), 2);
+        assert_eq!(verbosity("", &[("SPRAT_VERBOSE", "yes")], "verbose = 2"), 1);
+        assert_eq!(verbosity("-q", &[("SPRAT_VERBOSE", "3")], ""), -1);
+        assert_eq!(verbosity("-vv", &[], "quiet = yes"), 2);
+        assert_eq!(verbosity("-vv -q", &[], ""), 1);
+    }
+
+    #[test]
+    fn a_switch_in_a_file_is_yes_or_no() {
+        let limit_lan = |file: &str| Ok(node("", &[], file)?.options.limit_lan);
+        assert_eq!(limit_lan("limit-lan = no"), Ok(false));
+        assert_eq!(limit_lan("limit-lan = true"), Ok(true));
+        let error: String = limit_lan("limit-lan = maybe").unwrap_err();
+        assert!(error.contains("/conf, line 1, limit-lan: neither yes nor no: \"maybe\""));
+    }
+
+    #[test]
+    fn each_setting_that_differs_is_named_once() {
+        let settings = |file| node("", &[], file).unwrap().settings;
+        let one = settings("listen = :1\nlisten = :2\nup = 1M");
+        let two = settings("# moved\nup = 1M\nlisten = :1\nlimit-lan = yes");
+        let names: Vec<&str> = one.differences(&two).iter().map(|flag| flag.long).collect();
+        assert_eq!(names, ["listen", "limit-lan"]);
+        assert!(one.differences(&one).is_empty());
+    }
+
+    #[test]
+    fn help_needs_no_correct_settings() {
+        let args = node("--help", &[("SPRAT_UP", "fast")], "not a setting").unwrap();
+        assert!(args.options.help);
+    }
+
+    #[test]
+    fn the_shipped_file_shows_every_setting_with_a_correct_example() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/sprat.conf");
+        let text = config::read(&path).unwrap();
+        assert!(
+            config::parse(&path, &text).unwrap().0.is_empty(),
+            "it sets nothing"
+        );
+        let example = |line: &str| {
+            let line = line.strip_prefix('#')?;
+            let (key, _) = line.split_once(" = ")?;
+            let is_key = key.starts_with(|c: char| c.is_ascii_lowercase());
+            is_key.then(|| (key.to_owned(), line.to_owned()))
+        };
+        let (mut keys, lines): (Vec<_>, Vec<_>) = text.lines().filter_map(example).unzip();
+        let args = node("", &[], &lines.join("\n")).expect("every example is right");
+        assert_eq!(args.options.dir, Some(PathBuf::from("/var/lib/sprat")));
+        let mut all: Vec<String> = Flag::settings().map(|flag| flag.long.to_owned()).collect();
+        all.sort();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys, all);
     }
 }

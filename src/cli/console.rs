@@ -1,28 +1,44 @@
-//! Standard error: news in lines of their own, above the progress bar where there is one.
+//! Standard output for results, and standard error for messages, above a progress bar if there is one.
 //!
-//! A line begins with `sprat: `, or, where systemd's journal reads it, with its priority as the journal
-//! wants it (`<6>`, sd-daemon(3)): that knows the program and the time by itself. Not here: what is
-//! told, and how often. Invariant: a line is one write.
+//! A message begins with `sprat: `. If systemd's journal reads it, it begins with its priority (`<6>`,
+//! sd-daemon(3)) instead: the journal adds the program and the time. Invariant: a line is one write.
 
-use crate::service::log_sink::LogSink;
-pub use crate::service::log_sink::Priority;
+use super::exit::Exit;
+use crate::reactor::Error;
+use crate::service::log_sink::{LogSink, Priority};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::env;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// How lines begin.
+/// Prints one result at once, also to a pipe or a file.
+pub(super) fn print(line: impl AsRef<str>) -> Result<(), Exit> {
+    let mut output = io::stdout().lock();
+    match writeln!(output, "{}", line.as_ref()).and_then(|()| output.flush()) {
+        // The reader has read enough (`sprat ls | head -1`).
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| Error::new("write to standard output", error).into()),
+    }
+}
+
+/// Prints the reason of a failure, before or after there is a [`Console`].
+pub(super) fn print_error(text: &str) {
+    let start = Form::of_stderr().start(Priority::Error);
+    // If standard error is closed, the exit code still reports the failure.
+    let _ = io::stderr().write_all(format!("{start}{text}\n").as_bytes());
+}
+
+/// The start of each line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// With the program's name.
+    /// The program's name.
     Plain,
-    /// With their priority.
+    /// The priority.
     Journal,
 }
 
 impl Form {
-    /// That of standard error.
     fn of_stderr() -> Form {
         let is_journal = || -> Option<bool> {
             let stream = env::var("JOURNAL_STREAM").ok()?;
@@ -35,7 +51,7 @@ impl Form {
         }
     }
 
-    fn begin(self, priority: Priority) -> String {
+    fn start(self, priority: Priority) -> String {
         match self {
             Form::Plain => "sprat: ".to_owned(),
             Form::Journal => format!("<{}>", priority as u8),
@@ -43,87 +59,63 @@ impl Form {
     }
 }
 
-/// Says on standard error why the program ends, where there may be no console yet.
-pub fn complain(text: &str) {
-    let begin = Form::of_stderr().begin(Priority::Error);
-    // Standard error may be closed; the exit code still says how it ended.
-    let _ = io::stderr().write_all(format!("{begin}{text}\n").as_bytes());
-}
-
-/// Standard error, as this run of the program uses it.
+/// Standard error of this process.
 #[derive(Clone)]
-pub struct Console {
+pub(super) struct Console {
     bars: MultiProgress,
-    terminal: bool,
+    is_terminal: bool,
     form: Form,
-    /// All clones are one console.
+    /// Shared by all clones.
     verbosity: Arc<AtomicI32>,
 }
 
 impl Console {
-    /// `verbosity` below 0 is quiet, above it tells more.
-    pub fn new(verbosity: i32) -> Console {
-        let terminal = io::stderr().is_terminal();
+    /// A `verbosity` below 0 is quiet, above 0 it shows details.
+    pub(super) fn new(verbosity: i32) -> Console {
         Console {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
-            terminal,
+            is_terminal: io::stderr().is_terminal(),
             form: Form::of_stderr(),
             verbosity: Arc::new(AtomicI32::new(verbosity)),
         }
     }
 
-    /// Tells more or less from now on.
-    pub fn set_verbosity(&self, verbosity: i32) {
+    pub(super) fn set_verbosity(&self, verbosity: i32) {
         self.verbosity.store(verbosity, Ordering::Relaxed);
     }
 
-    fn verbosity(&self) -> i32 {
-        self.verbosity.load(Ordering::Relaxed)
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.shows(Priority::Info)
     }
 
-    /// Whether progress and news are wanted.
-    pub fn is_quiet(&self) -> bool {
-        self.verbosity() < 0
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
-    /// Whether a person watches.
-    pub fn is_terminal(&self) -> bool {
-        self.terminal
-    }
-
-    /// Whether this run tells details.
-    pub fn is_verbose(&self) -> bool {
-        self.verbosity() > 0
-    }
-
-    /// One line of news, unless this run is quiet.
-    pub fn info(&self, line: impl AsRef<str>) {
-        self.write_line(Priority::Info, line.as_ref());
-    }
-
-    /// One line of news for those who asked for more.
-    pub fn debug(&self, line: impl AsRef<str>) {
+    pub(super) fn debug(&self, line: impl AsRef<str>) {
         self.write_line(Priority::Debug, line.as_ref());
     }
 
-    /// One line that is told in any case.
-    pub fn notice(&self, line: impl AsRef<str>) {
+    pub(super) fn info(&self, line: impl AsRef<str>) {
+        self.write_line(Priority::Info, line.as_ref());
+    }
+
+    pub(super) fn notice(&self, line: impl AsRef<str>) {
         self.write_line(Priority::Notice, line.as_ref());
     }
 
-    /// One line about something wrong, which is told in any case.
-    pub fn warn(&self, line: impl AsRef<str>) {
+    pub(super) fn warn(&self, line: impl AsRef<str>) {
         self.write_line(Priority::Warning, line.as_ref());
     }
 
-    /// What a line of this priority begins with.
-    pub fn begin(&self, priority: Priority) -> String {
-        self.form.begin(priority)
+    /// The start of a line of this priority.
+    pub(super) fn line_start(&self, priority: Priority) -> String {
+        self.form.start(priority)
     }
 
     /// A bar at the bottom of the terminal, out of 1000: 21 columns, and as much of the message as
-    /// fits the rest of the line. A longer line would wrap, and stay behind when it is drawn anew.
-    pub fn bar(&self) -> ProgressBar {
+    /// fits the line. A longer line would wrap, and remain when the bar is drawn again.
+    pub(super) fn bar(&self) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new(1000));
         let style = ProgressStyle::with_template("{prefix:9} [{bar:8}] {wide_msg}");
         bar.set_style(style.expect("the template is right").progress_chars("=> "));
@@ -133,17 +125,18 @@ impl Console {
 
 impl LogSink for Console {
     fn shows(&self, priority: Priority) -> bool {
+        let verbosity = self.verbosity.load(Ordering::Relaxed);
         match priority {
-            Priority::Debug => self.is_verbose(),
-            Priority::Info => !self.is_quiet(),
+            Priority::Debug => verbosity > 0,
+            Priority::Info => verbosity >= 0,
             _ => true,
         }
     }
 
     fn write_line(&self, priority: Priority, line: &str) {
         if self.shows(priority) {
-            // When standard error is closed there is nobody to tell it to.
-            let _ = writeln!(self.clone(), "{}{line}", self.begin(priority));
+            // If standard error is closed, nobody can read the line.
+            let _ = writeln!(self.clone(), "{}{line}", self.line_start(priority));
         }
     }
 }
@@ -159,7 +152,7 @@ impl Write for Console {
     }
 
     fn write_fmt(&mut self, arguments: std::fmt::Arguments<'_>) -> io::Result<()> {
-        // One write a line, so that lines of several programs do not mix.
+        // One write a line: lines of several processes do not mix.
         self.write_all(arguments.to_string().as_bytes())
     }
 

@@ -1,12 +1,19 @@
-//! `sprat get`: fetch what a link names; go on where an earlier try stopped.
+//! `sprat get`: fetches what a link names, and resumes where an earlier run stopped.
+//!
+//! ```text
+//!   begin ──► fetching ── handle_complete ──► done
+//!                │                    └─ with --seed ─► serving ── signal ──► done
+//!                └── signal ──► interrupted
+//! ```
 
 use super::args::Args;
-use super::console::Console;
-use super::exit::UsageError;
+use super::console::{Console, print};
+use super::exit::Exit;
 use super::progress::{self, ProgressReport, TICK};
+use super::share::is_served;
 use super::start::{self, Role, Started};
-use super::target::{self, Target};
-use super::{Exit, print, share, summary};
+use super::summary;
+use super::target::Target;
 use crate::id::FileId;
 use crate::node::{Ended, Event, Failure, Progress, SwarmKey};
 use crate::reactor::{Happening, OutputPath, Reactor};
@@ -15,40 +22,36 @@ use crate::service::{StateDir, event_log, event_text, failure_text, format};
 use crate::time::Instant;
 use crate::wire::Manifest;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Between two progress lines of JSON.
 const JSON_PERIOD: Duration = Duration::from_secs(1);
 
-/// Runs the command.
-pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
-    let [text] = args.operands.as_slice() else {
-        let what = if args.operands.is_empty() {
-            "no LINK"
-        } else {
-            "more than one LINK"
-        };
-        return Err(UsageError(format!("{what} to get (see sprat help get)")).into());
+pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
+    let target = Target::read(&args.operands[0], console)?;
+    let output = match args.options.output.as_deref() {
+        Some(path) => OutputPath::given(path)?,
+        None => OutputPath::In(PathBuf::from(".")),
     };
-    let target = Target::read(text, console)?;
-    let output = target::output_path(args.output.as_deref())?;
-    let role = if args.seed { Role::Seed } else { Role::Visitor };
+    let role = if args.options.seed {
+        Role::Seed
+    } else {
+        Role::Visitor
+    };
+    let started = start::start(&args.options, role, console)?;
     let Started {
         mut reactor, state, ..
-    } = start::start(&args, role, console)?;
-    let mut getting = Getting::begin(target, &output, &mut reactor, state, &args, console)?;
-    let mut ending = getting.fetch(&mut reactor);
-    if args.seed && ending.is_ok() {
-        ending = getting.seed(&mut reactor);
-    }
-    getting.report.clear();
+    } = started;
+    let mut fetch = Fetch::begin(target, &output, &mut reactor, state, &args, console)?;
+    let result = fetch.run(&mut reactor, args.options.seed);
+    fetch.report.clear();
     summary::log(&reactor, console);
     reactor.stop();
-    ending
+    result
 }
 
-struct Getting<'a> {
+struct Fetch<'a> {
     console: &'a Console,
     report: ProgressReport<'a>,
     json: bool,
@@ -57,15 +60,14 @@ struct Getting<'a> {
     file: FileId,
     swarm: SwarmKey,
     started_at: Instant,
-    /// Open streams: losing one of these is news, a failed attempt is not. At most as many as the
-    /// node has.
+    /// Peers with an open stream: their loss is reported, that of a failed attempt is not.
     connected: Vec<SocketAddr>,
-    /// There was a stream with anyone.
-    met: bool,
+    /// Whether there ever was a stream.
+    has_met: bool,
     last: Progress,
 }
 
-impl<'a> Getting<'a> {
+impl<'a> Fetch<'a> {
     fn begin(
         target: Target,
         output: &OutputPath,
@@ -73,98 +75,89 @@ impl<'a> Getting<'a> {
         state: Option<StateDir>,
         args: &Args,
         console: &'a Console,
-    ) -> Result<Getting<'a>, Exit> {
-        let Target {
-            file,
-            manifest,
-            providers,
-        } = target;
-        if let Some(manifest) = &manifest {
-            keep(state.as_ref(), manifest, console);
+    ) -> Result<Fetch<'a>, Exit> {
+        if let Some(manifest) = &target.manifest {
+            save(state.as_ref(), manifest, console);
         }
-        // With the manifest of an earlier try, the disk is verified before anyone is found.
-        let manifest =
-            manifest.or_else(|| state.as_ref().and_then(|state| state.load_manifest(file)));
-        let swarm = reactor.fetch(file, manifest, &providers, output)?;
+        // With the manifest of an earlier run, the disk is verified before any peer is found.
+        let load = || {
+            state
+                .as_ref()
+                .and_then(|state| state.load_manifest(target.file))
+        };
+        let manifest = target.manifest.or_else(load);
+        let swarm = reactor.fetch(target.file, manifest, &target.providers, output)?;
         let now = reactor.now();
-        Ok(Getting {
+        Ok(Fetch {
             console,
             report: ProgressReport::new(console, now),
-            json: args.json,
+            json: args.options.json,
             json_at: now + JSON_PERIOD,
             state,
-            file,
+            file: target.file,
             swarm,
             started_at: now,
             connected: Vec::new(),
-            met: false,
+            has_met: false,
             last: Progress::default(),
         })
     }
 
-    /// Runs the loop until the file is complete.
-    fn fetch(&mut self, reactor: &mut Reactor) -> Result<(), Exit> {
+    /// Runs the loop until the file is complete; with `seed`, until a signal after that.
+    fn run(&mut self, reactor: &mut Reactor, seed: bool) -> Result<(), Exit> {
+        let mut is_complete = false;
         loop {
-            let until = reactor.now() + TICK;
-            match reactor.next(Some(until))? {
+            let until = (!is_complete).then(|| reactor.now() + TICK);
+            match reactor.next(until)? {
                 Happening::Source(_) => unreachable!("only a service has a control socket"),
-                Happening::Deadline => self.look(reactor)?,
+                Happening::Deadline => self.report_progress(reactor)?,
+                Happening::Signal(_) if is_complete => break,
                 Happening::Signal(_) => {
                     self.report.clear();
-                    return Err(Exit::Interrupted(
-                        "interrupted (the same command goes on where this one stopped)".into(),
-                    ));
+                    let text = "interrupted (the same command resumes where this one stopped)";
+                    return Err(Exit::Interrupted(text.into()));
                 }
                 Happening::Event(Event::Complete { swarm, already }) if swarm == self.swarm => {
-                    return self.complete(reactor, already);
+                    self.handle_complete(reactor, already)?;
+                    if !seed {
+                        return Ok(());
+                    }
+                    self.console.info("serving it until interrupted");
+                    is_complete = true;
                 }
                 Happening::Event(Event::Failed { swarm, cause }) if swarm == self.swarm => {
-                    return Err(self.failed(reactor, cause)?);
+                    return Err(self.failure(reactor, cause)?);
                 }
-                Happening::Event(event) => self.tell(reactor, &event)?,
-            }
-        }
-    }
-
-    /// Serves the complete file until a signal.
-    fn seed(&mut self, reactor: &mut Reactor) -> Result<(), Exit> {
-        self.console.info("serving it until interrupted");
-        loop {
-            match reactor.next(None)? {
-                Happening::Signal(_) => break,
-                Happening::Source(_) | Happening::Deadline => {}
-                Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
-                Happening::Event(Event::Failed { swarm, cause }) if swarm == self.swarm => {
-                    return Err(self.failed(reactor, cause)?);
+                Happening::Event(Event::Changed { swarm }) if is_complete => {
+                    self.handle_changed(reactor, swarm)?;
                 }
-                Happening::Event(event) => self.tell(reactor, &event)?,
+                Happening::Event(event) => self.handle_event(reactor, &event)?,
             }
         }
         if let Some(progress) = reactor.node().progress(self.swarm) {
-            let sent = progress.sent;
-            self.console
-                .info(format!("sent {sent} bytes ({})", format::size(sent)));
+            let (sent, size) = (progress.sent, format::size(progress.sent));
+            self.console.info(format!("sent {sent} bytes ({size})"));
         }
         Ok(())
     }
 
-    /// A file that was fetched has been edited since. What is left of a folder is served on.
-    fn changed(&self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
+    /// The fetched file has changed. The other files of a folder are still served.
+    fn handle_changed(&self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
         let why = reactor.disk_message(swarm).unwrap_or("it has changed");
-        if !share::is_served(reactor, swarm) {
+        if !is_served(reactor, swarm) {
             return Err(Exit::Failed(format!("nothing is left to serve: {why}")));
         }
         self.console.warn(format!("one file less is served: {why}"));
         Ok(())
     }
 
-    fn look(&mut self, reactor: &Reactor) -> Result<(), Exit> {
+    fn report_progress(&mut self, reactor: &Reactor) -> Result<(), Exit> {
         let Some(progress) = reactor.node().progress(self.swarm) else {
             return Ok(());
         };
         self.last = progress;
         let now = reactor.now();
-        let rate = self.report.look(now, &progress);
+        let rate = self.report.update(now, &progress);
         if !self.json || now < self.json_at {
             return Ok(());
         }
@@ -178,11 +171,9 @@ impl<'a> Getting<'a> {
         print(object.finish())
     }
 
-    fn tell(&mut self, reactor: &Reactor, event: &Event) -> Result<(), Exit> {
+    fn handle_event(&mut self, reactor: &Reactor, event: &Event) -> Result<(), Exit> {
         if self.json {
-            if let Some(line) = event_text::json(event) {
-                print(line)?;
-            }
+            event_text::json(event).map_or(Ok(()), print)?;
         }
         if let Some(line) = event_text::of_disk(reactor, event) {
             self.console.warn(line);
@@ -190,23 +181,22 @@ impl<'a> Getting<'a> {
         match *event {
             Event::Manifest { swarm, .. } if swarm == self.swarm => {
                 if let Some(manifest) = reactor.node().manifest(swarm) {
-                    keep(self.state.as_ref(), manifest, self.console);
+                    save(self.state.as_ref(), manifest, self.console);
                 }
             }
-            // When nothing is missing, the end of the fetch says so.
-            Event::Resumed { held, .. } if held > 0 && self.is_missing_some(reactor) => {
-                self.console.info(format!(
-                    "{} of an earlier try are right; going on",
-                    format::count(held.into(), "shard")
-                ));
+            // If nothing is missing, `handle_complete` reports it.
+            Event::Resumed { held, .. } if held > 0 && self.is_incomplete(reactor) => {
+                let shards = format::count(held.into(), "shard");
+                self.console
+                    .info(format!("resuming with {shards} of an earlier run"));
             }
             Event::Connected { address, .. } => {
-                self.met = true;
+                self.has_met = true;
                 self.connected.push(address);
             }
             Event::Disconnected {
                 address, reason, ..
-            } if self.lost(address, reason) => {
+            } if self.is_lost(address, reason) => {
                 let why = event_text::ended(reason);
                 let then = match self.connected.len() {
                     0 => "looking for others".to_owned(),
@@ -221,13 +211,13 @@ impl<'a> Getting<'a> {
         Ok(())
     }
 
-    fn is_missing_some(&self, reactor: &Reactor) -> bool {
+    fn is_incomplete(&self, reactor: &Reactor) -> bool {
         let progress = reactor.node().progress(self.swarm);
         progress.is_none_or(|progress| progress.done < progress.size)
     }
 
-    /// Takes an ended stream off the list; whether its end is a loss.
-    fn lost(&mut self, address: SocketAddr, reason: Ended) -> bool {
+    /// Removes an ended stream from the list. Returns whether its end is a loss.
+    fn is_lost(&mut self, address: SocketAddr, reason: Ended) -> bool {
         let Some(index) = self.connected.iter().position(|&other| other == address) else {
             return false;
         };
@@ -238,7 +228,7 @@ impl<'a> Getting<'a> {
         )
     }
 
-    fn complete(&mut self, reactor: &Reactor, already: bool) -> Result<(), Exit> {
+    fn handle_complete(&mut self, reactor: &Reactor, already: bool) -> Result<(), Exit> {
         self.report.clear();
         let progress = reactor.node().progress(self.swarm).unwrap_or(self.last);
         let took = reactor.now().since(self.started_at);
@@ -252,21 +242,9 @@ impl<'a> Getting<'a> {
                 format::duration(took),
                 format::rate(progress.received, took),
             );
-            self.console.info(format!(
-                "complete: {size} in {time} ({rate}), every shard verified"
-            ));
-            let written = reactor.written();
-            let state = reactor.node().manifest(self.swarm);
-            let state = state.map_or(0, |manifest| manifest.bytes().len() as u64);
-            let per_mille = ((written + state) * 1000).checked_div(progress.received);
-            let ratio = per_mille.map_or(String::new(), |ratio| {
-                format!(": {}.{:03} times what came", ratio / 1000, ratio % 1000)
-            });
-            self.console.debug(format!(
-                "wrote {} to the disk, journal included, and {} of state{ratio}",
-                format::size(written),
-                format::size(state)
-            ));
+            let line = format!("complete: {size} in {time} ({rate}), every shard verified");
+            self.console.info(line);
+            self.log_written(reactor, progress.received);
         }
         if !self.json {
             return print(path.to_string_lossy());
@@ -279,16 +257,30 @@ impl<'a> Getting<'a> {
         print(object.finish())
     }
 
-    fn failed(&mut self, reactor: &Reactor, cause: Failure) -> Result<Exit, Exit> {
+    /// Logs the bytes written, and their ratio to the bytes received.
+    fn log_written(&self, reactor: &Reactor, received: u64) {
+        let written = reactor.written();
+        let manifest = reactor.node().manifest(self.swarm);
+        let state = manifest.map_or(0, |manifest| manifest.bytes().len() as u64);
+        let per_mille = ((written + state) * 1000).checked_div(received);
+        let ratio = per_mille.map_or(String::new(), |ratio| {
+            format!(
+                ": {}.{:03} times the bytes received",
+                ratio / 1000,
+                ratio % 1000
+            )
+        });
+        let [written, state] = [written, state].map(format::size);
+        self.console.debug(format!(
+            "wrote {written} to the disk, journal included, and {state} of state{ratio}"
+        ));
+    }
+
+    fn failure(&mut self, reactor: &Reactor, cause: Failure) -> Result<Exit, Exit> {
         self.report.clear();
         let path = reactor.output_path(self.swarm).map(shown);
-        let message = failure_text::of_fetch(
-            self.file,
-            cause,
-            self.met,
-            path,
-            reactor.disk_message(self.swarm),
-        );
+        let disk = reactor.disk_message(self.swarm);
+        let message = failure_text::of_fetch(self.file, cause, self.has_met, path, disk);
         if self.json {
             print(Object::event("failed").text("message", &message).finish())?;
         }
@@ -296,7 +288,7 @@ impl<'a> Getting<'a> {
     }
 }
 
-/// A path of the current folder by its name alone.
+/// A path in the current folder without `./`.
 fn shown(path: &Path) -> &Path {
     match path.strip_prefix(".") {
         Ok(name) if name != Path::new("") => name,
@@ -304,9 +296,9 @@ fn shown(path: &Path) -> &Path {
     }
 }
 
-fn keep(state: Option<&StateDir>, manifest: &Manifest, console: &Console) {
+fn save(state: Option<&StateDir>, manifest: &Manifest, console: &Console) {
     if let Some(Err(error)) = state.map(|state| state.save_manifest(manifest)) {
-        // The next try asks the network for it.
+        // The next run asks the network for it.
         console.debug(error.to_string());
     }
 }

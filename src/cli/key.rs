@@ -5,14 +5,13 @@
 //! 8d1f3c0a5e7b92644fd0b1a6c3e85d72
 //! ```
 //!
-//! A line of 32 hexadecimal digits; empty lines and those that begin with `#` do not count. Not here:
-//! what is done with a key (`wire::network`).
+//! One line of 32 hexadecimal digits; empty lines and lines that begin with `#` are skipped.
+//! `wire::network` uses the key.
 
 use super::args::Args;
-use super::console::Console;
-use super::exit::UsageError;
-use super::settings::Given;
-use super::{Exit, print};
+use super::console::{Console, print};
+use super::exit::Exit;
+use super::options::{Given, Options};
 use crate::limits::KEY_FILE_MAX;
 use crate::reactor::Error;
 use crate::wire::network::KEY_SIZE;
@@ -22,30 +21,26 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// Whoever is neither the owner of a file nor of its group.
+/// Permission bits of users who are neither the owner nor of the group.
 const OTHERS: u32 = 0o007;
 
-/// `sprat key FILE`
-pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
-    let [path] = args.operands.as_slice() else {
-        let text = "key takes one operand, the file to make (see sprat help key)";
-        return Err(UsageError(text.into()).into());
-    };
+pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
+    let path = &args.operands[0];
     let mut bytes = [0; KEY_SIZE];
     getrandom::fill(&mut bytes)
         .map_err(|error| Exit::Failed(format!("the system gives no random bytes: {error}")))?;
     make(Path::new(path), &bytes).map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::AlreadyExists => "a key is never overwritten: name another file",
-            _ => "name a file in a folder that can be written",
+            _ => "name a file in a folder that you can write to",
         };
         Error::new(format!("make the key {path}"), error).with_hint(advice)
     })?;
-    console.info("give each node a copy, and --key with where that is");
+    console.info("copy it to each node, and name it there with --key");
     print(path)
 }
 
-/// Writes a key to a file that must not exist, for its owner alone.
+/// Writes a key to a new file that only its owner can read.
 fn make(path: &Path, key: &[u8; KEY_SIZE]) -> io::Result<()> {
     let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = format!(
@@ -60,30 +55,24 @@ fn make(path: &Path, key: &[u8; KEY_SIZE]) -> io::Result<()> {
         .write_all(text.as_bytes())
         .and_then(|()| file.sync_all());
     if written.is_err() {
-        // Half a key is of no use, and would be in the way of the next try.
+        // Half a key is useless, and would make the next try fail.
         _ = fs::remove_file(path);
     }
     written
 }
 
-/// The network that a node is to be part of.
-///
-/// # Errors
-/// A key was named that cannot be read, or is none.
-pub fn network(args: &Args) -> Result<Network, Exit> {
-    let Some(Given { text: path, place }) = &args.key else {
-        return Ok(Network::named(&args.network));
+/// The network that the options name.
+pub(super) fn network(options: &Options) -> Result<Network, Exit> {
+    let name = options.network.as_deref().unwrap_or(Network::DEFAULT_NAME);
+    let Some(Given { text: path, source }) = &options.key else {
+        return Ok(Network::named(name));
     };
     match read(Path::new(path)) {
-        Ok(key) => Ok(Network::with_key(&args.network, key)),
-        Err(error) => Err(Exit::Failed(format!("{place}: {error}"))),
+        Ok(key) => Ok(Network::with_key(name, key)),
+        Err(error) => Err(Exit::Failed(format!("{source}: {error}"))),
     }
 }
 
-/// Reads a key.
-///
-/// # Errors
-/// What is wrong with the file, and what to do.
 fn read(path: &Path) -> Result<Key, Error> {
     let what = || format!("use the key {}", path.display());
     let failed = |error: io::Error| {
@@ -100,8 +89,8 @@ fn read(path: &Path) -> Result<Key, Error> {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
     if metadata.permissions().mode() & OTHERS != 0 {
-        let error = Error::because(what(), "everyone on this machine can");
-        return Err(error.with_hint("have only its owner read it: chmod 600"));
+        let error = Error::because(what(), "every user of this machine can read it");
+        return Err(error.with_hint("let only its owner read it: chmod 600"));
     }
     let mut text = String::new();
     file.take(KEY_FILE_MAX)
@@ -117,13 +106,12 @@ fn parse(text: &str) -> Option<Key> {
     let (digits, None) = (lines.next()?, lines.next()) else {
         return None;
     };
-    let is_whole =
-        digits.len() == 2 * KEY_SIZE && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let number = u128::from_str_radix(digits, 16);
-    number
-        .ok()
-        .filter(|_| is_whole)
-        .map(|number| Key::new(number.to_be_bytes()))
+    let is_hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits.len() != 2 * KEY_SIZE || !is_hexadecimal {
+        return None;
+    }
+    let number = u128::from_str_radix(digits, 16).ok()?;
+    Some(Key::new(number.to_be_bytes()))
 }
 
 #[cfg(test)]
@@ -131,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_was_made_is_read_again_and_never_overwritten() {
+    fn a_new_key_is_read_again_and_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let bytes = std::array::from_fn(|index| index as u8);
@@ -145,12 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_with_what_to_do() {
+    fn a_file_without_a_key_is_an_error_with_advice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let refused = |path: &Path| read(path).unwrap_err().to_string();
-        assert!(refused(&path).contains(": no such file or directory (copy it from another node;"));
-        assert!(refused(folder.path()).contains(": is a directory (a key is a file that"));
+        let error_of = |path: &Path| read(path).unwrap_err().to_string();
+        assert!(
+            error_of(&path).contains(": no such file or directory (copy it from another node;")
+        );
+        assert!(error_of(folder.path()).contains(": is a directory (a key is a file that"));
         let digits = "0123456789abcdef0123456789ABCDEF";
         let wrong = [
             String::new(),
@@ -164,7 +154,7 @@ mod tests {
         for text in wrong {
             fs::write(&path, &text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            let error = refused(&path);
+            let error = error_of(&path);
             assert!(
                 error.ends_with(": it is not a line of 32 digits (sprat key FILE makes a key)"),
                 "{text:?}: {error}"
@@ -174,6 +164,6 @@ mod tests {
         let number: u128 = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef;
         assert_eq!(read(&path).unwrap(), Key::new(number.to_be_bytes()));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
-        assert!(refused(&path).ends_with(": chmod 600)"));
+        assert!(error_of(&path).ends_with(": chmod 600)"));
     }
 }

@@ -1,15 +1,21 @@
-//! The command line: what a person or a script has to do with sprat.
+//! The command line: what people type, and what scripts call.
 //!
-//! Read `args` for the words, then a command (`share`, `get`, `node` with `service`, `control`,
-//! `demo`, `key`, `doctor`). Standard output carries results (links, paths, JSON), standard error carries
-//! progress and news. A command is not a node: it starts a [`Reactor`](crate::reactor::Reactor) and
-//! tells the news of it.
+//! ```text
+//!   words ──► commands ──► args ──► options ──► share, get, node, … ──► exit code
+//!                            ▲
+//!           settings: line, environment, file (config)
+//! ```
 //!
-//! Invariant: every ending has one exit code (`Exit`), and every failure one line that says what,
-//! where and what to do.
+//! `commands` and `options` are the two tables, with one item for each command and each option. Results
+//! (links, paths, JSON) go to standard output, progress and messages to standard error.
+//!
+//! Invariant: every failure has one exit code and one line that says what, where and what to do.
 
 mod args;
+mod bootstrap;
 mod client;
+mod command;
+mod commands;
 mod config;
 mod console;
 mod demo;
@@ -31,96 +37,68 @@ mod start;
 mod summary;
 mod target;
 
-use crate::reactor;
-use args::Args;
-use console::Console;
+use console::{Console, print};
 use exit::Exit;
-use options::Command;
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-/// Runs the command that `words` (without the program's name) stand for, to its end.
+/// Runs the command line `words` (without the program's name).
 ///
 /// The exit code is 0 when it is done, 1 when it failed, 2 for a wrong command line, and 130 when a
 /// signal ended it before it was done.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let ending = match perform(words) {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(ending) => ending,
-    };
-    let (code, text) = match ending {
-        Exit::Failed(text) => (1, text),
-        Exit::Usage(text) => (2, text),
-        Exit::Interrupted(text) => (130, text),
-    };
-    console::complain(&text);
-    ExitCode::from(code)
+    match perform(words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            console::print_error(exit.text());
+            ExitCode::from(exit.code())
+        }
+    }
 }
 
 fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
-    let words: Vec<OsString> = words.into_iter().collect();
-    match words.as_slice() {
-        [first, rest @ ..] if first == "--version" || first == "-V" => {
-            return match rest.first() {
-                None => print(format!("sprat {}", env!("CARGO_PKG_VERSION"))),
-                Some(word) => Err(Exit::Usage(format!(
-                    "{} takes no operand: {} (see sprat help)",
-                    first.to_string_lossy(),
-                    word.to_string_lossy()
-                ))),
-            };
+    let words = words.into_iter().map(OsString::into_string);
+    let words: Vec<Result<String, OsString>> = words.collect();
+    let is_share = words
+        .first()
+        .is_some_and(|first| first.as_deref() == Ok("share"));
+    let not_utf8 = |word: OsString| match is_share {
+        // The command line is right; this name cannot be shared.
+        true => Exit::Failed(format!(
+            "cannot share {word:?}: its name is not UTF-8, as names in a manifest are (rename it)"
+        )),
+        false => Exit::Usage(format!(
+            "not UTF-8: {word:?} (names in a manifest are UTF-8)"
+        )),
+    };
+    let mut words = words
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(not_utf8)?;
+    if words.is_empty() {
+        return Err(Exit::Usage("no command (see sprat help)".into()));
+    }
+    let first = words.remove(0);
+    let name = match (first.as_str(), words.first()) {
+        ("-V" | "--version", None) => {
+            return print(format!("sprat {}", env!("CARGO_PKG_VERSION")));
         }
-        // The command line is right; it is the name that cannot be shared.
-        [first, rest @ ..] if first == "share" => {
-            if let Some(word) = rest.iter().find(|word| word.to_str().is_none()) {
-                return Err(Exit::Failed(format!(
-                    "cannot share {word:?}: its name is not UTF-8, as names in a manifest are \
-                     (rename it)"
-                )));
-            }
+        ("-V" | "--version", Some(word)) => {
+            let text = format!("{first} takes no operand: {word} (see sprat help)");
+            return Err(Exit::Usage(text));
         }
-        _ => {}
+        ("-h" | "--help", _) => "help",
+        (name, _) => name,
+    };
+    let command = commands::find(name)?;
+    let args = command.parse(words, &|name| env::var_os(name))?;
+    if args.options.help {
+        return print(help::of(command));
     }
-    let args = Args::parse(words, &|name| env::var_os(name))?;
-    if args.help {
-        return print(help::of(args.command));
-    }
-    let console = Console::new(args.verbosity);
-    log::start(&console, args.verbosity);
-    match args.command {
-        Command::Share => share::run(args, &console),
-        Command::Get => get::run(args, &console),
-        Command::Node => node::run(args, &console),
-        Command::Add
-        | Command::Rm
-        | Command::Ls
-        | Command::Status
-        | Command::Pause
-        | Command::Resume
-        | Command::Peers
-        | Command::Dht
-        | Command::Ping
-        | Command::Find => client::run(args, &console),
-        Command::Demo => demo::run(args, &console),
-        Command::Key => key::run(args, &console),
-        Command::Doctor => doctor::run(args, &console),
-        Command::Help => help::run(args),
-    }
-}
-
-/// Writes one result to standard output, at once, also when that is a pipe or a file.
-fn print(line: impl AsRef<str>) -> Result<(), Exit> {
-    let mut output = io::stdout().lock();
-    let written = writeln!(output, "{}", line.as_ref()).and_then(|()| output.flush());
-    match written {
-        // Whoever reads it has read enough (`sprat ls | head -1`).
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => {
-            other.map_err(|error| reactor::Error::new("write to standard output", error).into())
-        }
-    }
+    let console = Console::new(args.options.verbosity);
+    log::start(&console, args.options.verbosity);
+    (command.run)(args, &console)
 }
 
 #[cfg(test)]

@@ -1,50 +1,36 @@
-//! `sprat node`: a service, until a signal.
-//!
-//! Only the loop: what the service does with what happens is in `service`.
+//! `sprat node`: runs a service until a signal.
 
 use super::args::Args;
 use super::console::Console;
-use super::exit::UsageError;
+use super::exit::Exit;
 use super::reload::Reload;
-use super::start::{self, Role, Started};
-use super::{Exit, summary};
+use super::start::{self, Role};
+use super::summary;
 use crate::limits::DROP_FOLDERS_MAX;
 use crate::reactor::Error;
 use crate::service::{Service, Setup, Systemd};
 use std::env;
 use std::path::{self, PathBuf};
 
-/// Runs the command.
-pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
-    if let Some(word) = args.operands.first() {
-        return Err(UsageError(format!(
-            "node takes no operand: {word} (see sprat help node)"
-        ))
-        .into());
-    }
-    let share_dirs = share_dirs(&args.share_dirs)?;
+pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
+    let share_dirs = share_dirs(&args.options.share_dirs)?;
     let systemd = Systemd::of(|name| env::var_os(name))?;
-    let Started {
-        mut reactor,
-        state,
-        control,
-        bootstraps,
-        hosts,
-    } = start::start(&args, Role::Service, console)?;
+    let started = start::start(&args.options, Role::Service, console)?;
+    let mut reactor = started.reactor;
     let setup = Setup {
-        state,
-        control,
+        state: started.state,
+        control: started.control,
         systemd,
-        bootstraps,
+        bootstraps: started.bootstrap_addresses,
         share_dirs,
-        console: console,
+        console,
     };
     let mut service = Service::new(&reactor, setup)?;
-    let mut reload = Reload::new(args, hosts, console);
+    let mut reload = Reload::new(args, started.bootstraps, console);
     service.run(&mut reactor, &mut |reactor| reload.run(reactor))?;
     summary::log(&reactor, console);
     reactor.stop();
-    // The state stays locked, and the control socket is there, as long as the node runs.
+    // Until here the state folder is locked and the control socket exists.
     drop(service);
     Ok(())
 }

@@ -1,364 +1,340 @@
-//! The commands and their options: the one table that parsing and help are made from, and from the
-//! help the man page and the completions: `SPRAT_DIST=write cargo test --test program manual` writes them.
+//! The options: the values that they set, and one item for each option with all facts of it.
+//!
+//! `FLAGS` is the one table. Parsing (`args`), environment variables (`settings`), keys of the file
+//! (`config`) and the help come from it; the man page and the completions are made from the help
+//! (`SPRAT_DIST=write cargo test --test program manual`). One more option is one more item here,
+//! and a field of [`Options`].
 
-/// What the first word of a command line can be.
+use super::host_port::{HostPort, listen_address};
+use super::rate;
+use crate::reactor::Caps;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A value as the user gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) text: String,
+    /// `option --up`, `variable SPRAT_UP`, or `/etc/sprat.conf, line 3, up`.
+    pub(super) source: String,
+}
+
+/// The values of the options of one run, each checked by itself.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    pub(super) listen: Vec<SocketAddr>,
+    pub(super) bootstrap: Vec<HostPort>,
+    pub(super) dir: Option<PathBuf>,
+    pub(super) share_dirs: Vec<PathBuf>,
+    pub(super) output: Option<PathBuf>,
+    pub(super) seed: bool,
+    /// Bytes a second; `None` is no cap.
+    pub(super) up: Option<u64>,
+    /// Bytes a second; `None` is no cap.
+    pub(super) down: Option<u64>,
+    pub(super) limit_lan: bool,
+    pub(super) no_lan: bool,
+    pub(super) network: Option<String>,
+    /// The path of the key file, with its source for errors.
+    pub(super) key: Option<Given>,
+    pub(super) json: bool,
+    pub(super) nodes: Option<usize>,
+    /// How often `-v` is given, less how often `-q` is.
+    pub(super) verbosity: i32,
+    pub(super) help: bool,
+}
+
+impl Options {
+    pub(super) fn caps(&self) -> Caps {
+        Caps {
+            up: self.up,
+            down: self.down,
+            limit_lan: self.limit_lan,
+        }
+    }
+}
+
+/// Options that the same commands take. A command names its groups; every command takes `Verbosity`
+/// and `Help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Share files or folders.
-    Share,
-    /// Fetch a file.
-    Get,
-    /// Run a node.
+pub(super) enum Group {
+    /// How a node is reached, and by which network.
+    Network,
+    /// How a node that runs in this process works.
     Node,
-    /// Give the service something to share or to fetch.
-    Add,
-    /// Take something from the service.
-    Rm,
-    /// List what the service shares and fetches.
-    Ls,
-    /// Tell how the service is.
-    Status,
-    /// Have the service hold something still.
-    Pause,
-    /// Have it go on.
-    Resume,
-    /// List the streams of a file.
-    Peers,
-    /// List the routing table and the records.
-    Dht,
-    /// Ask whether a node is there.
-    Ping,
-    /// Look up who provides a file.
-    Find,
-    /// Show the main job on this machine.
-    Demo,
-    /// Make the key of a network.
-    Key,
-    /// Look for what is wrong on this machine.
-    Doctor,
-    /// Explain a command.
+    /// What only a service has.
+    Service,
+    State,
+    Output,
+    Seed,
+    Json,
+    Crowd,
+    Config,
+    /// `-q` and `-v` are one setting: a source that gives one of them overrides both.
+    Verbosity,
     Help,
 }
 
-impl Command {
-    /// Every command, in the order of the help.
-    pub const ALL: [Command; 17] = [
-        Command::Share,
-        Command::Get,
-        Command::Node,
-        Command::Add,
-        Command::Rm,
-        Command::Ls,
-        Command::Status,
-        Command::Pause,
-        Command::Resume,
-        Command::Peers,
-        Command::Dht,
-        Command::Ping,
-        Command::Find,
-        Command::Demo,
-        Command::Key,
-        Command::Doctor,
-        Command::Help,
-    ];
+/// Stores a value. The error says what is wrong with it.
+type Store = fn(&mut Options, &Given) -> Result<(), String>;
 
-    /// The word that calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Command::Share => "share",
-            Command::Get => "get",
-            Command::Node => "node",
-            Command::Add => "add",
-            Command::Rm => "rm",
-            Command::Ls => "ls",
-            Command::Status => "status",
-            Command::Pause => "pause",
-            Command::Resume => "resume",
-            Command::Peers => "peers",
-            Command::Dht => "dht",
-            Command::Ping => "ping",
-            Command::Find => "find",
-            Command::Demo => "demo",
-            Command::Key => "key",
-            Command::Doctor => "doctor",
-            Command::Help => "help",
-        }
-    }
-
-    /// The command that a word calls.
-    pub fn named(name: &str) -> Option<Command> {
-        Command::ALL
-            .into_iter()
-            .find(|command| command.name() == name)
-    }
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Takes {
+    /// No value. Stores how often the option is given; a variable or a file says yes or no.
+    Switch(fn(&mut Options, i32)),
+    /// A value of this name, once.
+    One(&'static str, Store),
+    /// A value of this name; the option can be repeated.
+    Many(&'static str, Store),
 }
 
-/// How often an option may stand, and whether it has a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// A switch; more of them may say it more strongly.
-    Nothing,
-    /// Once, with a value.
-    OneValue,
-    /// Any number of times, each with a value.
-    ManyValues,
-}
-
-/// One option: its names, and what the help says of it.
+/// An option.
 #[derive(Debug)]
-pub struct OptionSpec {
-    /// The letter behind one dash; empty when there is none.
-    pub short: &'static str,
-    /// The word behind two dashes.
-    pub long: &'static str,
-    /// Whether it has a value.
-    pub takes: Takes,
-    value: &'static str,
-    /// What it does, for the help; lines after the first are indented there.
-    pub meaning: &'static str,
-    commands: &'static [Command],
+pub(super) struct Flag {
+    /// The letter behind one dash; empty if there is none.
+    pub(super) short: &'static str,
+    pub(super) long: &'static str,
+    pub(super) takes: Takes,
+    /// For the help: one line, or several of at most 75 columns.
+    pub(super) help: &'static str,
+    pub(super) group: Group,
+    /// Whether a running node applies a new value at SIGHUP.
+    pub(super) is_live: bool,
 }
 
-const NODES: &[Command] = &[Command::Share, Command::Get, Command::Node];
-/// Those that a state folder matters to.
-const STATEFUL: &[Command] = &[
-    Command::Share,
-    Command::Get,
-    Command::Node,
-    Command::Add,
-    Command::Rm,
-    Command::Ls,
-    Command::Status,
-    Command::Pause,
-    Command::Resume,
-    Command::Peers,
-    Command::Dht,
-    Command::Ping,
-    Command::Find,
-    Command::Doctor,
-];
-/// Those whose results can be JSON.
-const LISTING: &[Command] = &[
-    Command::Get,
-    Command::Add,
-    Command::Ls,
-    Command::Status,
-    Command::Peers,
-    Command::Dht,
-    Command::Ping,
-    Command::Find,
-    Command::Doctor,
-];
-/// Those that say how a node would be reached.
-const REACHING: &[Command] = &[Command::Share, Command::Get, Command::Node, Command::Doctor];
-const EVERY: &[Command] = &Command::ALL;
+/// What most options have in common.
+const FLAG: Flag = Flag {
+    short: "",
+    long: "",
+    takes: Takes::Switch(|_, _| {}),
+    help: "",
+    group: Group::Node,
+    is_live: false,
+};
 
-/// Every option there is.
-pub const OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
+pub(super) const FLAGS: &[Flag] = &[
+    Flag {
         short: "l",
         long: "listen",
-        takes: Takes::ManyValues,
-        value: "ADDR[:PORT]",
-        meaning: "where to listen, UDP and TCP alike; default every address, port 4160;\n\
-                  :0 takes a free port; IPv6 in brackets; can be repeated",
-        commands: REACHING,
+        takes: Takes::Many("ADDR[:PORT]", |options, given| {
+            listen_address(&given.text).map(|address| options.listen.push(address))
+        }),
+        help: "listen here, UDP and TCP alike; default every address, port 4160;\n\
+               :0 takes a free port; IPv6 in brackets; can be repeated",
+        group: Group::Network,
+        ..FLAG
     },
-    OptionSpec {
+    Flag {
         short: "b",
         long: "bootstrap",
-        takes: Takes::ManyValues,
-        value: "HOST:PORT",
-        meaning: "a node to join the network through; can be repeated",
-        commands: REACHING,
+        takes: Takes::Many("HOST:PORT", |options, given| {
+            given.text.parse().map(|host| options.bootstrap.push(host))
+        }),
+        help: "join the network through this node; can be repeated",
+        group: Group::Network,
+        is_live: true,
+        ..FLAG
     },
-    OptionSpec {
+    Flag {
         short: "d",
         long: "dir",
-        takes: Takes::OneValue,
-        value: "DIR",
-        meaning: "the folder of the state (node id, contacts, manifests);\n\
-                  default $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat,\n\
-                  else ~/.local/state/sprat; a running service is found by it",
-        commands: STATEFUL,
+        takes: Takes::One("DIR", |options, given| {
+            path(given).map(|path| options.dir = Some(path))
+        }),
+        help: "the state folder (node id, contacts, manifests); default\n\
+               $STATE_DIRECTORY, else $XDG_STATE_HOME/sprat, else\n\
+               ~/.local/state/sprat; it also finds the running service",
+        group: Group::State,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "share-dir",
-        takes: Takes::ManyValues,
-        value: "DIR",
-        meaning: "share each file and folder that is put into DIR, until it is taken out;\n\
-                  can be repeated",
-        commands: &[Command::Node],
+        takes: Takes::Many("DIR", |options, given| {
+            path(given).map(|path| options.share_dirs.push(path))
+        }),
+        help: "share each file and folder in DIR for as long as it is there;\n\
+               can be repeated",
+        group: Group::Service,
+        ..FLAG
     },
-    OptionSpec {
+    Flag {
         short: "o",
         long: "output",
-        takes: Takes::OneValue,
-        value: "PATH",
-        meaning: "where the file goes: a name, or a folder that exists; default the\n\
-                  file's own name in the current folder, or in files of the service's",
-        commands: &[Command::Get, Command::Add],
+        takes: Takes::One("PATH", |options, given| {
+            path(given).map(|path| options.output = Some(path))
+        }),
+        help: "write the file here: a name, or a folder that exists; default its own\n\
+               name in the current folder, or in the service's folder `files`",
+        group: Group::Output,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "seed",
-        takes: Takes::Nothing,
-        value: "",
-        meaning: "keep serving after the file is complete",
-        commands: &[Command::Get],
+        takes: Takes::Switch(|options, count| options.seed = count > 0),
+        help: "keep serving after the file is complete",
+        group: Group::Seed,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "up",
-        takes: Takes::OneValue,
-        value: "RATE",
-        meaning: "send at most so many bytes a second (512K is 512 KiB; also M, G);\n\
-                  nodes on this machine's own networks do not count",
-        commands: NODES,
+        takes: Takes::One("RATE", |options, given| {
+            rate::parse(&given.text).map(|rate| options.up = Some(rate))
+        }),
+        help: "send at most this many bytes a second (512K is 512 KiB; also M, G);\n\
+               nodes on this machine's own networks do not count",
+        is_live: true,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "down",
-        takes: Takes::OneValue,
-        value: "RATE",
-        meaning: "fetch at most so many bytes a second",
-        commands: NODES,
+        takes: Takes::One("RATE", |options, given| {
+            rate::parse(&given.text).map(|rate| options.down = Some(rate))
+        }),
+        help: "receive at most this many bytes a second",
+        is_live: true,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "limit-lan",
-        takes: Takes::Nothing,
-        value: "",
-        meaning: "--up and --down count nodes on this machine's own networks as well",
-        commands: NODES,
+        takes: Takes::Switch(|options, count| options.limit_lan = count > 0),
+        help: "--up and --down count nodes on this machine's own networks as well",
+        is_live: true,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "network",
-        takes: Takes::OneValue,
-        value: "NAME",
-        meaning: "the network to be part of; nodes of different networks never talk",
-        commands: REACHING,
+        takes: Takes::One("NAME", |options, given| {
+            text(given, "empty name").map(|name| options.network = Some(name.to_owned()))
+        }),
+        help: "the network to join; nodes of different networks never talk",
+        group: Group::Network,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "key",
-        takes: Takes::OneValue,
-        value: "FILE",
-        meaning: "the network's key: nodes without it get no answer (sprat help key)",
-        commands: REACHING,
+        takes: Takes::One("FILE", |options, given| {
+            path(given).map(|_| options.key = Some(given.clone()))
+        }),
+        help: "the network's key: nodes without it get no answer (sprat help key)",
+        group: Group::Network,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "no-lan",
-        takes: Takes::Nothing,
-        value: "",
-        meaning: "do not look for other nodes on the local network",
-        commands: NODES,
+        takes: Takes::Switch(|options, count| options.no_lan = count > 0),
+        help: "do not look for other nodes on the local network",
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "json",
-        takes: Takes::Nothing,
-        value: "",
-        meaning: "one JSON object a line on standard output, instead of text",
-        commands: LISTING,
+        takes: Takes::Switch(|options, count| options.json = count > 0),
+        help: "one JSON object a line on standard output, instead of text",
+        group: Group::Json,
+        ..FLAG
     },
-    OptionSpec {
+    Flag {
         short: "n",
         long: "nodes",
-        takes: Takes::OneValue,
-        value: "N",
-        meaning: "a crowd of N nodes instead (4 to 100), of which a third at a time is killed",
-        commands: &[Command::Demo],
+        takes: Takes::One("N", |options, given| {
+            node_count(given).map(|count| options.nodes = Some(count))
+        }),
+        help: "run a crowd of N nodes (4 to 100) instead, and kill a third of them\n\
+               at a time",
+        group: Group::Crowd,
+        ..FLAG
     },
-    OptionSpec {
-        short: "",
+    Flag {
         long: "config",
-        takes: Takes::OneValue,
-        value: "FILE",
-        meaning: "a file of settings, lines of KEY = VALUE (sprat help node)",
-        commands: REACHING,
+        // `args` reads the file.
+        takes: Takes::One("FILE", |_, _| Ok(())),
+        help: "a file of settings, lines of KEY = VALUE (sprat help node)",
+        group: Group::Config,
+        ..FLAG
     },
-    OptionSpec {
+    Flag {
         short: "q",
         long: "quiet",
-        takes: Takes::Nothing,
-        value: "",
-        meaning: "no progress and no news, only errors",
-        commands: EVERY,
+        takes: Takes::Switch(|options, count| options.verbosity -= count),
+        help: "no progress and no messages, only errors",
+        group: Group::Verbosity,
+        is_live: true,
+        ..FLAG
     },
-    OptionSpec {
+    Flag {
         short: "v",
         long: "verbose",
-        takes: Takes::Nothing,
-        value: "",
-        meaning: "more news; twice: everything (RUST_LOG, where set, decides instead)",
-        commands: EVERY,
+        takes: Takes::Switch(|options, count| options.verbosity += count),
+        help: "more messages; twice: everything (RUST_LOG, if set, decides instead)",
+        group: Group::Verbosity,
+        is_live: true,
+        ..FLAG
     },
-    OptionSpec {
+    Flag {
         short: "h",
         long: "help",
-        takes: Takes::Nothing,
-        value: "",
-        meaning: "explain the command",
-        commands: EVERY,
+        takes: Takes::Switch(|options, count| options.help = count > 0),
+        help: "explain the command",
+        group: Group::Help,
+        ..FLAG
     },
 ];
 
-impl OptionSpec {
-    /// The options that a command takes.
-    pub fn of(command: Command) -> impl Iterator<Item = &'static OptionSpec> {
-        OPTIONS
+fn text<'a>(given: &'a Given, if_empty: &str) -> Result<&'a str, String> {
+    match given.text.as_str() {
+        "" => Err(if_empty.to_owned()),
+        text => Ok(text),
+    }
+}
+
+fn path(given: &Given) -> Result<PathBuf, String> {
+    text(given, "the path is empty").map(PathBuf::from)
+}
+
+fn node_count(given: &Given) -> Result<usize, String> {
+    let count = given.text.parse().ok();
+    let count = count.filter(|count| (4..=100).contains(count));
+    count.ok_or_else(|| format!("not a number from 4 to 100: '{}'", given.text))
+}
+
+impl Flag {
+    /// The options of a command that names these groups.
+    pub(super) fn taken(groups: &'static [Group]) -> impl Iterator<Item = &'static Flag> {
+        let always = |group| matches!(group, Group::Verbosity | Group::Help);
+        FLAGS
             .iter()
-            .filter(move |option| option.commands.contains(&command))
+            .filter(move |flag| always(flag.group) || groups.contains(&flag.group))
     }
 
-    /// Whether a command takes it.
-    pub fn is_of(&self, command: Command) -> bool {
-        self.commands.contains(&command)
+    /// Whether a file can set it: the options of a service that say how it runs.
+    pub(super) fn is_setting(&self) -> bool {
+        use Group::{Network, Node, Service, State, Verbosity};
+        matches!(self.group, Network | Node | Service | State | Verbosity)
     }
 
-    /// The option of this long name.
-    pub fn named(long: &str) -> Option<&'static OptionSpec> {
-        OPTIONS.iter().find(|option| option.long == long)
-    }
-
-    /// The option that a key of the file of settings stands for.
-    pub fn setting(key: &str) -> Option<&'static OptionSpec> {
-        OptionSpec::named(key).filter(|option| option.is_setting())
-    }
-
-    /// Whether a file can set it: what says how a node runs, not what is to be done now.
-    pub fn is_setting(&self) -> bool {
-        self.is_of(Command::Node) && !matches!(self.long, "config" | "help")
-    }
-
-    /// Whether a variable can set it.
-    pub fn has_variable(&self) -> bool {
-        self.is_setting() || self.long == "config"
+    pub(super) fn settings() -> impl Iterator<Item = &'static Flag> {
+        FLAGS.iter().filter(|flag| flag.is_setting())
     }
 
     /// The variable that sets it: `SPRAT_LIMIT_LAN`.
-    pub fn variable(&self) -> String {
+    pub(super) fn variable(&self) -> String {
         format!("SPRAT_{}", self.long.to_uppercase().replace('-', "_"))
     }
 
-    /// Whether a running node heeds another value: `cli::reload` sees to it.
-    pub fn is_live(&self) -> bool {
-        let live = ["bootstrap", "up", "down", "limit-lan", "quiet", "verbose"];
-        live.contains(&self.long)
+    pub(super) fn is_repeatable(&self) -> bool {
+        matches!(self.takes, Takes::Many(..))
     }
 
-    /// Its names and its value's, as the help shows them.
-    pub fn heading(&self) -> String {
-        let short = if self.short.is_empty() {
-            "    ".into()
-        } else {
-            format!("-{}, ", self.short)
+    /// Its names and its value's, as the help shows them: `-l, --listen ADDR[:PORT]`.
+    pub(super) fn heading(&self) -> String {
+        let short = match self.short {
+            "" => "    ".to_owned(),
+            short => format!("-{short}, "),
         };
-        let space = if self.value.is_empty() { "" } else { " " };
-        format!("{short}--{}{space}{}", self.long, self.value)
+        match self.takes {
+            Takes::Switch(_) => format!("{short}--{}", self.long),
+            Takes::One(value, _) | Takes::Many(value, _) => {
+                format!("{short}--{} {value}", self.long)
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! How far a swarm is: a bar on a terminal, a plain line every few seconds elsewhere.
+//! The progress of a swarm: a bar on a terminal, else a plain line every few seconds.
 
 use super::console::Console;
 use crate::node::{Phase, Progress};
@@ -8,36 +8,34 @@ use indicatif::ProgressBar;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Between two looks at the progress: as often as a person can read.
-pub const TICK: Duration = Duration::from_millis(250);
+/// Between two updates: as often as people can read them.
+pub(super) const TICK: Duration = Duration::from_millis(250);
 /// Between two plain lines.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
-/// Looks that a rate is taken over: 4 seconds.
-const LOOKS: usize = 16;
+/// Samples of a rate: it covers 4 seconds.
+const SAMPLES_MAX: usize = 16;
 
-/// Shows the progress of one swarm.
-pub struct ProgressReport<'a> {
+pub(super) struct ProgressReport<'a> {
     console: &'a Console,
     bar: Option<ProgressBar>,
     line_at: Instant,
-    pace: Pace,
+    rate_meter: RateMeter,
 }
 
 impl<'a> ProgressReport<'a> {
-    /// A report that has shown nothing yet.
-    pub fn new(console: &'a Console, now: Instant) -> ProgressReport<'a> {
+    pub(super) fn new(console: &'a Console, now: Instant) -> ProgressReport<'a> {
         ProgressReport {
             console,
             bar: None,
             line_at: now + LINE_PERIOD,
-            pace: Pace::default(),
+            rate_meter: RateMeter::default(),
         }
     }
 
-    /// Takes a look at the progress and shows it, where it is time to. Returns bytes a second.
-    pub fn look(&mut self, now: Instant, progress: &Progress) -> u64 {
-        self.pace.look(now, progress);
-        let rate = self.pace.rate();
+    /// Shows the progress if it is time to. Returns the rate in bytes a second.
+    pub(super) fn update(&mut self, now: Instant, progress: &Progress) -> u64 {
+        self.rate_meter.sample(now, progress);
+        let rate = self.rate_meter.rate();
         if self.console.is_quiet() {
             return rate;
         }
@@ -54,16 +52,15 @@ impl<'a> ProgressReport<'a> {
         rate
     }
 
-    /// Takes the bar away.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
 }
 
-/// The word for a phase, as the bar, the lines and JSON have it.
-pub fn phase(phase: Phase) -> &'static str {
+/// The word for a phase, in the bar, the lines and JSON.
+pub(super) fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Hashing => "hashing",
         Phase::Finding => "finding",
@@ -83,7 +80,7 @@ fn permille(progress: &Progress) -> u64 {
     }
 }
 
-/// What matters most comes first: a terminal shows as much of it as fits the line.
+/// The most important first: a terminal shows as much as fits the line.
 fn describe(progress: &Progress, rate: u64) -> String {
     let Progress { size, done, .. } = *progress;
     if size == 0 {
@@ -104,33 +101,33 @@ fn describe(progress: &Progress, rate: u64) -> String {
     text + &format!("  {} of {}", format::size(done), format::size(size))
 }
 
-/// The rate of the last few looks.
+/// The rate over the last samples of one phase.
 #[derive(Default)]
-struct Pace {
+struct RateMeter {
     phase: Phase,
-    looks: VecDeque<(Instant, u64)>,
+    samples: VecDeque<(Instant, u64)>,
 }
 
-impl Pace {
-    fn look(&mut self, now: Instant, progress: &Progress) {
+impl RateMeter {
+    fn sample(&mut self, now: Instant, progress: &Progress) {
         if progress.phase != self.phase {
             self.phase = progress.phase;
-            self.looks.clear();
+            self.samples.clear();
         }
-        // Bytes received move evenly; bytes done jump by a shard.
+        // Bytes received grow evenly; bytes done grow by a shard.
         let bytes = match progress.phase {
             Phase::Fetching => progress.received,
             _ => progress.done,
         };
-        if self.looks.len() == LOOKS {
-            self.looks.pop_front();
+        if self.samples.len() == SAMPLES_MAX {
+            self.samples.pop_front();
         }
-        self.looks.push_back((now, bytes));
+        self.samples.push_back((now, bytes));
     }
 
-    /// Bytes a second; 0 before the second look.
+    /// Bytes a second; 0 before the second sample.
     fn rate(&self) -> u64 {
-        let (Some(first), Some(last)) = (self.looks.front(), self.looks.back()) else {
+        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
             return 0;
         };
         let micros = last.0.since(first.0).as_micros();
@@ -155,9 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_of_the_phase_and_of_the_last_seconds() {
-        let mut pace = Pace::default();
-        pace.look(
+    fn a_rate_covers_the_last_seconds_of_one_phase() {
+        let mut rate_meter = RateMeter::default();
+        rate_meter.sample(
             Instant::ZERO,
             &Progress {
                 done: 1 << 30,
@@ -166,14 +163,14 @@ mod tests {
         );
         for second in 0..20 {
             let now = Instant::from_micros(second * 1_000_000);
-            pace.look(now, &fetching(0, second.pow(2) * 1000));
+            rate_meter.sample(now, &fetching(0, second.pow(2) * 1000));
         }
-        // The last 16 looks: from second 4 to second 19.
-        assert_eq!(pace.rate(), (19 * 19 - 4 * 4) * 1000 / 15);
+        // The last 16 samples: from second 4 to second 19.
+        assert_eq!(rate_meter.rate(), (19 * 19 - 4 * 4) * 1000 / 15);
     }
 
     #[test]
-    fn one_line_says_all_there_is_to_know() {
+    fn one_line_shows_phase_rate_time_and_peers() {
         assert_eq!(
             describe(&fetching(50 << 20, 50 << 20), 10 << 20),
             " 50 %  10.0 MiB/s  0:05 left  2 peers  50.0 MiB of 100.0 MiB"

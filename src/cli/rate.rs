@@ -2,46 +2,43 @@
 
 use crate::limits::{RATE_MAX, RATE_MIN};
 use crate::service::format;
-use std::str::FromStr;
 
-/// Bytes a second, from [`RATE_MIN`] to [`RATE_MAX`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate(pub u64);
-
-impl FromStr for Rate {
-    type Err = String;
-
-    /// Reads a whole number of bytes and, if it has one, its unit: K, M or G, 1024 times the one
-    /// before, as in what the progress line shows.
-    fn from_str(text: &str) -> Result<Rate, String> {
-        let unit = text.chars().last().unwrap_or_default();
-        let (digits, shift) = match unit.to_ascii_uppercase() {
-            'K' => (&text[..text.len() - 1], 10),
-            'M' => (&text[..text.len() - 1], 20),
-            'G' => (&text[..text.len() - 1], 30),
-            _ => (text, 0),
-        };
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!(
-                "not a rate: {text:?} (a whole number of bytes a second, or with K, M or G: 512K)"
-            ));
-        }
-        // Only a number of too many digits fails here.
-        let bytes = digits.parse::<u64>().unwrap_or(u64::MAX);
-        let bytes = bytes.saturating_mul(1 << shift);
-        if bytes > RATE_MAX {
-            let most = format::size(RATE_MAX);
-            return Err(format!(
-                "{text} is more than {most} a second (leave it out for no cap)"
-            ));
-        }
-        if bytes < RATE_MIN {
+/// Parses a whole number of bytes a second and, if it has one, its unit: K, M or G, each 1024 times
+/// the one before, as the progress line shows it. The result is in [`RATE_MIN`] to [`RATE_MAX`].
+pub(super) fn parse(text: &str) -> Result<u64, String> {
+    let unit = text.chars().last().unwrap_or_default();
+    let shift = match unit.to_ascii_uppercase() {
+        'K' => 10,
+        'M' => 20,
+        'G' => 30,
+        _ => 0,
+    };
+    let digits = if shift == 0 {
+        text
+    } else {
+        &text[..text.len() - 1]
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!(
+            "not a rate: {text:?} (a whole number of bytes a second, or with K, M or G: 512K)"
+        ));
+    }
+    // Parsing fails only for too many digits.
+    let bytes = digits.parse::<u64>().unwrap_or(u64::MAX);
+    match bytes.saturating_mul(1 << shift) {
+        ..RATE_MIN => {
             let least = format::size(RATE_MIN);
-            return Err(format!(
+            Err(format!(
                 "{text} is less than {least} a second, the lowest cap"
-            ));
+            ))
         }
-        Ok(Rate(bytes))
+        bytes @ RATE_MIN..=RATE_MAX => Ok(bytes),
+        _ => {
+            let most = format::size(RATE_MAX);
+            Err(format!(
+                "{text} is more than {most} a second (leave it out for no cap)"
+            ))
+        }
     }
 }
 
@@ -50,8 +47,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_a_number_and_perhaps_a_unit() {
-        let rate = |text: &str| text.parse::<Rate>().map(|rate| rate.0);
+    fn a_rate_is_a_number_with_an_optional_unit() {
+        let rate = parse;
         assert_eq!(rate("4096"), Ok(4096));
         assert_eq!(rate("512K"), Ok(512 << 10));
         assert_eq!(rate("2M"), Ok(2 << 20));
@@ -60,8 +57,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rate_is_refused_in_words() {
-        let why = |text: &str| text.parse::<Rate>().unwrap_err();
+    fn each_wrong_rate_has_its_error() {
+        let why = |text: &str| parse(text).unwrap_err();
         for junk in [
             "", "K", "fast", "1.5M", "-1K", "+1K", "1 M", "1KB", "1K/s", "٣K", "1é",
         ] {

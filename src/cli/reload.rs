@@ -1,103 +1,94 @@
-//! SIGHUP: the settings are read again, and those that can change while a node runs do.
+//! SIGHUP: a running node reads its settings again and applies those that are live.
 //!
-//! Not here: what a setting means (`args`), and the environment, which stays what it was when the
-//! program started. Invariants: settings that cannot be read, or not heeded, change nothing, and are
-//! said in one line; what takes a new start is said each time until there was one.
-//!
-//! Names of bootstrap nodes that stand there for the first time are resolved by the system meanwhile,
-//! which can take seconds, and the loop waits for it.
+//! The environment stays as it was when the program started. Resolving the names of new bootstrap
+//! nodes blocks the loop, for seconds at worst. Invariants: an error changes nothing and is one line;
+//! each reload names the settings that wait for a restart.
 
-use super::Exit;
 use super::args::Args;
+use super::bootstrap::{self, Bootstrap};
 use super::console::Console;
+use super::exit::Exit;
 use super::log;
-use super::options::OptionSpec;
+use super::options::Flag;
 use super::settings::Settings;
-use super::start::{self, ResolvedHost};
 use crate::reactor::Reactor;
 use crate::service::format;
 use std::env;
 use std::net::SocketAddr;
 
-/// What a node runs by.
-pub struct Reload<'a> {
-    /// What it was started with.
+pub(super) struct Reload<'a> {
+    /// The settings at the start of the node.
     first: Settings,
-    /// What was read last.
+    /// The arguments as they were read last.
     args: Args,
-    hosts: Vec<ResolvedHost>,
+    bootstraps: Vec<Bootstrap>,
     console: &'a Console,
 }
 
 impl Reload<'_> {
-    /// A node that was started with `args`, by which it joins through `hosts`.
-    pub fn new(args: Args, hosts: Vec<ResolvedHost>, console: &Console) -> Reload<'_> {
+    pub(super) fn new(args: Args, bootstraps: Vec<Bootstrap>, console: &Console) -> Reload<'_> {
         Reload {
             first: args.settings.clone(),
             args,
-            hosts,
+            bootstraps,
             console,
         }
     }
 
-    /// Reads the settings again, and has the node heed them.
-    pub fn run(&mut self, reactor: &mut Reactor) {
-        match self.change(reactor) {
+    pub(super) fn run(&mut self, reactor: &mut Reactor) {
+        match self.apply(reactor) {
             Ok(line) => self.console.notice(line),
-            Err(Exit::Failed(why) | Exit::Usage(why) | Exit::Interrupted(why)) => {
-                let line = format!("the settings stay as they were: {why}");
+            Err(exit) => {
+                let line = format!("the settings stay as they were: {}", exit.text());
                 self.console.warn(line);
             }
         }
     }
 
-    /// What has changed, in one line.
-    fn change(&mut self, reactor: &mut Reactor) -> Result<String, Exit> {
-        let args = self.args.again(&|name| env::var_os(name))?;
-        let hosts = self.hosts_of(&args)?;
+    /// Returns a line that names the settings that changed.
+    fn apply(&mut self, reactor: &mut Reactor) -> Result<String, Exit> {
+        let args = self
+            .args
+            .reread(&|name| env::var_os(name))
+            .map_err(Exit::Usage)?;
+        let bootstraps = bootstrap::resolve(&args.options.bootstrap, &self.bootstraps)?;
         let listening = reactor.listening();
-        let before = start::reachable(&self.hosts, listening)?;
-        let after = start::reachable(&hosts, listening)?;
-        let only_in = |these: &[SocketAddr], those: &[SocketAddr]| -> Vec<SocketAddr> {
-            let others = these.iter().filter(|address| !those.contains(address));
-            others.copied().collect()
-        };
+        let before = bootstrap::reachable(&self.bootstraps, listening)?;
+        let after = bootstrap::reachable(&bootstraps, listening)?;
         for address in only_in(&before, &after) {
             reactor.command(|node, _| node.forget_bootstrap(address));
         }
         for address in only_in(&after, &before) {
             reactor.bootstrap(address);
         }
-        reactor.limit(start::caps(&args));
-        self.console.set_verbosity(args.verbosity);
-        log::set(args.verbosity);
+        reactor.limit(args.options.caps());
+        self.console.set_verbosity(args.options.verbosity);
+        log::set(args.options.verbosity);
 
         let changed = args.settings.differences(&self.args.settings);
         let waiting = args.settings.differences(&self.first);
-        (self.args, self.hosts) = (args, hosts);
-        let live = names(changed.iter().filter(|option| option.is_live()));
-        let waiting = names(waiting.iter().filter(|option| !option.is_live()));
-        let mut line = match live.as_str() {
+        (self.args, self.bootstraps) = (args, bootstraps);
+        let mut line = match names(&changed, true).as_str() {
             "" => "settings read again: nothing has changed for this run".to_owned(),
             live => format!("settings read again: {live} changed"),
         };
+        let waiting = names(&waiting, false);
         if !waiting.is_empty() {
             line += &format!("; {waiting} will when the node is started again");
         }
         Ok(line)
     }
-
-    /// The addresses to join through, of which only those that are new are resolved.
-    fn hosts_of(&self, args: &Args) -> Result<Vec<ResolvedHost>, Exit> {
-        let known = |name| self.hosts.iter().find(|(host, _)| host == name);
-        let hosts = args.bootstrap.iter().map(|name| match known(name) {
-            Some(host) => Ok(host.clone()),
-            None => start::resolve_bootstrap(name),
-        });
-        hosts.collect()
-    }
 }
 
-fn names<'a>(options: impl Iterator<Item = &'a &'static OptionSpec>) -> String {
-    format::list(options.map(|option| option.long))
+fn only_in(these: &[SocketAddr], those: &[SocketAddr]) -> Vec<SocketAddr> {
+    these
+        .iter()
+        .copied()
+        .filter(|address| !those.contains(address))
+        .collect()
+}
+
+fn names(flags: &[&'static Flag], is_live: bool) -> String {
+    let flags = flags.iter().filter(|flag| flag.is_live == is_live);
+    format::list(flags.map(|flag| flag.long))
 }

@@ -1,51 +1,50 @@
-//! `sprat share`: hash, print the links, serve until a signal.
+//! `sprat share`: hashes, prints the links, and serves until a signal.
 //!
-//! Paths are hashed one after the other, so the links come in the order of the paths, and each is
+//! Paths are hashed one after the other: links come in the order of the paths, and each file is
 //! served from the moment its link is printed.
 
 use super::args::Args;
-use super::console::Console;
-use super::exit::UsageError;
+use super::console::{Console, print};
+use super::exit::Exit;
 use super::progress::{ProgressReport, TICK};
-use super::start::{self, Role, Started};
-use super::{Exit, print, summary};
+use super::start::{self, Role};
+use super::summary;
 use crate::id::FileId;
 use crate::node::{Event, Failure, SwarmKey};
 use crate::reactor::{Happening, Reactor};
 use crate::service::event_log::EventLog;
-use crate::service::format;
-use crate::service::{event_text, failure_text, locations};
+use crate::service::{event_text, failure_text, format, locations};
 use crate::wire::Link;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Runs the command.
-pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
-    if args.operands.is_empty() {
-        return Err(UsageError("nothing to share: no PATH (see sprat help share)".into()).into());
-    }
-    let Started {
-        mut reactor,
-        state: _state,
-        bootstraps,
-        ..
-    } = start::start(&args, Role::Sharer, console)?;
+pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
+    let started = start::start(&args.options, Role::Sharer, console)?;
+    let mut reactor = started.reactor;
     let mut sharing = Sharing {
         console,
         event_log: EventLog::new(console),
         waiting: args.operands.iter().rev().map(PathBuf::from).collect(),
         shares: Vec::new(),
-        locations: locations::locations(reactor.listening(), &bootstraps),
+        locations: locations::locations(reactor.listening(), &started.bootstrap_addresses),
     };
-    let ending = sharing.serve(&mut reactor);
-    sharing.say_what_was_served(&reactor);
+    let result = sharing.serve(&mut reactor);
+    for share in &sharing.shares {
+        if let Some(progress) = reactor.node().progress(share.swarm) {
+            let (sent, size) = (progress.sent, format::size(progress.sent));
+            console.info(format!(
+                "sent {sent} bytes ({size}) of {}",
+                share.path.display()
+            ));
+        }
+    }
     summary::log(&reactor, console);
     reactor.stop();
-    ending
+    result
 }
 
-/// Whether this node still has any of it to serve.
-pub fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
+/// Whether this node still has a part of the file to serve.
+pub(super) fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
     let progress = reactor.node().progress(swarm);
     progress.is_some_and(|progress| progress.done > 0)
 }
@@ -53,13 +52,13 @@ pub fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
 struct Share {
     swarm: SwarmKey,
     path: PathBuf,
-    served: bool,
+    is_served: bool,
 }
 
 struct Sharing<'a> {
     console: &'a Console,
     event_log: EventLog<'a>,
-    /// Paths to be hashed, the next one last.
+    /// Paths to hash, the next one last.
     waiting: Vec<PathBuf>,
     shares: Vec<Share>,
     locations: Vec<SocketAddr>,
@@ -74,14 +73,16 @@ impl Sharing<'_> {
             match reactor.next(until)? {
                 Happening::Event(Event::Shared { swarm, file }) => {
                     report.clear();
-                    self.shared(reactor, swarm, file)?;
+                    self.handle_shared(reactor, swarm, file)?;
                     hashing = self.hash_next(reactor)?;
                 }
                 Happening::Event(Event::Failed { swarm, cause }) => {
                     report.clear();
                     return Err(self.failure(reactor, swarm, cause));
                 }
-                Happening::Event(Event::Changed { swarm }) => self.changed(reactor, swarm)?,
+                Happening::Event(Event::Changed { swarm }) => {
+                    self.handle_changed(reactor, swarm)?
+                }
                 Happening::Event(event) => {
                     if let Some(line) = event_text::of_disk(reactor, &event) {
                         self.console.warn(line);
@@ -93,16 +94,15 @@ impl Sharing<'_> {
                 }
                 Happening::Source(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => {
-                    if let Some(progress) = hashing.and_then(|swarm| reactor.node().progress(swarm))
-                    {
-                        report.look(reactor.now(), &progress);
+                    let progress = hashing.and_then(|swarm| reactor.node().progress(swarm));
+                    if let Some(progress) = progress {
+                        report.update(reactor.now(), &progress);
                     }
                 }
                 Happening::Signal(_) if hashing.is_some() => {
                     report.clear();
-                    return Err(Exit::Interrupted(
-                        "interrupted before all was shared".into(),
-                    ));
+                    let text = "interrupted before everything was shared";
+                    return Err(Exit::Interrupted(text.into()));
                 }
                 Happening::Signal(_) => return Ok(()),
             }
@@ -117,50 +117,41 @@ impl Sharing<'_> {
         self.shares.push(Share {
             swarm,
             path,
-            served: false,
+            is_served: false,
         });
         Ok(Some(swarm))
     }
 
-    fn shared(&mut self, reactor: &Reactor, swarm: SwarmKey, file: FileId) -> Result<(), Exit> {
+    fn handle_shared(
+        &mut self,
+        reactor: &Reactor,
+        swarm: SwarmKey,
+        file: FileId,
+    ) -> Result<(), Exit> {
         let Some(share) = self.shares.iter_mut().find(|share| share.swarm == swarm) else {
             return Ok(());
         };
-        share.served = true;
-        let name = reactor
-            .node()
-            .manifest(swarm)
-            .map(|manifest| manifest.name().to_owned());
+        share.is_served = true;
         if let Some(progress) = reactor.node().progress(swarm) {
-            let size = format::size(progress.size);
-            self.console.info(format!(
-                "serving {} ({size}) until interrupted",
-                share.path.display()
-            ));
+            let (path, size) = (share.path.display(), format::size(progress.size));
+            self.console
+                .info(format!("serving {path} ({size}) until interrupted"));
         }
-        let providers = self
-            .locations
-            .iter()
-            .map(|address| address.to_string())
-            .collect();
-        print(
-            Link {
-                file,
-                name,
-                providers,
-            }
-            .to_string(),
-        )
+        let manifest = reactor.node().manifest(swarm);
+        let link = Link {
+            file,
+            name: manifest.map(|manifest| manifest.name().to_owned()),
+            providers: self.locations.iter().map(ToString::to_string).collect(),
+        };
+        print(link.to_string())
     }
 
-    /// A file of a share is no longer the one that was hashed. The others of a folder are served
-    /// on.
-    fn changed(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
-        let rest = is_served(reactor, swarm);
+    /// A file of a share has changed. The other files of a folder are still served.
+    fn handle_changed(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
         let why = reactor.disk_message(swarm).unwrap_or("it has changed");
-        for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
+        for share in self.shares.iter().filter(|share| share.swarm == swarm) {
             let path = share.path.display();
-            self.console.warn(match rest {
+            self.console.warn(match is_served(reactor, swarm) {
                 true => format!("one file less of {path} is served: {why} (share it again)"),
                 false => format!("no longer serving {path}: {why} (share it again)"),
             });
@@ -168,13 +159,12 @@ impl Sharing<'_> {
         self.check_rest(reactor, swarm)
     }
 
-    /// Some of a share is lost: when that was the last of all, serving ends.
+    /// A part of a share is lost. Serving ends when nothing is left of all shares.
     fn check_rest(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
-        let rest = is_served(reactor, swarm);
         for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
-            share.served = rest;
+            share.is_served = is_served(reactor, swarm);
         }
-        match self.waiting.is_empty() && self.shares.iter().all(|share| !share.served) {
+        match self.waiting.is_empty() && self.shares.iter().all(|share| !share.is_served) {
             true => Err(Exit::Failed("nothing is left to serve".into())),
             false => Ok(()),
         }
@@ -184,23 +174,13 @@ impl Sharing<'_> {
         let share = self.shares.iter().find(|share| share.swarm == swarm);
         let path = share.map_or(Path::new(""), |share| &share.path);
         Exit::Failed(match cause {
-            Failure::Known => format!(
-                "cannot share {}: the same file is named twice",
-                path.display()
-            ),
+            Failure::Known => {
+                format!(
+                    "cannot share {}: the same file is named twice",
+                    path.display()
+                )
+            }
             cause => failure_text::of_share(path, cause, reactor.disk_message(swarm)),
         })
-    }
-
-    fn say_what_was_served(&self, reactor: &Reactor) {
-        for share in &self.shares {
-            if let Some(progress) = reactor.node().progress(share.swarm) {
-                let (sent, path) = (progress.sent, share.path.display());
-                self.console.info(format!(
-                    "sent {sent} bytes ({}) of {path}",
-                    format::size(sent)
-                ));
-            }
-        }
     }
 }

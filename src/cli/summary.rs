@@ -1,16 +1,16 @@
-//! What the node's work has cost, for those who asked for more (`-v`): told at its end.
+//! The cost of a node's work, logged at its end (`-v`).
 
 use super::console::Console;
 use crate::reactor::Reactor;
 use crate::service::format;
 
-/// Tells how long the loop's turns took, what moved, and what it took to move it.
-pub fn log(reactor: &Reactor, console: &Console) {
+/// Logs how long the turns of the loop took, the bytes moved, and the system calls for them.
+pub(super) fn log(reactor: &Reactor, console: &Console) {
     let (counters, lag) = (reactor.counters(), reactor.lag());
-    let [half, most_of, all] =
+    let [p50, p99, max] =
         [lag.percentile(50), lag.percentile(99), lag.most()].map(format::short_time);
     console.debug(format!(
-        "loop: {}, {}; one took p50 {half}, p99 {most_of}, max {all}",
+        "loop: {}, {}; one took p50 {p50}, p99 {p99}, max {max}",
         format::count(counters.turns, "turn"),
         format::count(counters.sleeps, "sleep"),
     ));
@@ -27,8 +27,8 @@ pub fn log(reactor: &Reactor, console: &Console) {
     ));
 }
 
-/// How the `sha1` crate hashes on this machine: it asks the processor the same.
-pub fn sha1() -> &'static str {
+/// How the `sha1` crate hashes on this machine: it detects the same features.
+fn sha1() -> &'static str {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if std::arch::is_x86_feature_detected!("sha") && std::arch::is_x86_feature_detected!("sse4.1") {
         return "by the processor (x86 SHA)";

@@ -250,7 +250,7 @@ fn a_key_is_made_once_and_a_wrong_one_is_refused() {
     again.assert_said("a key is never overwritten: name another file");
     assert_eq!(fs::read(&key).unwrap(), first);
     assert_ne!(fs::read(make_key(&scratch, "another")).unwrap(), first);
-    run(&place, &["key"]).assert(2, "key takes one operand, the file to make");
+    run(&place, &["key"]).assert(2, "no FILE given (see sprat help key)");
 
     let node = |variables: &[(&str, &str)], words: &[&str]| {
         let words = [&["node", "-l", "127.0.0.1:0"], words].concat();
@@ -276,6 +276,6 @@ fn a_key_is_made_once_and_a_wrong_one_is_refused() {
     let ended = node(&[], &["--config", "conf"]);
     ended.assert(
         1,
-        "conf, line 1, key: cannot use the key key: everyone on this machine can",
+        "conf, line 1, key: cannot use the key key: every user of this machine",
     );
 }

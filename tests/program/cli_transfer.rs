@@ -183,13 +183,13 @@ fn an_interrupted_fetch_goes_on_where_it_stopped() {
     first.signal(Signal::INT);
     first.end().assert(
         130,
-        "interrupted (the same command goes on where this one stopped)",
+        "interrupted (the same command resumes where this one stopped)",
     );
 
     proxy.open();
     let second = run(&place, &words);
     assert_eq!(second.code, Some(0), "{second:?}");
-    second.assert_said("of an earlier try are right; going on");
+    second.assert_said("of an earlier run");
     assert_same(&file, &place.join("file.bin"));
     assert!(!place.join("file.bin.part").exists());
 

@@ -15,14 +15,11 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_wrong() {
     let cases: &[(&[&str], &str)] = &[
         (&[], "sprat: no command (see sprat help)"),
         (&["fly"], "sprat: no such command: fly (see sprat help)"),
-        (
-            &["share"],
-            "sprat: nothing to share: no PATH (see sprat help share)",
-        ),
-        (&["get"], "sprat: no LINK to get (see sprat help get)"),
+        (&["share"], "sprat: no PATH given (see sprat help share)"),
+        (&["get"], "sprat: no LINK given (see sprat help get)"),
         (
             &["get", NOBODY, NOBODY],
-            "sprat: more than one LINK to get (see sprat help get)",
+            "sprat: get takes only one LINK (see sprat help get)",
         ),
         (
             &["node", "x"],
@@ -36,21 +33,18 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_wrong() {
             &["status", "x"],
             "sprat: status takes no operand: x (see sprat help status)",
         ),
-        (
-            &["add"],
-            "sprat: nothing to add: no PATH and no LINK (see sprat help add)",
-        ),
+        (&["add"], "sprat: no PATH|LINK given (see sprat help add)"),
         (
             &["add", "file", "-o", "x"],
-            "sprat: --output is for what is fetched, and this is shared: file (see sprat help add)",
+            "sprat: --output is for a LINK, and this is a PATH: file (see sprat help add)",
         ),
         (&["add", "magnet:?dn=x"], "sprat: malformed link: "),
-        (&["peers"], "sprat: no ID (see sprat help peers)"),
+        (&["peers"], "sprat: no ID given (see sprat help peers)"),
         (
             &["find", NOBODY, NOBODY],
-            "sprat: find is about one file (see sprat help find)",
+            "sprat: find takes only one ID (see sprat help find)",
         ),
-        (&["ping"], "sprat: no HOST:PORT (see sprat help ping)"),
+        (&["ping"], "sprat: no HOST:PORT given (see sprat help ping)"),
         (&["ping", "pi"], "no port: pi (HOST:PORT)"),
         (
             &["dht", "x"],
@@ -60,10 +54,7 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_wrong() {
             &["node", "--share-dir="],
             "sprat: option --share-dir: the path is empty (see sprat help node)",
         ),
-        (
-            &["rm"],
-            "sprat: nothing to remove: no ID (see sprat help rm)",
-        ),
+        (&["rm"], "sprat: no ID given (see sprat help rm)"),
         (
             &["status", "-l", ":0"],
             "sprat: no such option: -l (see sprat help status)",
@@ -243,7 +234,7 @@ fn a_bootstrap_node_that_does_not_answer_is_tried_again() {
     get.signal(Signal::INT);
     get.end().assert(
         130,
-        "interrupted (the same command goes on where this one stopped)",
+        "interrupted (the same command resumes where this one stopped)",
     );
 }
 

@@ -98,7 +98,7 @@ fn a_huge_file_is_hashed_while_others_are_served() {
     assert_eq!(
         share.stop().code,
         Some(130),
-        "it was interrupted before all was shared"
+        "it was interrupted before everything was shared"
     );
 }
 

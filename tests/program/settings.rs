@@ -43,7 +43,7 @@ fn a_wrong_setting_ends_with_2_and_says_where_it_stands() {
         ("seed = yes", "sprat: conf, line 1: no such key: seed"),
         (
             "up = 1M\nup = 2M",
-            "sprat: conf, line 2, up: it stands in line 1 already",
+            "sprat: conf, line 2, up: line 1 sets it already",
         ),
     ];
     for (file, message) in cases {

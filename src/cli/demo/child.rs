@@ -1,16 +1,20 @@
-//! The demo's nodes: child processes of this program, each with its output in a file.
+//! The demo's nodes: child processes of this program, each with its output in files.
 //!
-//! Files instead of pipes: the demo needs no thread to read them, and what a node said is still
-//! there when it has failed.
+//! Files instead of pipes: the demo needs no thread to read them, and the output of a node that
+//! failed is still there.
 //!
-//! Invariant: no child outlives its [`Child`], however the demo ends.
+//! Invariant: however the demo ends, no child and no file of it is left.
 
-use crate::cli::Exit;
-use crate::cli::options::OPTIONS;
-use crate::reactor;
+use crate::cli::exit::Exit;
+use crate::cli::options::FLAGS;
+use crate::reactor::Error;
+use crate::service::json;
+use crate::wire::Link;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::env;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
@@ -18,27 +22,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Between two looks at a child.
-const PERIOD: Duration = Duration::from_millis(10);
-/// How long a child may take to end cleanly.
+/// Between two looks at a child's output.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// A child that takes longer to end cleanly is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The nodes find each other within this time.
+pub(super) const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Whether a signal has come that ends the demo.
-pub struct Interrupt(Arc<AtomicBool>);
+/// Set once a signal asks the demo to end.
+#[derive(Clone)]
+pub(super) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Catches the signals from now on.
-    pub fn catch() -> Result<Interrupt, Exit> {
+    pub(super) fn catch() -> Result<Interrupt, Exit> {
         let flag = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&flag))
-                .map_err(|error| reactor::Error::new(format!("catch signal {signal}"), error))?;
+                .map_err(|error| Error::new(format!("catch signal {signal}"), error))?;
         }
         Ok(Interrupt(flag))
     }
 
-    /// An error once a signal has come.
-    pub fn check(&self) -> Result<(), Exit> {
+    pub(super) fn check(&self) -> Result<(), Exit> {
         match self.0.load(Ordering::Relaxed) {
             true => Err(Exit::Interrupted("the demo was interrupted".into())),
             false => Ok(()),
@@ -46,106 +51,169 @@ impl Interrupt {
     }
 }
 
-/// One of the two outputs of a child.
-#[derive(Clone, Copy)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
+/// The demo's own folder, which is removed with everything in it.
+pub(super) struct Folder {
+    path: PathBuf,
+    pub(super) interrupt: Interrupt,
 }
 
-/// A node that runs as a process of its own.
-pub struct Child {
-    name: String,
-    process: process::Child,
-    stdout: PathBuf,
-    stderr: PathBuf,
-}
+impl Folder {
+    pub(super) fn create(interrupt: Interrupt) -> Result<Folder, Exit> {
+        let path = env::temp_dir().join(format!("sprat-demo-{}", process::id()));
+        fs::create_dir(&path).map_err(|error| cannot("make the folder", &path, error))?;
+        Ok(Folder { path, interrupt })
+    }
 
-impl Child {
-    /// Starts this program once more; its output goes to files in `folder`.
-    pub fn start(name: &str, words: &[&str], folder: &Path) -> Result<Child, Exit> {
-        let cannot = |error| Exit::from(reactor::Error::new(format!("start {name}"), error));
-        let file = name.replace(' ', "-");
-        let stdout = folder.join(format!("{file}.out"));
-        let stderr = folder.join(format!("{file}.err"));
-        let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
-        // The demo's nodes are set up by their words alone.
-        for option in OPTIONS {
-            command.env_remove(option.variable());
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Starts this program as `name`, whose state folder has the same name at every start. It listens
+    /// at `listen` and joins through `bootstrap`.
+    pub(super) fn start(
+        &self,
+        name: &str,
+        words: &[&str],
+        listen: &str,
+        bootstrap: Option<&str>,
+    ) -> Result<Child, Exit> {
+        let failed = |error| Exit::from(Error::new(format!("start {name}"), error));
+        let file = |end: &str| self.path(&(name.replace(' ', "-") + end));
+        let (stdout, stderr) = (file(".out"), file(".err"));
+        let mut command = Command::new(env::current_exe().map_err(failed)?);
+        // The arguments alone configure the demo's nodes.
+        for flag in FLAGS {
+            command.env_remove(flag.variable());
         }
         let process = command
-            .args(words)
             .env_remove("RUST_LOG")
+            .args(words)
+            .args(["-l", listen, "-d"])
+            .arg(file("-state"))
+            .args(bootstrap.iter().flat_map(|address| ["-b", address]))
             .stdin(Stdio::null())
-            .stdout(File::create(&stdout).map_err(cannot)?)
-            .stderr(File::create(&stderr).map_err(cannot)?)
+            .stdout(File::create(&stdout).map_err(failed)?)
+            .stderr(File::create(&stderr).map_err(failed)?)
             .spawn()
-            .map_err(cannot)?;
+            .map_err(failed)?;
         Ok(Child {
             name: name.into(),
             process,
             stdout,
             stderr,
+            interrupt: self.interrupt.clone(),
         })
     }
+}
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // The system cleans up its temporary folder in any case.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+pub(super) fn cannot(verb: &str, path: &Path, error: io::Error) -> Exit {
+    Error::new(format!("{verb} {}", path.display()), error).into()
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A node that runs as a process of its own, until it is dropped.
+pub(super) struct Child {
+    name: String,
+    process: process::Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+    interrupt: Interrupt,
+}
+
+impl Child {
     /// Waits for a line in which `find` finds something.
-    pub fn wait_for<T>(
+    fn wait_for<T>(
         &mut self,
         stream: Stream,
         what: &str,
         timeout: Duration,
-        interrupt: &Interrupt,
         find: impl Fn(&str) -> Option<T>,
     ) -> Result<T, Exit> {
         let deadline = Instant::now() + timeout;
         loop {
-            interrupt.check()?;
-            // First whether it lives, then what it said: so that its last words are not missed.
+            self.interrupt.check()?;
+            // The status first: then the lines hold everything that an ended child has written.
             let status = self.process.try_wait();
             if let Some(found) = self.lines(stream).iter().find_map(|line| find(line)) {
                 return Ok(found);
             }
-            let last = || {
-                self.lines(Stream::Stderr)
-                    .pop()
-                    .unwrap_or_else(|| "it said nothing".into())
-            };
+            let last = self.lines(Stream::Stderr).pop();
+            let last = last.unwrap_or_else(|| "it wrote nothing".into());
+            let name = &self.name;
             if !matches!(status, Ok(None)) {
-                return Err(Exit::Failed(format!(
-                    "{} ended early: {}",
-                    self.name,
-                    last()
-                )));
+                return Err(Exit::Failed(format!("{name} ended early: {last}")));
             }
             if Instant::now() >= deadline {
+                let seconds = timeout.as_secs();
                 return Err(Exit::Failed(format!(
-                    "{} took too long to {what} (more than {} s): {}",
-                    self.name,
-                    timeout.as_secs(),
-                    last()
+                    "{name} took too long to {what} (more than {seconds} s): {last}"
                 )));
             }
-            thread::sleep(PERIOD);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// The whole lines that it has written so far.
-    pub fn lines(&self, stream: Stream) -> Vec<String> {
+    /// The address at which it listens.
+    pub(super) fn address(&mut self) -> Result<String, Exit> {
+        let find = |line: &str| line.strip_prefix("sprat: listening on ").map(str::to_owned);
+        self.wait_for(Stream::Stderr, "listen", JOIN_TIMEOUT, find)
+    }
+
+    pub(super) fn wait_until_joined(&mut self) -> Result<(), Exit> {
+        let find = |line: &str| line.contains("joined the network").then_some(());
+        self.wait_for(Stream::Stderr, "join", JOIN_TIMEOUT, find)
+    }
+
+    pub(super) fn wait_until_announced(&mut self) -> Result<(), Exit> {
+        let is_it = |line: &str| line.contains(" announced ") && !line.ends_with(" at 0 nodes");
+        let find = |line: &str| is_it(line).then_some(());
+        self.wait_for(Stream::Stderr, "announce its file", JOIN_TIMEOUT, find)
+    }
+
+    /// The link that it prints, without addresses, so that others must find it in the network.
+    pub(super) fn link(&mut self, timeout: Duration) -> Result<Link, Exit> {
+        let find = |line: &str| Link::parse(line).ok();
+        let link = self.wait_for(Stream::Stdout, "hash its file", timeout, find)?;
+        Ok(Link {
+            providers: Vec::new(),
+            ..link
+        })
+    }
+
+    /// The time from its start to the complete file, as it reports it with `--json`.
+    pub(super) fn fetch_time(&mut self, timeout: Duration) -> Result<Duration, Exit> {
+        let is_complete = |line: &str| json::is_event(line, "complete");
+        let find = |line: &str| is_complete(line).then(|| json::number(line, "seconds"));
+        let seconds = self.wait_for(Stream::Stdout, "fetch the file", timeout, find)?;
+        Ok(Duration::from_secs_f64(seconds.unwrap_or_default()))
+    }
+
+    /// The complete lines that it has written so far.
+    pub(super) fn lines(&self, stream: Stream) -> Vec<String> {
         let path = match stream {
             Stream::Stdout => &self.stdout,
             Stream::Stderr => &self.stderr,
         };
         let bytes = fs::read(path).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(str::to_owned).collect()
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        complete.lines().map(str::to_owned).collect()
     }
 
-    /// The most memory that it has ever had resident, in bytes (`VmHWM`).
-    pub fn peak_memory(&self) -> Option<u64> {
+    /// The peak of its resident memory, in bytes (`VmHWM`).
+    pub(super) fn peak_memory(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
         let line = status
             .lines()
@@ -154,20 +222,21 @@ impl Child {
         Some(kibibytes * 1024)
     }
 
-    /// Asks it to end, and waits until it has.
-    pub fn stop(&mut self) {
-        // It may have ended by itself.
+    /// Ends it with SIGTERM.
+    pub(super) fn stop(&mut self) {
+        // The child may have ended already.
         let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
         let deadline = Instant::now() + STOP_TIMEOUT;
         while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < deadline {
-            thread::sleep(PERIOD);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
 
 impl Drop for Child {
+    /// Ends it with SIGKILL.
     fn drop(&mut self) {
-        // Neither does anything to a child that has ended.
+        // Neither has an effect on a child that has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

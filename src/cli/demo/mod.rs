@@ -1,212 +1,134 @@
-//! `sprat demo`: the main job on this machine, with real nodes that know nothing of being in a
-//! demo.
+//! `sprat demo`: sharing and fetching on this machine, with real nodes that do not know that they are
+//! part of a demo.
 //!
-//! Five processes of this program on 127.0.0.1, chained by bootstrap so that each is told of one
-//! other only. Node 1 shares a file; node 4 fetches it by a link without addresses, so that it must
-//! find the provider through the network; node 5 does the same and finds two.
+//! Five processes of this program on 127.0.0.1, each of which knows only the one before it. Node 1
+//! shares a file. Node 4 fetches it by a link without addresses, so that it must find the provider
+//! through the network; node 5 does the same and finds two providers.
 //!
-//! With `--nodes`, another one: see `crowd`.
-//!
-//! Invariant: however it ends, no process and no file of the demo is left.
+//! `--nodes` runs another one, see `crowd`.
 
 mod child;
 mod crowd;
 
 use super::args::Args;
 use super::console::Console;
-use super::exit::UsageError;
-use super::{Exit, print};
-use crate::reactor;
+use super::console::print;
+use super::exit::Exit;
 use crate::rng::Rng;
 use crate::service::{format, json};
 use crate::wire::Link;
-use child::{Child, Interrupt, Stream};
+use child::{Child, Folder, Interrupt, JOIN_TIMEOUT, Stream, cannot};
 use std::env;
-use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Bytes of the generated file.
 const SAMPLE_SIZE: u64 = 256 << 20;
-/// How long the nodes may take to find each other.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes a second that even a slow card reads and hashes; gives transfers their time.
+/// Bytes a second that even a slow card reads and hashes: bounds the time of transfers.
 const SLOW_RATE: u64 = 4 << 20;
 
-/// Runs the command.
-pub fn run(args: Args, console: &Console) -> Result<(), Exit> {
-    let given = match args.operands.as_slice() {
-        [] => None,
-        [file] => Some(PathBuf::from(file)),
-        _ => return Err(UsageError("demo takes one FILE (see sprat help demo)".into()).into()),
-    };
-    if args.nodes.is_some() && given.is_some() {
+pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
+    let source = args.operands.first().map(PathBuf::from);
+    if args.options.nodes.is_some() && source.is_some() {
         let text = "demo takes a FILE or --nodes, not both (see sprat help demo)";
-        return Err(UsageError(text.into()).into());
+        return Err(Exit::Usage(text.into()));
     }
-    let interrupt = Interrupt::catch()?;
-    if let Some(count) = args.nodes {
-        return crowd::run(count, interrupt);
+    let folder = Folder::create(Interrupt::catch()?)?;
+    if let Some(count) = args.options.nodes {
+        return crowd::run(count, folder);
     }
-    let folder = Folder::make()?;
-    let (source, size) = match given {
-        Some(file) => (file.clone(), size_of(&file)?),
+    let (source, size) = match source {
+        Some(file) => {
+            let size = size_of(&file)?;
+            (file, size)
+        }
         None => {
             console.info(format!("generating {} of data", format::size(SAMPLE_SIZE)));
-            (generate(&folder.0, &interrupt)?, SAMPLE_SIZE)
+            (generate(&folder)?, SAMPLE_SIZE)
         }
     };
     Demo {
+        nodes: Vec::new(),
         folder,
         source,
         size,
-        patience: JOIN_TIMEOUT + Duration::from_secs(size / SLOW_RATE),
-        interrupt,
-        nodes: Vec::new(),
+        timeout: JOIN_TIMEOUT + Duration::from_secs(size / SLOW_RATE),
         started_at: Instant::now(),
     }
     .play()
 }
 
 struct Demo {
-    // Fields drop in this order: the nodes end before their folder goes.
+    // Fields drop in this order: the nodes end before their folder is removed.
     nodes: Vec<(Child, String)>,
     folder: Folder,
     source: PathBuf,
     size: u64,
-    patience: Duration,
-    interrupt: Interrupt,
+    /// For hashing or fetching the file.
+    timeout: Duration,
     started_at: Instant,
-}
-
-/// What a node said of its fetch.
-struct Fetched {
-    path: PathBuf,
-    lookup: String,
-    seconds: f64,
 }
 
 impl Demo {
     fn play(mut self) -> Result<(), Exit> {
-        print("Five nodes on 127.0.0.1. Each is told of one other only.\n")?;
+        print("Five nodes on 127.0.0.1. Each knows only one other.\n")?;
         let source = self.source.display().to_string();
         self.start(&["share", "-v", &source])?;
         self.start(&["node"])?;
         self.start(&["node"])?;
-        let link = self.link()?;
-        print(format!(
-            "  node 1  {}  shares {}",
-            self.address(1),
-            format::size(self.size)
-        ))?;
+        for (node, _) in &mut self.nodes[1..] {
+            node.wait_until_joined()?;
+        }
+        let timeout = self.timeout;
+        let link = self.node(1).link(timeout)?;
+        self.node(1).wait_until_announced()?;
+        let size = format::size(self.size);
+        print(format!("  node 1  {}  shares {size}", self.address(1)))?;
         print(format!("  node 2  {}  knows node 1", self.address(2)))?;
         print(format!("  node 3  {}  knows node 2", self.address(3)))?;
         print(format!("  link    {link}\n"))?;
-
-        let first = self.fetch(&link)?;
-        self.report(4, &first)?;
-        self.say_provider(4)?;
-        let second = self.fetch(&link)?;
-        self.report(5, &second)?;
+        self.fetch(4, &link)?;
+        self.node(4).wait_until_announced()?;
+        print("  serving   node 4 is a provider now, too\n")?;
+        self.fetch(5, &link)?;
         self.finish()
     }
 
-    /// Starts the next node, told of the one before it.
+    fn node(&mut self, number: usize) -> &mut Child {
+        &mut self.nodes[number - 1].0
+    }
+
+    fn address(&self, number: usize) -> &str {
+        &self.nodes[number - 1].1
+    }
+
+    /// Starts the next node, which knows the one before it.
     fn start(&mut self, words: &[&str]) -> Result<(), Exit> {
-        let number = self.nodes.len() + 1;
-        let name = format!("node {number}");
-        let state = self
-            .folder
-            .0
-            .join(format!("state-{number}"))
-            .display()
-            .to_string();
-        let mut words = words.to_vec();
-        words.extend(["-l", "127.0.0.1:0", "-d", &state]);
-        if let Some((_, address)) = self.nodes.last() {
-            words.extend(["-b", address]);
-        }
-        let mut child = Child::start(&name, &words, &self.folder.0)?;
-        let address = child.wait_for(
-            Stream::Stderr,
-            "listen",
-            JOIN_TIMEOUT,
-            &self.interrupt,
-            |line| line.strip_prefix("sprat: listening on ").map(str::to_owned),
-        )?;
+        let name = format!("node {}", self.nodes.len() + 1);
+        let bootstrap = self.nodes.last().map(|(_, address)| address.as_str());
+        let mut child = self.folder.start(&name, words, "127.0.0.1:0", bootstrap)?;
+        let address = child.address()?;
         self.nodes.push((child, address));
         Ok(())
     }
 
-    /// The link that node 1 prints, less its addresses, once others know of it.
-    fn link(&mut self) -> Result<Link, Exit> {
-        for (node, _) in &mut self.nodes[1..] {
-            node.wait_for(
-                Stream::Stderr,
-                "join",
-                JOIN_TIMEOUT,
-                &self.interrupt,
-                |line| line.contains("joined the network").then_some(()),
-            )?;
-        }
-        let sharer = &mut self.nodes[0].0;
-        let mut link = sharer.wait_for(
-            Stream::Stdout,
-            "hash the file",
-            self.patience,
-            &self.interrupt,
-            |line| Link::parse(line).ok(),
-        )?;
-        link.providers.clear();
-        self.wait_until_announced(1)?;
-        Ok(link)
-    }
-
-    fn wait_until_announced(&mut self, number: usize) -> Result<(), Exit> {
-        let node = &mut self.nodes[number - 1].0;
-        node.wait_for(
-            Stream::Stderr,
-            "announce the file",
-            JOIN_TIMEOUT,
-            &self.interrupt,
-            |line| {
-                let announced = line.contains(" announced ") && !line.ends_with("at 0 nodes");
-                announced.then_some(())
-            },
-        )
-    }
-
-    /// Starts the next node, which fetches what the link names, and compares what arrived.
-    fn fetch(&mut self, link: &Link) -> Result<Fetched, Exit> {
-        let number = self.nodes.len() + 1;
-        let path = self.folder.0.join(format!("copy-{number}"));
-        let (link, output) = (link.to_string(), path.display().to_string());
+    /// Starts node `number`, which fetches the file of `link`, and compares the result.
+    fn fetch(&mut self, number: usize, link: &Link) -> Result<(), Exit> {
+        let name = format!("copy-{number}");
+        let copy = self.folder.path(&name);
+        let (link, output) = (link.to_string(), copy.display().to_string());
         self.start(&["get", &link, "-o", &output, "--json", "--seed", "-v"])?;
-        let node = &mut self.nodes[number - 1].0;
-        let seconds = node.wait_for(
-            Stream::Stdout,
-            "fetch the file",
-            self.patience,
-            &self.interrupt,
-            |line| json::is_event(line, "complete").then(|| json::number(line, "seconds")),
-        )?;
-        let lines = node.lines(Stream::Stdout);
+        let timeout = self.timeout;
+        let time = self.node(number).fetch_time(timeout)?;
+        let lines = self.node(number).lines(Stream::Stdout);
         let found = |line: &&String| {
             json::is_event(line, "lookup") && json::number(line, "providers") > Some(0.0)
         };
         let lookup = lines.iter().rfind(found).cloned().unwrap_or_default();
-        compare(&self.source, &path, &self.interrupt)?;
-        Ok(Fetched {
-            path,
-            lookup,
-            seconds: seconds.unwrap_or_default(),
-        })
-    }
-
-    fn report(&self, number: usize, fetched: &Fetched) -> Result<(), Exit> {
-        let of = |key| json::number(&fetched.lookup, key).unwrap_or_default() as u64;
-        let took = Duration::from_secs_f64(fetched.seconds);
+        self.compare(&copy)?;
+        let of = |key| json::number(&lookup, key).unwrap_or_default() as u64;
         print(format!(
             "Fetched at node {number} ({}), which knows node {}:",
             self.address(number),
@@ -223,52 +145,31 @@ impl Demo {
         print(format!(
             "  transfer  {} in {} ({}), lookup and verification included",
             format::size(self.size),
-            format::duration(took),
-            format::rate(self.size, took),
+            format::duration(time),
+            format::rate(self.size, time),
         ))?;
-        let name = fetched
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
         print(format!(
             "  verified  the SHA-1 of every shard; {name} equals the source byte for byte"
         ))
     }
 
-    fn say_provider(&mut self, number: usize) -> Result<(), Exit> {
-        self.wait_until_announced(number)?;
-        print(format!(
-            "  serving   node {number} is a provider now, too\n"
-        ))
-    }
-
-    /// Memory, who sent what, and what to do next.
+    /// Prints memory, sources and what to do next.
     fn finish(mut self) -> Result<(), Exit> {
-        let memory: Vec<String> = self
-            .nodes
-            .iter()
-            .map(|(node, _)| node.peak_memory().map_or("unknown".into(), format::size))
-            .collect();
+        let memory = self.nodes.iter().map(|(node, _)| node.peak_memory());
+        let memory = memory.map(|bytes| bytes.map_or("unknown".into(), format::size));
+        let memory = memory.collect::<Vec<String>>().join(", ");
         for (node, _) in self.nodes.iter_mut().rev() {
             node.stop();
         }
         // Node 1 has sent the whole file to node 4 before.
-        let from_first = self.sent(1).saturating_sub(self.size);
-        let from_fourth = self.sent(4);
+        let from_first = format::size(self.sent(1).saturating_sub(self.size));
+        let from_fourth = format::size(self.sent(4));
         print(format!(
-            "  sources   {} from node 1, {} from node 4\n",
-            format::size(from_first),
-            format::size(from_fourth),
+            "  sources   {from_first} from node 1, {from_fourth} from node 4\n"
         ))?;
-        print(format!(
-            "Peak memory of nodes 1 to 5: {}.",
-            memory.join(", ")
-        ))?;
-        print(format!(
-            "All done in {}.\n",
-            format::duration(self.started_at.elapsed())
-        ))?;
+        print(format!("Peak memory of nodes 1 to 5: {memory}."))?;
+        let took = format::duration(self.started_at.elapsed());
+        print(format!("All done in {took}.\n"))?;
         let program = env::args().next().unwrap_or_else(|| "sprat".into());
         print("Now try it yourself, in two terminals or on two machines:")?;
         print(format!("  {program} share FILE"))?;
@@ -277,9 +178,9 @@ impl Demo {
         ))
     }
 
-    /// Bytes of payload that a stopped node says it has sent.
-    fn sent(&self, number: usize) -> u64 {
-        let lines = self.nodes[number - 1].0.lines(Stream::Stderr);
+    /// Bytes of payload that a stopped node has sent, by its own account.
+    fn sent(&mut self, number: usize) -> u64 {
+        let lines = self.node(number).lines(Stream::Stderr);
         let count = |line: &String| {
             let (count, _) = line.strip_prefix("sprat: sent ")?.split_once(" bytes")?;
             count.parse().ok()
@@ -287,38 +188,40 @@ impl Demo {
         lines.iter().rev().find_map(count).unwrap_or(0)
     }
 
-    fn address(&self, number: usize) -> &str {
-        &self.nodes[number - 1].1
+    /// An error unless `copy` has the bytes of the source.
+    fn compare(&self, copy: &Path) -> Result<(), Exit> {
+        let open = |path: &Path| -> io::Result<_> {
+            Ok(BufReader::with_capacity(1 << 20, File::open(path)?))
+        };
+        let mut left = open(&self.source).map_err(|error| cannot("read", &self.source, error))?;
+        let mut right = open(copy).map_err(|error| cannot("read", copy, error))?;
+        loop {
+            self.folder.interrupt.check()?;
+            let one = left
+                .fill_buf()
+                .map_err(|error| cannot("read", &self.source, error))?;
+            let two = right
+                .fill_buf()
+                .map_err(|error| cannot("read", copy, error))?;
+            if one.is_empty() && two.is_empty() {
+                return Ok(());
+            }
+            let size = one.len().min(two.len());
+            if size == 0 || one[..size] != two[..size] {
+                let text = format!("{} differs from the shared file", copy.display());
+                return Err(Exit::Failed(text));
+            }
+            left.consume(size);
+            right.consume(size);
+        }
     }
-}
-
-/// The demo's own folder; goes with everything in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> Result<Folder, Exit> {
-        let path = env::temp_dir().join(format!("sprat-demo-{}", std::process::id()));
-        fs::create_dir(&path).map_err(|error| cannot("make the folder", &path, error))?;
-        Ok(Folder(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left to whoever cleans the temporary folder.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn cannot(verb: &str, path: &Path, error: io::Error) -> Exit {
-    reactor::Error::new(format!("{verb} {}", path.display()), error).into()
 }
 
 fn size_of(file: &Path) -> Result<u64, Exit> {
-    let data = File::open(file).and_then(|file| file.metadata());
-    let data = data.map_err(|error| cannot("read", file, error))?;
-    match data.is_file() {
-        true => Ok(data.len()),
+    let metadata = File::open(file).and_then(|file| file.metadata());
+    let metadata = metadata.map_err(|error| cannot("read", file, error))?;
+    match metadata.is_file() {
+        true => Ok(metadata.len()),
         false => Err(Exit::Failed(format!(
             "not a file: {} (demo takes one file; share takes folders as well)",
             file.display()
@@ -326,52 +229,16 @@ fn size_of(file: &Path) -> Result<u64, Exit> {
     }
 }
 
-fn generate(folder: &Path, interrupt: &Interrupt) -> Result<PathBuf, Exit> {
-    let path = folder.join("sample.bin");
-    let mut file = File::create(&path).map_err(|error| cannot("write", &path, error))?;
+fn generate(folder: &Folder) -> Result<PathBuf, Exit> {
+    let path = folder.path("sample.bin");
+    let failed = |error| cannot("write", &path, error);
+    let mut file = File::create(&path).map_err(failed)?;
     let mut rng = Rng::from_number(1);
     let mut block = vec![0; 1 << 20];
     for _ in 0..SAMPLE_SIZE / block.len() as u64 {
-        interrupt.check()?;
+        folder.interrupt.check()?;
         rng.fill(&mut block);
-        file.write_all(&block)
-            .map_err(|error| cannot("write", &path, error))?;
+        file.write_all(&block).map_err(failed)?;
     }
     Ok(path)
-}
-
-/// An error unless the two files have the same bytes.
-fn compare(source: &Path, copy: &Path, interrupt: &Interrupt) -> Result<(), Exit> {
-    let mut blocks = [vec![0; 1 << 20], vec![0; 1 << 20]];
-    let mut files = [open(source)?, open(copy)?];
-    loop {
-        interrupt.check()?;
-        let one = fill(&mut files[0], &mut blocks[0]).map_err(|e| cannot("read", source, e))?;
-        let two = fill(&mut files[1], &mut blocks[1]).map_err(|e| cannot("read", copy, e))?;
-        if blocks[0][..one] != blocks[1][..two] {
-            return Err(Exit::Failed(format!(
-                "{} is not what was shared",
-                copy.display()
-            )));
-        }
-        if one == 0 {
-            return Ok(());
-        }
-    }
-}
-
-fn open(path: &Path) -> Result<File, Exit> {
-    File::open(path).map_err(|error| cannot("read", path, error))
-}
-
-/// Reads until the block is full or the file ends.
-fn fill(file: &mut File, block: &mut [u8]) -> io::Result<usize> {
-    let mut size = 0;
-    while size < block.len() {
-        match file.read(&mut block[size..])? {
-            0 => break,
-            count => size += count,
-        }
-    }
-    Ok(size)
 }

@@ -2,11 +2,11 @@
 
 use super::finding::{Finding, Grade};
 use super::ping::{self, Answer};
-use super::spawn;
+use super::task::spawn;
 use crate::address;
 use crate::cli::host_port::HostPort;
-use crate::cli::start;
 use crate::service::format;
+use crate::service::locations::own_address;
 use crate::wire::Network;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) fn examine(hosts: &[HostPort], network: Network) -> Vec<Finding> {
         return vec![unknown("name a node with -b HOST:PORT")];
     }
     let (names, mut found) = (hosts.to_vec(), Vec::new());
-    let resolved = spawn(move || names.iter().map(start::resolve).collect::<Vec<_>>())
+    let resolved = spawn(move || names.iter().map(HostPort::resolve).collect::<Vec<_>>())
         .recv_timeout(RESOLVE_TIMEOUT)
         .unwrap_or_else(|_| vec![Err("no name server answers".into()); hosts.len()]);
     let mut nodes: Vec<SocketAddr> = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn examine(hosts: &[HostPort], network: Network) -> Vec<Finding> {
         found.push(bootstrap(node, answer, answer.is_some() && accepts(node)));
         sights.extend(answer.map(|Answer { seen, .. }| Sight {
             seen,
-            own: crate::service::locations::own_address(node),
+            own: own_address(node),
         }));
     }
     found.push(judge(&sights));

@@ -18,31 +18,29 @@ mod multicast;
 mod ping;
 mod ports;
 mod state;
+mod task;
 
 use super::args::Args;
-use super::console::Console;
-use super::exit::UsageError;
-use super::{Exit, key, print, start};
+use super::console::{Console, print};
+use super::exit::Exit;
+use super::{key, start};
 use crate::limits::DESCRIPTORS_MAX;
 use crate::service::format;
 use finding::{Finding, Grade};
 use rustix::process::{Resource, getrlimit};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
+use task::spawn;
 
 /// All checks together end within this time.
 const TIME_MAX: Duration = Duration::from_millis(4_800);
 
 pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
-    if let Some(word) = args.operands.first() {
-        let text = format!("doctor takes no operand: {word} (see sprat help doctor)");
-        return Err(UsageError(text).into());
-    }
     let ends_at = Instant::now() + TIME_MAX;
-    let network = key::network(&args)?;
-    let (listen, bootstrap) = (start::listen_addresses(&args), args.bootstrap.clone());
-    let folder = start::state_folder(args.dir.as_deref());
+    let (options, is_json) = (&args.options, args.options.json);
+    let network = key::network(options)?;
+    let (listen, bootstrap) = (start::listen_addresses(options), options.bootstrap.clone());
+    let folder = start::state_folder(options.dir.as_deref());
     let checks = [
         ("ports", spawn(move || ports::examine(&listen, network))),
         ("multicast", spawn(multicast::examine)),
@@ -62,7 +60,7 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
     let mut findings = Vec::new();
     for (topic, check) in checks {
         for finding in result(topic, &check, ends_at) {
-            if args.json {
+            if is_json {
                 print(finding.json())?;
             } else if finding.grade > Grade::Note || !console.is_quiet() {
                 print(finding.line())?;
@@ -70,7 +68,7 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
             findings.push(finding);
         }
     }
-    if args.json {
+    if is_json {
         print(finding::summary(&findings))?;
     }
     let problems = findings
@@ -83,14 +81,6 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
             format::count(count, "problem")
         ))),
     }
-}
-
-/// Runs `check` in a thread that ends with the process at the latest.
-fn spawn<T: Send + 'static>(check: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
-    let (sender, receiver) = mpsc::channel();
-    // Sending fails when the check was too late and has no receiver any more.
-    thread::spawn(move || drop(sender.send(check())));
-    receiver
 }
 
 fn result(topic: &'static str, check: &Receiver<Vec<Finding>>, ends_at: Instant) -> Vec<Finding> {
@@ -121,6 +111,7 @@ fn descriptors(limit: Option<u64>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
 
     #[test]
     fn a_check_that_does_not_end_is_abandoned_with_a_problem() {

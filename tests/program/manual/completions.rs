@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 const NOTE: &str = "made from `sprat help` by tests/program/manual: what is changed here is lost";
 
-/// What a shell offers in some place.
+/// The words that a shell offers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Offer {
     Nothing,
@@ -15,7 +15,8 @@ enum Offer {
 }
 
 fn offer_of(value: &str) -> Offer {
-    match value.trim_matches(['[', ']']).trim_end_matches('.') {
+    let value = value.trim_end_matches('.').trim_matches(['[', ']']);
+    match value.split('|').next().unwrap_or_default() {
         "DIR" => Offer::Folders,
         "PATH" | "FILE" | "LINK" => Offer::Files,
         "COMMAND" => Offer::Commands,
@@ -24,10 +25,7 @@ fn offer_of(value: &str) -> Offer {
 }
 
 fn operand_offer(command: &Help) -> Offer {
-    let words = command
-        .operands
-        .iter()
-        .flat_map(|text| text.split_whitespace());
+    let words = command.operands.split_whitespace();
     let mut offers = words.filter(|word| *word != "[OPTIONS]").map(offer_of);
     offers.next_back().unwrap_or(Offer::Nothing)
 }

@@ -1,4 +1,4 @@
-//! What `sprat help` says, read back: the commands and their options, which all stem from one table.
+//! The output of `sprat help`, parsed: the commands and their options.
 
 use std::process::Command;
 
@@ -6,12 +6,14 @@ use std::process::Command;
 pub struct Help {
     /// The word that calls it.
     pub name: String,
-    /// What may follow that word: `[OPTIONS] PATH...`, and other ways to call it.
-    pub operands: Vec<String>,
+    /// The words that may follow: `[OPTIONS] PATH...`.
+    pub operands: String,
     /// What it does, in one line.
     pub gist: String,
     /// What it does, in paragraphs.
     pub about: Vec<String>,
+    /// Command lines.
+    pub examples: Vec<String>,
     /// Its options.
     pub options: Vec<OptionHelp>,
 }
@@ -35,44 +37,35 @@ pub fn read() -> Vec<Help> {
     let calls = overview
         .lines()
         .filter_map(|line| line.strip_prefix("  sprat "));
-    let mut found: Vec<Help> = Vec::new();
-    for call in calls.filter(|call| !call.starts_with('-')) {
-        let (names, rest) = call.split_once(' ').unwrap_or((call, ""));
-        let (operands, gist) = rest
-            .trim_start()
-            .split_once("  ")
-            .expect("a gist stands behind each command");
-        // Commands of one kind share a line (`ls|status`), and some have a line for each use.
-        for name in names.split('|') {
-            match found.iter_mut().find(|command| command.name == name) {
-                Some(command) => command.operands.push(operands.to_owned()),
-                None => found.push(command(name, operands, gist.trim())),
-            }
-        }
-    }
+    let calls = calls.filter(|call| !call.starts_with('-'));
+    let found: Vec<Help> = calls.map(command).collect();
     assert!(found.len() > 4, "the overview has commands: {overview}");
     found
 }
 
-fn command(name: &str, operands: &str, gist: &str) -> Help {
-    let help = |about, options| Help {
-        name: name.to_owned(),
-        operands: vec![operands.to_owned()],
-        gist: gist.to_owned(),
-        about,
-        options,
-    };
-    if name == "help" {
-        let about = "Prints what there is, or more about a command.".to_owned();
-        return help(vec![about], Vec::new());
-    }
+/// The command of a line of the overview: `get [OPTIONS] LINK  fetch what …`.
+fn command(call: &str) -> Help {
+    let (usage, gist) = call
+        .split_once("  ")
+        .expect("a summary follows each command");
+    let (name, operands) = usage.split_once(' ').unwrap_or((usage, ""));
     let text = said(&["help", name]);
     let (about, options) = text
         .split_once("\noptions:\n")
-        .expect("options stand at the end");
+        .expect("options are at the end");
+    let (about, examples) = about.split_once("\nexamples:\n").unwrap_or((about, ""));
     let paragraphs = about.trim().split("\n\n").skip(1);
-    let about = paragraphs.map(|text| text.replace('\n', " ")).collect();
-    help(about, read_options(options))
+    Help {
+        name: name.to_owned(),
+        operands: operands.to_owned(),
+        gist: gist.trim().to_owned(),
+        about: paragraphs.map(|text| text.replace('\n', " ")).collect(),
+        examples: examples
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .collect(),
+        options: read_options(options),
+    }
 }
 
 /// Lines of `  -l, --listen ADDR[:PORT]  where to listen …`, the meaning in one column.

@@ -26,13 +26,9 @@ fn replaced(page: &str, name: &str, part: &str) -> String {
 
 fn synopsis(commands: &[Help]) -> String {
     let mut text = String::new();
-    let calls = commands.iter().flat_map(|command| {
-        let operands = command.operands.iter();
-        operands.map(|operands| (&command.name, operands))
-    });
-    for (name, operands) in calls {
-        writeln!(text, ".Nm\n.Cm {name}").unwrap();
-        for word in operands.split_whitespace() {
+    for command in commands {
+        writeln!(text, ".Nm\n.Cm {}", command.name).unwrap();
+        for word in command.operands.split_whitespace() {
             match word
                 .strip_prefix('[')
                 .and_then(|word| word.strip_suffix(']'))
@@ -51,6 +47,10 @@ fn about(commands: &[Help]) -> String {
         writeln!(text, ".Ss sprat {}", command.name).unwrap();
         let paragraphs: Vec<String> = command.about.iter().map(|about| prose(about)).collect();
         text += &paragraphs.join(".Pp\n");
+        if !command.examples.is_empty() {
+            let examples = command.examples.join("\n");
+            writeln!(text, ".Bd -literal -offset indent\n{examples}\n.Ed").unwrap();
+        }
     }
     text
 }
@@ -67,8 +67,7 @@ fn options(commands: &[Help]) -> String {
             "" => String::new(),
             value => format!(" Ar {value}"),
         };
-        let every = commands.iter().filter(|command| command.name != "help");
-        let takers = match takers.len() == every.count() {
+        let takers = match takers.len() == commands.len() {
             true => "every command".to_owned(),
             false => takers.join(", "),
         };

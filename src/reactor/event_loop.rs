@@ -13,7 +13,7 @@
 
 use super::clock::sleep;
 use super::discovery::LocalDiscovery;
-use super::files::{Done, Progress, Seen};
+use super::files::{Done, Seen};
 use super::interfaces::is_on_link;
 use super::tcp::accept::Accepted;
 use super::tcp::{congestion, connections};
@@ -244,14 +244,9 @@ impl Reactor {
     /// One step of a job, and a few background reads. Whatever is left waits until the network was
     /// served.
     fn work_on_disk(&mut self) {
-        let progress = match self.disk.is_syncing() {
-            true => match self.sync_thread.poll() {
-                Some(result) => self.disk.handle_synced(result),
-                None => Progress::Nothing,
-            },
-            false => self.disk.step(),
-        };
-        self.take_progress(progress);
+        if let Some((swarm, done)) = self.disk.step() {
+            self.end_job(swarm, done);
+        }
         self.watch();
         self.reading = false;
         for _ in 0..READS_PER_TURN {
@@ -286,47 +281,37 @@ impl Reactor {
         self.settle();
     }
 
-    fn take_progress(&mut self, progress: Progress) {
-        match progress {
-            Progress::Nothing => {}
-            Progress::Sync(request) => {
-                if let Err(error) = self.sync_thread.request(request) {
-                    let progress = self.disk.handle_synced(Err(error));
-                    self.take_progress(progress);
+    /// Tells the node the end of a job.
+    fn end_job(&mut self, swarm: SwarmKey, done: Done) {
+        let now = self.clock.now();
+        let failed = match done {
+            Done::Prepared(result, held) => {
+                for shard in held.iter() {
+                    self.node.handle_durable(swarm, shard);
                 }
+                let result = result.map(|found| self.recall(now, swarm, found));
+                self.node.handle_prepared(now, swarm, result);
+                result.is_err()
             }
-            Progress::Done(swarm, done) => {
-                let now = self.clock.now();
-                let failed = match done {
-                    Done::Prepared(result, held) => {
-                        for shard in held.iter() {
-                            self.node.handle_durable(swarm, shard);
-                        }
-                        let result = result.map(|found| self.recall(now, swarm, found));
-                        self.node.handle_prepared(now, swarm, result);
-                        result.is_err()
-                    }
-                    Done::Checkpointed(result) => {
-                        self.node.handle_checkpointed(now, swarm, result);
-                        if let (Ok(()), Some(progress)) = (result, self.node.progress(swarm)) {
-                            log::debug!("checkpoint: {} shards durable", progress.durable);
-                        }
-                        result.is_err()
-                    }
-                    Done::Finished(result) => {
-                        self.node.handle_finished(now, swarm, result);
-                        if self.node.verified_ago(now, swarm).is_some() {
-                            self.save_verified_at_once(now);
-                        }
-                        result.is_err()
-                    }
-                };
-                if failed {
-                    self.log_disk(Level::Info, swarm);
+            Done::Checkpointed(result) => {
+                self.node.handle_checkpointed(now, swarm, result);
+                if let (Ok(()), Some(progress)) = (result, self.node.progress(swarm)) {
+                    log::debug!("checkpoint: {} shards durable", progress.durable);
                 }
-                self.settle();
+                result.is_err()
             }
+            Done::Finished(result) => {
+                self.node.handle_finished(now, swarm, result);
+                if self.node.verified_ago(now, swarm).is_some() {
+                    self.save_verified_at_once(now);
+                }
+                result.is_err()
+            }
+        };
+        if failed {
+            self.log_disk(Level::Info, swarm);
         }
+        self.settle();
     }
 
     /// Does what the node asks for after a fact, until it asks for nothing more.

@@ -49,7 +49,6 @@ use clock::Clock;
 use contacts::ContactsFile;
 use discovery::LocalDiscovery;
 use files::Disk;
-use files::sync_thread::SyncThread;
 use interfaces::scope_id::ScopeIds;
 use mio::{Events, Interest, Poll, Waker, event};
 use owner_sources::OwnerSources;
@@ -169,7 +168,6 @@ pub struct Reactor {
     scope_ids: ScopeIds,
     connections: Connections,
     disk: Disk,
-    sync_thread: SyncThread,
     /// Absent when this node keeps no contacts across restarts.
     contacts: Option<ContactsFile>,
     owner_sources: OwnerSources,
@@ -228,8 +226,7 @@ impl Reactor {
             events: Events::with_capacity(POLL_EVENTS_MAX),
             poll,
             connections: Connections::new(),
-            disk: Disk::new(),
-            sync_thread: SyncThread::new(waker),
+            disk: Disk::new(waker),
             contacts: None,
             owner_sources: OwnerSources::default(),
             verified: None,

@@ -1,138 +1,84 @@
-//! Carrying out a plan of `journal::plan` on files, a step at a time.
+//! Execution of a plan of [`crate::store::plan`] on files, in tasks.
 //!
-//! What waits for the disk is handed to the syncer; the plan rests meanwhile, and the loop goes on.
-//! Invariants: a step begins when the one before it is done wholly; nothing is renamed before it is
-//! seen to be what this fetch has made and written, in its size; a rename never replaces anything.
+//! A step of the plan becomes the tasks that it consists of; a task that waits for the disk is given
+//! to the sync thread, and the commit rests meanwhile. Invariants: a step begins when the one before
+//! it is done wholly; nothing is renamed before it is seen to be what this fetch has made and written,
+//! in its size; a rename never replaces anything.
 
 use super::fault::Fault;
-use super::journal::{self, FilesDigest, Journal};
+use super::fingerprint::{FilesDigest, Fingerprint};
+use super::journal::{self, Journal};
 use super::openat::{self, Access};
-use super::swarm_files::{Stage, Stamp, SwarmFiles};
+use super::swarm_files::{Stage, SwarmFiles};
+use super::sync_thread::Request;
 use crate::bitmap::Bitmap;
 use crate::limits::{FILES_MADE_PER_TURN, FILES_SYNCED_EACH_MAX};
-use crate::node::{DiskError, Prepared, SwarmKey};
-use crate::reactor::files::sync_thread::Request;
+use crate::node::{DiskError, Prepared};
 use crate::store::plan::{Plan, Step};
-use crate::store::record;
+use crate::store::record::{self, Header};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What a commit is for.
+/// The state that a commit leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// The place of a fetch is ready, with what was found there.
+    /// The files of a fetch are ready, and were found like this.
     Prepared(Prepared),
-    /// What was gained is durable.
-    Checkpointed {
-        /// Nothing is written after it.
-        last: bool,
-    },
-    /// The file has its final name.
+    /// New shards are durable. After the last checkpoint nothing is written.
+    Checkpointed { last: bool },
+    /// The files have their final name.
     Finished,
 }
 
-/// A plan, or two of them, under way.
+/// Plans under way.
 #[derive(Debug)]
 pub struct Commit {
-    /// Whose.
-    pub swarm: SwarmKey,
-    /// What for.
     pub goal: Goal,
-    plans: &'static [Plan],
-    plan: usize,
-    step: usize,
-    /// What the step has still to sync, last first.
-    targets: Vec<Target>,
-    /// What is being synced, for messages.
+    /// Tasks still to do, last first.
+    tasks: Vec<Task>,
+    /// The path that is being synced, for messages.
     syncing: PathBuf,
     /// A new journal, until it has the old one's name.
     journal: Option<Journal>,
-    /// What it proves from the start.
+    /// Shards that a new journal proves from the start.
     pub held: Bitmap,
-    /// What it proves besides, from its first checkpoint on.
+    /// Shards that it proves from its first checkpoint on.
     gained: Bitmap,
 }
 
-/// Something to be synced.
 #[derive(Debug)]
-enum Target {
-    Entry(usize),
-    /// From this one to the last: there may be 32,768.
-    EntriesFrom(usize),
-    Folder(PathBuf),
-    /// Everything: there are too many entries.
-    FileSystem,
-    Journal,
+enum Task {
+    Step(Step),
+    SyncEntry(usize),
+    /// Every entry from this one on: there may be 32,768.
+    SyncEntriesFrom(usize),
+    SyncFolder(PathBuf),
+    SyncFileSystem,
+    SyncJournal,
 }
 
-/// What one turn has done of a commit.
-pub enum Advance {
-    /// There is more to do.
-    On,
+/// Outcome of a bounded amount of work.
+pub enum Turn {
+    /// More is to be done.
+    More,
     /// It goes on when the disk has this.
     Sync(Request),
-    /// It is done.
     Done,
 }
 
 impl Commit {
-    /// Begins the journal of a part that was found, with what the old one proved.
-    pub fn begin(swarm: SwarmKey, found: Prepared, held: Bitmap) -> Commit {
+    fn new(goal: Goal, plans: &[Plan]) -> Commit {
+        let steps = plans
+            .iter()
+            .rev()
+            .flat_map(|plan| plan.steps().iter().rev());
         Commit {
-            held,
-            ..Commit::new(swarm, Goal::Prepared(found), &[Plan::Begin])
-        }
-    }
-
-    /// Makes what was gained durable. The first time it begins the journal, too (a fetch that is over
-    /// sooner never has one), and so it does when something durable is lost, with what is `kept`.
-    pub fn checkpoint(
-        store: &mut SwarmFiles,
-        last: bool,
-        gained: impl Iterator<Item = u32>,
-        kept: Option<Bitmap>,
-    ) -> Commit {
-        let goal = Goal::Checkpointed { last };
-        match (&mut store.journal, kept) {
-            (Some(journal), None) => {
-                journal.note(record::runs(gained));
-                Commit::new(store.swarm, goal, &[Plan::Checkpoint])
-            }
-            (_, kept) => {
-                let plans = &[Plan::Begin, Plan::Checkpoint];
-                let mut commit = Commit::new(store.swarm, goal, plans);
-                commit.held = kept.unwrap_or_default();
-                for shard in gained {
-                    commit.gained.insert(shard);
-                }
-                commit
-            }
-        }
-    }
-
-    /// Gives a whole file its final name.
-    pub fn finish(swarm: SwarmKey) -> Commit {
-        Commit::new(swarm, Goal::Finished, &[Plan::Finish])
-    }
-
-    /// Makes durable what was written into a finished file.
-    pub fn repair(swarm: SwarmKey) -> Commit {
-        Commit::new(swarm, Goal::Finished, &[Plan::Repair])
-    }
-
-    fn new(swarm: SwarmKey, goal: Goal, plans: &'static [Plan]) -> Commit {
-        Commit {
-            swarm,
             goal,
-            plans,
-            plan: 0,
-            step: 0,
-            targets: Vec::new(),
+            tasks: steps.map(|&step| Task::Step(step)).collect(),
             syncing: PathBuf::new(),
             journal: None,
             held: Bitmap::default(),
@@ -140,223 +86,253 @@ impl Commit {
         }
     }
 
-    /// The disk's answer to the last [`Advance::Sync`]. Whatever the reason, what was written may be
-    /// lost: not even a full disk is a thing to wait for then.
-    pub fn handle_synced(&mut self, result: io::Result<()>) -> Result<(), Fault> {
-        result.map_err(|error| Fault {
+    /// Begins the journal of a part that was found, with the shards that the old one proved.
+    pub fn begin(found: Prepared, held: Bitmap) -> Commit {
+        Commit {
+            held,
+            ..Commit::new(Goal::Prepared(found), &[Plan::Begin])
+        }
+    }
+
+    /// Makes new shards durable. The first checkpoint begins the journal (a fetch that is over sooner
+    /// never has one), and so does one after a loss of durable shards, with those that are `kept`.
+    pub fn checkpoint(
+        files: &mut SwarmFiles,
+        last: bool,
+        gained: impl Iterator<Item = u32>,
+        kept: Option<Bitmap>,
+    ) -> Commit {
+        let goal = Goal::Checkpointed { last };
+        if let (Some(journal), None) = (&mut files.journal, &kept) {
+            journal.note(record::runs(gained));
+            return Commit::new(goal, &[Plan::Checkpoint]);
+        }
+        let mut commit = Commit::new(goal, &[Plan::Begin, Plan::Checkpoint]);
+        commit.held = kept.unwrap_or_default();
+        for shard in gained {
+            commit.gained.insert(shard);
+        }
+        commit
+    }
+
+    /// Gives complete files their final name, or makes a repair durable.
+    pub fn finish(files: &SwarmFiles) -> Commit {
+        match files.stage {
+            Stage::Repair => Commit::new(Goal::Finished, &[Plan::Repair]),
+            _ => Commit::new(Goal::Finished, &[Plan::Finish]),
+        }
+    }
+
+    /// The sync failed. Whatever the reason, written bytes may be lost: not even a full disk is worth
+    /// waiting for then.
+    pub fn sync_failed(&self, error: io::Error) -> Fault {
+        Fault {
             error: DiskError::Failed,
             ..Fault::new("sync", &self.syncing, error)
-        })
+        }
     }
 
-    /// Does a bounded part of what is left.
-    pub fn advance(&mut self, store: &mut SwarmFiles) -> Result<Advance, Fault> {
-        // Two steps a file at most.
+    /// Does a bounded part of the work.
+    pub fn advance(&mut self, files: &mut SwarmFiles) -> Result<Turn, Fault> {
+        // Two tasks a file at most.
         for _ in 0..2 * FILES_MADE_PER_TURN {
-            if let Some(target) = self.targets.pop() {
-                match self.sync(store, target)? {
-                    Some(request) => return Ok(Advance::Sync(request)),
-                    None => continue,
-                }
-            }
-            let Some(plan) = self.plans.get(self.plan) else {
-                return Ok(Advance::Done);
+            let Some(task) = self.tasks.pop() else {
+                return Ok(Turn::Done);
             };
-            match plan.steps().get(self.step) {
-                Some(&step) => {
-                    self.step += 1;
-                    self.take(step, store)?;
-                }
-                None => (self.plan, self.step) = (self.plan + 1, 0),
+            if let Some((path, request)) = self.run(task, files)? {
+                self.syncing = path;
+                return Ok(Turn::Sync(request));
             }
         }
-        Ok(Advance::On)
+        Ok(Turn::More)
     }
 
-    /// Takes a step, or lists what it has to sync.
-    fn take(&mut self, step: Step, store: &mut SwarmFiles) -> Result<(), Fault> {
-        match step {
-            Step::SyncData => {
-                let is_part = matches!(store.stage, Stage::Part { .. });
-                self.targets = dirty(store, is_part && self.goal == Goal::Finished);
+    /// Runs a task; returns a path whose sync is to be waited for.
+    fn run(
+        &mut self,
+        task: Task,
+        files: &mut SwarmFiles,
+    ) -> Result<Option<(PathBuf, Request)>, Fault> {
+        match task {
+            Task::SyncJournal => {
+                let path = files.layout.journal_path();
+                let Some(journal) = self.journal.as_ref().or(files.journal.as_ref()) else {
+                    return Ok(None);
+                };
+                let file = journal.file.try_clone();
+                let file = file.map_err(Fault::at("open", &path))?;
+                Ok(Some((path, Request::Data(file.into()))))
             }
-            Step::SyncFolders if store.is_folder => {
-                let folders = folders_of(store).into_iter();
-                let paths = folders.map(|folder| store.folder.join(folder));
-                self.targets = paths.map(Target::Folder).collect();
+            Task::Step(step) => self.take(step, files).map(|()| None),
+            Task::SyncEntriesFrom(index) => {
+                if index < files.len() {
+                    self.tasks.push(Task::SyncEntriesFrom(index + 1));
+                    self.tasks.push(Task::SyncEntry(index));
+                }
+                Ok(None)
+            }
+            Task::SyncEntry(index) => self.sync_entry(index, files),
+            Task::SyncFolder(path) => {
+                let folder = openat::folder(&path).map_err(Fault::at("open", &path))?;
+                Ok(Some((path, Request::All(folder))))
+            }
+            Task::SyncFileSystem => {
+                let path = files.layout.part_path();
+                let Stage::Part { lock } = &files.stage else {
+                    return Ok(None);
+                };
+                // The lock was opened before anything was written, so it reports every failure
+                // since.
+                let lock = lock.try_clone().map_err(Fault::at("open", &path))?;
+                files.rows.iter_mut().for_each(|row| row.is_dirty = false);
+                Ok(Some((path, Request::FileSystem(lock.into()))))
+            }
+        }
+    }
+
+    /// Takes a step, or lists its tasks.
+    fn take(&mut self, step: Step, files: &mut SwarmFiles) -> Result<(), Fault> {
+        match step {
+            Step::SyncData => self.list_dirty(files),
+            Step::SyncFolders if files.layout.is_folder => {
+                let folders = folders_of(files).into_iter();
+                let paths = folders.map(|folder| files.layout.folder.join(folder));
+                self.tasks.extend(paths.map(Task::SyncFolder));
             }
             Step::SyncFolders => {}
-            Step::SyncParent => self
-                .targets
-                .push(Target::Folder(store.parent().to_path_buf())),
-            Step::SyncJournal => self.targets.push(Target::Journal),
+            Step::SyncParent => {
+                let parent = files.layout.parent().to_path_buf();
+                self.tasks.push(Task::SyncFolder(parent));
+            }
             Step::WriteJournal => {
-                let place = look(store)?.place();
-                store.generation += 1;
-                let mut journal = Journal::write(store, place, &self.held)?;
+                let place = digest_now(files)?.files();
+                files.generation += 1;
+                let header = Header {
+                    file: files.file,
+                    shards: files.shards,
+                    generation: files.generation,
+                    place,
+                };
+                let mut journal = Journal::write(&files.layout, header, &self.held)?;
                 journal.note(record::runs(self.gained.iter()));
                 self.journal = Some(journal);
             }
             Step::NameJournal => {
-                let (new, path) = (store.new_journal_path(), store.journal_path());
-                fs::rename(&new, &path).map_err(|error| Fault::new("rename", &new, error))?;
-                store.journal = self.journal.take();
+                let new = files.layout.new_journal_path();
+                fs::rename(&new, files.layout.journal_path()).map_err(Fault::at("rename", &new))?;
+                files.journal = self.journal.take();
             }
-            Step::AppendRecords => self.append(store)?,
+            Step::AppendRecords => self.append(files)?,
+            Step::SyncJournal => self.tasks.push(Task::SyncJournal),
             Step::NamePart => {
-                rename(store)?;
-                store.set_place(false);
-                store.stage = Stage::Final;
+                rename(files)?;
+                files.layout.enter(false);
+                files.stage = Stage::Final;
             }
             Step::RemoveJournal => {
-                store.journal = None;
-                journal::remove(store)?;
+                files.journal = None;
+                journal::remove(&files.layout)?;
             }
         }
         Ok(())
     }
 
-    fn append(&self, store: &mut SwarmFiles) -> Result<(), Fault> {
-        let stamp = match self.goal {
-            Goal::Checkpointed { last: true } => Some(look(store)?.stamp()),
+    /// Lists the entries that were written since they were last synced; at the end of a fetch every
+    /// one, to be checked.
+    fn list_dirty(&mut self, files: &SwarmFiles) {
+        let dirty = files.rows.iter().filter(|row| row.is_dirty).count();
+        let is_part = matches!(files.stage, Stage::Part { .. });
+        // Only a part has a descriptor that reports every failure since it was begun.
+        let is_many = is_part && dirty > FILES_SYNCED_EACH_MAX;
+        if is_part && self.goal == Goal::Finished {
+            self.tasks.push(Task::SyncEntriesFrom(0));
+        } else if !is_many {
+            let rows = files.rows.iter().enumerate().rev();
+            let dirty = rows.filter(|(_, row)| row.is_dirty);
+            self.tasks
+                .extend(dirty.map(|(index, _)| Task::SyncEntry(index)));
+        }
+        if is_many {
+            self.tasks.push(Task::SyncFileSystem);
+        }
+    }
+
+    fn sync_entry(
+        &self,
+        index: usize,
+        files: &mut SwarmFiles,
+    ) -> Result<Option<(PathBuf, Request)>, Fault> {
+        let path = files.layout.entry_path(index as u32);
+        let inner = files.layout.inner_path(index as u32);
+        let file = openat::open(&files.layout.folder, &inner, Access::Read)
+            .map_err(Fault::at("open", &path))?;
+        let now = Fingerprint::of(&file.metadata().map_err(Fault::at("look at", &path))?);
+        let changed = |(error, why)| Fault::because(error, "finish", &path, why);
+        files.check(index, &now).map_err(changed)?;
+        let row = &mut files.rows[index];
+        if self.goal == Goal::Finished {
+            row.set(now);
+        }
+        let is_dirty = std::mem::take(&mut row.is_dirty);
+        Ok(is_dirty.then(|| (path, Request::Data(file.into()))))
+    }
+
+    fn append(&self, files: &mut SwarmFiles) -> Result<(), Fault> {
+        let closed = match self.goal {
+            Goal::Checkpointed { last: true } => Some(digest_now(files)?.times()),
             _ => None,
         };
-        let path = store.journal_path();
-        let Some(journal) = &mut store.journal else {
+        let Some(journal) = &mut files.journal else {
             return Ok(());
         };
-        if let Some(stamp) = stamp {
-            journal.note_closed(&stamp);
+        if let Some(times) = closed {
+            journal.note_closed(&times);
         }
-        let count = journal
-            .append()
-            .map_err(|error| Fault::new("write", &path, error))?;
-        store.journal_written += count as u64;
+        let count = journal.append();
+        let count =
+            count.map_err(|error| Fault::new("write", &files.layout.journal_path(), error))?;
+        files.journal_written += count as u64;
         Ok(())
     }
-
-    /// What the syncer has to wait for; nothing when the target needs no sync.
-    fn sync(&mut self, store: &mut SwarmFiles, target: Target) -> Result<Option<Request>, Fault> {
-        let (path, request) = match target {
-            Target::EntriesFrom(index) => {
-                if index < store.len() {
-                    self.targets.push(Target::EntriesFrom(index + 1));
-                    self.targets.push(Target::Entry(index));
-                }
-                return Ok(None);
-            }
-            Target::Entry(index) => {
-                let path = store.entry_path(index as u32);
-                let entry = store.entry(index);
-                let inner = store.inner_path(index as u32);
-                let file = openat::open(&store.folder, &inner, Access::Read)
-                    .map_err(|error| Fault::new("open", &path, error))?;
-                let metadata = file
-                    .metadata()
-                    .map_err(|error| Fault::new("look at", &path, error))?;
-                let why = |why| Fault::because(DiskError::Changed, "finish", &path, why);
-                entry.check_part(&metadata).map_err(why)?;
-                let known = &mut store.known[index];
-                if self.goal == Goal::Finished {
-                    // What it must still be from now on.
-                    known.set_stamp(Stamp::of(&metadata));
-                }
-                if !std::mem::take(&mut known.is_dirty) {
-                    return Ok(None);
-                }
-                (path, Request::Data(file.into()))
-            }
-            Target::FileSystem => {
-                let path = store.part_path();
-                let Stage::Part { lock } = &store.stage else {
-                    return Ok(None);
-                };
-                // The lock was opened before anything was written: it hears of every failure since.
-                let lock = lock
-                    .try_clone()
-                    .map_err(|error| Fault::new("open", &path, error))?;
-                store
-                    .known
-                    .iter_mut()
-                    .for_each(|known| known.is_dirty = false);
-                (path, Request::FileSystem(lock))
-            }
-            Target::Folder(path) => {
-                let folder =
-                    openat::folder(&path).map_err(|error| Fault::new("open", &path, error))?;
-                (path, Request::All(folder))
-            }
-            Target::Journal => {
-                let path = store.journal_path();
-                let Some(journal) = self.journal.as_ref().or(store.journal.as_ref()) else {
-                    return Ok(None);
-                };
-                let file = journal.file.try_clone();
-                let file = file.map_err(|error| Fault::new("open", &path, error))?;
-                (path, Request::Data(file.into()))
-            }
-        };
-        self.syncing = path;
-        Ok(Some(request))
-    }
 }
 
-/// The entries that were written since they were synced; `all` for a look at every one of them.
-fn dirty(store: &SwarmFiles, all: bool) -> Vec<Target> {
-    let dirty = store.known.iter().filter(|known| known.is_dirty).count();
-    // Only a part has a descriptor that hears of every failure since it was begun.
-    let is_many = dirty > FILES_SYNCED_EACH_MAX && matches!(store.stage, Stage::Part { .. });
-    let mut targets: Vec<Target> = match all {
-        true => vec![Target::EntriesFrom(0)],
-        false if is_many => Vec::new(),
-        false => {
-            let indexed = store.known.iter().enumerate().rev();
-            let dirty = indexed.filter(|(_, known)| known.is_dirty);
-            dirty.map(|(index, _)| Target::Entry(index)).collect()
-        }
-    };
-    if is_many {
-        targets.push(Target::FileSystem);
-    }
-    targets
-}
-
-/// How the part's files look now.
-fn look(store: &SwarmFiles) -> Result<FilesDigest, Fault> {
-    let mut look = FilesDigest::default();
-    for (inner, _) in store.files() {
-        let file = openat::open(&store.folder, &inner, Access::Read);
+/// The digest of the part's files as they are now.
+fn digest_now(files: &SwarmFiles) -> Result<FilesDigest, Fault> {
+    let folder = &files.layout.folder;
+    let mut digest = FilesDigest::default();
+    for (inner, _) in files.files() {
+        let file = openat::open(folder, &inner, Access::Read);
         let metadata = file.and_then(|file| file.metadata());
-        let path = || store.folder.join(&inner);
-        look.add(&metadata.map_err(|error| Fault::new("look at", &path(), error))?);
+        let metadata =
+            metadata.map_err(|error| Fault::new("look at", &folder.join(&inner), error))?;
+        digest.add(&Fingerprint::of(&metadata));
     }
-    Ok(look)
+    Ok(digest)
 }
 
 /// Gives the part its final name, which nothing must have.
-fn rename(store: &SwarmFiles) -> Result<(), Fault> {
-    let part = store.part_path();
+fn rename(files: &SwarmFiles) -> Result<(), Fault> {
+    let (part, path) = (files.layout.part_path(), &files.layout.path);
     let failed = |error: io::Error| Fault::new("rename", &part, error);
-    check_identity(store, &part)?;
-    match rustix::fs::renameat_with(CWD, &part, CWD, &store.path, RenameFlags::NOREPLACE) {
+    check_identity(files, &part)?;
+    match rustix::fs::renameat_with(CWD, &part, CWD, path, RenameFlags::NOREPLACE) {
         // A file system without that flag.
-        Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(&store.path) {
+        Err(Errno::INVAL | Errno::NOSYS) => match fs::symlink_metadata(path) {
             Ok(_) => Err(failed(Errno::EXIST.into())),
-            Err(_) => fs::rename(&part, &store.path).map_err(failed),
+            Err(_) => fs::rename(&part, path).map_err(failed),
         },
         result => result.map_err(|errno| failed(errno.into())),
     }
 }
 
 /// The part must still be what was locked, made and synced: a rename goes by name.
-fn check_identity(store: &SwarmFiles, part: &Path) -> Result<(), Fault> {
-    let Stage::Part { lock } = &store.stage else {
+fn check_identity(files: &SwarmFiles, part: &Path) -> Result<(), Fault> {
+    let Stage::Part { lock } = &files.stage else {
         return Ok(());
     };
-    let looked = |error| Fault::new("look at", part, error);
-    let ours = rustix::fs::fstat(lock).map_err(|errno| looked(errno.into()))?;
-    let there = fs::symlink_metadata(part).map_err(looked)?;
-    match (there.dev(), there.ino()) == (ours.st_dev, ours.st_ino) {
+    let ours = lock.metadata().map_err(Fault::at("look at", part))?;
+    let there = fs::symlink_metadata(part).map_err(Fault::at("look at", part))?;
+    match Fingerprint::of(&ours).is_same_file(&Fingerprint::of(&there)) {
         true => Ok(()),
         false => {
             let why = "another program has replaced it";
@@ -366,10 +342,10 @@ fn check_identity(store: &SwarmFiles, part: &Path) -> Result<(), Fault> {
 }
 
 /// The folders above the entries, each once; the part's own is the empty path.
-fn folders_of(store: &SwarmFiles) -> BTreeSet<PathBuf> {
+fn folders_of(files: &SwarmFiles) -> BTreeSet<PathBuf> {
     // One by one: a set that is collected takes a list of all ancestors first, 2.5 MB of 20,000 files.
     let mut folders = BTreeSet::new();
-    for (path, _) in store.files() {
+    for (path, _) in files.files() {
         for folder in path.ancestors().skip(1) {
             if folders.contains(folder) {
                 break;

@@ -6,12 +6,11 @@ use rustix::io::Errno;
 use std::io;
 use std::path::Path;
 
-/// What went wrong.
+/// A failure as the node and as people take it.
 #[derive(Debug)]
 pub struct Fault {
-    /// For the node.
     pub error: DiskError,
-    /// For people: operation, path, the system's words.
+    /// Operation, path, the system's words.
     pub words: Error,
 }
 
@@ -19,36 +18,21 @@ impl Fault {
     /// The system refused `operation` on `path`.
     pub fn new(operation: &str, path: &Path, cause: impl Into<io::Error>) -> Fault {
         let cause = cause.into();
-        let words = format!("{operation} {}", path.display());
         Fault {
             error: class(&cause),
-            words: Error::new(words, cause),
+            words: Error::new(format!("{operation} {}", path.display()), cause),
         }
+    }
+
+    /// The same, for `map_err`.
+    pub fn at<E: Into<io::Error>>(operation: &str, path: &Path) -> impl Fn(E) -> Fault + Copy {
+        move |cause| Fault::new(operation, path, cause)
     }
 
     /// We refuse `operation` on `path`.
     pub fn because(error: DiskError, operation: &str, path: &Path, why: &str) -> Fault {
         let words = Error::because(format!("{operation} {}", path.display()), why);
         Fault { error, words }
-    }
-}
-
-/// A failure whose path is not looked up yet: on the data path only failures pay for it.
-#[derive(Debug)]
-pub struct Unplaced {
-    operation: &'static str,
-    cause: io::Error,
-}
-
-impl Unplaced {
-    /// The system refused `operation`.
-    pub fn new(operation: &'static str, cause: io::Error) -> Unplaced {
-        Unplaced { operation, cause }
-    }
-
-    /// It was about this path.
-    pub fn at(self, path: &Path) -> Fault {
-        Fault::new(self.operation, path, self.cause)
     }
 }
 

@@ -1,91 +1,55 @@
 //! The journal of a fetch as a file, beside the part: `NAME.part.journal`.
 //!
-//! It lies there and not in the state folder, so that part and journal are on one file system: a
-//! card that is taken out takes both, and a second sprat on the machine finds both. Its bytes are
-//! `crate::store`'s.
+//! It lies there and not in the state folder, so that part and journal are on one file system: a card
+//! that is taken out takes both, and a second sprat on the machine finds both. [`crate::store`] has
+//! its bytes.
 //!
 //! Invariant: a journal is believed only if the part's files are the very ones it was written for,
 //! and, after a clean stop, nobody has touched them since.
 
 use super::fault::Fault;
+use super::fingerprint::FilesDigest;
+use super::layout::Layout;
 use super::openat::{self, Access};
-use super::swarm_files::SwarmFiles;
 use crate::bitmap::Bitmap;
+use crate::id::FileId;
 use crate::limits::{JOURNAL_SIZE_BASE, JOURNAL_SIZE_PER_SHARD};
 use crate::node::DiskError;
 use crate::store::record::{self, Digest, Header, Replayed, Run, Unusable, Writer};
 use rustix::fs::FallocateFlags;
-use sha1::{Digest as _, Sha1};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// A journal that is being appended to.
 #[derive(Debug)]
 pub struct Journal {
-    /// The file.
     pub file: File,
     writer: Writer,
     size: u64,
-    /// What is to be appended; its room is used again.
+    /// Records to be appended; their room is used again.
     records: Vec<u8>,
-    /// The writer before that was taken down.
+    /// The writer before these records.
     before: Writer,
 }
 
-/// What the part's files are, as far as a journal knows it: one walk over them in the manifest's
-/// order.
-#[derive(Clone, Debug, Default)]
-pub struct FilesDigest {
-    place: Sha1,
-    stamp: Sha1,
-}
-
-impl FilesDigest {
-    /// Takes the next file in.
-    pub fn add(&mut self, metadata: &Metadata) {
-        let modified = (metadata.mtime(), metadata.mtime_nsec());
-        self.add_file(metadata.ino(), metadata.size(), modified);
-    }
-
-    /// The same of what is known of it.
-    pub fn add_file(&mut self, inode: u64, size: u64, modified: (i64, i64)) {
-        self.place.update(inode.to_be_bytes());
-        self.place.update(size.to_be_bytes());
-        self.stamp.update(modified.0.to_be_bytes());
-        self.stamp.update(modified.1.to_be_bytes());
-    }
-
-    /// Which files they are.
-    pub fn place(&self) -> Digest {
-        self.place.clone().finalize().into()
-    }
-
-    /// When they were last changed.
-    pub fn stamp(&self) -> Digest {
-        self.stamp.clone().finalize().into()
-    }
-}
-
 impl Journal {
-    /// A new journal that proves `held`, written beside the place of the old one.
-    pub fn write(store: &SwarmFiles, place: Digest, held: &Bitmap) -> Result<Journal, Fault> {
-        let path = store.new_journal_path();
-        let failed = |error: io::Error| Fault::new("write", &path, error);
+    /// A new journal that proves `held`, written beside the old one.
+    pub fn write(layout: &Layout, header: Header, held: &Bitmap) -> Result<Journal, Fault> {
+        let path = layout.new_journal_path();
+        let failed = |error| Fault::new("write", &path, error);
         let name = path.file_name().unwrap_or_default();
-        let file = openat::open(store.parent(), Path::new(name), Access::Create).map_err(failed)?;
-        let header = Header {
-            file: store.file,
-            shards: store.shards,
-            generation: store.generation,
-            place,
-        };
+        let file = openat::open(layout.parent(), Path::new(name), Access::Create);
+        let file = file.map_err(failed)?;
         let mut bytes = Vec::new();
         let mut writer = Writer::begin(header, &mut bytes);
         writer.gained(record::runs(held.iter()), &mut bytes);
         file.set_len(0).map_err(failed)?;
-        reserve(&file, store.shards);
+        // Room that the journal may need, so that a disk that others fill meanwhile does not keep a
+        // checkpoint from being recorded. A refusal now is repeated when the room is needed.
+        let flags = FallocateFlags::KEEP_SIZE;
+        let _ = rustix::fs::fallocate(&file, flags, 0, size_max(header.shards));
         file.write_all_at(&bytes, 0).map_err(failed)?;
         let size = bytes.len() as u64;
         bytes.clear();
@@ -98,19 +62,18 @@ impl Journal {
         })
     }
 
-    /// Takes down what the next [`Journal::append`] writes.
+    /// Notes shards for the next [`Journal::append`].
     pub fn note(&mut self, gained: impl Iterator<Item = Run>) {
         self.writer.gained(gained, &mut self.records);
     }
 
-    /// Takes down a clean stop.
-    pub fn note_closed(&mut self, stamp: &Digest) {
-        self.writer.closed(stamp, &mut self.records);
+    /// Notes a clean stop for the next [`Journal::append`].
+    pub fn note_closed(&mut self, times: &Digest) {
+        self.writer.closed(times, &mut self.records);
     }
 
-    /// Appends what was taken down; how many bytes that were. After a failure the journal is what it
-    /// was, and what was taken down is forgotten: what it said may not be so any more when it is
-    /// tried again.
+    /// Appends the notes; returns their bytes. After a failure the journal is as before, and the
+    /// notes are dropped: at the next try they may no longer hold.
     pub fn append(&mut self) -> io::Result<usize> {
         if let Err(error) = self.file.write_all_at(&self.records, self.size) {
             self.records.clear();
@@ -127,71 +90,58 @@ impl Journal {
     }
 }
 
-/// Takes the room that a journal may need, so that a disk that others fill meanwhile does not keep a
-/// fetch from telling what it has. What cannot be taken now is asked for when it is needed.
-fn reserve(file: &File, shards: u32) {
-    let room = JOURNAL_SIZE_BASE + JOURNAL_SIZE_PER_SHARD * u64::from(shards);
-    let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, room);
+fn size_max(shards: u32) -> u64 {
+    JOURNAL_SIZE_BASE + JOURNAL_SIZE_PER_SHARD * u64::from(shards)
 }
 
 /// Reads the journal of an earlier try, if there is one that can be used.
 ///
 /// # Errors
-///
 /// A newer version wrote it, or it cannot be read.
-pub fn read(store: &SwarmFiles) -> Result<Option<Replayed>, Fault> {
-    let path = store.journal_path();
-    let failed = |error: io::Error| Fault::new("read", &path, error);
+pub fn read(layout: &Layout, file: FileId, shards: u32) -> Result<Option<Replayed>, Fault> {
+    let path = layout.journal_path();
+    let failed = |error| Fault::new("read", &path, error);
     let name = path.file_name().unwrap_or_default();
-    let file = match openat::open(store.parent(), Path::new(name), Access::Read) {
+    let opened = match openat::open(layout.parent(), Path::new(name), Access::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         result => result.map_err(failed)?,
     };
-    let most = JOURNAL_SIZE_BASE + JOURNAL_SIZE_PER_SHARD * u64::from(store.shards);
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes).map_err(failed)?;
-    match record::replay(&bytes, store.file, store.shards) {
+    let mut start = opened.take(size_max(shards));
+    start.read_to_end(&mut bytes).map_err(failed)?;
+    let shown = path.display();
+    match record::replay(&bytes, file, shards) {
         Ok(replayed) => {
             let rest = bytes.len() - replayed.good_size;
             if rest > 0 {
-                log::info!(
-                    "{}: the last {rest} bytes are damaged, and left out",
-                    path.display()
-                );
+                log::info!("{shown}: the last {rest} bytes are damaged, and left out");
             }
-            Ok(Some(replayed))
+            return Ok(Some(replayed));
         }
         Err(Unusable::Newer) => {
             let why = "a newer version of sprat wrote it (finish with that one, or remove it)";
-            Err(Fault::because(DiskError::Denied, "use", &path, why))
+            return Err(Fault::because(DiskError::Denied, "use", &path, why));
         }
         Err(Unusable::Older) => {
-            log::info!(
-                "{}: an older version of sprat wrote it; the part is verified instead",
-                path.display()
-            );
-            Ok(None)
+            log::info!("{shown}: an older version of sprat wrote it; the part is verified instead");
         }
         Err(Unusable::Damaged | Unusable::OtherFile) => {
-            log::warn!(
-                "{} is damaged: the part is verified instead",
-                path.display()
-            );
-            Ok(None)
+            log::warn!("{shown} is damaged: the part is verified instead");
         }
     }
+    Ok(None)
 }
 
-/// The shards that `replayed` proves about files that look like `look`.
-pub fn proven(replayed: &Replayed, look: &FilesDigest) -> Option<Bitmap> {
-    let is_same = replayed.header.place == look.place();
-    let is_untouched = replayed.closed.is_none_or(|stamp| stamp == look.stamp());
-    (is_same && is_untouched).then(|| replayed.held.clone())
+/// The shards that `replayed` proves about files of this digest.
+pub fn proven(replayed: Replayed, now: &FilesDigest) -> Option<Bitmap> {
+    let is_same = replayed.header.place == now.files();
+    let is_untouched = replayed.closed.is_none_or(|times| times == now.times());
+    (is_same && is_untouched).then_some(replayed.held)
 }
 
 /// Removes the journal, if there is one: the final name says all that it said.
-pub fn remove(store: &SwarmFiles) -> Result<(), Fault> {
-    for path in [store.journal_path(), store.new_journal_path()] {
+pub fn remove(layout: &Layout) -> Result<(), Fault> {
+    for path in [layout.journal_path(), layout.new_journal_path()] {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Fault::new("remove", &path, error));

@@ -1,14 +1,14 @@
 //! Open files, at most `OPEN_FILES_MAX`: the one used longest ago is closed for the next.
 //!
 //! A scan over 32 places is cheaper than anything clever, and each hit saves an `open`. Not here:
-//! which file is which, and whether it is still the same one; only when somebody last looked.
+//! which file is which, and whether it is still the same one; only when it was last checked.
 
 use crate::limits::OPEN_FILES_MAX;
 use crate::node::SwarmKey;
 use std::fs::File;
 
 /// The cache of open files.
-pub struct Files {
+pub struct OpenFiles {
     open: Vec<Open>,
     clock: u64,
     /// The clock when `close_unused` was called last.
@@ -22,14 +22,14 @@ pub struct Open {
     used_at: u64,
     /// The file.
     pub file: File,
-    /// Bytes read and written since it was last looked at; none when nobody has looked yet.
-    pub unseen: Option<u64>,
+    /// Bytes read and written since its last check; none before the first one.
+    pub unchecked: Option<u64>,
 }
 
-impl Files {
+impl OpenFiles {
     /// An empty cache, as large as it will ever be.
-    pub fn new() -> Files {
-        Files {
+    pub fn new() -> OpenFiles {
+        OpenFiles {
             open: Vec::with_capacity(OPEN_FILES_MAX),
             clock: 0,
             mark: 0,
@@ -56,7 +56,7 @@ impl Files {
                     entry,
                     used_at: 0,
                     file: open()?,
-                    unseen: None,
+                    unchecked: None,
                 });
                 self.open.len() - 1
             }
@@ -98,7 +98,7 @@ mod tests {
             slot: 0,
             generation: 0,
         };
-        let mut files = Files::new();
+        let mut files = OpenFiles::new();
         let mut opened = vec![];
         let mut find = |entry: u32| {
             let open = || -> Result<File, std::io::Error> {

@@ -1,28 +1,27 @@
 //! Finished files that are written again where shards have gone bad.
 //!
-//! The file is opened for writing only if it is to the last what it was when it was finished: what
-//! its user has edited is not overwritten. While it is written its times change, and only which file
-//! it is can be looked at; an edit in those seconds is not seen. Why that needs no journal,
-//! `swarm::repair` says. Invariant: of a file that nobody repairs, no byte is ever written.
+//! The file is opened for writing only if it is to the last what it was when it was finished: an edit
+//! of its user is not overwritten. While it is written its times change, and only its identity can be
+//! checked; an edit in those seconds is not seen. `swarm::repair` says why that needs no journal.
+//! Invariant: of a file that nobody repairs, no byte is ever written.
 
 use super::Disk;
 use super::fault::Fault;
-use super::swarm_files::Stage;
+use super::fingerprint::Fingerprint;
+use super::swarm_files::{Stage, SwarmFiles};
 use crate::id::FileId;
 use crate::node::{DiskError, SwarmKey};
 use crate::store::record::Digest;
 use std::fs;
 
-/// The place of a fetched file, as far as a start has to know it again.
+/// The files of a fetch, as far as a start has to know them again.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept {
-    /// What was fetched.
     pub file: FileId,
-    /// Which files it is in.
+    /// Which files they are.
     pub place: Digest,
-    /// When they were changed last; only of a finished file.
+    /// When they were changed last; only of a finished fetch.
     pub stamp: Option<Digest>,
-    /// They are being repaired.
     pub is_repaired: bool,
 }
 
@@ -33,61 +32,58 @@ impl Disk {
         swarm: SwarmKey,
         entries: impl Iterator<Item = u32>,
     ) -> Result<(), DiskError> {
-        let result = self.reopen_if_untouched(swarm, entries);
-        // What was opened before was opened for reading.
-        self.files.close(swarm);
+        let result = match self.find_mut(swarm) {
+            Some(files) => reopen_if_untouched(files, entries),
+            None => Ok(()),
+        };
+        // The descriptors until now are for reading.
+        self.open.close(swarm);
         self.keep(swarm, result)
     }
 
-    fn reopen_if_untouched(
-        &mut self,
-        swarm: SwarmKey,
-        entries: impl Iterator<Item = u32>,
-    ) -> Result<(), Fault> {
-        let Some(store) = self.find_mut(swarm) else {
-            return Ok(());
-        };
-        for index in entries {
-            let path = store.entry_path(index);
-            let there = fs::symlink_metadata(&path);
-            let there = there.map_err(|error| Fault::new("repair", &path, error))?;
-            let changed = |why| Fault::because(DiskError::Changed, "repair", &path, why);
-            store.check_entry(index as usize, &there).map_err(changed)?;
-        }
-        store.stage = Stage::Repair;
-        Ok(())
-    }
-
-    /// A repair is not to be after all.
+    /// Ends a repair, if there is one: the files are as any finished ones.
     pub fn close_repair(&mut self, swarm: SwarmKey) {
-        if let Some(store) = self.find_mut(swarm) {
-            if matches!(store.stage, Stage::Repair) {
-                store.stage = Stage::Final;
+        if let Some(files) = self.find_mut(swarm) {
+            if matches!(files.stage, Stage::Repair) {
+                files.stage = Stage::Final;
             }
         }
-        self.files.close(swarm);
+        self.open.close(swarm);
     }
 
-    /// The place of a fetch, if it is made and every file of it was looked at.
+    /// The files of a fetch, if they are made and the fingerprint of each is known.
     pub fn kept(&self, swarm: SwarmKey) -> Option<Kept> {
-        let store = self.find(swarm)?;
-        let is_repaired = matches!(store.stage, Stage::Repair);
-        let is_final = match store.stage {
-            Stage::Part { .. } | Stage::Repair => false,
-            Stage::Final => true,
-            _ => return None,
-        };
-        let look = store.as_known()?;
+        let files = self.find(swarm)?;
+        let is_final = matches!(files.stage, Stage::Final);
+        if !is_final && !files.is_written() {
+            return None;
+        }
+        let digest = files.digest()?;
         Some(Kept {
-            file: store.file,
-            place: look.place(),
-            stamp: is_final.then(|| look.stamp()),
-            is_repaired,
+            file: files.file,
+            place: digest.files(),
+            stamp: is_final.then(|| digest.times()),
+            is_repaired: matches!(files.stage, Stage::Repair),
         })
     }
 
-    /// The swarms whose places are known.
+    /// The swarms that have files.
     pub fn swarms(&self) -> impl Iterator<Item = SwarmKey> {
-        self.swarms.iter().flatten().map(|store| store.swarm)
+        self.swarms.iter().flatten().map(|files| files.swarm)
     }
+}
+
+fn reopen_if_untouched(
+    files: &mut SwarmFiles,
+    entries: impl Iterator<Item = u32>,
+) -> Result<(), Fault> {
+    for entry in entries {
+        let path = files.layout.entry_path(entry);
+        let now = fs::symlink_metadata(&path).map_err(Fault::at("repair", &path))?;
+        files
+            .check_or_set(entry as usize, &Fingerprint::of(&now))
+            .map_err(|(_, why)| Fault::because(DiskError::Changed, "repair", &path, why))?;
+    }
+    files.stage = Stage::Repair;
+    Ok(())
 }

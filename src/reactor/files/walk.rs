@@ -6,32 +6,17 @@
 //! itself may be one. Sockets, devices and pipes are refused. Folders without files do not appear:
 //! BEP 3 has no word for them.
 
-use super::swarm_files::{Known, Stamp};
+use super::fingerprint::{FileRow, Fingerprint};
+use super::layout::Layout;
+use super::swarm_files::Walked;
 use crate::limits::{ENTRIES_MAX, PATH_DEPTH_MAX};
 use crate::node::ShareSpec;
 use crate::reactor::error::Error;
-use crate::wire::entries::{Entries, Listing};
+use crate::wire::entries::Listing;
 use crate::wire::name;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// A file or folder as it lies on disk.
-#[derive(Debug)]
-pub struct Walked {
-    /// Its path without links.
-    pub path: PathBuf,
-    /// It is a folder.
-    pub is_folder: bool,
-    /// The folder that the entries' paths begin at.
-    pub folder: PathBuf,
-    /// Its files, openat that.
-    pub names: Entries,
-    /// The name of a single file in that folder.
-    pub file_name: PathBuf,
-    /// What is known of each.
-    pub known: Vec<Known>,
-}
 
 /// Walks `path`: what the disk keeps of it, and what the node is told.
 pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
@@ -52,34 +37,33 @@ pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
         // A regular file has a parent.
         real.parent().map(Path::to_path_buf).unwrap_or_default()
     };
-    let Found { names, mut known } = found;
+    let Found { names, mut rows } = found;
     let names = names.finish().map_err(|(_, inner)| {
         let why = "where case does not count, another has that path (rename one)";
         Error::because(format!("share {}", path.join(inner).display()), why)
     })?;
-    known.shrink_to_fit();
+    rows.shrink_to_fit();
     let spec = ShareSpec {
         name,
         entries: names.clone(),
         folder: metadata.is_dir(),
     };
     let real_name = real.file_name().map(PathBuf::from).unwrap_or_default();
-    let walked = Walked {
+    let layout = Layout {
         path: real,
         is_folder: metadata.is_dir(),
         folder,
         names,
         file_name: real_name,
-        known,
     };
-    Ok((walked, spec))
+    Ok((Walked { layout, rows }, spec))
 }
 
 /// What a walk has found so far.
 #[derive(Default)]
 struct Found {
     names: Listing,
-    known: Vec<Known>,
+    rows: Vec<FileRow>,
 }
 
 fn descend(root: &Path, inner: &Path, depth: usize, found: &mut Found) -> Result<(), Error> {
@@ -91,7 +75,7 @@ fn descend(root: &Path, inner: &Path, depth: usize, found: &mut Found) -> Result
     let mut names = vec![];
     for item in fs::read_dir(&here).map_err(failed)? {
         names.push(item.map_err(failed)?.file_name());
-        if found.known.len() + names.len() > ENTRIES_MAX {
+        if found.rows.len() + names.len() > ENTRIES_MAX {
             let why = format!("more than {ENTRIES_MAX} files and folders");
             return Err(failed(io::Error::other(why)));
         }
@@ -127,7 +111,7 @@ impl Found {
         let mut names = inner.split('/').filter(|name| !name.is_empty());
         names.try_for_each(|name| check_name(path, name))?;
         self.names.push(inner, metadata.len());
-        self.known.push(Known::stamped(Stamp::of(metadata)));
+        self.rows.push(FileRow::new(Fingerprint::of(metadata)));
         Ok(())
     }
 }
@@ -185,9 +169,9 @@ mod tests {
         let base = tree(&["file"]);
         let (walked, spec) = walk(&base.path().join("root/file")).unwrap();
         assert_eq!(spec.name, "file");
-        assert_eq!(spec.entries, Entries::single(4));
+        assert_eq!(spec.entries, crate::wire::Entries::single(4));
         assert!(!spec.folder);
-        assert_eq!(walked.folder.join(&walked.file_name), walked.path);
+        assert_eq!(walked.layout.entry_path(0), walked.layout.path);
     }
 
     #[test]
@@ -198,7 +182,10 @@ mod tests {
         assert_eq!(listed(&base), ["file"]);
         // The path itself may be a link, whose name is used.
         let (walked, spec) = walk(&root.join("link")).unwrap();
-        assert_eq!((spec.name.as_str(), walked.names.total()), ("link", 4));
+        assert_eq!(
+            (spec.name.as_str(), walked.layout.names.total()),
+            ("link", 4)
+        );
         let socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
         let error = walk(&root).err().unwrap().to_string();
         assert!(

@@ -1,30 +1,30 @@
-//! Looks now and then whether what is served is still what it was.
+//! Checks of served files, now and then: is each still what it was?
 //!
 //! ```text
-//!              the folder is gone, or another
-//!  there ───────────────────────────────────────► missing
-//!    ▲   the folder, and every file as it was         │
-//!    └────────────────────────────────────────────────┘
+//!              check_root: the folder is gone, or another
+//!  there ─────────────────────────────────────────────────► missing
+//!    ▲   check_return: the folder, and every file as it was    │
+//!    └─────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Every file is looked at (`lstat`) once in `WATCH_PERIOD`, a few a turn; sooner while something is
-//! missing. No inotify: it would need
-//! a watch for each folder, of which a user has few, and it says nothing about a mount that went.
+//! Every file is checked (`lstat`) once in `WATCH_PERIOD`, a few a turn; sooner while a folder is
+//! missing. No inotify: it needs a watch for each folder, of which a user has few, and it says nothing
+//! about a mount that went.
 //!
-//! Invariants: what is missing is not looked into, and is served again only when all of it is as it
-//! was; a pass that has begun comes to its end without sleeping.
+//! Invariants: files in a missing folder are not checked, and are served again only when all of them
+//! are as they were; a pass that has begun comes to its end without sleeping.
 
-use super::Disk;
+use super::fingerprint::Fingerprint;
 use super::swarm_files::{Stage, SwarmFiles};
 use crate::limits::{WATCH_PERIOD, WATCH_PERIOD_MISSING, WATCHED_PER_TURN};
 use crate::node::SwarmKey;
+use crate::reactor::error::words;
 use crate::time::Instant;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What was seen.
+/// A change of served files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// For `Node::handle_missing`.
@@ -35,76 +35,63 @@ pub enum Seen {
     Changed(SwarmKey, u32),
 }
 
-/// How far the pass is.
+/// The pass over all served files.
 #[derive(Debug, Default)]
 pub struct Watch {
     /// When the last pass began.
     began_at: Instant,
-    /// The slot and entry that the pass goes on at.
-    place: Option<(usize, usize)>,
+    /// The slot and entry that the pass resumes at, while it is under way.
+    next: Option<(usize, usize)>,
 }
 
-/// Which folder it is: device and inode.
-pub type Identity = (u64, u64);
-
-/// What a look at one store has led to.
+/// Outcome of a check of some files of one swarm.
 enum Outcome {
     Seen(Seen),
-    /// There is more of it; the next entry.
+    /// More of its files are to be checked, from this one on.
     More(usize),
     Done,
 }
 
-impl Disk {
-    /// Whether a pass is under way.
-    pub fn is_watching(&self) -> bool {
-        self.watch.place.is_some()
+impl Watch {
+    pub fn is_under_way(&self) -> bool {
+        self.next.is_some()
     }
 
     /// When the next pass begins, if anything is served from where it lies.
-    pub fn watch_at(&self) -> Option<Instant> {
-        let mut served = self
-            .swarms
-            .iter()
-            .flatten()
-            .filter(|store| store.is_watched())
-            .peekable();
-        served.peek()?;
-        let period = match served.any(|store| store.is_missing) {
+    pub fn next_at(&self, swarms: &[Option<SwarmFiles>]) -> Option<Instant> {
+        let served = swarms.iter().flatten().filter(|files| is_watched(files));
+        let is_missing = served.map(|files| files.is_missing).max()?;
+        let period = match is_missing {
             true => WATCH_PERIOD_MISSING,
             false => WATCH_PERIOD,
         };
-        Some(self.watch.began_at + period)
+        Some(self.began_at + period)
     }
 
-    /// Begins a pass when it is time, and looks at a few files.
-    pub fn watch(&mut self, now: Instant) -> Option<Seen> {
-        if self.watch.place.is_none() && self.watch_at().is_some_and(|at| at <= now) {
-            self.watch.began_at = now;
-            self.watch.place = Some((0, 0));
-            // A disk whose files are open cannot be unmounted.
-            self.files.close_unused();
-        }
-        let (mut slot, mut entry) = self.watch.place.take()?;
-        while let Some(store) = self.swarms.get_mut(slot) {
-            let look = match store {
-                Some(store) if store.is_watched() => store.look(entry),
+    /// Begins a pass.
+    pub fn begin(&mut self, now: Instant) {
+        self.began_at = now;
+        self.next = Some((0, 0));
+    }
+
+    /// Checks a few files.
+    pub fn advance(&mut self, swarms: &mut [Option<SwarmFiles>]) -> Option<Seen> {
+        let (mut slot, mut entry) = self.next.take()?;
+        while let Some(files) = swarms.get_mut(slot) {
+            let outcome = match files {
+                Some(files) if is_watched(files) => check_some(files, entry),
                 _ => Outcome::Done,
             };
-            match look {
+            match outcome {
                 Outcome::Seen(seen) => {
-                    let next = match seen {
+                    self.next = Some(match seen {
                         Seen::Changed(_, changed) => (slot, changed as usize + 1),
                         Seen::Missing(_) | Seen::Returned(_) => (slot + 1, 0),
-                    };
-                    self.watch.place = Some(next);
-                    if let Seen::Missing(swarm) = seen {
-                        self.files.close(swarm);
-                    }
+                    });
                     return Some(seen);
                 }
                 Outcome::More(next) => {
-                    self.watch.place = Some((slot, next));
+                    self.next = Some((slot, next));
                     return None;
                 }
                 Outcome::Done => (slot, entry) = (slot + 1, 0),
@@ -112,119 +99,108 @@ impl Disk {
         }
         None
     }
+}
 
-    /// A file of a swarm could not be served: whether its whole place is missing, not the file.
-    pub fn is_missing(&mut self, swarm: SwarmKey) -> bool {
-        let Some(store) = self.find_mut(swarm).filter(|store| store.is_watched()) else {
-            return false;
-        };
-        let is_missing = store.check_root().is_err();
-        if is_missing {
-            self.files.close(swarm);
+fn is_watched(files: &SwarmFiles) -> bool {
+    matches!(files.stage, Stage::Source | Stage::Final | Stage::Repair)
+}
+
+/// Notes which folder a swarm is served from.
+pub fn note_root(files: &mut SwarmFiles) {
+    files.root = folder_now(&files.layout.folder).ok();
+}
+
+/// Whether the whole folder of a swarm that is served is missing.
+pub fn is_missing(files: &mut SwarmFiles) -> bool {
+    is_watched(files) && check_root(files).is_err()
+}
+
+/// Checks some files of a swarm, from `next` on.
+fn check_some(files: &mut SwarmFiles, next: usize) -> Outcome {
+    let last = files.len().min(next + WATCHED_PER_TURN);
+    if files.is_missing {
+        return check_return(files, next, last);
+    }
+    if let Err(seen) = check_root(files) {
+        return Outcome::Seen(seen);
+    }
+    for index in next..last {
+        let path = files.layout.entry_path(index as u32);
+        let there = fs::symlink_metadata(&path).map_err(|error| words(&error));
+        let result = there.and_then(|there| {
+            let result = files.check_or_set(index, &Fingerprint::of(&there));
+            result.map_err(|(_, why)| why.to_owned())
+        });
+        if let Err(why) = result {
+            // The folder may have gone meanwhile.
+            if let Err(seen) = check_root(files) {
+                return Outcome::Seen(seen);
+            }
+            files.fault = Some(format!("cannot serve {}: {why}", path.display()));
+            return Outcome::Seen(Seen::Changed(files.swarm, index as u32));
         }
-        is_missing
+    }
+    match last < files.len() {
+        true => Outcome::More(last),
+        false => Outcome::Done,
     }
 }
 
-impl SwarmFiles {
-    fn is_watched(&self) -> bool {
-        matches!(self.stage, Stage::Source | Stage::Final | Stage::Repair)
-    }
-
-    /// Which folder it is served from.
-    pub fn note_root(&mut self) {
-        self.root = identity(&self.folder).ok();
-    }
-
-    /// Looks at some entries, from `next`.
-    fn look(&mut self, mut next: usize) -> Outcome {
-        if self.is_missing {
-            return self.look_for_return(next);
-        }
-        if let Err(seen) = self.check_root() {
-            return Outcome::Seen(seen);
-        }
-        let last = self.len().min(next + WATCHED_PER_TURN);
-        while next < last {
-            let there = fs::symlink_metadata(self.entry_path(next as u32));
-            if let Err(why) = self.look_at_entry(next, there) {
-                // It went while we were looking.
-                if let Err(seen) = self.check_root() {
-                    return Outcome::Seen(seen);
-                }
-                let path = self.entry_path(next as u32);
-                self.fault = Some(format!("cannot serve {}: {why}", path.display()));
-                return Outcome::Seen(Seen::Changed(self.swarm, next as u32));
-            }
-            next += 1;
-        }
-        match next < self.len() {
-            true => Outcome::More(next),
-            false => Outcome::Done,
-        }
-    }
-
-    /// Why an entry is not what it was.
-    fn look_at_entry(&mut self, index: usize, there: io::Result<Metadata>) -> Result<(), String> {
-        let there = there.map_err(|error| crate::reactor::error::words(&error))?;
-        let result = self.check_entry(index, &there);
-        result.map_err(str::to_owned)
-    }
-
-    /// Whether the folder is there that was.
-    fn check_root(&mut self) -> Result<(), Seen> {
-        let now = identity(&self.folder);
-        if self.root.is_none() {
-            self.root = now.as_ref().ok().copied();
-        }
-        let why = match now {
-            Ok(now) if Some(now) == self.root => return Ok(()),
-            Ok(_) => "another folder is in its place".to_owned(),
-            Err(error) => crate::reactor::error::words(&error),
-        };
-        self.is_missing = true;
-        self.fault = Some(format!("cannot serve {}: {why}", self.folder.display()));
-        Err(Seen::Missing(self.swarm))
-    }
-
-    /// What was missing is back when every file is there as it was, on whatever device.
-    fn look_for_return(&mut self, next: usize) -> Outcome {
-        let Ok(root) = identity(&self.folder) else {
-            return Outcome::Done;
-        };
-        let before = self.root.map_or(root.0, |before| before.0);
-        let last = self.len().min(next + WATCHED_PER_TURN);
-        let is_back = |index: usize| {
-            let there = fs::symlink_metadata(self.entry_path(index as u32));
-            let mut entry = self.entry(index);
-            entry.stamp = entry.stamp.map(|stamp| stamp.moved(before, root.0));
-            there.is_ok_and(|there| entry.check(&self.stage, &there).is_ok())
-        };
-        if !(next..last).all(is_back) {
-            return Outcome::Done;
-        }
-        if last < self.len() {
-            return Outcome::More(last);
-        }
-        for index in 0..self.len() {
-            if let Some(stamp) = self.entry(index).stamp {
-                self.known[index].set_stamp(stamp.moved(before, root.0));
-            }
-        }
-        (self.root, self.is_missing) = (Some(root), false);
-        Outcome::Seen(Seen::Returned(self.swarm))
-    }
+/// Checks that the folder is still the same one.
+fn check_root(files: &mut SwarmFiles) -> Result<(), Seen> {
+    let folder = &files.layout.folder;
+    let why = match folder_now(folder) {
+        Ok(now) if files.root.get_or_insert(now).is_same_file(&now) => return Ok(()),
+        Ok(_) => "another folder is in its place".to_owned(),
+        Err(error) => words(&error),
+    };
+    files.is_missing = true;
+    files.fault = Some(format!("cannot serve {}: {why}", folder.display()));
+    Err(Seen::Missing(files.swarm))
 }
 
-fn identity(folder: &Path) -> io::Result<Identity> {
-    let path = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
+/// A missing folder is back when every file in it is as it was, on whatever device.
+fn check_return(files: &mut SwarmFiles, next: usize, last: usize) -> Outcome {
+    let Ok(root) = folder_now(&files.layout.folder) else {
+        return Outcome::Done;
+    };
+    let before = files.root.unwrap_or(root);
+    let expected = |files: &SwarmFiles, index| {
+        let expected = files.expected(index);
+        expected.map(|expected| expected.moved(&before, &root))
+    };
+    let is_back = |index: usize| {
+        let there = fs::symlink_metadata(files.layout.entry_path(index as u32));
+        there.is_ok_and(|there| {
+            let now = Fingerprint::of(&there);
+            files
+                .check_against(expected(files, index), index, &now)
+                .is_ok()
+        })
+    };
+    if !(next..last).all(is_back) {
+        return Outcome::Done;
+    }
+    if last < files.len() {
+        return Outcome::More(last);
+    }
+    for index in 0..files.len() {
+        if let Some(moved) = expected(files, index) {
+            files.rows[index].set(moved);
+        }
+    }
+    (files.root, files.is_missing) = (Some(root), false);
+    Outcome::Seen(Seen::Returned(files.swarm))
+}
+
+fn folder_now(folder: &Path) -> io::Result<Fingerprint> {
+    let path = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
     };
     let there = fs::metadata(path)?;
     match there.is_dir() {
-        true => Ok((there.dev(), there.ino())),
+        true => Ok(Fingerprint::of(&there)),
         false => Err(io::ErrorKind::NotADirectory.into()),
     }
 }
@@ -232,7 +208,8 @@ fn identity(folder: &Path) -> io::Result<Identity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::files::walk;
+    use crate::reactor::files::tests::new_disk;
+    use crate::reactor::files::{Disk, walk};
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -249,7 +226,7 @@ mod tests {
         for index in 0..count {
             fs::write(root.join(format!("{index:05}")), [1; 10]).unwrap();
         }
-        let mut disk = Disk::new();
+        let mut disk = new_disk();
         disk.share(SWARM, walk(&root).unwrap().0);
         (base, root, disk)
     }
@@ -269,7 +246,7 @@ mod tests {
 
     #[test]
     fn nothing_is_looked_at_where_nothing_is_served_nor_before_its_time() {
-        let mut disk = Disk::new();
+        let mut disk = new_disk();
         assert_eq!(disk.watch_at(), None);
         let (_base, _root, mut served) = shared(1);
         let at = served.watch_at().unwrap();

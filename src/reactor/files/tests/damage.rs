@@ -1,13 +1,14 @@
 //! Journals damaged at every byte, as a start finds them: nothing panics, nothing of the part is
 //! lost, and nothing is believed that was not proved.
 
-use super::journal::Journal;
-use super::prepare::{Done, Progress};
-use super::swarm_files::{Stage, SwarmFiles};
-use super::{Disk, OutputPath};
+use super::{new_disk, run};
 use crate::bitmap::Bitmap;
+use crate::id::{FileId, Id};
 use crate::node::{FileRange, Prepared, SwarmKey};
-use crate::store::record;
+use crate::reactor::files::journal::Journal;
+use crate::reactor::files::layout::Layout;
+use crate::reactor::files::{Disk, Done, OutputPath};
+use crate::store::record::{self, Header};
 use crate::wire::Entries;
 use std::fs::{self, File};
 use std::path::Path;
@@ -19,24 +20,12 @@ const KEY: SwarmKey = SwarmKey {
 const SHARDS: u32 = 4;
 const PART: &[u8] = b"the bytes of four shards";
 
-/// Works off what is to be done; its end.
-fn run(disk: &mut Disk) -> Done {
-    let mut progress = Progress::Nothing;
-    loop {
-        progress = match progress {
-            Progress::Nothing => disk.step(),
-            Progress::Sync(request) => disk.handle_synced(request.wait().map_err(Into::into)),
-            Progress::Done(_, done) => return done,
-        };
-    }
-}
-
 /// A start of the fetch: what was found, and what is proved.
 fn start(path: &Path) -> (Disk, Prepared, Vec<u32>) {
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     disk.fetch(KEY, OutputPath::Named(path.to_path_buf()));
     disk.find_mut(KEY).unwrap().shards = SHARDS;
-    disk.begin_prepare(KEY, "name", false, Entries::single(PART.len() as u64));
+    disk.prepare_entries(KEY, "name", false, Entries::single(PART.len() as u64));
     match run(&mut disk) {
         Done::Prepared(Ok(found), held) => (disk, found, held.iter().collect()),
         done => panic!("{done:?}"),
@@ -94,11 +83,18 @@ fn a_journal_damaged_at_any_byte_proves_no_more_than_before_and_costs_no_data() 
 #[test]
 fn what_could_not_be_appended_is_not_said_by_the_next_append() {
     let base = tempfile::tempdir().unwrap();
-    let mut store = SwarmFiles::new(KEY, Stage::Released);
-    store.path = base.path().join("file");
-    store.shards = SHARDS;
-    let mut journal = Journal::write(&store, [1; 20], &Bitmap::default()).unwrap();
-    let path = store.new_journal_path();
+    let layout = Layout {
+        path: base.path().join("file"),
+        ..Layout::default()
+    };
+    let header = Header {
+        file: FileId(Id([7; 20])),
+        shards: SHARDS,
+        generation: 1,
+        place: [1; 20],
+    };
+    let mut journal = Journal::write(&layout, header, &Bitmap::default()).unwrap();
+    let path = layout.new_journal_path();
     let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
     journal.note(record::runs([0, 2].into_iter()));
     journal.append().unwrap_err();
@@ -106,7 +102,7 @@ fn what_could_not_be_appended_is_not_said_by_the_next_append() {
     journal.note(record::runs([3].into_iter()));
     journal.append().unwrap();
     let bytes = fs::read(&path).unwrap();
-    let replayed = record::replay(&bytes, store.file, SHARDS).unwrap();
+    let replayed = record::replay(&bytes, header.file, SHARDS).unwrap();
     assert_eq!(replayed.held.iter().collect::<Vec<_>>(), [3]);
     assert_eq!(replayed.good_size, bytes.len());
 }

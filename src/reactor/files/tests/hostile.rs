@@ -1,6 +1,6 @@
 //! Hostile names and folders that change under our hands: nothing outside the folder is touched.
 
-use super::openat::{self, Access};
+use crate::reactor::files::openat::{self, Access};
 use crate::wire::{Manifest, ManifestError};
 use rustix::fs::{CWD, RenameFlags};
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ struct Case {
 }
 
 fn corpus() -> Vec<Case> {
-    let text = include_str!("../../../fixtures/names/hostile.txt");
+    let text = include_str!("../../../../fixtures/names/hostile.txt");
     let lines = text
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty());

@@ -1,8 +1,12 @@
 //! The disk work of a swarm, against real files in a temporary folder.
 
+mod damage;
+mod hostile;
+
 use super::*;
-use crate::node::Prepared;
-use std::fs;
+use crate::node::{FileRange, Prepared};
+use rustix::io::Errno;
+use std::fs::{self, File};
 
 const KEY: SwarmKey = SwarmKey {
     slot: 0,
@@ -26,19 +30,24 @@ fn range(entry: u32, offset: u64, length: u32) -> FileRange {
 fn begin(disk: &mut Disk, swarm: SwarmKey, path: &Path, entries: &[(&str, u64)], is_folder: bool) {
     disk.fetch(swarm, OutputPath::Named(path.to_path_buf()));
     let entries = Entries::of(entries.iter().copied()).unwrap();
-    disk.begin_prepare(swarm, "name", is_folder, entries);
+    disk.prepare_entries(swarm, "name", is_folder, entries);
 }
 
+/// A disk whose sync thread wakes nothing.
+pub fn new_disk() -> Disk {
+    let poll = mio::Poll::new().unwrap();
+    Disk::new(Waker::new(poll.registry(), mio::Token(0)).unwrap())
+}
+
+/// Runs the jobs up to the end of one.
 fn run(disk: &mut Disk) -> Done {
-    let mut progress = Progress::Nothing;
-    while disk.has_jobs() || !matches!(progress, Progress::Nothing) {
-        progress = match progress {
-            Progress::Nothing => disk.step(),
-            Progress::Sync(request) => disk.handle_synced(request.wait().map_err(Into::into)),
-            Progress::Done(_, done) => return done,
-        };
+    loop {
+        if let Some((_, done)) = disk.step() {
+            return done;
+        }
+        assert!(disk.has_jobs() || disk.is_syncing, "a job has no end");
+        std::thread::yield_now();
     }
-    panic!("a job ends with a result");
 }
 
 fn prepared(disk: &mut Disk) -> Result<Prepared, DiskError> {
@@ -52,7 +61,7 @@ fn prepared(disk: &mut Disk) -> Result<Prepared, DiskError> {
 fn a_file_is_made_written_and_gets_its_name_at_the_end() {
     let base = tempfile::tempdir().unwrap();
     let (path, part) = (base.path().join("file"), base.path().join("file.part"));
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &path, &[("", 10)], false);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
     assert_eq!(fs::metadata(&part).unwrap().len(), 10);
@@ -80,7 +89,7 @@ fn a_folder_is_made_with_its_empty_files_and_moved_as_a_whole() {
     let many: Vec<_> = (0..150).map(|index| format!("many/{index:03}")).collect();
     let mut entries = vec![("a/b/c", 3), ("a/empty", 0), ("ü", 1)];
     entries.extend(many.iter().map(|path| (path.as_str(), 2)));
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &path, &entries, true);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
     assert_eq!(
@@ -101,7 +110,7 @@ fn a_folder_is_made_with_its_empty_files_and_moved_as_a_whole() {
     assert_eq!(fs::read(path.join("a/empty")).unwrap(), b"");
     begin(&mut disk, OTHER, &path, &entries, true);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
-    // Another folder was named: the fetched one goes openat it. There, it must not replace
+    // Another folder was named: the fetched one goes beneath it. There, it must not replace
     // anything.
     fs::remove_file(path.join("many/149")).unwrap();
     begin(&mut disk, OTHER, &path, &entries, true);
@@ -124,7 +133,7 @@ fn an_unfinished_part_is_taken_over_and_gets_its_size() {
         "abc, and more than it should",
     )
     .unwrap();
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &path, &[("", 5)], false);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Partial));
     assert_eq!(fs::read(base.path().join("file.part")).unwrap(), b"abc, ");
@@ -146,7 +155,7 @@ fn a_journal_that_a_power_cut_left_beside_a_complete_file_goes() {
     );
     fs::write(&path, "0123456789").unwrap();
     fs::write(&journal, "whatever").unwrap();
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &path, &[("", 10)], false);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Final));
     assert!(!journal.exists());
@@ -164,7 +173,7 @@ fn a_journal_whose_part_is_gone_goes_before_there_is_a_new_part() {
     let path = base.path().join("file");
     let part = base.path().join("file.part");
     let journal = base.path().join("file.part.journal");
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &path, &[("", 10)], false);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
     disk.checkpoint(KEY, false, [0].into_iter(), None);
@@ -175,7 +184,7 @@ fn a_journal_whose_part_is_gone_goes_before_there_is_a_new_part() {
 
     begin(&mut disk, OTHER, &path, &[("", 10)], false);
     while !part.exists() {
-        assert!(matches!(disk.step(), Progress::Nothing));
+        assert!(disk.step().is_none());
     }
     assert!(
         !journal.exists(),
@@ -188,7 +197,7 @@ fn a_journal_whose_part_is_gone_goes_before_there_is_a_new_part() {
 fn what_has_the_final_name_is_never_touched() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     let try_file = |disk: &mut Disk| {
         begin(disk, KEY, &path, &[("", 5)], false);
         prepared(disk)
@@ -221,7 +230,7 @@ fn what_has_the_final_name_is_never_touched() {
 fn harmed(entries: &[(&str, u64)], harm: impl FnOnce(&Path)) -> Result<(), DiskError> {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("out");
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &path, entries, !entries[0].0.is_empty());
     assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
     disk.write(range(0, 0, 5), b"first").unwrap();
@@ -289,7 +298,7 @@ fn a_part_that_was_cut_meanwhile_is_found_out_whatever_is_written_after_it() {
     {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("out");
-        let mut disk = Disk::new();
+        let mut disk = new_disk();
         begin(&mut disk, KEY, &path, &[("", 10)], false);
         assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
         let mut result = Ok(());
@@ -325,7 +334,7 @@ fn a_file_is_looked_at_for_ranges_that_are_served_and_seldom_else() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");
     let mib = vec![0; 1 << 20];
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &path, &[("", 40 << 20)], false);
     assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
     let write = |disk: &mut Disk, at: u64| disk.write(range(0, at << 20, 1 << 20), &mib).unwrap();
@@ -351,7 +360,7 @@ fn a_link_with_the_name_of_the_part_is_not_followed() {
     let elsewhere = base.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     std::os::unix::fs::symlink("elsewhere", base.path().join("out.part")).unwrap();
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &base.path().join("out"), &[("a", 1)], true);
     assert_eq!(prepared(&mut disk), Err(DiskError::Denied));
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
@@ -363,7 +372,7 @@ fn a_link_with_the_name_of_the_part_is_not_followed() {
 fn a_file_with_the_longest_name_is_fetched() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("n".repeat(255));
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     for (entry, is_folder) in [("", false), ("a", true)] {
         begin(&mut disk, KEY, &path, &[(entry, 1)], is_folder);
         assert_eq!(prepared(&mut disk), Ok(Prepared::Fresh));
@@ -378,7 +387,7 @@ fn a_file_with_the_longest_name_is_fetched() {
 #[test]
 fn a_missing_folder_and_a_full_disk_are_told_in_words() {
     let base = tempfile::tempdir().unwrap();
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(
         &mut disk,
         KEY,
@@ -411,7 +420,7 @@ fn a_shared_file_is_read_only_while_it_is_the_one_that_was_shared() {
         fs::write(&path, "0123456789").unwrap();
         disk.share(KEY, walk(&path).unwrap().0);
     };
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     let mut bytes = [0; 4];
     share(&mut disk);
     disk.read(range(0, 6, 4), &mut bytes).unwrap();
@@ -422,7 +431,7 @@ fn a_shared_file_is_read_only_while_it_is_the_one_that_was_shared() {
     disk.read(range(0, 0, 4), &mut bytes).unwrap();
     assert_eq!(&bytes, b"0123");
     // Opened anew, it is another.
-    disk.files.close(KEY);
+    disk.open.close(KEY);
     assert_eq!(
         disk.read(range(0, 0, 4), &mut bytes),
         Err(DiskError::Changed)
@@ -456,7 +465,7 @@ fn a_shared_file_is_read_only_while_it_is_the_one_that_was_shared() {
 fn a_swarm_that_is_gone_has_no_place() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");
-    let mut disk = Disk::new();
+    let mut disk = new_disk();
     begin(&mut disk, KEY, &path, &[("", 5)], false);
     disk.release(KEY);
     assert!(!disk.has_jobs());

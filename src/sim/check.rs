@@ -1,10 +1,13 @@
-//! What must always hold, checked in the world after every step.
+//! The invariants of nodes, checked in the world after every step.
 //!
-//! Each check looks at a node from outside, through its getters, and compares it with what the
-//! world knows itself: addresses, original bytes, who is alive. What is judged on the wire is in
-//! `ledger`.
+//! Each check looks at a node from outside, through its getters, and compares it with facts of the
+//! world: addresses, original bytes, running hosts. The checks of the wire are in `ledger`.
+//!
+//! Invariant: a check changes nothing, so a world without checks has the same events.
 
+use super::ledger;
 use super::pipes::Hold;
+use super::setup::Checks;
 use super::world::World;
 use crate::address::is_local;
 use crate::dht::subnet;
@@ -17,19 +20,8 @@ use crate::wire::native::datagram::{Body, Datagram, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How often a host is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checks {
-    /// Never: for measurements.
-    Off,
-    /// After each of its steps.
-    Every,
-    /// After one of so many.
-    OneIn(u64),
-}
-
 impl World {
-    /// Checks a host, if it is its turn.
+    /// Checks a host, if the settings of the world ask for it.
     pub(super) fn check(&mut self, host: usize) {
         match self.checks {
             Checks::Off => return,
@@ -41,7 +33,8 @@ impl World {
         self.check_sockets(host);
     }
 
-    /// Contacts only in their bucket, never self, each once; the caps of buckets and subnets.
+    /// Checks that contacts are in their bucket, once, and never the node itself, and the caps of buckets
+    /// and subnets.
     fn check_table(&self, host: usize) {
         let of = &self.hosts[host];
         let Some(node) = &of.node else { return };
@@ -72,7 +65,7 @@ impl World {
                 );
                 assert!(
                     self.host_at(contact.address).is_some(),
-                    "host {host}: {contact:?} never answered, nobody is there"
+                    "host {host}: {contact:?} never replied, no host is there"
                 );
             }
             for member in &bucket.members {
@@ -97,7 +90,7 @@ impl World {
         assert!(ids.len() == count, "host {host} has a contact twice");
     }
 
-    /// Every lookup ends within its bound.
+    /// Checks that every lookup ends within its bound.
     fn check_lookups(&self, host: usize) {
         let Some(node) = &self.hosts[host].node else {
             return;
@@ -111,7 +104,7 @@ impl World {
         }
     }
 
-    /// The node's streams are the driver's sockets, and each has its connection.
+    /// Checks that each stream of the node has a socket.
     fn check_sockets(&self, host: usize) {
         let of = &self.hosts[host];
         let Some(node) = &of.node else { return };
@@ -123,7 +116,7 @@ impl World {
         assert!(streams <= STREAMS_MAX);
     }
 
-    /// Connections balance: each open end has a host whose node has a socket for it.
+    /// Checks that each open end of a connection has a socket at its host.
     pub fn check_connections(&self) {
         let open = |host: usize| {
             let ends = self
@@ -142,7 +135,7 @@ impl World {
         }
     }
 
-    /// A shard that a node holds is right, but where a write went astray: that is found later.
+    /// Checks that a shard that a node holds is right, except where a write went astray.
     pub(super) fn check_shard(&self, host: usize, swarm: SwarmKey, shard: u32) {
         let of = &self.hosts[host];
         let Some(node) = &of.node else { return };
@@ -163,7 +156,7 @@ impl World {
         }
     }
 
-    /// All shards that a node holds of a swarm are right; all of them, when it is complete.
+    /// Checks all shards that a node holds of a swarm; if it is complete, it holds every shard.
     pub fn check_swarm(&self, host: usize, swarm: SwarmKey, is_complete: bool) {
         let of = &self.hosts[host];
         let Some(node) = &of.node else { return };
@@ -183,7 +176,7 @@ impl World {
         }
     }
 
-    /// The host's node is about to end: what it provides, it provides until now.
+    /// Notes the files that a node provides before it ends.
     pub(super) fn note_provided(&mut self, host: usize) {
         let of = &self.hosts[host];
         let Some(node) = &of.node else { return };
@@ -192,14 +185,14 @@ impl World {
         }
     }
 
-    /// A reply names no location that has not provided the file for longer than a record lives.
+    /// Checks that a reply names only locations that provided a file within the lifetime of a record.
     pub(super) fn check_reply(&mut self, host: usize, size: usize) {
         let bytes = &self.datagram[..size];
-        if super::ledger::kind(bytes) != Some(Kind::FindValueReply) {
+        if ledger::kind(bytes) != Some(Kind::FindValueReply) {
             return;
         }
         let Ok(reply) = Datagram::parse(bytes, self.network) else {
-            panic!("host {host} sent a datagram that is none");
+            panic!("host {host} sent a wrong datagram");
         };
         let Body::FindValueReply {
             providers,
@@ -214,13 +207,14 @@ impl World {
             ids.len() == contacts.len(),
             "host {host} named a contact twice"
         );
-        // The request's file is not in the reply: a location must have provided something lately.
+        // The reply does not name the file: a location must have provided any file lately.
         for location in providers {
             let Some(at) = self.host_at(location) else {
-                panic!("host {host} named {location} as provider, where nobody is");
+                panic!("host {host} named {location} as provider, where no host is");
             };
             let provides = |node: &crate::node::Node| node.kad().provided_files().next().is_some();
-            if self.hosts[at].node.as_ref().is_some_and(provides) {
+            let of = &self.hosts[at];
+            if of.script.is_some() || of.node.as_ref().is_some_and(provides) {
                 continue;
             }
             let files = (FileId::default(), location)..;

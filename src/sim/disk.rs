@@ -170,7 +170,7 @@ impl Disk {
     }
 
     /// The node's `swarm` is about `file`.
-    pub fn place(&mut self, swarm: SwarmKey, file: FileId) {
+    pub fn assign(&mut self, swarm: SwarmKey, file: FileId) {
         self.places.insert(swarm, file);
     }
 

@@ -1,37 +1,37 @@
-//! One host of a world, and what can happen to it.
+//! One host of a world: plain data, which `commands` and `drive` change.
 //!
-//! Plain data: `world` commands it and `drive` turns it. Invariant: a host without a node has no
-//! sockets and no timer that counts.
+//! Invariant: a host that runs neither a node nor a script has no sockets, and facts of its earlier
+//! epochs do not reach it.
 
 use super::disk::Disk;
-use super::pipes::{ConnectionKey, Side};
+use super::scheduled::Scheduled;
+use super::script::Scripted;
 use super::sockets::Sockets;
 use crate::id::{FileId, NodeId};
-use crate::node::{Config, Node, SwarmKey};
-use crate::output::FileRange;
+use crate::node::{Config, Node};
 use crate::time::Instant;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How a node ends.
+/// The way in which a node ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
-    /// It says goodbye.
+    /// The node stops and closes its streams.
     Stopped,
-    /// Its process is killed: the kernel ends its connections.
+    /// The process is killed: the kernel closes its connections.
     Killed,
-    /// Its host loses power: nobody is told.
+    /// The host loses power: its peers receive nothing.
     PowerCut,
 }
 
-/// What a lookup for providers has found.
+/// The result of a lookup for providers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Whose lookup.
+    /// The host whose node ran the lookup.
     pub host: usize,
-    /// For what.
+    /// The file that it looked for.
     pub file: FileId,
-    /// When it ended.
+    /// The end of the lookup.
     pub at: Instant,
     /// From its first request to its end.
     pub took: Duration,
@@ -39,114 +39,60 @@ pub struct Found {
     pub hops: u32,
     /// Requests sent.
     pub asked: u32,
-    /// The providers.
+    /// The providers in the replies.
     pub providers: Vec<SocketAddr>,
-    /// The closest nodes that answered, closest first.
+    /// The closest nodes that replied, closest first.
     pub closest: Vec<NodeId>,
 }
 
-/// A host, with or without a running node.
-pub struct Host {
-    /// Where it is.
+pub(super) struct Host {
     pub address: SocketAddr,
-    pub(super) config: Config,
+    pub config: Config,
     /// The local network that it is attached to, if its node discovers.
-    pub(super) lan: Option<usize>,
-    pub(super) node: Option<Node>,
-    /// Which node runs: facts for another are dropped.
-    pub(super) epoch: u32,
+    pub lan: Option<usize>,
+    pub node: Option<Node>,
+    /// The script that it runs instead of a node.
+    pub script: Option<Scripted>,
+    /// Counts its nodes: facts for earlier ones are dropped.
+    pub epoch: u32,
     /// It has no power: its kernel answers nothing.
-    pub(super) is_dark: bool,
-    pub(super) is_paused: bool,
-    /// What has happened to it while it stood still.
-    pub(super) held: Vec<What>,
-    pub(super) disk: Disk,
-    pub(super) sockets: Sockets,
+    pub is_dark: bool,
+    pub is_paused: bool,
+    /// The things that happened to it while it was paused.
+    pub held: Vec<Scheduled>,
+    pub disk: Disk,
+    pub sockets: Sockets,
     /// The one timer in the queue that counts.
-    pub(super) timer_at: Option<Instant>,
-    /// A background read is under way.
-    pub(super) is_reading: bool,
-    /// How often its timer fired at the same instant.
-    pub(super) spins: (Instant, u32),
-    pub(super) steps: u64,
+    pub timer_at: Option<Instant>,
+    /// A background read is in progress.
+    pub is_reading: bool,
+    /// The last instant of its timer, and how often the timer fired then.
+    pub spins: (Instant, u32),
+    pub steps: u64,
 }
 
-/// What can happen.
-#[derive(Debug)]
-pub(super) enum What {
-    Datagram {
-        from: SocketAddr,
-        to: usize,
-        bytes: Box<[u8]>,
-        is_genuine: bool,
-    },
-    Timer {
-        host: usize,
-        epoch: u32,
-    },
-    Syn {
-        connection: ConnectionKey,
-    },
-    Accept {
-        connection: ConnectionKey,
-        epoch: u32,
-    },
-    Established {
-        connection: ConnectionKey,
-    },
-    Arrive {
-        connection: ConnectionKey,
-        side: Side,
-        count: usize,
-    },
-    Fin {
-        connection: ConnectionKey,
-        side: Side,
-    },
-    Reset {
-        connection: ConnectionKey,
-        side: Side,
-    },
-    Ready {
-        connection: ConnectionKey,
-        side: Side,
-        readable: bool,
-        writable: bool,
-    },
-    UplinkFree {
-        host: usize,
-    },
-    Serve {
-        host: usize,
-        epoch: u32,
-    },
-    Prepared {
-        host: usize,
-        epoch: u32,
-        swarm: SwarmKey,
-    },
-    Written {
-        host: usize,
-        epoch: u32,
-        range: FileRange,
-        shard: u32,
-        is_kept: bool,
-    },
-    Read {
-        host: usize,
-        epoch: u32,
-        range: FileRange,
-    },
-    /// A step of a checkpoint.
-    Committed {
-        host: usize,
-        epoch: u32,
-        swarm: SwarmKey,
-        step: usize,
-    },
-    Finished {
-        host: usize,
-        epoch: u32,
-        swarm: SwarmKey,
-    },
+impl Host {
+    pub fn new(address: SocketAddr, config: Config) -> Host {
+        Host {
+            address,
+            config,
+            lan: None,
+            node: None,
+            script: None,
+            epoch: 0,
+            is_dark: true,
+            is_paused: false,
+            held: Vec::new(),
+            disk: Disk::default(),
+            sockets: Sockets::default(),
+            timer_at: None,
+            is_reading: false,
+            spins: (Instant::ZERO, 0),
+            steps: 0,
+        }
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.node.is_some() || self.script.is_some()
+    }
 }

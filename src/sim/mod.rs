@@ -1,41 +1,49 @@
 //! The simulator: the second driver of the same [`Node`](crate::node::Node), on a virtual clock,
 //! network and disk.
 //!
-//! Read [`world`] first (the event loop), then `drive` (what one host does with its node, the twin
-//! of `reactor`'s turn), then whichever part is of interest: [`net`], [`uplink`] and `datagrams`
-//! (ways and what passes), `sockets`, `streams` and [`pipes`] (streams as edge-triggered sockets),
-//! [`disk`], [`ledger`] and `check` (what must always hold), [`traffic`] (what datagrams were for).
+//! Read [`world`] first (the event loop) and `commands` (what its owner can do), then `drive` (the
+//! counterpart of the reactor's turn). The rest in parts: [`net`], [`uplink`] and `datagrams` (links
+//! and their faults); `sockets`, `kernel`, `streams` and [`pipes`] (streams as edge-triggered
+//! sockets); [`disk`]; [`ledger`] and `check` (invariants); [`traffic`] (datagrams by purpose);
+//! [`script`] (foreign and hostile peers).
 //!
 //! ```text
-//!   Queue ─► World::step ─► one fact to one host's node ─► drive: outputs, datagrams, streams, disk
-//!     ▲                                                        │                     │
-//!     └──────────────── what comes of it, later ◄──────────────┘         check: every invariant
+//!   Queue ─► World::step ─► one fact to one host ─► its node: drive ─► outputs: links, streams, disk
+//!     ▲                                        └──► its script         │          └► check
+//!     └──────────────────────── later things ◄─────────────────────────┘
 //! ```
 //!
-//! **What this is not**: a mock. The node is the one that ships; all faults come from its surroundings.
-//! Invariants: a [`World`] is determined by its seed and by what its owner commands, so that the
-//! same seed gives the same [`World::event_hash`]; what must always hold is asserted here, after
-//! every step, and not in scenarios.
+//! The nodes are no mocks: they are the code that ships, and all faults come from their surroundings.
+//! Invariants: the seed and the owner's commands determine a [`World`], so that the same seed gives
+//! the same [`World::event_hash`]; the invariants of nodes are asserted here, after every step, and
+//! not in scenarios.
 
 mod check;
+mod commands;
 pub mod content;
 mod datagrams;
 pub mod disk;
 mod drive;
 pub mod faults;
 mod host;
+mod kernel;
 pub mod ledger;
 pub mod net;
 pub mod pipes;
 pub mod queue;
+mod scheduled;
+pub mod script;
+mod scripts;
+pub mod setup;
 mod sockets;
 mod streams;
 pub mod traffic;
 pub mod uplink;
 pub mod world;
 
-pub use check::Checks;
 pub use content::Content;
-pub use faults::{Addressing, Faults};
+pub use faults::Faults;
 pub use host::{Death, Found};
-pub use world::{Setup, World};
+pub use script::{Actions, Input, Script};
+pub use setup::{Addressing, Checks, Setup};
+pub use world::World;

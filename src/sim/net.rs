@@ -1,8 +1,8 @@
-//! The ways between hosts: which are open, and how long they take.
+//! The links between hosts: which are open, and their delays.
 //!
-//! Datagrams can be lost, doubled, late, damaged and forged (`drive` draws that); here is what
-//! holds for streams as well. Invariant: the hosts of a way are indices of one world, and a way
-//! from a host to itself is always open.
+//! These hold for datagrams and streams alike; `datagrams` draws the further faults of a datagram.
+//! Invariant: the hosts of a link are indices of one world, and the link from a host to itself is
+//! always open.
 
 use super::faults::Faults;
 use super::uplink::Uplink;
@@ -11,18 +11,18 @@ use crate::time::Instant;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How a way is.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Things pass.
+pub enum Link {
+    /// Datagrams and segments pass.
     Open,
-    /// Things are lost.
+    /// Datagrams are lost, segments retransmitted.
     Cut,
-    /// Things are held back.
+    /// Datagrams are held back, segments retransmitted.
     Clogged,
 }
 
-/// All ways of a world.
+/// All links of a world.
 #[derive(Default)]
 pub struct Net {
     /// Nothing passes from the first set to the second.
@@ -32,43 +32,43 @@ pub struct Net {
 }
 
 impl Net {
-    /// The way from one host to another.
-    pub fn way(&self, from: usize, to: usize) -> Way {
+    /// The state of the link from one host to another.
+    pub fn link(&self, from: usize, to: usize) -> Link {
         if from == to {
-            return Way::Open;
+            return Link::Open;
         }
         let parts =
             |(a, b): &(BTreeSet<usize>, BTreeSet<usize>)| a.contains(&from) && b.contains(&to);
         if self.cuts.iter().any(parts) {
-            Way::Cut
+            Link::Cut
         } else if self.clogged.contains(&(from, to)) {
-            Way::Clogged
+            Link::Clogged
         } else {
-            Way::Open
+            Link::Open
         }
     }
 
-    /// Nothing passes any more from `one` to `other`; the way back stays open.
+    /// Cuts the links from the hosts of `one` to those of `other`; the way back stays open.
     pub fn cut(&mut self, one: BTreeSet<usize>, other: BTreeSet<usize>) {
         self.cuts.push((one, other));
     }
 
-    /// What is sent from `from` to `to` is held back.
+    /// Holds back datagrams from `from` to `to`.
     pub fn clog(&mut self, from: usize, to: usize) {
         self.clogged.insert((from, to));
     }
 
-    /// The way from `from` to `to` is clogged no more.
+    /// Ends the clog from `from` to `to`.
     pub fn unclog(&mut self, from: usize, to: usize) {
         self.clogged.remove(&(from, to));
     }
 
-    /// All cuts end.
+    /// Ends all cuts.
     pub fn end_cuts(&mut self) {
         self.cuts.clear();
     }
 
-    /// Every way is open.
+    /// Opens every link.
     pub fn heal(&mut self) {
         self.cuts.clear();
         self.clogged.clear();
@@ -82,19 +82,19 @@ impl Net {
         &mut self.uplinks[host]
     }
 
-    /// The bytes that a host's uplink has sent, headers and acknowledgements among them; nothing is
-    /// counted where there is no limit.
+    /// The bytes that a host's uplink has sent, headers and acknowledgements included; an uplink without
+    /// a limit does not count.
     pub fn sent_bytes(&self, host: usize) -> u64 {
         self.uplinks.get(host).map_or(0, Uplink::sent_bytes)
     }
 
-    /// How long the way is for what leaves now.
-    pub fn way_time(&self, faults: &Faults, rng: &mut Rng) -> Duration {
+    /// Draws the delay of a packet that leaves now.
+    pub fn link_delay(&self, faults: &Faults, rng: &mut Rng) -> Duration {
         let jitter = rng.below(faults.jitter.as_micros() as u64 + 1);
         faults.delay + Duration::from_micros(jitter)
     }
 
-    /// When a packet of `size` bytes in all, which goes before what waits, arrives.
+    /// Sends a packet of `size` bytes before the waiting streams; returns the time of its arrival.
     pub fn arrival(
         &mut self,
         now: Instant,
@@ -102,7 +102,7 @@ impl Net {
         faults: &Faults,
         rng: &mut Rng,
     ) -> Instant {
-        let way = self.way_time(faults, rng);
-        now + self.uplink(from).send_first(now, size, faults.uplink) + way
+        let delay = self.link_delay(faults, rng);
+        now + self.uplink(from).send_first(now, size, faults.uplink) + delay
     }
 }

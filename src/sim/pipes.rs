@@ -1,14 +1,14 @@
-//! Streams as the kernels of two hosts keep them: bytes on their way, ends and resets.
+//! Connections as the kernels of two hosts keep them: bytes on their way, ends and resets.
 //!
 //! ```text
 //!   write ─► [ on its way ... | arrived ... ] ─► read        one pipe for each direction
 //!                 arrive(count) moves the bar
 //! ```
 //!
-//! A pipe is bounded: what was written and not yet read takes its room, as a window does, which
-//! kernels let grow with what the path holds; and what waits for the uplink may be bounded besides.
-//! Bytes are never lost, out of order or damaged, only late; a connection can be reset, and an end
-//! can be dead without anybody being told (a power cut). Not here: time and the driver's sockets.
+//! A pipe is bounded: bytes that are written and not yet read take its room, like a TCP window that
+//! grows with the path; bytes that wait for the uplink may be bounded besides. Bytes are never lost,
+//! reordered or damaged, only late. A connection can be reset, and an end can be dead without notice
+//! to the other (a power cut). Not here: time and the driver's sockets.
 //!
 //! Invariant: `arrived` bytes of a pipe can be read, and no others.
 
@@ -16,10 +16,10 @@ use crate::output::StreamKey;
 use crate::slab::SlotKey;
 use std::collections::VecDeque;
 
-/// Bytes that a pipe of a short path holds: written and not read.
+/// Bytes that a pipe of a short path holds, written and not read.
 pub const PIPE_SIZE: usize = 128 * 1024;
 
-/// Names one connection.
+/// The key of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionKey {
     slot: u32,
@@ -38,45 +38,65 @@ impl SlotKey for ConnectionKey {
     }
 }
 
-/// Which end of a connection: the dialler's is 0, the other 1.
+/// An end of a connection: the dialler's is 0, the other 1.
 pub type Side = usize;
 
-/// How an end of a connection is.
+/// The key of one end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are what the type says")]
+pub struct EndKey {
+    pub connection: ConnectionKey,
+    pub side: Side,
+}
+
+impl EndKey {
+    /// Makes the key of one side of a connection.
+    pub fn new(connection: ConnectionKey, side: Side) -> EndKey {
+        EndKey { connection, side }
+    }
+
+    /// The other end of the connection.
+    pub fn other(self) -> EndKey {
+        EndKey::new(self.connection, 1 - self.side)
+    }
+}
+
+/// The state of an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// Its driver has a socket for it, or will have.
+    /// Its host has a socket for it, or will have.
     Open,
-    /// Its driver has closed it; the kernel still delivers.
+    /// Its host has closed it; the kernel still delivers its bytes.
     Closed,
-    /// Its host has lost power: it neither takes nor answers anything.
+    /// Its host has lost power: it neither receives nor answers.
     Dead,
 }
 
 /// One end of a connection.
 pub struct End {
-    /// On which host.
+    /// The host that it is on.
     pub host: usize,
-    /// Its node's name for the stream, once there is a socket.
+    /// Its program's key of the stream, once there is a socket.
     pub stream: Option<StreamKey>,
-    /// How it is.
+    /// Open, closed or dead.
     pub hold: Hold,
-    /// The other end has reset the connection, and that has arrived.
+    /// A reset by the other end has arrived.
     pub is_reset: bool,
-    /// A read said `WouldBlock`: the next arrival is an event.
+    /// A read returned `WouldBlock`: the next arrival is an event.
     pub read_waits: bool,
-    /// A write said `WouldBlock`: the next room is an event.
+    /// A write returned `WouldBlock`: the next free room is an event.
     pub write_waits: bool,
-    /// What this end has written.
+    /// The bytes that this end has written and the other has not read.
     bytes: VecDeque<u8>,
-    /// How much of it may wait to be read.
+    /// The most of them that the pipe holds.
     size: usize,
-    /// How much of it waits for the uplink, where that is limited.
+    /// The number of them that wait for a limited uplink.
     unsent: usize,
-    /// How much may.
+    /// The most that may wait for the uplink.
     pub notsent_max: usize,
-    /// Of these, what the other end can read.
+    /// The number of them that the other end can read.
     arrived: usize,
-    /// This end has said that it will write no more, and that has arrived.
+    /// The end of this end's bytes has arrived.
     pub fin_arrived: bool,
 }
 
@@ -86,12 +106,12 @@ pub struct Connection {
     pub ends: [End; 2],
 }
 
-/// What a read finds.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readable {
-    /// So many bytes.
+    /// This many bytes can be read.
     Bytes(usize),
-    /// Nothing now.
+    /// No byte can be read now.
     Nothing,
     /// The end of the stream, or its reset.
     End,
@@ -115,36 +135,36 @@ impl End {
         }
     }
 
-    /// How many bytes this end may write now.
+    /// The number of bytes that this end may write now.
     pub fn room(&self) -> usize {
         let unsent_room = self.notsent_max.saturating_sub(self.unsent);
         unsent_room.min(self.size - self.bytes.len())
     }
 
-    /// Whether it waits for room, and so much is free that it is told.
+    /// Whether it waits for room, and enough is free for an event.
     pub fn may_write_again(&self) -> bool {
         let is_roomy = self.size - self.bytes.len() >= self.size / 3;
         self.write_waits && is_roomy && self.unsent <= self.notsent_max / 2
     }
 
-    /// `count` bytes that were written wait for the uplink.
+    /// Counts written bytes that wait for the uplink.
     pub fn wait(&mut self, count: usize) {
         self.unsent += count;
     }
 
-    /// `count` bytes that waited have left.
+    /// Counts waiting bytes that the uplink has sent.
     pub fn leave(&mut self, count: usize) {
         self.unsent -= count;
     }
 
-    /// How many bytes that this end has written can be read at the other.
+    /// The number of bytes that the other end can read.
     pub fn arrived(&self) -> usize {
         self.arrived
     }
 }
 
 impl Connection {
-    /// A connection that host `from` makes to host `to`, with pipes of these sizes.
+    /// Makes a connection from host `from` to host `to`, with pipes of these sizes.
     pub fn new(from: usize, stream: StreamKey, to: usize, sizes: [usize; 2]) -> Connection {
         Connection {
             ends: [
@@ -154,7 +174,7 @@ impl Connection {
         }
     }
 
-    /// What a read at `side` finds.
+    /// The result of a read at `side`.
     pub fn readable(&self, side: Side) -> Readable {
         let (end, other) = (&self.ends[side], &self.ends[1 - side]);
         if other.arrived > 0 {
@@ -166,12 +186,12 @@ impl Connection {
         }
     }
 
-    /// Takes bytes that have arrived at `side` into `buffer`, which they fill.
+    /// Fills `buffer` with bytes that have arrived at `side`.
     pub fn read(&mut self, side: Side, buffer: &mut [u8]) {
         let other = &mut self.ends[1 - side];
         assert!(
             buffer.len() <= other.arrived,
-            "only what has arrived is read"
+            "a read takes arrived bytes only"
         );
         let (front, back) = other.bytes.as_slices();
         let split = buffer.len().min(front.len());
@@ -189,13 +209,13 @@ impl Connection {
         end.bytes.extend(bytes);
     }
 
-    /// `count` bytes that `side` has written arrive at the other end.
+    /// Marks `count` bytes of `side` as arrived at the other end.
     pub fn arrive(&mut self, side: Side, count: usize) {
         let end = &mut self.ends[side];
         end.arrived = (end.arrived + count).min(end.bytes.len());
     }
 
-    /// Whether neither end will be looked at again.
+    /// Whether no host has a socket for it any more.
     pub fn is_over(&self) -> bool {
         self.ends.iter().all(|end| end.hold != Hold::Open)
     }
@@ -206,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_waits_for_the_uplink_than_may_and_room_is_told_of_when_half_has_left() {
+    fn unsent_bytes_are_bounded_and_half_of_them_must_leave_before_the_next_event() {
         let stream = StreamKey::new(0, 0);
         let mut end = End::new(0, Some(stream), PIPE_SIZE);
         end.notsent_max = 1_000;
@@ -220,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_arrived_can_be_read_and_the_end_comes_after_it() {
+    fn arrived_bytes_can_be_read_and_the_end_comes_after_them() {
         let stream = StreamKey {
             slot: 0,
             generation: 0,

@@ -1,13 +1,13 @@
-//! What will happen, in the order of time.
+//! The queue of a world: things to happen, in the order of time.
 //!
-//! Invariant: what was put in for the same instant comes out in the order in which it was put in,
-//! so that a run repeats exactly.
+//! Invariant: things of the same instant leave the queue in the order in which they entered it, so
+//! that a run repeats exactly.
 
 use crate::time::Instant;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// Things to come.
+/// Things that will happen, each at its instant.
 pub struct Queue<T> {
     heap: BinaryHeap<Entry<T>>,
     next: u64,
@@ -29,33 +29,23 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// `what` will happen at `at`.
+    /// Schedules a thing.
     pub fn push(&mut self, at: Instant, what: T) {
         let order = self.next;
         self.next += 1;
         self.heap.push(Entry { at, order, what });
     }
 
-    /// The next thing that happens not after `end`, and when.
+    /// Takes the next thing that is due at `end`, with its instant.
     pub fn pop(&mut self, end: Instant) -> Option<(Instant, T)> {
         if self.heap.peek()?.at > end {
             return None;
         }
         self.heap.pop().map(|entry| (entry.at, entry.what))
     }
-
-    /// How many things are to come.
-    pub fn len(&self) -> usize {
-        self.heap.len()
-    }
-
-    /// Whether nothing is to come.
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
 }
 
-// The heap gives the greatest first: the earliest is to be the greatest.
+// The heap pops the greatest entry, so the earliest is the greatest.
 impl<T> Ord for Entry<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.order).cmp(&(self.at, self.order))
@@ -81,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn things_come_in_order_of_time_and_then_of_arrival() {
+    fn things_leave_in_order_of_time_and_then_of_entry() {
         let at = Instant::from_micros;
         let mut queue = Queue::default();
         for (time, what) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b')] {

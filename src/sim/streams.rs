@@ -1,11 +1,11 @@
-//! One host's streams: accepts, receives and sends, each until `WouldBlock` or the end of its
-//! budget.
+//! The streams of a host's node: accepts, receives and sends, each until `WouldBlock` or the end of
+//! its budget.
 //!
-//! The twin of the reactor's `transfer`. Invariant: a stream whose budget ended before `WouldBlock`
-//! is on the ready list again.
+//! The counterpart of the reactor's `transfer`. Invariant: a stream whose budget ended before
+//! `WouldBlock` is on the ready list again.
 
-use super::host::What;
-use super::pipes::{Connection, ConnectionKey, Hold, Readable, Side};
+use super::pipes::{Connection, ConnectionKey, EndKey, Hold, Readable};
+use super::scheduled::{Readiness, Scheduled, Segment};
 use super::world::World;
 use crate::limits::{STREAM_BYTES_PER_TURN, STREAM_OPERATIONS_PER_TURN};
 use crate::node::{Chunk, StreamKey};
@@ -19,121 +19,108 @@ impl World {
         };
         let (from, to) = (of.ends[0].host, of.ends[1].host);
         let host = &mut self.hosts[to];
-        if host.epoch != epoch || host.node.is_none() {
-            self.let_reset(connection);
-            return;
+        if host.epoch != epoch || !host.is_running() {
+            return self.refuse(connection);
         }
         if host.is_paused {
-            host.held.push(What::Accept { connection, epoch });
-            return;
+            return host.held.push(Scheduled::Accept(connection, epoch));
         }
+        let at = EndKey::new(connection, 1);
         let from = SocketAddr::new(self.hosts[from].address.ip(), 50_000);
+        if self.hosts[to].script.is_some() {
+            return self.accept_scripted(to, at, from);
+        }
         let now = self.now;
         match self.node_mut(to).handle_accept(now, from) {
             Some(stream) => {
                 if let Some(of) = self.connections.get_mut(connection) {
                     of.ends[1].stream = Some(stream);
                 }
-                self.hosts[to].sockets.insert(stream, connection, 1);
+                self.hosts[to].sockets.insert(stream, at);
             }
-            None => self.let_reset(connection),
+            None => self.refuse(connection),
         }
         self.note(3, to, 0);
         self.attend(to);
     }
 
-    /// The accepting side does not want the connection.
-    fn let_reset(&mut self, connection: ConnectionKey) {
+    /// The accepting host resets the connection.
+    fn refuse(&mut self, connection: ConnectionKey) {
         if let Some(of) = self.connections.get_mut(connection) {
             of.ends[1].hold = Hold::Closed;
-            self.queue.push(
-                self.now + self.faults.delay,
-                What::Reset {
-                    connection,
-                    side: 1,
-                },
-            );
+            let reset = Scheduled::Segment(EndKey::new(connection, 1), Segment::Reset);
+            self.queue.push(self.now + self.faults.delay, reset);
         }
     }
 
-    pub(super) fn established(&mut self, connection: ConnectionKey) {
-        let Some(of) = self.connections.get(connection) else {
+    pub(super) fn establish(&mut self, connection: ConnectionKey) {
+        let Some((host, stream)) = self.open_end(EndKey::new(connection, 0)) else {
             return;
         };
-        let (host, Some(stream)) = (of.ends[0].host, of.ends[0].stream) else {
-            return;
-        };
-        if of.ends[0].hold != Hold::Open {
-            return;
-        }
         if self.hosts[host].is_paused {
-            self.hosts[host].held.push(What::Established { connection });
-            return;
+            let what = Scheduled::Established(connection);
+            return self.hosts[host].held.push(what);
         }
-        let now = self.now;
         let Some(socket) = self.hosts[host].sockets.find(stream) else {
             return;
         };
-        if socket.connection != connection || socket.is_connected {
+        if socket.at.connection != connection || socket.is_connected {
             return;
         }
-        (socket.is_connected, socket.is_readable, socket.is_writable) = (true, true, true);
+        socket.is_connected = true;
+        socket.make_ready(Readiness::Both);
+        if self.hosts[host].script.is_some() {
+            self.run_script(host, super::script::Input::Connected { stream });
+            return self.serve_scripted(host, stream, Readiness::Both);
+        }
         self.hosts[host].sockets.queue(stream);
+        let now = self.now;
         self.node_mut(host).handle_connected(now, stream);
         self.note(4, host, u64::from(stream.slot));
         self.attend(host);
     }
 
-    pub(super) fn make_ready(
-        &mut self,
-        (connection, side): (ConnectionKey, Side),
-        readable: bool,
-        writable: bool,
-    ) {
-        let Some(of) = self.connections.get(connection) else {
+    pub(super) fn make_ready(&mut self, at: EndKey, readiness: Readiness) {
+        let Some((host, stream)) = self.open_end(at) else {
             return;
         };
-        let end = &of.ends[side];
-        let (host, Some(stream), Hold::Open) = (end.host, end.stream, end.hold) else {
-            return;
-        };
-        let is_reset = end.is_reset;
         if self.hosts[host].is_paused {
-            let what = What::Ready {
-                connection,
-                side,
-                readable,
-                writable,
-            };
-            self.hosts[host].held.push(what);
-            return;
+            let what = Scheduled::Ready(at, readiness);
+            return self.hosts[host].held.push(what);
         }
-        let sockets = &mut self.hosts[host].sockets;
-        let Some(socket) = sockets.find(stream) else {
+        let of = self.connections.get(at.connection);
+        let is_reset = of.is_some_and(|of| of.ends[at.side].is_reset);
+        let Some(socket) = self.hosts[host].sockets.find(stream) else {
             return;
         };
-        socket.is_readable |= readable;
-        socket.is_writable |= writable;
-        // A connection that could not be made is found out as one that was reset.
+        socket.make_ready(readiness);
+        // A driver finds a connection that failed as one that was reset.
         socket.is_connected |= is_reset;
-        sockets.queue(stream);
+        if self.hosts[host].script.is_some() {
+            return self.serve_scripted(host, stream, readiness);
+        }
+        self.hosts[host].sockets.queue(stream);
         self.note(9, host, u64::from(stream.slot));
         self.attend(host);
     }
 
+    /// The host and stream of an end that its host holds open.
+    fn open_end(&self, at: EndKey) -> Option<(usize, StreamKey)> {
+        let end = &self.connections.get(at.connection)?.ends[at.side];
+        let stream = end.stream.filter(|_| end.hold == Hold::Open)?;
+        Some((end.host, stream))
+    }
+
     /// Serves one stream: receives, then sends.
     pub(super) fn serve(&mut self, host: usize, key: StreamKey) {
-        let is_connected = self.hosts[host]
-            .sockets
-            .find(key)
-            .is_some_and(|s| s.is_connected);
+        let socket = self.hosts[host].sockets.find(key);
+        let is_connected = socket.is_some_and(|socket| socket.is_connected);
         if is_connected && self.receive(host, key) && self.send(host, key) {
             self.hosts[host].sockets.queue(key);
         }
     }
 
-    /// Receives until `WouldBlock`, the end, or the end of the budget; whether the stream is still
-    /// there.
+    /// Receives until `WouldBlock`, the end, or the end of the budget; false when the stream is gone.
     fn receive(&mut self, host: usize, key: StreamKey) -> bool {
         for _ in 0..STREAM_OPERATIONS_PER_TURN {
             let Some(socket) = self.hosts[host].sockets.find(key).copied() else {
@@ -142,15 +129,15 @@ impl World {
             if !socket.is_readable {
                 return true;
             }
-            let at = (socket.connection, socket.side);
-            let readable = self.connections.get(at.0).map(|of| of.readable(at.1));
-            match readable.unwrap_or(Readable::End) {
+            let at = socket.at;
+            let of = self.connections.get(at.connection);
+            match of.map_or(Readable::End, |of| of.readable(at.side)) {
                 Readable::End => {
                     self.lose(host, key);
                     return false;
                 }
-                _ if self.balks() => self.block(host, key, (true, false), true),
-                Readable::Nothing => self.block(host, key, (true, false), false),
+                _ if self.blocks_by_chance() => self.block(host, key, Readiness::Read, true),
+                Readable::Nothing => self.block(host, key, Readiness::Read, false),
                 Readable::Bytes(count) => self.receive_bytes(host, key, at, count),
             }
         }
@@ -158,27 +145,21 @@ impl World {
         self.hosts[host].sockets.find(key).is_some()
     }
 
-    fn receive_bytes(
-        &mut self,
-        host: usize,
-        key: StreamKey,
-        at: (ConnectionKey, Side),
-        count: usize,
-    ) {
+    fn receive_bytes(&mut self, host: usize, key: StreamKey, at: EndKey, count: usize) {
         let count = self.piece(count.min(self.buffer.len()));
-        if let Some(of) = self.connections.get_mut(at.0) {
-            of.read(at.1, &mut self.buffer[..count]);
+        if let Some(of) = self.connections.get_mut(at.connection) {
+            of.read(at.side, &mut self.buffer[..count]);
         }
         self.make_room(at);
         let now = self.now;
         if let Some(node) = &mut self.hosts[host].node {
             node.handle_received(now, key, &self.buffer[..count]);
         }
-        // Before the buffer is used again: writes refer to it.
-        self.settle(host);
+        // Before the next use of the buffer: write outputs refer to it.
+        self.drain(host);
     }
 
-    /// Sends until `WouldBlock` or until there is nothing; whether the budget ended first.
+    /// Sends until `WouldBlock` or until there is nothing to send; true when the budget ended first.
     fn send(&mut self, host: usize, key: StreamKey) -> bool {
         let mut sent = 0;
         for _ in 0..STREAM_OPERATIONS_PER_TURN {
@@ -192,19 +173,20 @@ impl World {
             let Some(chunk) = self.node_mut(host).poll_send(now, key) else {
                 return false;
             };
-            let at = (socket.connection, socket.side);
+            let at = socket.at;
             let notsent_max = self.node_mut(host).notsent_max() as usize;
-            if let Some(of) = self.connections.get_mut(at.0) {
-                of.ends[at.1].notsent_max = notsent_max;
+            if let Some(of) = self.connections.get_mut(at.connection) {
+                of.ends[at.side].notsent_max = notsent_max;
             }
-            let end = |of: &Connection| (of.ends[at.1].is_reset, of.ends[at.1].room());
-            let (is_reset, room) = self.connections.get(at.0).map_or((true, 0), end);
+            let end = |of: &Connection| (of.ends[at.side].is_reset, of.ends[at.side].room());
+            let of = self.connections.get(at.connection);
+            let (is_reset, room) = of.map_or((true, 0), end);
             if is_reset {
                 self.lose(host, key);
                 return false;
             }
-            if room == 0 || self.balks() {
-                self.block(host, key, (false, true), room > 0);
+            if room == 0 || self.blocks_by_chance() {
+                self.block(host, key, Readiness::Write, room > 0);
                 return false;
             }
             let Some(count) = self.send_chunk(host, key, at, (chunk, room)) else {
@@ -212,17 +194,17 @@ impl World {
             };
             sent += count;
             self.node_mut(host).handle_sent(now, key, count as u32);
-            self.settle(host);
+            self.drain(host);
         }
         true
     }
 
-    /// Sends a part of a chunk; `None` when it cannot be sent.
+    /// Sends a part of a chunk; `None` when its file cannot be read.
     fn send_chunk(
         &mut self,
         host: usize,
         key: StreamKey,
-        at: (ConnectionKey, Side),
+        at: EndKey,
         (chunk, room): (Chunk, usize),
     ) -> Option<usize> {
         let limit = self.piece(room);
@@ -236,7 +218,7 @@ impl World {
             Err(error) => {
                 let now = self.now;
                 self.node_mut(host).handle_unsendable(now, key, error);
-                self.settle(host);
+                self.drain(host);
                 return None;
             }
         };
@@ -249,62 +231,46 @@ impl World {
         Some(count)
     }
 
-    /// A read or write says `WouldBlock`. `for_no_reason`: an event comes soon by itself.
-    fn block(
-        &mut self,
-        host: usize,
-        key: StreamKey,
-        (read, write): (bool, bool),
-        for_no_reason: bool,
-    ) {
+    /// A read or write returns `WouldBlock`; with `by_chance`, an event follows soon.
+    fn block(&mut self, host: usize, key: StreamKey, what: Readiness, by_chance: bool) {
         let Some(socket) = self.hosts[host].sockets.find(key) else {
             return;
         };
-        socket.is_readable &= !read;
-        socket.is_writable &= !write;
-        let (connection, side) = (socket.connection, socket.side);
-        if for_no_reason {
-            let (readable, writable) = (read, write);
-            let what = What::Ready {
-                connection,
-                side,
-                readable,
-                writable,
-            };
-            self.queue.push(self.now + Duration::from_millis(1), what);
-        } else if let Some(of) = self.connections.get_mut(connection) {
-            of.ends[side].read_waits |= read;
-            of.ends[side].write_waits |= write;
+        let is_read = what == Readiness::Read;
+        socket.is_readable &= !is_read;
+        socket.is_writable &= is_read;
+        let at = socket.at;
+        if by_chance {
+            let soon = self.now + Duration::from_millis(1);
+            self.queue.push(soon, Scheduled::Ready(at, what));
+        } else if let Some(of) = self.connections.get_mut(at.connection) {
+            of.ends[at.side].read_waits |= is_read;
+            of.ends[at.side].write_waits |= !is_read;
         }
     }
 
     fn lose(&mut self, host: usize, key: StreamKey) {
         if let Some(socket) = self.hosts[host].sockets.remove(key) {
-            self.hang_up((socket.connection, socket.side));
+            self.hang_up(socket.at);
             let now = self.now;
             self.node_mut(host).handle_closed(now, key);
-            self.settle(host);
+            self.drain(host);
         }
     }
 
-    /// The node has ended a stream: its last words, if they fit at once, and the end.
+    /// The node has ended a stream: sends its last words, if they fit at once, and the end.
     pub(super) fn close(&mut self, host: usize, key: StreamKey) {
         let words = self.node_mut(host).last_words().to_vec();
         let Some(socket) = self.hosts[host].sockets.remove(key) else {
             return;
         };
-        let at = (socket.connection, socket.side);
-        let room = self
-            .connections
-            .get(at.0)
-            .map_or(0, |of| of.ends[at.1].room());
+        let of = self.connections.get(socket.at.connection);
+        let room = of.map_or(0, |of| of.ends[socket.at.side].room());
         if socket.is_connected && !words.is_empty() && words.len() <= room {
-            self.transmit(at, &words);
+            self.transmit(socket.at, &words);
         }
-        self.hang_up(at);
+        self.hang_up(socket.at);
     }
-
-    // -- small things
 
     /// How many of `count` bytes a read or write takes: all, or few.
     fn piece(&mut self, count: usize) -> usize {
@@ -315,8 +281,8 @@ impl World {
         1 + self.rng.below(count.min(most) as u64) as usize
     }
 
-    /// Whether an operation says `WouldBlock` for no reason.
-    fn balks(&mut self) -> bool {
+    /// Whether an operation returns `WouldBlock` for no reason.
+    fn blocks_by_chance(&mut self) -> bool {
         self.faults.short_io && self.rng.below(32) == 0
     }
 }

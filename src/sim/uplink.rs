@@ -1,47 +1,47 @@
-//! What a host's uplink lets through, when it is limited.
+//! The uplink of a host, if it is limited.
 //!
-//! Streams that have bytes to send take turns, a few packets each, as kernels with small queues
-//! have them; datagrams, acknowledgements and other single packets go before what waits. Every byte
-//! of payload is paid for with its share of the headers, and every two packets that come in with an
-//! acknowledgement that goes out, so that figures compare with those of a real Ethernet.
+//! Streams with bytes to send take turns of a few packets, as with small kernel queues; datagrams,
+//! acknowledgements and other single packets go first. Every byte of payload costs its share of the
+//! headers, and every two received packets cost an acknowledgement, so that figures compare with
+//! those of a real Ethernet.
 //!
 //! Not here: loss and queues that overflow. Downlinks have no limit: in a fleet of equals they are
-//! not the scarce side. Invariant: a stream waits in at most one place.
+//! not the scarce side. Invariant: a stream has at most one lane in the queue.
 
-use super::pipes::{ConnectionKey, Side};
+use super::pipes::EndKey;
 use crate::time::Instant;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Payload of a full segment: an Ethernet frame without the headers of IPv4 and of TCP with its
+/// Payload of a full segment: an Ethernet frame without the headers of IPv4 and of TCP with
 /// timestamps.
 pub const SEGMENT_SIZE: usize = 1_448;
-/// Bytes of these headers and of Ethernet's.
+/// Bytes of these headers and of the Ethernet header.
 pub const HEADERS_SIZE: usize = 66;
 /// Headers of a datagram: Ethernet, IPv4 and UDP.
 pub const DATAGRAM_HEADERS_SIZE: usize = 42;
-/// What a stream sends in its turn.
+/// Bytes that a stream sends in its turn.
 const TURN_SIZE: usize = 6 * SEGMENT_SIZE;
 
-/// How a stream goes on after the bytes that wait.
+/// The segment after the waiting bytes of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// It stays.
+    /// The stream stays open.
     Nothing,
-    /// Its end follows.
+    /// The stream ends.
     Fin,
-    /// It is reset.
+    /// The stream is reset.
     Reset,
 }
 
-/// A stream that waits for the uplink, or what it sends in its turn.
+/// The waiting bytes of a stream, or those of its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane {
-    /// Which stream.
-    pub at: (ConnectionKey, Side),
+    /// The end that sends them.
+    pub at: EndKey,
     /// Bytes of payload.
     pub count: usize,
-    /// What follows them.
+    /// The segment after them.
     pub after: After,
 }
 
@@ -50,9 +50,9 @@ pub struct Lane {
 pub struct Uplink {
     /// Its own capacity in bytes a second, if it differs from the world's.
     capacity: Option<u64>,
-    /// When it has sent what it has begun.
+    /// The end of the transmission in progress.
     free_at: Instant,
-    /// The streams that wait, the next one first.
+    /// The waiting streams, the next one first.
     lanes: VecDeque<Lane>,
     /// A stream has its turn.
     is_busy: bool,
@@ -70,12 +70,13 @@ impl Uplink {
         self.capacity.unwrap_or(general)
     }
 
-    /// Bytes that it has sent, headers and all.
+    /// Bytes sent, headers included.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
     }
 
-    /// Sends a packet of `size` bytes in all before everything that waits: how long that takes.
+    /// Sends a packet of `size` bytes, headers included, before the waiting streams; returns the time
+    /// that it takes.
     pub fn send_first(&mut self, now: Instant, size: usize, general: u64) -> Duration {
         let capacity = self.capacity(general);
         if capacity == 0 {
@@ -84,14 +85,14 @@ impl Uplink {
         self.occupy(now, size, capacity)
     }
 
-    /// `count` bytes of a stream have come in, and are acknowledged.
+    /// Sends the acknowledgements of `count` received bytes of a stream.
     pub fn acknowledge(&mut self, now: Instant, count: usize, general: u64) {
         let acknowledgements = count.div_ceil(2 * SEGMENT_SIZE);
         self.send_first(now, acknowledgements * HEADERS_SIZE, general);
     }
 
-    /// Lets `count` bytes of a stream wait for their turn.
-    pub fn wait(&mut self, at: (ConnectionKey, Side), count: usize) {
+    /// Queues `count` bytes of a stream.
+    pub fn wait(&mut self, at: EndKey, count: usize) {
         match self.lanes.iter_mut().find(|lane| lane.at == at) {
             Some(lane) => lane.count += count,
             None => self.lanes.push_back(Lane {
@@ -102,8 +103,8 @@ impl Uplink {
         }
     }
 
-    /// After the bytes of a stream that wait, `after` is to follow; whether any wait.
-    pub fn end_with(&mut self, at: (ConnectionKey, Side), after: After) -> bool {
+    /// Queues a segment after the waiting bytes of a stream; false if no bytes wait.
+    pub fn end_with(&mut self, at: EndKey, after: After) -> bool {
         let lane = self.lanes.iter_mut().find(|lane| lane.at == at);
         let is_waiting = lane.is_some();
         if let Some(lane) = lane {
@@ -112,13 +113,13 @@ impl Uplink {
         is_waiting
     }
 
-    /// Gives the next stream its turn, unless one has it: what it sends, and until when that takes.
-    /// Streams for which `is_alive` says no are forgotten.
+    /// Gives the next stream its turn, unless one has it; returns the bytes of the turn and its end.
+    /// Drops streams for which `is_alive` is false.
     pub fn next_turn(
         &mut self,
         now: Instant,
         general: u64,
-        is_alive: impl Fn((ConnectionKey, Side)) -> bool,
+        is_alive: impl Fn(EndKey) -> bool,
     ) -> Option<(Lane, Instant)> {
         if self.is_busy {
             return None;
@@ -142,7 +143,7 @@ impl Uplink {
         Some((turn, self.free_at.max(now)))
     }
 
-    /// The stream that had its turn has sent.
+    /// Ends the turn of the stream that had it.
     pub fn end_turn(&mut self) {
         self.is_busy = false;
     }
@@ -158,10 +159,11 @@ impl Uplink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::pipes::ConnectionKey;
     use crate::slab::SlotKey;
 
-    fn stream(number: u32) -> (ConnectionKey, Side) {
-        (ConnectionKey::new(number, 0), 0)
+    fn stream(number: u32) -> EndKey {
+        EndKey::new(ConnectionKey::new(number, 0), 0)
     }
 
     #[test]
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgements_take_time_from_what_waits() {
+    fn acknowledgements_delay_waiting_streams() {
         let mut uplink = Uplink::default();
         uplink.acknowledge(Instant::ZERO, 4 * SEGMENT_SIZE, 1_000_000);
         uplink.wait(stream(1), 100);

@@ -453,7 +453,7 @@ fn the_ledger_knows_a_reply_that_is_due_from_one_that_is_not() {
 #[test]
 #[should_panic(expected = "sent more to the unproved")]
 fn the_ledger_finds_amplification() {
-    let nobody = Addressing::nobody(0);
+    let nobody = Addressing::unused(0);
     let mut ledger = Ledger::default();
     ledger.spoofed(1, nobody, 99);
     ledger.sent(Instant::ZERO, 1, nobody, &[0; 60]);

@@ -14,6 +14,7 @@ mod fleet;
 mod lan;
 mod life;
 mod rest;
+mod scripts;
 mod tables;
 
 use life::Life;

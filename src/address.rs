@@ -1,8 +1,8 @@
 //! Addresses of nodes in canonical form, and [`Contact`], a node and its address.
 //!
 //! Flow information and scope id are not part of the form: they are valid on one host only.
-//! [`is_usable`] excludes only addresses at which no node can be: port 0, and unspecified, broadcast
-//! and multicast IPs.
+//! [`is_usable`] excludes only addresses at which no node can be: port 0, and unspecified,
+//! broadcast and multicast IPs.
 //!
 //! Invariant: a canonical address is never IPv4-mapped and has no scope id.
 
@@ -24,8 +24,8 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Whether a node can be at `address`: false for port 0 and for unspecified, multicast and broadcast
-/// IPs, IPv4-mapped ones included.
+/// Whether a node can be at `address`: false for port 0 and for unspecified, multicast and
+/// broadcast IPs, IPv4-mapped ones included.
 pub fn is_usable(address: SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());

@@ -115,7 +115,8 @@ impl Bitmap {
         }
     }
 
-    /// Decodes the shards of a `Map` frame's bits. Numbers saturate at the greatest, which no file has.
+    /// Decodes the shards of a `Map` frame's bits. Numbers saturate at the greatest, which no file
+    /// has.
     pub fn parse(first: u32, bits: &[u8]) -> impl Iterator<Item = u32> {
         bits.iter().zip(0u32..).flat_map(move |(&byte, index)| {
             (0..8)
@@ -174,7 +175,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_tree_set(steps in prop::collection::vec((any::<bool>(), 0u32..300), 0..200)) {
+        fn agrees_with_a_tree_set(
+            steps in prop::collection::vec((any::<bool>(), 0u32..300), 0..200)
+        ) {
             let (mut set, mut oracle) = (Bitmap::default(), BTreeSet::new());
             for (insert, shard) in steps {
                 if insert {

@@ -1,8 +1,8 @@
 //! 160-bit identifiers and the XOR metric (Kademlia paper, section 2.1).
 //!
 //! Node ids, file ids and lookup targets are 160-bit unsigned numbers of one space, so one type,
-//! [`Id`], has the arithmetic. [`NodeId`] and [`FileId`] keep the two uses apart. The choice of ids is
-//! not made here.
+//! [`Id`], has the arithmetic. [`NodeId`] and [`FileId`] keep the two uses apart. The choice of ids
+//! is not made here.
 //!
 //! Invariant: the order of [`Id`] and [`Distance`] is that of the big-endian numbers.
 
@@ -72,8 +72,8 @@ impl Distance {
     }
 }
 
-/// The order of two big-endian numbers. It compares the first eight bytes as one number, because they
-/// nearly always decide, and tables compare ids all the time.
+/// The order of two big-endian numbers. It compares the first eight bytes as one number, because
+/// they nearly always decide, and tables compare ids all the time.
 fn order(one: &[u8; ID_SIZE], other: &[u8; ID_SIZE]) -> Ordering {
     let first = |bytes: &[u8; ID_SIZE]| bytes.first_chunk().map(|first| u64::from_be_bytes(*first));
     first(one).cmp(&first(other)).then_with(|| one.cmp(other))

@@ -1,8 +1,8 @@
 //! The node's randomness: a seeded stream cipher that the driver passes in.
 //!
 //! The reactor seeds it from the operating system, the simulator from its own seed, so that a run
-//! repeats exactly. It is ChaCha with 8 rounds, because an attacker must not be able to guess RPC ids
-//! and tokens from others that it has seen.
+//! repeats exactly. It is ChaCha with 8 rounds, because an attacker must not be able to guess RPC
+//! ids and tokens from others that it has seen.
 //!
 //! Invariant: equal seeds give equal numbers.
 
@@ -43,8 +43,8 @@ impl Rng {
         self.0.fill_bytes(bytes);
     }
 
-    /// Draws a uniform number below `bound`, which is not 0 (Lemire's method without rejection: the bias
-    /// is below `bound / 2^64`).
+    /// Draws a uniform number below `bound`, which is not 0 (Lemire's method without rejection: the
+    /// bias is below `bound / 2^64`).
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "no number is below 0");
         ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64

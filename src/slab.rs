@@ -1,7 +1,7 @@
 //! Slabs whose keys have a generation, so that the key of a freed value finds nothing.
 //!
-//! A node keeps its streams in one and its swarms in another. Invariant: two values that were ever in
-//! the same [`Slots`] have different keys (generations wrap after 2^32 insertions).
+//! A node keeps its streams in one and its swarms in another. Invariant: two values that were ever
+//! in the same [`Slots`] have different keys (generations wrap after 2^32 insertions).
 
 use slab::Slab;
 use std::marker::PhantomData;

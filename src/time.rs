@@ -1,7 +1,8 @@
 //! The node's time: microseconds since its driver started.
 //!
 //! The core never reads a clock: every entry takes `now`. The reactor passes a monotonic clock, the
-//! simulator a virtual one. The wall clock is never used, because clocks of small devices are wrong.
+//! simulator a virtual one. The wall clock is never used, because clocks of small devices are
+//! wrong.
 //!
 //! Invariant: arithmetic saturates, it never wraps or panics.
 

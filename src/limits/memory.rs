@@ -4,10 +4,10 @@
 //! loaded. A node at work takes a fraction of it, because tables take memory only as they fill. The
 //! files that its owner shares and fetches come on top: [`file_memory`].
 //!
-//! Sizes are bytes on a 64-bit machine. This module lies below the modules that define the types, so
-//! the sizes are numbers here, and each definition asserts that its type is no larger. Two numbers
-//! are estimates: the program itself, and the fill of a `BTreeMap`'s nodes (at worst five of eleven
-//! slots). `tests/costs/memory.rs` measures a loaded node.
+//! Sizes are bytes on a 64-bit machine. This module lies below the modules that define the types,
+//! so the sizes are numbers here, and each definition asserts that its type is no larger. Two
+//! numbers are estimates: the program itself, and the fill of a `BTreeMap`'s nodes (at worst five
+//! of eleven slots). `tests/costs/memory.rs` measures a loaded node.
 //!
 //! Not here: the page cache, and the kernel's socket buffers.
 //!
@@ -85,8 +85,8 @@ const fn grown(count: usize) -> usize {
     count.next_power_of_two()
 }
 
-/// Bytes of a `BTreeMap` of `count` pairs of `size` bytes: at worst five of eleven slots are full, and
-/// headers and edges take eight bytes a pair.
+/// Bytes of a `BTreeMap` of `count` pairs of `size` bytes: at worst five of eleven slots are full,
+/// and headers and edges take eight bytes a pair.
 const fn tree(count: usize, size: usize) -> usize {
     count * (size + 8) * 11 / 5
 }
@@ -96,12 +96,12 @@ const BLOCK: usize = 16;
 
 // -- the sum
 
-/// Bytes of the resident program and libraries, and of two stacks: `RssFile` and `RssAnon` of an idle
-/// node, rounded up.
+/// Bytes of the resident program and libraries, and of two stacks: `RssFile` and `RssAnon` of an
+/// idle node, rounded up.
 const PROGRAM: usize = 3_584 * 1024;
 
-/// Bytes of the contacts of one bucket. Any bucket may have as many as one near the node's own id: it
-/// may have been near once, and live contacts are never removed.
+/// Bytes of the contacts of one bucket. Any bucket may have as many as one near the node's own id:
+/// it may have been near once, and live contacts are never removed.
 const BUCKET: usize = BUCKET_SIZE + (grown(NEAR_FACTOR * K) + grown(CACHE + 1)) * MEMBER_SIZE;
 /// Bytes of the provider locations that a lookup has collected.
 const HEARD: usize = grown(LOOKUP_PROVIDERS_MAX) * ADDRESS_SIZE;
@@ -111,8 +111,8 @@ const PATH: usize = 32 + grown(CANDIDATES_MAX + 1) * CANDIDATE_SIZE;
 const HANDED: usize = PROVIDERS_PER_REPLY_MAX * HANDED_SIZE + BLOCK;
 /// Bytes of the counts of records by IP and by subnet.
 const COUNTS: usize = tree(RECORDS_MAX, 17 + 8) + tree(RECORDS_MAX, 9 + 8);
-/// Bytes of the frames of one stream: an incoming one, those that wait to be sent (a stream with more
-/// is closed), and one more that is appended to them.
+/// Bytes of the frames of one stream: an incoming one, those that wait to be sent (a stream with
+/// more is closed), and one more that is appended to them.
 const BOXES: usize = grown(FRAME_BODY_MAX + 8) + grown(5 * FRAME_BODY_MAX);
 /// Bytes of the request and the reply of one client of the control socket.
 const CLIENT: usize = grown(CONTROL_REQUEST_MAX) + grown(2 * CONTROL_ANSWER_SIZE);
@@ -177,12 +177,13 @@ pub const fn file_memory(manifest_size: usize, shard_count: usize, entry_count: 
     // The swarm, its flights and providers, the holders of its record; paths on the disk.
     let holders = grown(K) * MEMBER_SIZE + 256;
     let fixed = SWARM_SIZE + FLIGHTS_MAX * FLIGHT_SIZE + PROVIDERS_MAX * PROVIDER_SIZE + holders;
-    // Counts of copies and haves take 12 bytes a shard; each stream has three bitmaps, the swarm six.
+    // Counts of copies and haves take 12 bytes a shard; each stream has three bitmaps, the swarm
+    // six.
     let a_shard = 12 + (3 * STREAMS_MAX + 6).div_ceil(4);
-    // The manifest or the hashes that it is built from; where names are not alike, the names again in
-    // the node's list of entries and in the disk's, and while two lists are compared, in a copy. An
-    // entry takes 24 bytes for its file's identity and at most 14 in each list beside its name. Memory
-    // that is reserved and never written to does not count.
+    // The manifest or the hashes that it is built from; where names are not alike, the names again
+    // in the node's list of entries and in the disk's, and while two lists are compared, in a copy.
+    // An entry takes 24 bytes for its file's identity and at most 14 in each list beside its name.
+    // Memory that is reserved and never written to does not count.
     fixed + 4096 + 3 * manifest_size + a_shard * shard_count + 64 * entry_count
 }
 

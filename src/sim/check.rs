@@ -33,8 +33,8 @@ impl World {
         self.check_sockets(host);
     }
 
-    /// Checks that contacts are in their bucket, once, and never the node itself, and the caps of buckets
-    /// and subnets.
+    /// Checks that contacts are in their bucket, once, and never the node itself, and the caps of
+    /// buckets and subnets.
     fn check_table(&self, host: usize) {
         let of = &self.hosts[host];
         let Some(node) = &of.node else { return };
@@ -185,7 +185,8 @@ impl World {
         }
     }
 
-    /// Checks that a reply names only locations that provided a file within the lifetime of a record.
+    /// Checks that a reply names only locations that provided a file within the lifetime of a
+    /// record.
     pub(super) fn check_reply(&mut self, host: usize, size: usize) {
         let bytes = &self.datagram[..size];
         if ledger::kind(bytes) != Some(Kind::FindValueReply) {

@@ -36,7 +36,8 @@ impl World {
         index
     }
 
-    /// Starts a node on a host that runs none, with the id and the saved contacts of the node before.
+    /// Starts a node on a host that runs none, with the id and the saved contacts of the node
+    /// before.
     pub fn start(&mut self, host: usize) {
         let rng = self.rng.split();
         let of = &mut self.hosts[host];

@@ -1,7 +1,6 @@
-//! What is shared in a world: bytes that everybody's copy is compared with.
+//! The content that nodes of a world share: the original bytes, with which copies are compared.
 //!
-//! Invariant: the manifest is built here from the bytes, so that a node's own hashing is checked
-//! too.
+//! Invariant: the manifest is built here from the bytes, which checks the hashing of nodes, too.
 
 use crate::id::FileId;
 use crate::swarm::ShareSpec;
@@ -9,17 +8,17 @@ use crate::wire::{Entries, Manifest};
 use sha1::{Digest, Sha1};
 use std::rc::Rc;
 
-/// A file or folder, shared by all disks that hold it unchanged.
+/// A file or folder, whose bytes all disks with an unchanged copy share.
 #[derive(Clone, Debug)]
 pub struct Content {
-    /// Its manifest.
+    /// The manifest of the bytes.
     pub manifest: Manifest,
     /// The bytes of each entry, in the manifest's order.
     pub entries: Vec<Rc<Vec<u8>>>,
 }
 
 impl Content {
-    /// A folder of `entries` (path and bytes), or a single file when there is one with an empty
+    /// Makes a folder of `entries` (path and bytes), or a single file from one entry with an empty
     /// path.
     ///
     /// # Panics
@@ -46,12 +45,12 @@ impl Content {
         Content { manifest, entries }
     }
 
-    /// Its id.
+    /// The id of its manifest.
     pub fn file(&self) -> FileId {
         self.manifest.file_id()
     }
 
-    /// What a node is told to share it.
+    /// The argument of a node's `share`.
     pub fn spec(&self) -> ShareSpec {
         ShareSpec {
             name: self.manifest.name().to_owned(),

@@ -75,7 +75,7 @@ impl World {
             let is_due = verdict == Verdict::Due && is_genuine;
             assert!(
                 taken <= u64::from(is_due),
-                "host {to} accepted a reply from {from} that was {verdict:?} (genuine: {is_genuine})"
+                "host {to} accepted a reply from {from}: {verdict:?}, genuine: {is_genuine}"
             );
             if taken > 0 {
                 self.ledger.answered(to, bytes);

@@ -1,17 +1,17 @@
-//! A host's disk: files that survive a crash, but for what was not synced.
+//! A host's disk: files survive a crash, except unsynced writes.
 //!
 //! ```text
-//!   (nothing) ── prepare: fallocate ──► Partial ── finish: sync, rename ──► Final
-//!                                        │ write: kept at once, torn or lost by a power cut until synced
-//!                                        └ commit: the steps of `journal::plan`, one by one
+//!   (nothing) ── prepare ──► Partial ── finish: sync, rename ──► Final ── reopen ──► Repair
+//!                             │ write: visible at once, durable after a sync
+//!                             └ commit: the steps of `store::plan`, one by one
 //! ```
 //!
-//! Names are durable at once here; `tests/core/crash.rs` has a disk that loses those, too.
+//! Names are durable at once here; `tests/core/crash.rs` has a disk that loses names, too. The disk
+//! knows no time: `drive` delays the results, and draws which operations fail. A write may go
+//! astray: it changes another part of the disk, without an error.
 //!
-//! It knows nothing of time: `drive` delays the results, and draws which operations fail.
-//! A write may go astray: it lands elsewhere on the disk, and nobody is told.
-//! Invariant: a final file never changes unless it is spoilt, repaired or hit by such a write, and what
-//! is partial was wholly synced or is in the undo list.
+//! Invariant: a final file never changes unless it is corrupted, repaired or hit by such a write;
+//! every unsynced write of a partial file is in the undo list.
 
 use super::content::Content;
 use crate::bitmap::Bitmap;
@@ -24,17 +24,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-/// Bytes that a disk writes wholly or not at all.
+/// Bytes of a sector, which a disk writes completely or not at all.
 pub const SECTOR_SIZE: usize = 512;
 
-/// How far a file is.
+/// The state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It stands under its partial name.
+    /// It has its partial name.
     Partial,
-    /// It stands under its final name.
+    /// It has its final name.
     Final,
-    /// The same, and shards that have gone bad are written again.
+    /// It has its final name, and bad shards are being replaced.
     Repair,
 }
 
@@ -42,18 +42,18 @@ struct Stored {
     entries: Vec<Rc<Vec<u8>>>,
     state: State,
     shard_size: u64,
-    /// Shards that a write which went astray has hit, or was meant for.
+    /// Shards that a write which went astray has changed, or should have changed.
     hit: BTreeSet<u32>,
-    /// What stood where something was written since the last sync.
+    /// The bytes that writes since the last sync have overwritten.
     undo: Vec<Undo>,
     journal: Option<Journal>,
-    /// A new journal, until it has the old one's name.
+    /// A new journal, until it replaces the old one.
     new_journal: Option<Journal>,
-    /// What the checkpoint under way does.
+    /// The plans of the checkpoint in progress.
     plans: &'static [Plan],
-    /// What its new journal proves.
+    /// The shards that its new journal proves.
     kept: Bitmap,
-    /// What it makes durable.
+    /// The shards that it makes durable.
     gained: Bitmap,
 }
 
@@ -87,7 +87,7 @@ impl Stored {
         Ok(())
     }
 
-    /// The shards that these bytes of an entry lie in.
+    /// The shards of these bytes of an entry.
     fn shards(&self, entry: usize, offset: usize, length: usize) -> RangeInclusive<u32> {
         let before: usize = self.entries[..entry].iter().map(|entry| entry.len()).sum();
         let shard = |at: usize| (at as u64 / self.shard_size) as u32;
@@ -95,17 +95,17 @@ impl Stored {
     }
 }
 
-/// A journal with its name.
+/// A journal and its bytes on the disk.
 struct Journal {
     header: Header,
     writer: Writer,
     bytes: Vec<u8>,
-    /// Bytes that a power cut leaves.
+    /// Bytes that survive a power cut.
     synced: usize,
 }
 
 impl Journal {
-    /// A journal that is on the disk, and proves `held`.
+    /// A synced journal that proves `held`.
     fn begin(header: Header, held: &Bitmap) -> Journal {
         let mut bytes = Vec::new();
         let mut writer = Writer::begin(header, &mut bytes);
@@ -129,13 +129,13 @@ struct Undo {
 /// The disk of one host.
 pub struct Disk {
     stored: BTreeMap<FileId, Stored>,
-    /// Which file each swarm of the running node is about.
-    places: BTreeMap<SwarmKey, FileId>,
-    /// Bytes free.
+    /// The file of each swarm of the running node.
+    files: BTreeMap<SwarmKey, FileId>,
+    /// Free bytes of the disk.
     pub free: u64,
-    /// The list of saved contacts: replaced at once or not at all, as by a rename. Empty: none.
+    /// The list of saved contacts, replaced atomically as by a rename; empty if there is none.
     pub contacts: Vec<u8>,
-    /// How often it was written.
+    /// The number of writes of that list.
     pub contacts_written: u64,
 }
 
@@ -143,7 +143,7 @@ impl Default for Disk {
     fn default() -> Disk {
         Disk {
             stored: BTreeMap::new(),
-            places: BTreeMap::new(),
+            files: BTreeMap::new(),
             free: u64::MAX,
             contacts: Vec::new(),
             contacts_written: 0,
@@ -152,14 +152,14 @@ impl Default for Disk {
 }
 
 impl Disk {
-    /// Puts a whole file there.
+    /// Stores a complete file.
     pub fn put(&mut self, content: &Content) {
         let shard_size = content.manifest.shard_size();
         let stored = Stored::new(content.entries.clone(), shard_size, State::Final);
         self.stored.insert(content.file(), stored);
     }
 
-    /// Every byte of a file is wrong from now on, and nothing tells the node.
+    /// Changes every byte of a file, unnoticed by the node.
     pub fn corrupt(&mut self, file: FileId) {
         let Some(stored) = self.stored.get_mut(&file) else {
             return;
@@ -169,35 +169,35 @@ impl Disk {
         }
     }
 
-    /// The node's `swarm` is about `file`.
+    /// Assigns a file to a swarm of the running node.
     pub fn assign(&mut self, swarm: SwarmKey, file: FileId) {
-        self.places.insert(swarm, file);
+        self.files.insert(swarm, file);
     }
 
-    /// The node's `swarm` is gone.
+    /// Forgets a swarm that has ended; returns its file.
     pub fn release(&mut self, swarm: SwarmKey) -> Option<FileId> {
-        self.places.remove(&swarm)
+        self.files.remove(&swarm)
     }
 
-    /// What a swarm is about.
+    /// The file of a swarm.
     pub fn file(&self, swarm: SwarmKey) -> Option<FileId> {
-        self.places.get(&swarm).copied()
+        self.files.get(&swarm).copied()
     }
 
-    /// The swarms of the running node.
+    /// The swarms of the running node, with their files.
     pub fn swarms(&self) -> impl Iterator<Item = (SwarmKey, FileId)> {
-        self.places.iter().map(|(&swarm, &file)| (swarm, file))
+        self.files.iter().map(|(&swarm, &file)| (swarm, file))
     }
 
-    /// How far a file is; nothing when it is not there.
+    /// The state of a file; `None` if it does not exist.
     pub fn state(&self, file: FileId) -> Option<State> {
         self.stored.get(&file).map(|stored| stored.state)
     }
 
-    /// Makes or finds the place of a fetched file, and what its journal proves.
+    /// Creates or finds a fetched file; returns the shards that its journal proves, too.
     ///
     /// # Errors
-    /// When it does not fit.
+    /// When the file does not fit.
     pub fn prepare(&mut self, content: &Content) -> Result<(Prepared, Bitmap), DiskError> {
         let none = Bitmap::default();
         if let Some(stored) = self.stored.get_mut(&content.file()) {
@@ -229,10 +229,10 @@ impl Disk {
         Ok((Prepared::Fresh, none))
     }
 
-    /// A checkpoint begins: what it is to make durable, and what a new journal proves besides.
+    /// Begins a checkpoint of the gained shards; with `kept`, a new journal proves these, too.
     ///
     /// # Errors
-    /// When the file is not there.
+    /// When the file does not exist.
     pub fn begin_commit(
         &mut self,
         swarm: SwarmKey,
@@ -248,17 +248,17 @@ impl Disk {
         Ok(())
     }
 
-    /// The next step of the checkpoint under way: nothing when there is none left.
+    /// Takes a step of the checkpoint in progress; returns `None` after the last.
     ///
     /// # Errors
-    /// When the file is not there.
+    /// When the file does not exist.
     pub fn commit(
         &mut self,
         swarm: SwarmKey,
         step: usize,
         shards: u32,
     ) -> Result<Option<Step>, DiskError> {
-        let file = *self.places.get(&swarm).ok_or(DiskError::NotFound)?;
+        let file = *self.files.get(&swarm).ok_or(DiskError::NotFound)?;
         let stored = self.stored_mut(swarm)?;
         let mut steps = stored.plans.iter().flat_map(|plan| plan.steps());
         let Some(&step) = steps.nth(step) else {
@@ -296,10 +296,10 @@ impl Disk {
         Ok(Some(step))
     }
 
-    /// Writes into a partial file, or one that is repaired.
+    /// Writes into a file that is partial or being repaired.
     ///
     /// # Errors
-    /// When it is not there, or not partial.
+    /// When it does not exist, or is final.
     pub fn write(&mut self, range: FileRange, bytes: &[u8]) -> Result<(), DiskError> {
         let stored = self.stored_mut(range.swarm)?;
         if stored.state == State::Final {
@@ -308,7 +308,7 @@ impl Disk {
         stored.write(range.entry as usize, range.offset as usize, bytes)
     }
 
-    /// The same, but the bytes land in some other place of this disk that holds as many.
+    /// As `write`, but the bytes go to a random location of this disk that has room for them.
     ///
     /// # Errors
     /// As `write`.
@@ -326,13 +326,13 @@ impl Disk {
         let meant = stored.shards(entry, offset, bytes.len());
         stored.hit.extend(meant);
         let fits = |stored: &Stored, entry: usize| stored.entries[entry].len() >= bytes.len();
-        let places: Vec<(FileId, usize)> = self
+        let fitting: Vec<(FileId, usize)> = self
             .stored
             .iter()
             .flat_map(|(&file, stored)| (0..stored.entries.len()).map(move |of| (file, of)))
             .filter(|(file, of)| fits(&self.stored[file], *of))
             .collect();
-        let (file, entry) = places[rng.below(places.len() as u64) as usize];
+        let (file, entry) = fitting[rng.below(fitting.len() as u64) as usize];
         let victim = self.stored.get_mut(&file).ok_or(DiskError::NotFound)?;
         let sectors = (victim.entries[entry].len() - bytes.len()) / SECTOR_SIZE;
         let offset = rng.below(sectors as u64 + 1) as usize * SECTOR_SIZE;
@@ -341,18 +341,18 @@ impl Disk {
         victim.write(entry, offset, bytes)
     }
 
-    /// Whether a write that went astray has hit a shard, or was meant for it.
+    /// Whether a write that went astray has changed a shard, or should have changed it.
     pub fn is_hit(&self, file: FileId, shard: u32) -> bool {
         let stored = self.stored.get(&file);
         stored.is_some_and(|stored| stored.hit.contains(&shard))
     }
 
-    /// The bytes of a range.
+    /// Reads the bytes of a range.
     ///
     /// # Errors
-    /// When they are not there.
+    /// When they do not exist.
     pub fn read(&self, range: FileRange) -> Result<&[u8], DiskError> {
-        let file = self.places.get(&range.swarm).ok_or(DiskError::NotFound)?;
+        let file = self.files.get(&range.swarm).ok_or(DiskError::NotFound)?;
         let stored = self.stored.get(file).ok_or(DiskError::NotFound)?;
         let entry = &stored.entries[range.entry as usize];
         let start = range.offset as usize;
@@ -361,19 +361,19 @@ impl Disk {
             .ok_or(DiskError::Truncated)
     }
 
-    /// A finished file may be written again.
+    /// Opens a finished file for repair.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When it does not exist.
     pub fn reopen(&mut self, swarm: SwarmKey) -> Result<(), DiskError> {
         self.stored_mut(swarm)?.state = State::Repair;
         Ok(())
     }
 
-    /// Syncs a partial file and gives it its final name, or one that was repaired.
+    /// Syncs a file and gives it its final name.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When it does not exist.
     pub fn finish(&mut self, swarm: SwarmKey) -> Result<(), DiskError> {
         let stored = self.stored_mut(swarm)?;
         stored.undo.clear();
@@ -382,18 +382,18 @@ impl Disk {
         Ok(())
     }
 
-    /// The node has ended. With a power cut, each sector of what was not synced is there or not, as
-    /// the generator says; of an end of the process alone, everything stays.
+    /// Ends the node's use of the disk. After a power cut, `torn_by` draws which unsynced sectors
+    /// are lost; after the end of the process alone, all writes stay.
     pub fn crash(&mut self, torn_by: Option<&mut Rng>) {
-        self.places.clear();
+        self.files.clear();
         for stored in self.stored.values_mut() {
-            // It is beside the place that a start looks at.
+            // A start does not look for it under its temporary name.
             stored.new_journal = None;
         }
         let Some(rng) = torn_by else { return };
         for stored in self.stored.values_mut() {
             if let Some(journal) = &mut stored.journal {
-                // Some of what was not synced is there, and its end may be rubbish.
+                // Some of the unsynced bytes are there, and the last of them may be zeros.
                 let unsynced = journal.bytes.len() - journal.synced;
                 let kept = rng.below(unsynced as u64 + 1) as usize;
                 journal.bytes.truncate(journal.synced + kept);
@@ -413,7 +413,7 @@ impl Disk {
         }
     }
 
-    /// Whether a shard on this disk is that of `content`.
+    /// Whether a shard on this disk equals that of `content`.
     pub fn holds(&self, content: &Content, shard: u32) -> bool {
         let Some(stored) = self.stored.get(&content.file()) else {
             return false;
@@ -429,7 +429,7 @@ impl Disk {
     }
 
     fn stored_mut(&mut self, swarm: SwarmKey) -> Result<&mut Stored, DiskError> {
-        let file = self.places.get(&swarm).ok_or(DiskError::NotFound)?;
+        let file = self.files.get(&swarm).ok_or(DiskError::NotFound)?;
         self.stored.get_mut(file).ok_or(DiskError::NotFound)
     }
 }

@@ -1,8 +1,8 @@
 //! The faults of a world, in classes: each is off or has a strength.
 //!
 //! [`Faults::random`] switches each class on or off by the seed, so that many worlds see many
-//! mixtures. This is data only: `datagrams`, `kernel`, `streams` and `drive` draw against the chances,
-//! and partitions, crashes and pauses are commands of the test that drives the world.
+//! mixtures. This is data only: `datagrams`, `kernel`, `streams` and `drive` draw against the
+//! chances, and partitions, crashes and pauses are commands of the test that drives the world.
 //!
 //! Invariant: healed faults lose, damage and delay nothing beyond the length of the links.
 
@@ -34,8 +34,9 @@ pub struct Faults {
     pub disk_delay: Duration,
     /// Chance that a disk operation fails.
     pub disk_failure: u64,
-    /// Chance that a write goes to another offset or another file of the host, without an error; hashes
-    /// find the damage. Off in random worlds, whose hosts do not live long enough to scrub their files.
+    /// Chance that a write goes to another offset or another file of the host, without an error;
+    /// hashes find the damage. Off in random worlds, whose hosts do not live long enough to scrub
+    /// their files.
     pub misdirection: u64,
     /// A power cut loses or tears unsynced writes.
     pub tear: bool,

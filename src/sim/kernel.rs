@@ -1,7 +1,7 @@
 //! The kernels of a world's hosts: connections, their segments, and readiness events.
 //!
-//! Segments pass only on an open link; a kernel retransmits a lost one until it passes. Invariant: a
-//! readiness event comes only after a `WouldBlock`.
+//! Segments pass only on an open link; a kernel retransmits a lost one until it passes. Invariant:
+//! a readiness event comes only after a `WouldBlock`.
 
 use super::net::Link;
 use super::pipes::{Connection, ConnectionKey, EndKey, Hold, PIPE_SIZE, Readable};
@@ -33,8 +33,8 @@ impl World {
         }
     }
 
-    /// Closes one end: written bytes still arrive, and after them the end; if there are unread bytes, a
-    /// reset.
+    /// Closes one end: written bytes still arrive, and after them the end; if there are unread
+    /// bytes, a reset.
     pub(super) fn hang_up(&mut self, at: EndKey) {
         let Some(of) = self.connections.get_mut(at.connection) else {
             return;
@@ -99,7 +99,8 @@ impl World {
 
     // -- the way
 
-    /// Bytes of a pipe that a host writes into: those that its uplink sends in a round trip come on top.
+    /// Bytes of a pipe that a host writes into: those that its uplink sends in a round trip come on
+    /// top.
     fn pipe_size(&mut self, host: usize) -> usize {
         let capacity = self.net.uplink(host).capacity(self.faults.uplink);
         let round_trip = 2 * self.faults.delay.as_micros() as u64;

@@ -1,8 +1,9 @@
-//! What went over the wire, kept apart from the nodes: who asked whom, who was answered, who was
-//! spoofed.
+//! A record of the wire, independent of the nodes: requests, replies, and bytes to spoofed
+//! addresses.
 //!
-//! It reads the first bytes of datagrams by their layout (`wire::native::datagram`), never what a node
-//! believes. Invariant: an entry is forgotten after [`MEMORY`], so that long worlds stay small.
+//! It reads the first bytes of datagrams by their layout (`wire::native::datagram`), and never the
+//! state of a node. Invariant: an entry is dropped after [`MEMORY`], so that long worlds stay
+//! small.
 
 use crate::id::Id;
 use crate::time::Instant;
@@ -11,13 +12,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a request is remembered: far longer than a node waits, and longer than hosts stand
-/// still.
+/// Time for which a request is kept: far longer than a node waits, and longer than hosts are
+/// paused.
 pub const MEMORY: Duration = Duration::from_secs(1_200);
 
-/// Where a datagram's kind stands.
+/// Offset of a datagram's kind.
 const KIND: usize = 2;
-/// Where its RPC id stands.
+/// Offsets of its RPC id.
 const RPC_ID: std::ops::Range<usize> = 8..28;
 
 /// The RPC id of a request, and the host that sent it.
@@ -29,27 +30,28 @@ struct Asked {
     is_answered: bool,
 }
 
-/// The requests of all nodes, and the bytes of those who were spoofed.
+/// The requests of all nodes, and their balances with spoofed addresses.
 #[derive(Default)]
 pub struct Ledger {
     asked: BTreeMap<Key, Asked>,
     order: VecDeque<(Instant, Key)>,
-    /// Bytes that each host got from an address where nobody is, less what it sent there.
+    /// Bytes that each host received from an address without a host, less the bytes that it sent
+    /// there.
     spoofed: BTreeMap<(usize, SocketAddr), i64>,
 }
 
-/// Whether a reply may be accepted.
+/// The verdict on a datagram that arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is no reply.
+    /// It is not a reply.
     NoReply,
-    /// It answers a request, for the first time.
+    /// It is the first reply to a request.
     Due,
-    /// Nobody asked for it, not there, not for that kind, or it was answered before.
+    /// It is a reply without a request of that kind to that address, or not the first one.
     Undue,
 }
 
-/// Whether a datagram is a reply; `None` when it is none of ours.
+/// The kind of a native datagram.
 pub fn kind(bytes: &[u8]) -> Option<Kind> {
     Kind::from_byte(*bytes.get(KIND)?)
 }
@@ -59,7 +61,7 @@ fn key(host: usize, bytes: &[u8]) -> Option<Key> {
 }
 
 impl Ledger {
-    /// `host` has sent a datagram.
+    /// Notes a datagram that `host` sends.
     pub fn sent(&mut self, now: Instant, host: usize, to: SocketAddr, bytes: &[u8]) {
         if let Some(balance) = self.spoofed.get_mut(&(host, to)) {
             *balance -= bytes.len() as i64;
@@ -97,7 +99,7 @@ impl Ledger {
         }
     }
 
-    /// A datagram is about to be given to `host`.
+    /// Judges a datagram before it is delivered to `host`.
     pub fn judge(&self, host: usize, from: SocketAddr, bytes: &[u8]) -> Verdict {
         let (Some(kind), Some(key)) = (kind(bytes), key(host, bytes)) else {
             return Verdict::Undue;
@@ -115,19 +117,19 @@ impl Ledger {
         }
     }
 
-    /// `host` has accepted a reply.
+    /// Notes that `host` has accepted a reply.
     pub fn answered(&mut self, host: usize, bytes: &[u8]) {
         if let Some(asked) = key(host, bytes).and_then(|key| self.asked.get_mut(&key)) {
             asked.is_answered = true;
         }
     }
 
-    /// A datagram from `ghost`, where nobody is, was given to `host`.
+    /// Notes a datagram from `ghost`, an address without a host, to `host`.
     pub fn spoofed(&mut self, host: usize, ghost: SocketAddr, size: usize) {
         *self.spoofed.entry((host, ghost)).or_default() += size as i64;
     }
 
-    /// A host has a new node, which owes nobody anything.
+    /// Forgets the balances of a host with a new node.
     pub fn restarted(&mut self, host: usize) {
         self.spoofed.retain(|&(of, _), _| of != host);
     }

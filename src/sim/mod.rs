@@ -2,21 +2,21 @@
 //! network and disk.
 //!
 //! Read [`world`] first (the event loop) and `commands` (what its owner can do), then `drive` (the
-//! counterpart of the reactor's turn). The rest in parts: [`net`], [`uplink`] and `datagrams` (links
-//! and their faults); `sockets`, `kernel`, `streams` and [`pipes`] (streams as edge-triggered
-//! sockets); [`disk`]; [`ledger`] and `check` (invariants); [`traffic`] (datagrams by purpose);
-//! [`script`] (foreign and hostile peers).
+//! counterpart of the reactor's turn). The rest in parts: [`net`], [`uplink`] and `datagrams`
+//! (links and their faults); `sockets`, `kernel`, `streams` and [`pipes`] (streams as
+//! edge-triggered sockets); [`disk`]; [`ledger`] and `check` (invariants); [`traffic`] (datagrams
+//! by purpose); [`script`] (foreign and hostile peers).
 //!
 //! ```text
-//!   Queue ─► World::step ─► one fact to one host ─► its node: drive ─► outputs: links, streams, disk
-//!     ▲                                        └──► its script         │          └► check
-//!     └──────────────────────── later things ◄─────────────────────────┘
+//!   Queue ─► World::step ─► a fact to a host ─► its node: drive ─► links, streams, disk; check
+//!     ▲                                     └─► its script          │
+//!     └──────────────────── later things ◄──────────────────────────┘
 //! ```
 //!
-//! The nodes are no mocks: they are the code that ships, and all faults come from their surroundings.
-//! Invariants: the seed and the owner's commands determine a [`World`], so that the same seed gives
-//! the same [`World::event_hash`]; the invariants of nodes are asserted here, after every step, and
-//! not in scenarios.
+//! The nodes are no mocks: they are the code that ships, and all faults come from their
+//! surroundings. Invariants: the seed and the owner's commands determine a [`World`], so that the
+//! same seed gives the same [`World::event_hash`]; the invariants of nodes are asserted here, after
+//! every step, and not in scenarios.
 
 mod check;
 mod commands;

@@ -82,8 +82,8 @@ impl Net {
         &mut self.uplinks[host]
     }
 
-    /// The bytes that a host's uplink has sent, headers and acknowledgements included; an uplink without
-    /// a limit does not count.
+    /// The bytes that a host's uplink has sent, headers and acknowledgements included; an uplink
+    /// without a limit does not count.
     pub fn sent_bytes(&self, host: usize) -> u64 {
         self.uplinks.get(host).map_or(0, Uplink::sent_bytes)
     }

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A pipe is bounded: bytes that are written and not yet read take its room, like a TCP window that
-//! grows with the path; bytes that wait for the uplink may be bounded besides. Bytes are never lost,
-//! reordered or damaged, only late. A connection can be reset, and an end can be dead without notice
-//! to the other (a power cut). Not here: time and the driver's sockets.
+//! grows with the path; bytes that wait for the uplink may be bounded besides. Bytes are never
+//! lost, reordered or damaged, only late. A connection can be reset, and an end can be dead without
+//! notice to the other (a power cut). Not here: time and the driver's sockets.
 //!
 //! Invariant: `arrived` bytes of a pipe can be read, and no others.
 

@@ -1,6 +1,7 @@
 //! The things that a world's queue holds, to happen at their time.
 //!
-//! Invariant: a fact of a host carries the epoch of the host's node, and a later node never sees it.
+//! Invariant: a fact of a host carries the epoch of the host's node, and a later node never sees
+//! it.
 
 use super::pipes::{ConnectionKey, EndKey};
 use crate::node::SwarmKey;

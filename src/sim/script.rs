@@ -1,8 +1,8 @@
 //! Scripts: small programs that a host of a world runs instead of a node, as a foreign or hostile
 //! peer.
 //!
-//! A script is one function from an input to actions, at virtual time. It may speak any dialect: the
-//! world carries its datagrams and its bytes, with all faults, and does not look into them.
+//! A script is one function from an input to actions, at virtual time. It may speak any dialect:
+//! the world carries its datagrams and its bytes, with all faults, and does not look into them.
 //!
 //! ```text
 //!   Input ─► Script::handle(input, actions) ─► Actions: datagram, connect, write, close, wake_at

@@ -1,8 +1,8 @@
 //! The table of a host's sockets, as a driver keeps it.
 //!
 //! As in the reactor, a socket counts as readable and writable until it has returned `WouldBlock`,
-//! and only after that comes an event. Invariant: a socket of the table has a connection, or had one
-//! until it was reset.
+//! and only after that comes an event. Invariant: a socket of the table has a connection, or had
+//! one until it was reset.
 
 use super::pipes::EndKey;
 use super::scheduled::Readiness;

@@ -120,7 +120,8 @@ impl World {
         }
     }
 
-    /// Receives until `WouldBlock`, the end, or the end of the budget; false when the stream is gone.
+    /// Receives until `WouldBlock`, the end, or the end of the budget; false when the stream is
+    /// gone.
     fn receive(&mut self, host: usize, key: StreamKey) -> bool {
         for _ in 0..STREAM_OPERATIONS_PER_TURN {
             let Some(socket) = self.hosts[host].sockets.find(key).copied() else {
@@ -159,7 +160,8 @@ impl World {
         self.drain(host);
     }
 
-    /// Sends until `WouldBlock` or until there is nothing to send; true when the budget ended first.
+    /// Sends until `WouldBlock` or until there is nothing to send; true when the budget ended
+    /// first.
     fn send(&mut self, host: usize, key: StreamKey) -> bool {
         let mut sent = 0;
         for _ in 0..STREAM_OPERATIONS_PER_TURN {

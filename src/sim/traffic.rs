@@ -1,8 +1,7 @@
-//! What nodes' datagrams are for: bytes by cause, replies counted with what they answer.
+//! The purposes of datagrams: bytes by cause, where a reply counts with its request.
 //!
-//! It reads what goes over the wire and never asks a node. What it is not: a check. Invariant:
-//! every byte is counted once; the entries of requests that stay unanswered are forgotten with
-//! [`Traffic::clear`].
+//! It reads the wire and never the state of a node, and it checks nothing. Invariant: every byte is
+//! counted once; [`Traffic::clear`] drops the requests without a reply.
 
 use crate::id::{Id, NodeId};
 use crate::time::Instant;
@@ -10,42 +9,42 @@ use crate::wire::native::datagram::{Body, Datagram, RpcId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Why a datagram was sent.
+/// The purpose of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// A node's first lookup of its own id.
+    /// The first lookup of a node's own id.
     Join,
-    /// Its later ones.
+    /// The later lookups of a node's own id.
     Settle,
     /// Lookups of other ids that are no file's: refreshes of buckets.
     Refresh,
-    /// Lookups for a file's id, to announce it or to get leave to store.
+    /// Lookups of a file's id, to announce it or to get tokens.
     Announce,
-    /// Lookups for providers, and questions to one whether it is.
+    /// Lookups for providers, and checks whether a node is one.
     Find,
-    /// Whether somebody is there: nodes to join through, candidates, silent contacts.
+    /// Liveness checks: bootstrap nodes, candidates, silent contacts.
     Ping,
-    /// A provider's stores.
+    /// Stores of a provider's records.
     Store,
-    /// Records handed on.
+    /// Records that holders replicate.
     Replicate,
 }
 
-/// Bytes of one cause.
+/// Bytes with one purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bytes {
-    /// Of requests, without padding.
+    /// Bytes of requests, without padding.
     pub requests: u64,
-    /// Of their padding.
+    /// Bytes of the padding of requests.
     pub padding: u64,
-    /// Of replies, errors among them.
+    /// Bytes of replies, errors included.
     pub replies: u64,
 }
 
-/// From a node's first lookup of its own id, requests that still belong to it.
+/// Time after a node's first lookup of its own id for which such requests belong to it.
 const JOIN_TIME: Duration = Duration::from_secs(8);
 
-/// The bytes of all nodes, by cause.
+/// The bytes of all nodes, by purpose.
 #[derive(Default)]
 pub struct Traffic {
     bytes: BTreeMap<Cause, Bytes>,
@@ -55,21 +54,21 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Bytes by cause.
+    /// The bytes of each purpose.
     pub fn bytes(&self) -> impl Iterator<Item = (Cause, Bytes)> {
         self.bytes.iter().map(|(&cause, &bytes)| (cause, bytes))
     }
 
-    /// Counts from nothing again; who has joined and what is announced stays known.
+    /// Resets the counts; joined nodes and announced files stay known.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.asked.clear();
     }
 
-    /// A node has sent a datagram of `size` bytes.
+    /// Counts a datagram of `size` bytes.
     pub(super) fn sent(&mut self, now: Instant, datagram: &Datagram, size: usize) {
         if datagram.body.is_reply() {
-            // Of those who asked before the count began, nobody knows why.
+            // The purpose of requests before the count is unknown.
             let cause = self.asked.remove(&datagram.rpc_id);
             if let Some(cause) = cause {
                 self.bytes.entry(cause).or_default().replies += size as u64;

@@ -75,8 +75,8 @@ impl Uplink {
         self.sent_bytes
     }
 
-    /// Sends a packet of `size` bytes, headers included, before the waiting streams; returns the time
-    /// that it takes.
+    /// Sends a packet of `size` bytes, headers included, before the waiting streams; returns the
+    /// time that it takes.
     pub fn send_first(&mut self, now: Instant, size: usize, general: u64) -> Duration {
         let capacity = self.capacity(general);
         if capacity == 0 {
@@ -113,8 +113,8 @@ impl Uplink {
         is_waiting
     }
 
-    /// Gives the next stream its turn, unless one has it; returns the bytes of the turn and its end.
-    /// Drops streams for which `is_alive` is false.
+    /// Gives the next stream its turn, unless one has it; returns the bytes of the turn and its
+    /// end. Drops streams for which `is_alive` is false.
     pub fn next_turn(
         &mut self,
         now: Instant,

@@ -8,8 +8,8 @@
 //! id. Parameters that are not listed (trackers, web seeds) are ignored. A link proves nothing: the
 //! file id verifies the manifest, the name is a hint, and providers are addresses to try first.
 //!
-//! Invariant: a parsed link is bounded, its name keeps the rules of [`name`], and each provider has a
-//! host and a port.
+//! Invariant: a parsed link is bounded, its name keeps the rules of [`name`], and each provider has
+//! a host and a port.
 
 use super::name;
 use crate::id::{FileId, ID_SIZE, Id};
@@ -204,8 +204,8 @@ fn parse_base32(text: &str) -> Option<FileId> {
     Some(FileId(Id(id)))
 }
 
-/// Whether the text has the form `host:port`: a name or IPv4 address, or an IPv6 address in brackets,
-/// and a port from 1 to 65535. Only the resolver can tell whether the host exists.
+/// Whether the text has the form `host:port`: a name or IPv4 address, or an IPv6 address in
+/// brackets, and a port from 1 to 65535. Only the resolver can tell whether the host exists.
 fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;

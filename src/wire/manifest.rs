@@ -1,7 +1,7 @@
 //! The manifest of a file or folder: its names, sizes and shard hashes.
 //!
-//! It is the bencoded `info` dictionary of a [metainfo](super::metainfo) file (BEP 3, version 1), so
-//! any program's `.torrent` contains one, and its file id, the SHA-1 of its exact bytes, is the
+//! It is the bencoded `info` dictionary of a [metainfo](super::metainfo) file (BEP 3, version 1),
+//! so any program's `.torrent` contains one, and its file id, the SHA-1 of its exact bytes, is the
 //! infohash:
 //!
 //! ```text
@@ -15,12 +15,12 @@
 //! ```
 //!
 //! The bytes of all files in order are cut into shards; only the last may be shorter. Unknown keys
-//! are kept, because the id covers them, and ignored: padding files (BEP 47) are ordinary files, and
-//! version 2 (BEP 52) is accepted only together with version 1.
+//! are kept, because the id covers them, and ignored: padding files (BEP 47) are ordinary files,
+//! and version 2 (BEP 52) is accepted only together with version 1.
 //!
-//! Invariant: a `Manifest` keeps every bound of `limits` and every rule of [`name`], and its
-//! sizes and hashes fit together. It holds the bytes once, the hashes are slices of them, and the list
-//! of files stands beside them.
+//! Invariant: a `Manifest` keeps every bound of `limits` and every rule of [`name`], and its sizes
+//! and hashes fit together. It holds the bytes once, the hashes are slices of them, and the list of
+//! files stands beside them.
 
 mod error;
 mod fields;
@@ -142,8 +142,8 @@ impl Manifest {
 
     /// Builds the manifest of files whose shards are hashed.
     ///
-    /// `entries` are in the order in which their bytes were hashed. Without `folder` there is exactly
-    /// one. `shard_hashes` has 20 bytes for each shard of `shard_size` bytes.
+    /// `entries` are in the order in which their bytes were hashed. Without `folder` there is
+    /// exactly one. `shard_hashes` has 20 bytes for each shard of `shard_size` bytes.
     ///
     /// # Errors
     /// The first error that [`Manifest::parse`] would find.
@@ -202,8 +202,8 @@ impl Manifest {
     }
 
     /// The shard size in bytes for a new manifest of `total` bytes: the smallest that makes at most
-    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Receivers pass smaller shards on sooner; larger shards take
-    /// fewer hashes and requests.
+    /// [`SHARD_COUNT_CHOSEN_MAX`] shards. Receivers pass smaller shards on sooner; larger shards
+    /// take fewer hashes and requests.
     pub fn shard_size_for(total: u64) -> u32 {
         let mut size = SHARD_SIZE_CHOSEN_MIN;
         while size < SHARD_SIZE_MAX && total.div_ceil(u64::from(size)) > SHARD_COUNT_CHOSEN_MAX {
@@ -278,8 +278,8 @@ impl Manifest {
             .expect("a hash for each shard")
     }
 
-    /// Maps `length` bytes at `offset` of a shard to byte ranges of files, in order. It leaves out the
-    /// bytes beyond the end of the shard, and empty files.
+    /// Maps `length` bytes at `offset` of a shard to byte ranges of files, in order. It leaves out
+    /// the bytes beyond the end of the shard, and empty files.
     pub fn segments(&self, shard: u32, offset: u32, length: u32) -> Segments<'_> {
         let last = offset.saturating_add(length).min(self.shard_length(shard));
         let start = self.shard_offset(shard).saturating_add(u64::from(offset));

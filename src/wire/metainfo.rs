@@ -52,8 +52,8 @@ impl Manifest {
         info.ok_or(ManifestError::Missing(Key::Info))
     }
 
-    /// Emits the metainfo file with this manifest and no other key: the bytes before the manifest, the
-    /// manifest, and the bytes after it.
+    /// Emits the metainfo file with this manifest and no other key: the bytes before the manifest,
+    /// the manifest, and the bytes after it.
     pub fn metainfo(&self) -> [&[u8]; 3] {
         [b"d4:info", self.bytes(), b"e"]
     }

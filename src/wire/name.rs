@@ -5,7 +5,8 @@
 //! computers mount: ext4, and FAT and exFAT on cards and sticks. The rules are about text only: the
 //! code that opens the file deals with symbolic links on the way.
 //!
-//! Invariant: the paths of one folder name different files, even on a file system that ignores case.
+//! Invariant: the paths of one folder name different files, even on a file system that ignores
+//! case.
 
 use crate::limits::{NAME_SIZE_MAX, PATH_DEPTH_MAX};
 use std::fmt;

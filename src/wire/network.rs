@@ -88,9 +88,10 @@ impl Network {
         }
     }
 
-    /// The closed network called `name` whose members have `key`. The key of its tags is derived from
-    /// both, so that the tags of another network with the same key are invalid in it. Its seed is
-    /// derived from that key, so that the CRC rejects nearly all strangers before a tag is computed.
+    /// The closed network called `name` whose members have `key`. The key of its tags is derived
+    /// from both, so that the tags of another network with the same key are invalid in it. Its seed
+    /// is derived from that key, so that the CRC rejects nearly all strangers before a tag is
+    /// computed.
     pub fn with_key(name: &str, key: Key) -> Network {
         let key = Key(key.tag(&[&[OF_NAME], name.as_bytes()]));
         let [a, b, c, d, ..] = key.tag(&[&[OF_CRCS]]);
@@ -128,8 +129,8 @@ impl Network {
         }
     }
 
-    /// Splits received bytes into the message and its tag, which is empty in a network without a key;
-    /// `None` when they are too short for a tag.
+    /// Splits received bytes into the message and its tag, which is empty in a network without a
+    /// key; `None` when they are too short for a tag.
     pub fn split(self, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         bytes.split_at_checked(bytes.len().checked_sub(self.tag_size())?)
     }

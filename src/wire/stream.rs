@@ -3,8 +3,8 @@
 //! Lists are the bytes that frames carry, and iterators decode them: shard numbers of four bytes,
 //! locations of eighteen.
 //!
-//! Invariant: the native frames ([`native::frame`](super::native::frame)) write each enum as the byte
-//! beside its variant.
+//! Invariant: the native frames ([`native::frame`](super::native::frame)) write each enum as the
+//! byte beside its variant.
 
 use super::address::{self, ADDRESS_SIZE};
 use super::reader::Reader;

@@ -1,4 +1,5 @@
-//! Parses the known keys of the info dictionary; the manifest checks that their values fit together.
+//! Parses the known keys of the info dictionary; the manifest checks that their values fit
+//! together.
 //!
 //! Invariant: an error names the key that it is about.
 

@@ -11,14 +11,14 @@
 //! +--------+-------------------------+-------------------------+
 //! ```
 //!
-//! The CRC covers the whole message, with its own four bytes taken as zero. In a network with a key,
-//! a tag of 16 bytes follows ([`network`](crate::wire::network)). *port* (not 0) is the sender's, for
-//! UDP and TCP alike; the sender's IP is the source of the packet.
+//! The CRC covers the whole message, with its own four bytes taken as zero. In a network with a
+//! key, a tag of 16 bytes follows ([`network`](crate::wire::network)). *port* (not 0) is the
+//! sender's, for UDP and TCP alike; the sender's IP is the source of the packet.
 //!
 //! | kind | goes to | nonce | cookie |
 //! |---|---|---|---|
 //! | 0x01 `Query` | the group of the network, by multicast | random | zero |
-//! | 0x81 `Response` | the sender of the query, at its port | the query's | for that address, not 0 |
+//! | 0x81 `Response` | the query's sender, at its port | the query's | for that address, not 0 |
 //!
 //! A response is as long as a query, so it amplifies nothing. Its nonce proves that its sender has
 //! received the query: recorded responses have no effect. The cookie is one of [`datagram`]s: with
@@ -46,7 +46,8 @@ pub const VERSION: u8 = 1;
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 41, 60);
 /// The group of queries over IPv6: link-local scope, not assigned by IANA (RFC 4291, 2.7).
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0, 0x4160);
-/// The UDP port of queries. Every node of a host listens on it; responses go to the port in the query.
+/// The UDP port of queries. Every node of a host listens on it; responses go to the port in the
+/// query.
 pub const PORT: u16 = 4161;
 
 // Offsets.
@@ -164,8 +165,8 @@ impl Discovery {
         })
     }
 
-    /// Writes the message, and in a network with a key its tag, to the start of `buffer`. Returns the
-    /// bytes written.
+    /// Writes the message, and in a network with a key its tag, to the start of `buffer`. Returns
+    /// the bytes written.
     ///
     /// # Panics
     /// When `buffer` is too small for them, the port is 0, or a response has no cookie.

@@ -7,15 +7,15 @@
 //! +--------+--------+-----------------+-----------------+-----------------+------- - -
 //! ```
 //!
-//! The CRC covers the first eight bytes and the body. The payload of a `Data` frame follows its body
-//! as raw bytes: neither *body length* nor the CRC includes it, the shard's SHA-1 covers it, and so
-//! it can be sent with `sendfile`. Each kind has a least and a greatest body length, which the
-//! receiver checks before it stores anything.
+//! The CRC covers the first eight bytes and the body. The payload of a `Data` frame follows its
+//! body as raw bytes: neither *body length* nor the CRC includes it, the shard's SHA-1 covers it,
+//! and so it can be sent with `sendfile`. Each kind has a least and a greatest body length, which
+//! the receiver checks before it stores anything.
 //!
 //! ```text
-//! 0x01 Open             version 2, flags 2 (zero), file id 20, node id 20, port 2, holds 1 (0 none,
-//!                       1 all, 2 some), reserved 1, manifest size 4, shard count 4 (0 and 0: the
-//!                       sender has no manifest yet)
+//! 0x01 Open             version 2, flags 2 (zero), file id 20, node id 20, port 2, holds 1
+//!                       (0 none, 1 all, 2 some), reserved 1, manifest size 4, shard count 4 (0 and
+//!                       0: the sender has no manifest yet)
 //! 0x02 Map              first shard 4 (a multiple of 8), bits 1 – 16,380 bytes, most significant
 //!                       bit first
 //! 0x03 Have             shards of 4 (1 – 1,024)
@@ -30,7 +30,8 @@
 //! 0x0C Close            reason 1
 //! ```
 //!
-//! - *range*: shard 4, offset in the shard 4, length 4 (1 – 1 MiB). It ends within the largest shard.
+//! - *range*: shard 4, offset in the shard 4, length 4 (1 – 1 MiB). It ends within the largest
+//!   shard.
 //! - *location*: 16 bytes (IPv4 as IPv4-mapped IPv6), port 2 (not 0).
 //!
 //! `Open` is the first frame in each direction and comes once. If *holds* is *some*, `Map` frames
@@ -70,7 +71,8 @@ const OPEN_SIZE: usize = 2 + 2 + ID_SIZE + ID_SIZE + 2 + 1 + 1 + 4 + 4;
 const RANGE_SIZE: usize = 4 + 4 + 4;
 /// Bytes of bits in the largest `Map`.
 pub const MAP_BITS_SIZE_MAX: usize = FRAME_BODY_MAX - 4;
-/// Bytes of the manifest in the largest `ManifestPart`: a multiple of 16, so that parts are aligned.
+/// Bytes of the manifest in the largest `ManifestPart`: a multiple of 16, so that parts are
+/// aligned.
 pub const MANIFEST_PART_SIZE_MAX: usize = FRAME_BODY_MAX - 16;
 /// Shards listed by the largest `Have`.
 pub const HAVE_COUNT_MAX: usize = 1_024;

@@ -18,12 +18,12 @@
 //! +--------+--------+--------+--------+-----------------+
 //! ```
 //!
-//! Steps: 1 `Hello`, 2 `Challenge`, 3 `Proof`. A tag covers the first four bytes, the dialler's nonce
-//! and the acceptor's (zeros in a `Hello`). Both nonces are random, so a recording opens no stream:
-//! a recorded `Hello` gets a `Challenge` that only a member can answer.
+//! Steps: 1 `Hello`, 2 `Challenge`, 3 `Proof`. A tag covers the first four bytes, the dialler's
+//! nonce and the acceptor's (zeros in a `Hello`). Both nonces are random, so a recording opens no
+//! stream: a recorded `Hello` gets a `Challenge` that only a member can answer.
 //!
-//! Limits: later frames have no tags, so that payload can be sent with `sendfile`. An attacker who can
-//! change the packets of a connection between members can change its frames; shards are still
+//! Limits: later frames have no tags, so that payload can be sent with `sendfile`. An attacker who
+//! can change the packets of a connection between members can change its frames; shards are still
 //! verified by their hashes. A tag does not cover the receiver either, because no end knows the
 //! address by which the other reaches it: an attacker that a member dials can relay the `Hello` to
 //! another member, and then talk to both.

@@ -6,8 +6,8 @@ use crate::wire::reader::{Reader, Writer};
 use crate::wire::{Network, address};
 
 impl Datagram {
-    /// Parses a datagram, which takes up all of `bytes`. Cheap checks come first, and the CRC and the
-    /// tag before any field of the body.
+    /// Parses a datagram, which takes up all of `bytes`. Cheap checks come first, and the CRC and
+    /// the tag before any field of the body.
     ///
     /// # Errors
     /// The first field that is wrong.
@@ -49,12 +49,12 @@ impl Datagram {
         })
     }
 
-    /// Writes the datagram, and in a network with a key its tag, to the start of `buffer`. Returns the
-    /// bytes written. Addresses are written in their canonical form.
+    /// Writes the datagram, and in a network with a key its tag, to the start of `buffer`. Returns
+    /// the bytes written. Addresses are written in their canonical form.
     ///
     /// # Panics
-    /// When `buffer` is smaller than [`DATAGRAM_SIZE_MAX`], the padding makes the datagram and its tag
-    /// larger than that, a `Store` has port 0, or a `Replicate` no provider.
+    /// When `buffer` is smaller than [`DATAGRAM_SIZE_MAX`], the padding makes the datagram and its
+    /// tag larger than that, a `Store` has port 0, or a `Replicate` no provider.
     pub fn emit(&self, network: Network, buffer: &mut [u8]) -> usize {
         assert!(
             buffer.len() >= DATAGRAM_SIZE_MAX,

@@ -1,4 +1,5 @@
-//! The errors of parsing a datagram. The sender is at fault: the node counts them and never answers.
+//! The errors of parsing a datagram. The sender is at fault: the node counts them and never
+//! answers.
 
 /// The first field of a datagram that is wrong or cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-# bash completion for sprat: made from `sprat help` by tests/program/manual: what is changed here is lost
+# bash completion for sprat: made from `sprat help` by dist/pages: what is changed here is lost
 
 _sprat() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}

@@ -1,4 +1,4 @@
-# fish completion for sprat: made from `sprat help` by tests/program/manual: what is changed here is lost
+# fish completion for sprat: made from `sprat help` by dist/pages: what is changed here is lost
 
 complete -c sprat -f
 complete -c sprat -n __fish_use_subcommand -a share -d 'share files or folders: print a link for each, then serve'

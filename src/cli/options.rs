@@ -2,7 +2,7 @@
 //!
 //! `FLAGS` is the one table. Parsing (`args`), environment variables (`settings`), keys of the file
 //! (`config`) and the help come from it; the man page and the completions are made from the help
-//! (`SPRAT_DIST=write cargo test --test program manual`). One more option is one more item here,
+//! (`cargo bench --profile dev --bench pages`). One more option is one more item here,
 //! and a field of [`Options`].
 
 use super::host_port::{HostPort, listen_address};

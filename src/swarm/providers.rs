@@ -8,7 +8,7 @@
 //! nothing. In a larger swarm its streams are a random subset: with a full mesh, everybody tells
 //! everybody of each shard, and who comes when all places are taken finds few that have one left.
 //! Time divided by the bound, and what the origin sent in files (equal uplinks of 20 Mbit/s, 16 MiB,
-//! `SPRAT_TABLES=1 cargo test --release --test sim fleet::tables -- --nocapture`; others with the constant
+//! `cargo bench --bench fleets`; others with the constant
 //! changed, before a full node sent on who came):
 //!
 //! | streams | 16 hosts | 32 hosts | 64 hosts | 125 hosts |

@@ -57,7 +57,7 @@ fn breaches(sources: &[Source], rule: impl Fn(&Source) -> Vec<String>) -> Vec<St
 }
 
 fn all_rust() -> Vec<Source> {
-    ["src", "tests", "benches"]
+    ["src", "tests", "benches", "dist/pages"]
         .into_iter()
         .flat_map(rust_files)
         .collect()

@@ -10,6 +10,7 @@ mod fuzz_bodies;
 mod kad;
 mod negative_discovery;
 mod negative_packets;
+mod plot;
 mod swarm;
 mod wire_errors;
 mod wire_properties;

@@ -1,6 +1,6 @@
 //! Single behaviours: that the simulator does what it says, and that its checks can fail.
 
-use super::Seeded;
+use super::seeded::Seeded;
 use sprat::id::{FileId, Id};
 use sprat::limits::{RECORD_TTL, REPLICATE_PERIOD};
 use sprat::node::Event;

@@ -3,7 +3,7 @@
 //!
 //! Three hours run with every test, a day with `SPRAT_DAY=1` (minutes).
 
-use super::Seeded;
+use super::seeded::Seeded;
 use sprat::id::FileId;
 use sprat::limits::{LOOKUP_TIMEOUT, PROVIDERS_PER_KEY_MAX};
 use sprat::rng::Rng;

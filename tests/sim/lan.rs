@@ -1,6 +1,6 @@
 //! Local networks: nodes that nobody has named to each other.
 
-use super::Seeded;
+use super::seeded::Seeded;
 use sprat::id::FileId;
 use sprat::node::Event;
 use sprat::sim::disk::State;

@@ -5,7 +5,6 @@
 //! SPRAT_SEED=123 cargo test --release --test sim one_world           one world, again
 //! SPRAT_SIM_SEEDS=0..5000 cargo test --release --test sim worlds -- --nocapture     many more
 //! SPRAT_DAY=1 cargo test --release --test sim hours -- --nocapture     a day of a fleet
-//! SPRAT_TABLES=1 cargo test --release --test sim tables_of -- --nocapture --skip fleet  the tables
 //! ```
 
 mod behaviour;
@@ -13,11 +12,14 @@ mod day;
 mod fleet;
 mod lan;
 mod life;
+mod lookups;
 mod rest;
 mod scripts;
-mod tables;
+mod seeded;
+mod trial;
 
 use life::Life;
+use seeded::Seeded;
 use std::num::NonZero;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,25 +34,6 @@ const FAILED_ONCE: [u64; 6] = [141, 336, 603, 896, 948, 1_033];
 const WORLDS_MAX: usize = 200;
 /// The time in which worlds beyond the fixed ones begin: most of [`WORLDS_MAX`] on two cores.
 const TIME_MAX: Duration = Duration::from_secs(20);
-
-/// Says how to repeat a world when a test in it fails.
-struct Seeded(u64);
-
-impl Seeded {
-    fn new(seed: u64) -> Seeded {
-        println!("seed {seed}");
-        Seeded(seed)
-    }
-}
-
-impl Drop for Seeded {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let seed = self.0;
-            eprintln!("repeat: SPRAT_SEED={seed} cargo test --release --test sim one_world");
-        }
-    }
-}
 
 /// Lives through one world, from its first node to the last check.
 fn live(seed: u64) -> life::Report {

@@ -2,7 +2,7 @@
 //!
 //! Real processes are measured by `benches/idle` and `benches/stopped`; here, the same to the step.
 
-use super::Seeded;
+use super::seeded::Seeded;
 use sprat::node::Phase;
 use sprat::rng::Rng;
 use sprat::sim::{Addressing, Checks, Content, Faults, Setup, World};

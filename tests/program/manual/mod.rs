@@ -1,57 +1,32 @@
-//! What is made from the help or must agree with it: the man page, the completions, and the examples
-//! of every text.
+//! The man page and the completions are current and work, and every example of every text runs.
 //!
-//! Where a command or an option was added, `SPRAT_DIST=write cargo test --test program manual` writes the
-//! parts in `dist/` anew.
+//! `cargo bench --profile dev --bench pages` writes the parts in `dist/` that are made from the help.
 
+#[path = "../../../dist/pages/completions.rs"]
 mod completions;
 mod examples;
+#[path = "../../../dist/pages/help.rs"]
 mod help;
+#[path = "../../../dist/pages/made.rs"]
+mod made;
+#[path = "../../../dist/pages/page.rs"]
 mod page;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use made::{BASH, FISH, PAGE, ZSH, path, text};
 use std::process::{Command, Output};
-
-const PAGE: &str = "dist/sprat.1";
-const BASH: &str = "dist/completions/sprat.bash";
-const ZSH: &str = "dist/completions/_sprat";
-const FISH: &str = "dist/completions/sprat.fish";
-
-fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-/// The text of a file of this project.
-fn text(name: &str) -> String {
-    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// Asserts that a file is what the help makes of it, or makes it so.
-#[track_caller]
-fn assert_made(name: &str, made: &str) {
-    if std::env::var_os("SPRAT_DIST").is_some_and(|value| value == "write") {
-        fs::write(path(name), made).unwrap();
-    }
-    let written = fs::read_to_string(path(name)).unwrap_or_default();
-    let differs = written
-        .lines()
-        .zip(made.lines())
-        .find(|(one, other)| one != other);
-    assert!(
-        written == made,
-        "{name} is not what the help makes of it: {differs:?}\n\
-         SPRAT_DIST=write cargo test --test program manual writes it anew"
-    );
-}
 
 #[test]
 fn the_man_page_and_the_completions_say_what_the_help_says() {
-    let commands = help::read();
-    assert_made(PAGE, &page::with_parts(&text(PAGE), &commands));
-    assert_made(BASH, &completions::bash(&commands));
-    assert_made(ZSH, &completions::zsh(&commands));
-    assert_made(FISH, &completions::fish(&commands));
+    for (name, made) in made::files() {
+        let written = text(name);
+        let lines = written.lines().zip(made.lines());
+        let differs = lines.into_iter().find(|(one, other)| one != other);
+        assert!(
+            written == made,
+            "{name} is not what the help makes of it: {differs:?}\n\
+             cargo bench --profile dev --bench pages writes it anew"
+        );
+    }
 }
 
 /// The output of a program; none, and the reason on standard error, where it is not installed.

@@ -80,6 +80,7 @@ pub struct Figures {
     /// Payload that the origin sent, in files.
     pub origin_payload: f64,
     /// Of all bytes that the uplinks sent, the hundredths that were no payload.
+    #[allow(dead_code, reason = "benches/fleets prints it")]
     pub overhead: f64,
 }
 

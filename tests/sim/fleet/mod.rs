@@ -1,12 +1,7 @@
 //! Fleets in the simulator: whether everybody gets the file, and how near the bound that is.
 //!
-//! ```text
-//! cargo test --test sim fleet                                                  the properties, on small fleets
-//! SPRAT_TABLES=1 cargo test --release --test sim fleet::tables -- --nocapture   fleets of 2 to 500, minutes
-//! ```
+//! `cargo bench --bench fleets` prints the figures of fleets of 2 to 500 hosts.
 
 mod hosts;
-mod plot;
 mod properties;
 mod scenarios;
-mod tables;

@@ -1,6 +1,12 @@
-//! How near the bound fleets of 2 to 500 hosts finish; minutes, so only when asked for.
+//! Prints how near the bound simulated fleets of 2 to 500 hosts finish. Takes minutes.
+//!
+//! `cargo bench --bench fleets`
 
-use super::hosts::{Fleet, MBIT, Plan};
+#[path = "../tests/sim/fleet/hosts.rs"]
+#[allow(dead_code, reason = "the tests of fleets use the rest")]
+mod hosts;
+
+use hosts::{Fleet, MBIT, Plan};
 use sprat::sim::Checks;
 use std::time::{Duration, Instant};
 
@@ -56,11 +62,7 @@ fn rows(hosts: usize, size: usize, mix_count: usize) {
     }
 }
 
-#[test]
-fn tables_of_fleets() {
-    if std::env::var_os("SPRAT_TABLES").is_none() {
-        return println!("SKIPPED tables_of_fleets: minutes (SPRAT_TABLES=1 runs it)");
-    }
+fn main() {
     println!(
         "| hosts | file | uplinks | bound | time ÷ bound | origin sent ÷ file | overhead | bytes in vain | took |"
     );

@@ -3,7 +3,7 @@
 use super::help::{self, Help, OptionHelp};
 use std::fmt::Write as _;
 
-const NOTE: &str = "made from `sprat help` by tests/program/manual: what is changed here is lost";
+const NOTE: &str = "made from `sprat help` by dist/pages: what is changed here is lost";
 
 /// The words that a shell offers.
 #[derive(Clone, Copy, PartialEq, Eq)]

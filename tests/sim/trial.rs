@@ -1,15 +1,12 @@
-//! Figures: how often lookups find what is there, under loss and churn, and what it costs.
-//!
-//! The small forms run with every test; the tables (`SPRAT_TABLES=1`) print what the project
-//! promises.
+//! Lookups in networks with loss and churn: how many find their provider, and what that costs.
 
-use super::Seeded;
+use super::seeded::Seeded;
 use sprat::id::FileId;
 use sprat::rng::Rng;
 use sprat::sim::traffic::Traffic;
 use sprat::sim::{Addressing, Checks, Death, Faults, Setup, World};
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Nodes of each world that never leave: they announce one key each.
 const PROVIDERS: usize = 20;
@@ -20,9 +17,9 @@ const CHECKED_MAX: usize = 100;
 const GROWN_UP: u64 = 30;
 
 /// A world with keys, and the count of lookups that found their provider.
-struct Trial {
+pub struct Trial {
     _seeded: Seeded,
-    world: World,
+    pub world: World,
     rng: Rng,
     keys: Vec<FileId>,
     born: Vec<u64>,
@@ -36,16 +33,18 @@ struct Trial {
     median: Option<Duration>,
     asking: Vec<(usize, usize)>,
     asked: u64,
-    ended: u64,
+    pub ended: u64,
     succeeded: u64,
-    hops: u64,
-    hops_most: u32,
+    #[allow(dead_code, reason = "benches/lookups prints it")]
+    pub hops: u64,
+    #[allow(dead_code, reason = "benches/lookups prints it")]
+    pub hops_most: u32,
     took: Vec<Duration>,
 }
 
 impl Trial {
     /// `count` nodes, of which `per_second` join each second through others at random.
-    fn new(seed: u64, count: usize, per_second: usize, faults: Faults) -> Trial {
+    pub fn new(seed: u64, count: usize, per_second: usize, faults: Faults) -> Trial {
         let setup = Setup {
             seed,
             faults: Faults::none(),
@@ -184,7 +183,7 @@ impl Trial {
     }
 
     /// Lookups for `seconds`, `per_second` each, and the rest of the last.
-    fn measure(&mut self, seconds: u64, per_second: usize) {
+    pub fn measure(&mut self, seconds: u64, per_second: usize) {
         for _ in 0..seconds {
             self.ask(per_second);
             self.tick();
@@ -193,7 +192,7 @@ impl Trial {
     }
 
     /// Percent of the lookups that ended with the provider found.
-    fn success(&self) -> f64 {
+    pub fn success(&self) -> f64 {
         self.succeeded as f64 * 100.0 / self.ended.max(1) as f64
     }
 
@@ -225,14 +224,14 @@ impl Trial {
     }
 }
 
-fn with_loss(percent: u64) -> Faults {
+pub fn with_loss(percent: u64) -> Faults {
     Faults {
         loss: percent * 10,
         ..Faults::none()
     }
 }
 
-fn loss_row(seed: u64, nodes: usize, percent: u64, lookups: u64) -> f64 {
+pub fn loss_row(seed: u64, nodes: usize, percent: u64, lookups: u64) -> f64 {
     let mut trial = Trial::new(seed, nodes, 10, with_loss(percent));
     trial.measure(lookups / 10, 10);
     let (success, median) = (trial.success(), trial.median_took());
@@ -242,7 +241,13 @@ fn loss_row(seed: u64, nodes: usize, percent: u64, lookups: u64) -> f64 {
     success
 }
 
-fn churn_row(seed: u64, nodes: usize, median: Duration, warm_up: u64, lookups: u64) -> (f64, f64) {
+pub fn churn_row(
+    seed: u64,
+    nodes: usize,
+    median: Duration,
+    warm_up: u64,
+    lookups: u64,
+) -> (f64, f64) {
     let mut trial = Trial::new(seed, nodes, 10, Faults::none());
     trial.churn(median);
     trial.world.traffic = Some(Traffic::default());
@@ -256,92 +261,4 @@ fn churn_row(seed: u64, nodes: usize, median: Duration, warm_up: u64, lookups: u
         "| {nodes} | {minutes:.1} min | {ended} | {success:.2} % | {took:?} | {maintenance:.0} B/s |"
     );
     (success, maintenance)
-}
-
-#[test]
-fn lookups_succeed_though_every_tenth_datagram_is_lost() {
-    assert!(loss_row(1, 64, 10, 600) >= 99.9);
-}
-
-#[test]
-fn lookups_succeed_though_every_fourth_datagram_is_lost() {
-    assert!(loss_row(2, 64, 25, 600) >= 99.0);
-}
-
-#[test]
-fn lookups_succeed_though_half_of_all_nodes_leave_in_84_seconds() {
-    let (success, _) = churn_row(3, 100, Duration::from_secs(84), 120, 600);
-    assert!(success >= 95.0);
-}
-
-/// Whether the tables, which take minutes, are asked for; if not, says so.
-fn are_tables_wanted(name: &str) -> bool {
-    let are_wanted = std::env::var_os("SPRAT_TABLES").is_some();
-    if !are_wanted {
-        println!("SKIPPED {name}: it takes minutes (SPRAT_TABLES=1 runs it)");
-    }
-    are_wanted
-}
-
-#[test]
-fn tables_of_loss() {
-    if !are_tables_wanted("tables_of_loss") {
-        return;
-    }
-    println!("| nodes | loss | lookups | success | median time |\n|---|---|---|---|---|");
-    assert!(loss_row(10, 1_000, 10, 5_000) >= 99.9);
-    assert!(loss_row(11, 1_000, 25, 5_000) >= 99.0);
-}
-
-#[test]
-fn tables_of_churn() {
-    if !are_tables_wanted("tables_of_churn") {
-        return;
-    }
-    println!("| nodes | median session | lookups | success | median time | maintenance |");
-    println!("|---|---|---|---|---|---|");
-    let minutes = |tenths: u64| Duration::from_secs(tenths * 6);
-    let rows = [(14, 95.0), (100, 99.0), (600, 99.9)];
-    let rows = rows.map(|(tenths, least)| {
-        (
-            tenths,
-            least,
-            churn_row(tenths, 1_000, minutes(tenths), 420, 4_000),
-        )
-    });
-    for (tenths, least, (success, _)) in rows {
-        assert!(success >= least, "median {tenths}/10 minutes: {success}");
-    }
-    assert!(rows[0].2.1 < 900.0, "maintenance");
-}
-
-#[test]
-fn tables_of_size() {
-    if !are_tables_wanted("tables_of_size") {
-        return;
-    }
-    println!(
-        "| nodes | lookups | success | hops, mean | hops, most | datagrams' bytes | time | memory |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    for nodes in [10, 100, 1_000, 10_000] {
-        let began = Instant::now();
-        let mut trial = Trial::new(nodes as u64, nodes, 20, Faults::none());
-        trial.measure(50, 10);
-        let success = trial.success();
-        let hops = trial.hops as f64 / trial.ended.max(1) as f64;
-        let (ended, most, bytes) = (trial.ended, trial.hops_most, trial.world.datagram_bytes);
-        let (time, memory) = (began.elapsed(), memory());
-        println!(
-            "| {nodes} | {ended} | {success:.1} % | {hops:.2} | {most} | {bytes} | {time:.1?} | {memory} |"
-        );
-        assert!(success >= 99.9);
-    }
-}
-
-/// What the process takes now, as the system says it.
-fn memory() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.map_or("unknown".to_owned(), |line| line.trim().to_owned())
 }

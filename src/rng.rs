@@ -9,6 +9,7 @@
 use crate::id::{ID_SIZE, Id};
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng};
+use std::time::Duration;
 
 /// A seeded generator of unpredictable numbers.
 pub struct Rng(ChaCha8Rng);
@@ -48,6 +49,13 @@ impl Rng {
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "no number is below 0");
         ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// Draws a period within an eighth of `period`, so that nodes that started together drift apart.
+    pub fn jittered(&mut self, period: Duration) -> Duration {
+        let eighth = period / 8;
+        let micros = u64::try_from(eighth.as_micros()).unwrap_or(u64::MAX / 4);
+        period - eighth + Duration::from_micros(self.below(micros * 2 + 1))
     }
 
     /// Draws a uniform 160-bit id.
@@ -90,6 +98,15 @@ mod tests {
             seen.iter().all(|&count| (800..1200).contains(&count)),
             "{seen:?}"
         );
+    }
+
+    #[test]
+    fn a_period_is_jittered_by_an_eighth_to_both_sides() {
+        let (mut rng, secs) = (Rng::from_number(1), Duration::from_secs);
+        let drawn: Vec<Duration> = (0..200).map(|_| rng.jittered(secs(3_600))).collect();
+        let is_within = |d: &Duration| (secs(3_150)..=secs(4_050)).contains(d);
+        assert!(drawn.iter().all(is_within));
+        assert!(drawn.iter().any(|d| *d < secs(3_300)) && drawn.iter().any(|d| *d > secs(3_900)));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Our own address, as others see it: every reply tells, and the majority of distinct repliers
-//! counts.
+//! Our own address, by the majority of the nodes that replied to us.
 //!
-//! One liar must not make us believe anything, so each source has one vote, its last, and only the
-//! last [`VOTES_MAX`] sources have one. Nothing is decided here: it is a figure for the owner, and
-//! lets us know our own location among those of other providers.
+//! Every reply says at which address its sender sees us. One liar must not convince us, so each
+//! source has one vote, its last, and only the last [`VOTES_MAX`] sources have one. The winner is
+//! information for the owner, and tells our own location from those of other providers; nothing
+//! else depends on it.
 
 use super::subnet::{self, Source};
 use crate::limits::VOTES_MAX;
@@ -12,14 +12,14 @@ use std::net::SocketAddr;
 
 /// The last votes.
 #[derive(Default)]
-pub struct Votes {
+pub struct AddressVote {
     /// Oldest first.
     votes: VecDeque<(Source, SocketAddr)>,
-    /// Whom they elect: asked for with every provider that is heard of, and rarely another.
+    /// Kept, because it is read for every provider that a lookup hears of and rarely changes.
     winner: Option<SocketAddr>,
 }
 
-impl Votes {
+impl AddressVote {
     /// `voter` says that it sees us at `address`.
     pub fn count(&mut self, voter: SocketAddr, address: SocketAddr) {
         let voter = subnet::source(voter);
@@ -28,13 +28,13 @@ impl Votes {
             self.votes.pop_front();
         }
         self.votes.push_back((voter, address));
-        // One vote more for the winner, named last, changes nothing.
+        // One vote more for the winner, the last that was given, changes nothing.
         if self.winner != Some(address) {
             self.winner = self.elect();
         }
     }
 
-    /// The address with the most votes, of several the one that was named last.
+    /// The address with the most votes; of several, the one whose last vote is the most recent.
     pub fn winner(&self) -> Option<SocketAddr> {
         self.winner
     }
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_source_has_one_vote_however_often_it_votes() {
-        let mut votes = Votes::default();
+        let mut votes = AddressVote::default();
         assert_eq!(votes.winner(), None);
         (0..9).for_each(|_| votes.count(address(1, 1), address(9, 9)));
         votes.count(address(1, 2), address(2, 2));
@@ -66,8 +66,8 @@ mod tests {
     }
 
     #[test]
-    fn the_winner_is_at_any_time_whom_the_votes_elect() {
-        let mut votes = Votes::default();
+    fn the_winner_is_the_one_that_a_new_election_names() {
+        let mut votes = AddressVote::default();
         let mut rng = Rng::from_number(1);
         for _ in 0..10_000 {
             let voter = address(1, rng.below(VOTES_MAX as u64 + 8) as u8);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn an_address_that_has_changed_wins_when_the_votes_have() {
-        let mut votes = Votes::default();
+        let mut votes = AddressVote::default();
         (0..VOTES_MAX as u8).for_each(|n| votes.count(address(1, n), address(2, 2)));
         (0..VOTES_MAX as u8).for_each(|n| votes.count(address(3, n), address(4, 4)));
         assert_eq!(votes.winner(), Some(address(4, 4)));

@@ -1,23 +1,22 @@
-//! What we know of addresses: which have answered us, the cookies they gave us, and which stay
-//! silent.
+//! Addresses that we know: which have answered, which are silent, and the cookies that they gave
+//! us.
 //!
-//! Contacts can lie about addresses, and a datagram can lie about its source. Here is kept what can
-//! be relied on: an address has *answered* when a reply to a random RPC id of ours came from it. To
-//! one that has not, at most one request a minute goes out, whoever names it and however often, so
-//! that a node which hands out a victim's address cannot make us a nuisance to it. New destinations
-//! have a budget as well ([`Destinations`]), which all nodes of a host share.
+//! Contacts can lie about addresses, and a datagram can lie about its source. An address has
+//! *answered* when a reply to a random RPC id of ours came from it. To any other address at most
+//! one request a minute goes out, whichever node names it and however often, so a node that names a
+//! victim's address cannot use us against it. New destinations have a budget as well
+//! ([`Destinations`]).
 //!
-//! `C` is the proof that the node at an address gave us, to be shown to it again: a cookie, or nothing
-//! in a dialect that has none.
+//! `C` is the proof that the node at an address gave us, which we show to it again: a cookie, or
+//! `()` in a dialect without one.
 //!
-//! Invariant: at most [`ADDRESSES_MAX`] addresses are kept, the longest unused go first; of those
-//! that go within the minute of an unanswered request the time is kept ([`PROBED_MAX`]), so that
-//! nobody makes us forget a victim by naming a thousand others.
+//! Invariant: at most [`ADDRESSES_MAX`] addresses are kept, and the longest unused goes first. The
+//! time of an unanswered request outlives its address ([`PROBED_MAX`]): nobody makes us forget a
+//! victim by naming a thousand others.
 
 use super::budget::Destinations;
 use crate::limits::{ADDRESSES_MAX, PROBE_PERIOD, PROBED_MAX};
-use crate::limits::{PROOF_TTL, SECRET_PERIOD};
-use crate::limits::{RPC_TIMEOUT, SILENCES_MAX};
+use crate::limits::{PROOF_TTL, RPC_TIMEOUT, SECRET_PERIOD, SILENCES_MAX};
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +26,7 @@ use std::net::SocketAddr;
 pub enum Permit {
     /// Now. It has been counted.
     Now,
-    /// When a request in flight to the same address has come to its end, or the budget allows it.
+    /// After the end of a request in flight to the same address, or when the budget allows it.
     Later,
     /// Not within this minute: the address was asked and is silent.
     Never,
@@ -41,7 +40,7 @@ struct Known<C> {
     confirmed_at: Option<Instant>,
     cookie: C,
     cookie_at: Instant,
-    /// Requests in a row that it has not answered.
+    /// Requests in a row that it left unanswered.
     silences: u32,
 }
 const _: () = assert!(size_of::<Known<u64>>() <= crate::limits::memory::KNOWN_SIZE);
@@ -52,69 +51,69 @@ impl<C> Known<C> {
     }
 
     fn used_at(&self) -> Instant {
-        self.answered_at
-            .max(self.asked_at)
-            .max(self.confirmed_at)
-            .unwrap_or(Instant::ZERO)
+        let used_at = self.answered_at.max(self.asked_at).max(self.confirmed_at);
+        used_at.unwrap_or(Instant::ZERO)
+    }
+
+    /// Whether it may be asked, the budget of new destinations aside.
+    fn permit(&self, now: Instant) -> Permit {
+        let Some(age) = self.asked_at.map(|at| now.since(at)) else {
+            return Permit::Now;
+        };
+        let is_in_flight = self.asked_at > self.silent_at && age < RPC_TIMEOUT;
+        match self.has_answered(now) {
+            true => Permit::Now,
+            false if is_in_flight => Permit::Later,
+            false if age < PROBE_PERIOD => Permit::Never,
+            false => Permit::Now,
+        }
     }
 }
 
-/// The addresses that we have asked or that have answered us lately.
+/// The addresses that we have asked, or that have answered us, within [`PROOF_TTL`].
 #[derive(Default)]
 pub struct Addresses<C> {
     known: BTreeMap<SocketAddr, Known<C>>,
-    /// When those were asked that had to go before their minute was over.
+    /// When addresses were asked that were displaced within their minute.
     probed: BTreeMap<SocketAddr, Instant>,
 }
 
 impl<C: Copy + Default> Addresses<C> {
-    /// Asks for leave to send a request to `address`; [`Permit::Now`] counts as sent.
+    /// Whether a request may be sent to `address`; [`Permit::Now`] counts as sent.
     pub fn permit(
         &mut self,
         now: Instant,
         address: SocketAddr,
         destinations: &mut Destinations,
     ) -> Permit {
-        if let Some(&known) = self.known.get(&address) {
-            if !known.has_answered(now) {
-                let in_flight = known.asked_at > known.silent_at;
-                match known.asked_at.map(|at| now.since(at)) {
-                    Some(age) if in_flight && age < RPC_TIMEOUT => return Permit::Later,
-                    Some(age) if age < PROBE_PERIOD => return Permit::Never,
-                    _ => {}
-                }
-            }
-            let is_new = known.asked_at.is_none() && known.answered_at.is_none();
-            if is_new && !destinations.allow(now) {
-                return Permit::Later;
-            }
-            self.entry(now, address).asked_at = Some(now);
-            return Permit::Now;
+        let was_probed = |at: &Instant| now.since(*at) < PROBE_PERIOD;
+        let known = match self.known.get(&address) {
+            Some(known) => *known,
+            None if self.probed.get(&address).is_some_and(was_probed) => return Permit::Never,
+            None => Known::default(),
+        };
+        let is_new = known.asked_at.is_none() && known.answered_at.is_none();
+        match known.permit(now) {
+            Permit::Now if is_new && !destinations.allow(now) => return Permit::Later,
+            Permit::Now => self.entry(now, address).asked_at = Some(now),
+            other => return other,
         }
-        let was_probed = self.probed.get(&address);
-        if was_probed.is_some_and(|&at| now.since(at) < PROBE_PERIOD) {
-            return Permit::Never;
-        }
-        if !destinations.allow(now) {
-            return Permit::Later;
-        }
-        self.entry(now, address).asked_at = Some(now);
         Permit::Now
     }
 
-    /// Leave to ask `address` whether it is a provider: at most once a minute, whatever else is
-    /// known of it (rule 14: what a third node claims must cost its victim next to nothing).
+    /// Whether `address` may be asked if it is a provider: at most once a minute, whatever else is
+    /// known of it. A claim of a third node must cost its victim next to nothing (rule 14).
     pub fn permit_confirmation(
         &mut self,
         now: Instant,
         address: SocketAddr,
         destinations: &mut Destinations,
     ) -> Permit {
-        let known = self.known.get(&address).copied().unwrap_or_default();
-        if known
-            .confirmed_at
-            .is_some_and(|at| now.since(at) < PROBE_PERIOD)
-        {
+        let confirmed_at = self
+            .known
+            .get(&address)
+            .and_then(|known| known.confirmed_at);
+        if confirmed_at.is_some_and(|at| now.since(at) < PROBE_PERIOD) {
             return Permit::Never;
         }
         let permit = self.permit(now, address, destinations);
@@ -127,23 +126,18 @@ impl<C: Copy + Default> Addresses<C> {
     /// A reply to one of our requests came from `address`, with a cookie.
     pub fn answered(&mut self, now: Instant, address: SocketAddr, cookie: C) {
         let known = self.entry(now, address);
-        *known = Known {
-            answered_at: Some(now),
-            cookie,
-            cookie_at: now,
-            silences: 0,
-            ..*known
-        };
+        (known.answered_at, known.silences) = (Some(now), 0);
+        (known.cookie, known.cookie_at) = (cookie, now);
     }
 
-    /// The node at `address` has given us a cookie, but has not answered a request.
-    pub fn given(&mut self, now: Instant, address: SocketAddr, cookie: C) {
+    /// The node at `address` gave us a cookie without a request of ours.
+    pub fn received_cookie(&mut self, now: Instant, address: SocketAddr, cookie: C) {
         let known = self.entry(now, address);
         (known.cookie, known.cookie_at) = (cookie, now);
         self.proved(address);
     }
 
-    /// Whoever is at `address` has shown that it gets what is sent there: an earlier silence is
+    /// The node at `address` has shown that it receives datagrams there: an earlier silence is
     /// over, and it is no victim that others have named.
     pub fn proved(&mut self, address: SocketAddr) {
         if let Some(known) = self.known.get_mut(&address) {
@@ -154,25 +148,23 @@ impl<C: Copy + Default> Addresses<C> {
         self.probed.remove(&address);
     }
 
-    /// A request to `address` came to its end without a reply.
+    /// A request to `address` ended without a reply.
     pub fn silent(&mut self, now: Instant, address: SocketAddr) {
         if let Some(known) = self.known.get_mut(&address) {
             known.silent_at = Some(now);
             known.silences = known.silences.saturating_add(1);
-            // It may have restarted, and then knows no cookie of before.
+            // It may have restarted, and then does not accept its old cookies.
             known.cookie = C::default();
         }
     }
 
-    /// Whether `address` has answered us lately.
+    /// Whether `address` has answered us within [`PROOF_TTL`] and is not silent since.
     pub fn has_answered(&self, now: Instant, address: SocketAddr) -> bool {
-        self.known
-            .get(&address)
-            .is_some_and(|known| known.has_answered(now))
+        let known = self.known.get(&address);
+        known.is_some_and(|known| known.has_answered(now))
     }
 
-    /// The cookie to be echoed to `address`; the default, when it gave us none that is
-    /// still good.
+    /// The cookie to show to `address`; the default when there is none that is still good.
     pub fn cookie(&self, now: Instant, address: SocketAddr) -> C {
         match self.known.get(&address) {
             Some(known) if now.since(known.cookie_at) < SECRET_PERIOD => known.cookie,
@@ -185,32 +177,33 @@ impl<C: Copy + Default> Addresses<C> {
         self.known.len()
     }
 
-    /// Forgets the addresses that have not been in use for [`PROOF_TTL`].
+    /// Forgets the addresses that were not in use for [`PROOF_TTL`].
     pub fn sweep(&mut self, now: Instant) {
-        self.known
-            .retain(|_, known| now.since(known.used_at()) < PROOF_TTL);
+        let is_in_use = |known: &Known<C>| now.since(known.used_at()) < PROOF_TTL;
+        self.known.retain(|_, known| is_in_use(known));
         self.probed.retain(|_, at| now.since(*at) < PROBE_PERIOD);
-    }
-
-    fn remember_probe(&mut self, now: Instant, address: SocketAddr, known: &Known<C>) {
-        let asked_at = known.asked_at.filter(|_| !known.has_answered(now));
-        if let Some(at) = asked_at.filter(|_| self.probed.len() < PROBED_MAX) {
-            self.probed.insert(address, at);
-        }
     }
 
     fn entry(&mut self, now: Instant, address: SocketAddr) -> &mut Known<C> {
         if self.known.len() >= ADDRESSES_MAX && !self.known.contains_key(&address) {
             self.sweep(now);
             if self.known.len() >= ADDRESSES_MAX {
-                let oldest = self.known.iter().min_by_key(|(_, known)| known.used_at());
-                if let Some((address, known)) = oldest.map(|(&address, &known)| (address, known)) {
-                    self.known.remove(&address);
-                    self.remember_probe(now, address, &known);
-                }
+                self.displace_oldest(now);
             }
         }
         self.known.entry(address).or_default()
+    }
+
+    fn displace_oldest(&mut self, now: Instant) {
+        let oldest = self.known.iter().min_by_key(|(_, known)| known.used_at());
+        let Some((&address, &known)) = oldest else {
+            return;
+        };
+        self.known.remove(&address);
+        let asked_at = known.asked_at.filter(|_| !known.has_answered(now));
+        if let Some(at) = asked_at.filter(|_| self.probed.len() < PROBED_MAX) {
+            self.probed.insert(address, at);
+        }
     }
 }
 
@@ -243,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_16_one_that_answers_is_asked_freely_until_it_falls_silent() {
+    fn rule_16_an_address_that_answers_is_asked_freely_until_it_is_silent() {
         let mut addresses = Addresses::<u64>::default();
         let destinations = &mut Destinations::default();
         assert_eq!(addresses.permit(at(0), PEER, destinations), Permit::Now);
@@ -254,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_16_new_destinations_are_limited_and_the_rest_wait() {
+    fn rule_16_new_destinations_are_limited_and_the_others_wait() {
         let mut addresses = Addresses::<u64>::default();
         let destinations = &mut Destinations::default();
         let peer = |n: u16| SocketAddr::from(([192, 0, 2, 1], 1 + n));
@@ -284,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_16_a_thousand_other_names_do_not_make_us_forget_a_silent_address() {
+    fn rule_16_a_thousand_other_addresses_do_not_displace_a_silent_one() {
         let mut addresses = Addresses::<u64>::default();
         let destinations = &mut Destinations::default();
         let other = |n: u64| SocketAddr::from(([198, 51, 100, 1], 1 + n as u16));

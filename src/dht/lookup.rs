@@ -1,4 +1,5 @@
-//! One iterative lookup: whom to ask next, and when it is over (paper, 2.3; rules 8, 9 and 17).
+//! One iterative lookup: which node to ask next, and when it is over (paper, 2.3; rules 8, 9 and
+//! 17).
 //!
 //! ```text
 //!   every candidate:
@@ -6,42 +7,39 @@
 //!      Unasked ───────────────► Asked ──────────► Answered
 //!         │                       │ slow              ▲
 //!         │ ask_next              ▼        answered   │
-//!         │ (may not be asked)   Slow ────────────────┤
+//!         │ (Permit::Never)      Slow ────────────────┤
 //!         ▼                       │ failed            │ answered (late, but in time)
 //!       Failed ◄──────────────────┘───────────────────┘
 //!
-//!   the lookup:  hear seeds ─► ask_next … answered / slow / failed … ─► is_over
+//!   the lookup:  seed ─► ask_next … answered / slow / failed … ─► is_over
 //! ```
 //!
 //! *In view* are the k closest candidates that have not failed and are not slow. At most α of them
-//! are asked at once. When α answers in a row named nobody closer, all of those in view that were
-//! not asked yet are asked at once. A node that is slow steps aside: another comes into view for
-//! it, until it answers. The lookup is over when all in view have answered; while fewer than k
-//! have, it also waits for the slow ones, so that it never ends before everyone who exists has
-//! answered (rule 17).
+//! are asked at once. After α answers in a row that named no closer node, all in view that were not
+//! asked yet are asked at once. A slow node steps aside, and another comes into view for it until
+//! it answers. The lookup is over when all in view have answered; while fewer than k have, it also
+//! waits for the slow ones, so it never ends before every node that exists has answered (rule 17).
 //!
-//! When somebody waits ([`Purpose::is_awaited`]), a slow node counts like an answer that named
-//! nobody closer. Else, among k nodes of which most have just died, each three of them would take a
-//! second and the last another five: more than the ten seconds in which whatever a live node
-//! provides is to be found. Lookups that nobody waits for take that time and ask fewer.
+//! When a user waits ([`Purpose::is_awaited`]), a slow node counts like an answer that named no
+//! closer node. Otherwise, among k nodes of which most have just died, each three would take a
+//! second and the last another five: more than the ten seconds in which the file of a live provider
+//! is to be found. Background lookups take that time and ask fewer nodes.
 //!
-//! At most [`PER_SUBNET_MAX`] of the nodes in view, and of those found, stand in one global subnet:
-//! ids cost nothing, and whoever owns one /24 must not be all of the k closest to a key. The rest
-//! of a subnet comes into view when those before it have failed or are slow.
+//! At most [`PER_SUBNET_MAX`] of the nodes in view, and of those found, are in one global subnet:
+//! ids cost nothing, and the owner of one /24 must not be all of the k closest to a key. Further
+//! nodes of a subnet come into view when those before them have failed or are slow.
 //!
-//! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, what a
-//! node names stays on its path, and no node is asked on two, so that a liar spoils one path only.
+//! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, the
+//! contacts that a node names stay on its path, and no node is asked on two, so a liar spoils one
+//! path only. The figures in the docs of `kad` say what paths are worth: they do *not* help against
+//! liars that were there from the beginning and have spoilt the tables, nor against ids forged
+//! right beside a key from many subnets: ids are bound to nothing here.
 //!
-//! What paths are worth is told by the figures in the docs of `kad`: they do *not* help when
-//! the liars were there from the beginning and have spoilt the tables, nor against ids forged right
-//! beside a key from many subnets: ids here are bound to nothing.
+//! A refresh has a narrower view ([`Lookup::narrow`]), and a lookup of our own id after the first
+//! does not ask every node anew ([`Lookup::presume`]); `kad::join` says what both are worth.
 //!
-//! What is not here: datagrams, time-outs, the table. Invariant: each candidate is asked at most
-//! once, and at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.
-//!
-//! A refresh is content with a narrower view ([`Lookup::narrow`]), and a lookup of our own id after
-//! the first does not ask everybody anew ([`Lookup::presume`]): what both are worth is told in
-//! `join`.
+//! `T` is the dialect's write token. Datagrams, timeouts and the table are not here. Invariant:
+//! each candidate is asked at most once, and at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.
 
 use super::addresses::Permit;
 use super::subnet::{self, Subnet};
@@ -53,29 +51,29 @@ use crate::time::Instant;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What a lookup is for.
+/// The reason for a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// The nodes closest to an id.
+    /// The owner wants the nodes closest to an id.
     FindNode,
-    /// The providers of a file.
+    /// The owner wants the providers of a file.
     FindValue,
-    /// The nodes that a provider announces a file to.
+    /// A provider announces a file to the nodes closest to its id.
     Announce,
-    /// Fresh contacts for a bucket (rule 11).
+    /// A bucket wants fresh contacts (rule 11).
     Refresh,
-    /// Our own neighbours (rule 12).
+    /// The node looks for its own neighbours (rule 12).
     Join,
 }
 
 impl Purpose {
-    /// Whether somebody waits for it.
+    /// Whether it goes before background lookups: the owner waits for it, or for the node to join.
     pub fn is_users(self) -> bool {
         self.is_awaited() || self == Purpose::Join
     }
 
-    /// Whether somebody waits for it now: then strangers are asked at full length, which saves a
-    /// round trip and costs 760 bytes each (see `rpc`).
+    /// Whether the owner waits for it: then unknown nodes are asked at full length, which saves a
+    /// round trip and costs 760 bytes each (see `kad::rpc`).
     pub fn is_awaited(self) -> bool {
         matches!(self, Purpose::FindNode | Purpose::FindValue)
     }
@@ -93,33 +91,34 @@ enum State {
 /// A node that a lookup has heard of.
 #[derive(Clone, Debug)]
 pub struct Candidate<T> {
-    /// Who and where, as named.
+    /// Its id and address, as another node named them.
     pub contact: Contact,
-    /// Hops: 1 for those from our own table, one more than who named it for others.
+    /// Hops: 1 for a contact of our own table, one more than that of the node that named it for
+    /// others.
     pub hops: u32,
     /// Its write token, once it has answered.
     pub token: T,
     /// Whether it named a provider, or is one.
     pub has_value: bool,
     distance: Distance,
-    /// Its subnet, in the open internet.
+    /// Its subnet; `None` in a local network.
     group: Option<Subnet>,
     state: State,
 }
 const _: () = assert!(size_of::<Candidate<u64>>() <= crate::limits::memory::CANDIDATE_SIZE);
 
-/// How many of each subnet were let through.
+/// The subnets of the candidates that were let into view, one entry for each.
 #[derive(Default)]
 struct Groups(Vec<Subnet>);
 
 /// Candidates of one path, closest first.
 struct Path<T> {
     candidates: Vec<Candidate<T>>,
-    /// Answers in a row that named nobody closer than was known, and silences between them.
+    /// Answers in a row that named no closer node, and silences between them.
     idle: usize,
 }
 
-/// What the answer of a node brought.
+/// The answer of a node.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a, T> {
     /// The contacts that it named.
@@ -133,8 +132,8 @@ pub struct Answer<'a, T> {
 /// A lookup in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Length of the longest chain of contacts to one of the k closest: 1 means that a contact of our
-    /// own table was enough.
+    /// Length of the longest chain of contacts to one of the k closest: 1 means that a contact of
+    /// our own table was enough.
     pub hops: u32,
     /// Nodes asked.
     pub asked: u32,
@@ -148,11 +147,11 @@ pub struct Outcome {
 
 /// One lookup.
 pub struct Lookup<T> {
-    /// What is looked for.
+    /// The id that is looked up.
     pub target: Id,
-    /// Why.
+    /// The reason for the lookup.
     pub purpose: Purpose,
-    /// When it was begun.
+    /// When it began.
     pub started_at: Instant,
     /// Requests sent.
     pub asked: u32,
@@ -162,7 +161,7 @@ pub struct Lookup<T> {
     pub providers: Vec<SocketAddr>,
     own: NodeId,
     k: usize,
-    /// How many are in view: k, or fewer.
+    /// How many candidates are in view: k, or fewer.
     view: usize,
     alpha: usize,
     paths: Vec<Path<T>>,
@@ -177,6 +176,10 @@ impl<T: Clone + Default> Lookup<T> {
         (target, purpose): (Id, Purpose),
         (k, alpha, paths): (usize, usize, usize),
     ) -> Lookup<T> {
+        let path = || Path {
+            candidates: Vec::new(),
+            idle: 0,
+        };
         Lookup {
             target,
             purpose,
@@ -188,75 +191,43 @@ impl<T: Clone + Default> Lookup<T> {
             k,
             view: k,
             alpha: alpha.div_ceil(paths),
-            paths: (0..paths).map(|_| Path::new()).collect(),
+            paths: std::iter::repeat_with(path).take(paths).collect(),
         }
     }
 
-    /// Is content with the `view` closest instead of the k closest: of a refresh, which wants some
-    /// fresh contacts of a bucket and not the whole neighbourhood of a random id.
+    /// Narrows the view to the `view` closest: for a refresh, which wants some fresh contacts of a
+    /// bucket and not the whole neighbourhood of a random id.
     pub fn narrow(&mut self, view: usize) {
         self.view = view.min(self.k);
     }
 
-    /// Takes in a contact that need not be asked: it has answered before, and counts as if it had
-    /// now.
+    /// Adds a contact that need not be asked: it has answered before, and counts as if it had now.
     pub fn presume(&mut self, contact: Contact) {
-        self.hear(0, contact, 1);
-        if let Some((path, index)) = self.position(contact) {
-            self.paths[path].candidates[index].state = State::Answered;
+        self.learn(0, contact, 1);
+        if let Some(candidate) = self.find(contact) {
+            candidate.state = State::Answered;
         }
     }
 
-    /// Takes in the contacts to begin with, dealt out to the paths.
+    /// Adds the contacts to begin with, dealt out to the paths.
     pub fn seed(&mut self, contacts: &[Contact]) {
         let count = self.paths.len();
         for (index, &contact) in contacts.iter().enumerate() {
-            self.hear(index % count, contact, 1);
+            self.learn(index % count, contact, 1);
         }
     }
 
     /// The next contact to be asked, if one can be asked now. `permit` says whether a contact may
-    /// be; one that may *never* has failed.
+    /// be asked; one that may *never* has failed.
     pub fn ask_next(&mut self, mut permit: impl FnMut(Contact) -> Permit) -> Option<Contact> {
-        let (view, alpha) = (self.view, self.alpha);
         if self.asked >= LOOKUP_ASKED_MAX {
             return None;
         }
-        for path in &mut self.paths {
-            let limit = if path.idle >= alpha { view } else { alpha };
-            if path.count(State::Asked) >= limit {
-                continue;
-            }
-            let (mut in_view, mut groups) = (0, Groups::default());
-            for candidate in &mut path.candidates {
-                if matches!(candidate.state, State::Failed | State::Slow)
-                    || !groups.admit(candidate)
-                {
-                    continue;
-                }
-                if candidate.state == State::Unasked {
-                    match permit(candidate.contact) {
-                        Permit::Now => {
-                            candidate.state = State::Asked;
-                            self.asked += 1;
-                            return Some(candidate.contact);
-                        }
-                        Permit::Later => {}
-                        // The next of its subnet comes into view now: nothing may come later that
-                        // would let us look again.
-                        Permit::Never => {
-                            candidate.state = State::Failed;
-                            groups.release(candidate);
-                        }
-                    }
-                }
-                in_view += usize::from(candidate.state != State::Failed);
-                if in_view == view {
-                    break;
-                }
-            }
-        }
-        None
+        let (view, alpha) = (self.view, self.alpha);
+        let mut paths = self.paths.iter_mut();
+        let asked = paths.find_map(|path| path.ask_next(view, alpha, &mut permit));
+        self.asked += u32::from(asked.is_some());
+        asked
     }
 
     /// A node that was asked has answered.
@@ -264,10 +235,7 @@ impl<T: Clone + Default> Lookup<T> {
         let Some((path, index)) = self.position(contact) else {
             return;
         };
-        let nearest = self.paths[path]
-            .candidates
-            .first()
-            .map(|candidate| candidate.distance);
+        let nearest = self.paths[path].nearest();
         let candidate = &mut self.paths[path].candidates[index];
         if !matches!(candidate.state, State::Asked | State::Slow) {
             return;
@@ -278,14 +246,14 @@ impl<T: Clone + Default> Lookup<T> {
         let hops = candidate.hops + 1;
         self.answered += 1;
         for &contact in answer.contacts.iter().take(self.k) {
-            self.hear(path, contact, hops);
+            self.learn(path, contact, hops);
         }
         let path = &mut self.paths[path];
-        let is_news = path.candidates.first().map(|candidate| candidate.distance) < nearest;
-        path.idle = if is_news { 0 } else { path.idle + 1 };
+        let is_closer = path.nearest() < nearest;
+        path.idle = if is_closer { 0 } else { path.idle + 1 };
     }
 
-    /// A node that was asked takes its time: it steps aside (rule 8).
+    /// A node that was asked is slow: it steps aside (rule 8).
     pub fn slow(&mut self, contact: Contact) {
         let is_awaited = self.purpose.is_awaited();
         if let Some((path, index)) = self.position(contact) {
@@ -298,35 +266,35 @@ impl<T: Clone + Default> Lookup<T> {
         }
     }
 
-    /// A node that was asked will not answer, or is another than was named.
+    /// A node that was asked will not answer, or has another id than the one named.
     pub fn failed(&mut self, contact: Contact) {
-        if let Some((path, index)) = self.position(contact) {
-            self.paths[path].candidates[index].state = State::Failed;
+        if let Some(candidate) = self.find(contact) {
+            candidate.state = State::Failed;
         }
     }
 
-    /// Takes note of a provider; whether it is news.
-    pub fn provider(&mut self, location: SocketAddr) -> bool {
-        let is_news =
+    /// Adds a provider; false when it is known, or there are too many.
+    pub fn add_provider(&mut self, location: SocketAddr) -> bool {
+        let is_new =
             self.providers.len() < LOOKUP_PROVIDERS_MAX && !self.providers.contains(&location);
-        if is_news {
+        if is_new {
             self.providers.push(location);
         }
-        is_news
+        is_new
     }
 
-    /// Whether all that can be asked has been asked, and answered (rules 8 and 17).
+    /// Whether all candidates that can be asked have been asked and have answered (rules 8 and 17).
     pub fn is_over(&self) -> bool {
-        let spent = self.asked >= LOOKUP_ASKED_MAX;
-        self.paths.iter().all(|path| path.is_over(self.view, spent))
+        let is_spent = self.asked >= LOOKUP_ASKED_MAX;
+        self.paths
+            .iter()
+            .all(|path| path.is_over(self.view, is_spent))
     }
 
-    /// Those who answered, closest first, each id once and no subnet too often.
+    /// The candidates that answered, closest first, each id once and no subnet too often.
     pub fn closest_answered(&self) -> Vec<&Candidate<T>> {
-        let all = self.paths.iter().flat_map(|path| &path.candidates);
-        let mut answered: Vec<_> = all
-            .filter(|candidate| candidate.state == State::Answered)
-            .collect();
+        let mut answered: Vec<_> = self.candidates().collect();
+        answered.retain(|candidate| candidate.state == State::Answered);
         answered.sort_by_key(|candidate| candidate.distance);
         answered.dedup_by_key(|candidate| candidate.distance);
         let mut groups = Groups::default();
@@ -336,17 +304,17 @@ impl<T: Clone + Default> Lookup<T> {
 
     /// The result: the k closest that answered.
     pub fn closest(&self) -> Contacts {
-        self.closest_answered()
-            .iter()
-            .take(self.k)
-            .map(|candidate| candidate.contact)
-            .collect()
+        let answered = self.closest_answered();
+        let closest = answered.iter().take(self.k);
+        closest.map(|candidate| candidate.contact).collect()
     }
 
-    /// The lookup in numbers, when it ends at `now`.
+    /// The lookup in numbers, as it ends at `now`.
     pub fn outcome(&self, now: Instant) -> Outcome {
+        let answered = self.closest_answered();
+        let hops = answered.iter().take(self.k).map(|candidate| candidate.hops);
         Outcome {
-            hops: self.hops(),
+            hops: hops.max().unwrap_or(0),
             asked: self.asked,
             answered: self.answered,
             providers: self.providers.len() as u32,
@@ -354,31 +322,35 @@ impl<T: Clone + Default> Lookup<T> {
         }
     }
 
-    /// Hops to the farthest of the k closest that answered: how deep the lookup went.
-    pub fn hops(&self) -> u32 {
-        self.closest_answered()
-            .iter()
-            .take(self.k)
-            .map(|c| c.hops)
-            .max()
-            .unwrap_or(0)
+    /// Panics when the invariant of the module does not hold.
+    pub fn invariants(&self) {
+        assert!(self.asked <= LOOKUP_ASKED_MAX && self.answered <= self.asked);
+        assert!(self.providers.len() <= LOOKUP_PROVIDERS_MAX && self.view <= self.k);
+        for path in &self.paths {
+            assert!(path.candidates.len() <= CANDIDATES_MAX);
+            assert!(
+                path.candidates
+                    .is_sorted_by_key(|candidate| candidate.distance)
+            );
+        }
     }
 
-    /// Takes in a contact that was named on a path. An id is taken at two addresses at most: one
-    /// liar must not hide a node behind a wrong one, nor fill the view with many.
-    fn hear(&mut self, path: usize, contact: Contact, hops: u32) {
+    fn candidates(&self) -> impl Iterator<Item = &Candidate<T>> {
+        self.paths.iter().flat_map(|path| &path.candidates)
+    }
+
+    /// Adds a contact that was named on a path. An id is taken at two addresses at most: one liar
+    /// must neither hide a node behind a wrong address nor fill the view with many.
+    fn learn(&mut self, path: usize, contact: Contact, hops: u32) {
         if contact.id == self.own {
             return;
         }
-        let all = self.paths.iter().flat_map(|path| &path.candidates);
-        let mut namesakes = all
-            .filter(|candidate| candidate.contact.id == contact.id)
-            .peekable();
-        let is_settled = |c: &Candidate<T>| c.contact == contact || c.state == State::Answered;
-        if namesakes.peek().is_some() {
-            let (count, settled) =
-                namesakes.fold((0, false), |(n, s), c| (n + 1, s || is_settled(c)));
-            if settled || count >= 2 {
+        let is_namesake = |c: &&Candidate<T>| c.contact.id == contact.id;
+        let is_certain = |c: &Candidate<T>| c.contact == contact || c.state == State::Answered;
+        let mut namesakes = 0;
+        for namesake in self.candidates().filter(is_namesake) {
+            namesakes += 1;
+            if is_certain(namesake) || namesakes == 2 {
                 return;
             }
         }
@@ -395,19 +367,22 @@ impl<T: Clone + Default> Lookup<T> {
     }
 
     fn position(&self, contact: Contact) -> Option<(usize, usize)> {
-        self.paths
-            .iter()
-            .enumerate()
-            .find_map(|(path_index, path)| {
-                let mut candidates = path.candidates.iter();
-                let index = candidates.position(|candidate| candidate.contact == contact)?;
-                Some((path_index, index))
-            })
+        let mut paths = self.paths.iter().enumerate();
+        paths.find_map(|(path_index, path)| {
+            let mut candidates = path.candidates.iter();
+            let index = candidates.position(|candidate| candidate.contact == contact)?;
+            Some((path_index, index))
+        })
+    }
+
+    fn find(&mut self, contact: Contact) -> Option<&mut Candidate<T>> {
+        let mut candidates = self.paths.iter_mut().flat_map(|path| &mut path.candidates);
+        candidates.find(|candidate| candidate.contact == contact)
     }
 }
 
 impl Groups {
-    /// Whether one more of the candidate's subnet may be in view; it is counted.
+    /// Whether one more candidate of this subnet may be in view; it is counted.
     fn admit<T>(&mut self, candidate: &Candidate<T>) -> bool {
         let Some(group) = candidate.group else {
             return true;
@@ -419,34 +394,27 @@ impl Groups {
         count < PER_SUBNET_MAX
     }
 
-    /// A candidate that was let through is not in view after all.
+    /// A candidate that was let into view has failed.
     fn release<T>(&mut self, candidate: &Candidate<T>) {
-        if let Some(index) = self
-            .0
-            .iter()
-            .position(|&group| Some(group) == candidate.group)
-        {
+        let is_its = |&group: &Subnet| Some(group) == candidate.group;
+        if let Some(index) = self.0.iter().position(is_its) {
             self.0.swap_remove(index);
         }
     }
 }
 
 impl<T> Path<T> {
-    fn new() -> Path<T> {
-        Path {
-            candidates: Vec::new(),
-            idle: 0,
-        }
-    }
-
     fn insert(&mut self, candidate: Candidate<T>) {
-        let index = self
-            .candidates
-            .partition_point(|c| c.distance <= candidate.distance);
+        let distance = candidate.distance;
+        let index = self.candidates.partition_point(|c| c.distance <= distance);
         if index < CANDIDATES_MAX {
             self.candidates.insert(index, candidate);
             self.candidates.truncate(CANDIDATES_MAX);
         }
+    }
+
+    fn nearest(&self) -> Option<Distance> {
+        self.candidates.first().map(|candidate| candidate.distance)
     }
 
     fn count(&self, state: State) -> usize {
@@ -456,15 +424,55 @@ impl<T> Path<T> {
             .count()
     }
 
-    fn is_over(&self, view: usize, spent: bool) -> bool {
+    fn ask_next(
+        &mut self,
+        view: usize,
+        alpha: usize,
+        permit: &mut impl FnMut(Contact) -> Permit,
+    ) -> Option<Contact> {
+        let in_flight_max = if self.idle >= alpha { view } else { alpha };
+        if self.count(State::Asked) >= in_flight_max {
+            return None;
+        }
+        let (mut in_view, mut groups) = (0, Groups::default());
+        for candidate in &mut self.candidates {
+            let is_aside = matches!(candidate.state, State::Failed | State::Slow);
+            if is_aside || !groups.admit(candidate) {
+                continue;
+            }
+            if candidate.state == State::Unasked {
+                match permit(candidate.contact) {
+                    Permit::Now => {
+                        candidate.state = State::Asked;
+                        return Some(candidate.contact);
+                    }
+                    Permit::Later => {}
+                    // The next of its subnet comes into view now: no later event may make us
+                    // look again.
+                    Permit::Never => {
+                        candidate.state = State::Failed;
+                        groups.release(candidate);
+                        continue;
+                    }
+                }
+            }
+            in_view += 1;
+            if in_view == view {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn is_over(&self, view: usize, is_spent: bool) -> bool {
         let mut groups = Groups::default();
-        let in_view =
-            |c: &&Candidate<T>| !matches!(c.state, State::Failed | State::Slow) && groups.admit(c);
+        let is_aside = |c: &Candidate<T>| matches!(c.state, State::Failed | State::Slow);
+        let in_view = |c: &&Candidate<T>| !is_aside(c) && groups.admit(c);
         let mut answered = 0;
         for candidate in self.candidates.iter().filter(in_view).take(view) {
             match candidate.state {
                 State::Answered => answered += 1,
-                State::Unasked if spent => {}
+                State::Unasked if is_spent => {}
                 _ => return false,
             }
         }

@@ -1,8 +1,8 @@
 //! The parts of Kademlia that know no wire format: nodes of several dialects are built of them.
 //!
-//! Native Kademlia ([`kad`](crate::kad)) and the mainline DHT (BEP 5) have two ids, two k, other tokens
-//! and other rules, so they are two nodes and not one generic node; what is equal in both is here.
-//! Rules by number are those of the paper as this project keeps them.
+//! Native Kademlia ([`kad`](crate::kad)) and the mainline DHT (BEP 5) have two ids, two k, other
+//! tokens and other rules, so they are two nodes and not one generic node; what is equal in both is
+//! here. Rules by number are those of the paper as this project keeps them.
 //!
 //! | part | what it keeps |
 //! |---|---|
@@ -33,3 +33,6 @@ pub mod token;
 pub use event::Event;
 pub use lookup::Purpose;
 pub use params::Params;
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,13 @@
-//! Records: which providers serve which file, as far as this node keeps them for others (rules 13 –
-//! 16).
+//! Records: the providers of files, as far as this node keeps them for others (rules 13 – 16).
 //!
-//! A record is a location and an expiry, counted from its arrival by our own clock. It got here
-//! because the provider itself said so from its own address, or because we asked it. Nobody's word
-//! removes it but the provider's own; else it expires.
+//! A record is a location and an expiry, counted from its arrival by our own clock. It is here
+//! because the provider itself said so from its own address, or because it answered our question.
+//! Only the provider's own word removes it; otherwise it expires.
 //!
-//! What is not here: tokens, probes and traffic. The caps are a *refusal*, never a displacement: a
-//! heavy source finds the door closed, an honest one keeps its place.
+//! The caps *refuse* new records and never displace old ones: a heavy source is refused, an honest
+//! one keeps its records. Tokens, probes and traffic are not here.
 //!
-//! Invariant: what is returned has not expired, and no table here outgrows its limit.
+//! Invariant: a record that is returned has not expired, and no table here outgrows its limit.
 
 use super::subnet::{self, Subnet};
 use crate::address::is_local;
@@ -23,7 +22,7 @@ use std::ops::Bound;
 /// The limits of a table of records (rule 16).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Files that there are records of.
+    /// Files with records.
     pub keys: usize,
     /// Records in all.
     pub records: usize,
@@ -40,12 +39,22 @@ pub struct Limits {
 /// One provider of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where it serves.
+    /// The address at which it serves.
     pub location: SocketAddr,
-    /// When it is to be forgotten.
+    /// When the record is to be forgotten.
     pub expires_at: Instant,
 }
 const _: () = assert!(size_of::<Record>() <= crate::limits::memory::RECORD_SIZE);
+
+impl Record {
+    /// The record of a provider at `location`.
+    pub fn new(location: SocketAddr, expires_at: Instant) -> Record {
+        Record {
+            location,
+            expires_at,
+        }
+    }
+}
 
 struct Key {
     records: Vec<Record>,
@@ -56,12 +65,10 @@ const _: () = assert!(size_of::<Key>() <= crate::limits::memory::KEY_SIZE);
 impl Key {
     fn has_room(&self, limits: &Limits, location: SocketAddr) -> bool {
         let group = subnet::global_subnet(location.ip());
-        let beside = |record: &&Record| subnet::global_subnet(record.location.ip()) == group;
-        let of_subnet = match group {
-            Some(_) => self.records.iter().filter(beside).count(),
-            None => 0,
-        };
-        self.records.len() < limits.per_key && of_subnet < limits.per_key_and_subnet
+        let is_beside = |record: &&Record| subnet::global_subnet(record.location.ip()) == group;
+        self.records.len() < limits.per_key
+            && (group.is_none()
+                || self.records.iter().filter(is_beside).count() < limits.per_key_and_subnet)
     }
 }
 
@@ -79,7 +86,7 @@ pub struct Records {
 pub struct Full;
 
 impl Records {
-    /// No records, and never more than `limits` allow.
+    /// An empty table, which keeps at most as many records as `limits` allow.
     pub fn new(limits: Limits) -> Records {
         Records {
             limits,
@@ -90,12 +97,12 @@ impl Records {
         }
     }
 
-    /// Keeps that `location` provides `file` until `expires_at`; a record that is there already
-    /// gets the new expiry if that is later: what a third node says must not end what the provider
-    /// has said itself. The key will be replicated at `replicate_at` and not before (rule 13).
+    /// Stores a record of `file`. For a location that has one, the later expiry counts: a third
+    /// node's word must not end what the provider itself has said. The key is to be replicated at
+    /// `replicate_at` and not before (rule 13).
     ///
     /// # Errors
-    /// [`Full`] when a limit is reached; what was kept stays.
+    /// [`Full`] when a limit is reached; the records that were there stay.
     pub fn store(
         &mut self,
         now: Instant,
@@ -115,11 +122,10 @@ impl Records {
         if !self.has_room(file, record.location) {
             return Err(Full);
         }
-        let fresh = Key {
+        let key = self.keys.entry(file).or_insert(Key {
             records: Vec::new(),
             replicate_at,
-        };
-        let key = self.keys.entry(file).or_insert(fresh);
+        });
         // No more room than needed: thousands of keys have one record or two.
         key.records.reserve_exact(1);
         key.records.push(record);
@@ -128,7 +134,7 @@ impl Records {
         Ok(())
     }
 
-    /// Forgets that `location` provides `file`: on the provider's own word.
+    /// Forgets that `location` provides `file`, on the provider's own word.
     pub fn withdraw(&mut self, file: FileId, location: SocketAddr) {
         self.retain(file, |record| record.location != location);
     }
@@ -136,14 +142,17 @@ impl Records {
     /// The records of `file` that have not expired.
     pub fn of(&self, now: Instant, file: FileId) -> impl Iterator<Item = Record> {
         let records = self.keys.get(&file).map_or(&[][..], |key| &key.records);
-        records
-            .iter()
-            .copied()
-            .filter(move |record| record.expires_at > now)
+        let is_good = move |record: &Record| record.expires_at > now;
+        records.iter().copied().filter(is_good)
     }
 
-    /// Up to `N` records of `file`, a random subset when there are more, so that no provider is always
-    /// named and none never.
+    /// Whether there is a record of `file` at `location`.
+    pub fn holds(&self, now: Instant, file: FileId, location: SocketAddr) -> bool {
+        self.of(now, file).any(|record| record.location == location)
+    }
+
+    /// Up to `N` records of `file`, a random subset when there are more, so that no provider is
+    /// named always or never.
     pub fn sample<const N: usize>(
         &self,
         now: Instant,
@@ -153,9 +162,9 @@ impl Records {
         let mut sample = ArrayVec::new();
         for (seen, record) in self.of(now, file).enumerate() {
             if sample.try_push(record).is_err() {
-                let slot = rng.below(seen as u64 + 1) as usize;
-                if let Some(place) = sample.get_mut(slot) {
-                    *place = record;
+                let index = rng.below(seen as u64 + 1) as usize;
+                if let Some(chosen) = sample.get_mut(index) {
+                    *chosen = record;
                 }
             }
         }
@@ -168,33 +177,30 @@ impl Records {
         due.map(|(&file, _)| file).take(count).collect()
     }
 
-    /// Puts the replication of `file` off to `replicate_at`.
+    /// Postpones the replication of `file` to `replicate_at`.
     pub fn postpone_replication(&mut self, file: FileId, replicate_at: Instant) {
         if let Some(key) = self.keys.get_mut(&file) {
             key.replicate_at = replicate_at;
         }
     }
 
-    /// Forgets what has expired.
+    /// Forgets the records that have expired.
     pub fn sweep(&mut self, now: Instant) {
-        let expired: Vec<FileId> = self
-            .keys
-            .iter()
-            .filter(|(_, key)| key.records.iter().any(|record| record.expires_at <= now))
-            .map(|(&file, _)| file)
-            .collect();
-        expired
+        let has_expired = |key: &Key| key.records.iter().any(|record| record.expires_at <= now);
+        let files = self.keys.iter().filter(|(_, key)| has_expired(key));
+        let files: Vec<FileId> = files.map(|(&file, _)| file).collect();
+        files
             .into_iter()
             .for_each(|file| self.forget_expired(now, file));
     }
 
-    /// Up to `count` of the files that there are records of: those whose ids stand around `centre`.
+    /// Up to `count` of the files with records: those whose ids are around `centre`.
     pub fn files_around(&self, centre: Id, count: usize) -> impl Iterator<Item = FileId> {
         around(&self.keys, centre, count).map(|(&file, _)| file)
     }
 
     /// The files above `after` (all, when absent) in the order of their ids, and the records of
-    /// each, in which there may be some that have expired and wait for the sweep.
+    /// each, among which some may have expired and wait for the sweep.
     pub fn files_after(&self, after: Option<FileId>) -> impl Iterator<Item = (FileId, &[Record])> {
         let above = after.map_or(Bound::Unbounded, Bound::Excluded);
         let files = self.keys.range((above, Bound::Unbounded));
@@ -206,7 +212,7 @@ impl Records {
         self.count
     }
 
-    /// Whether nothing is kept.
+    /// Whether no record is kept.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -263,8 +269,8 @@ impl Records {
     }
 }
 
-/// Up to `count` entries on both sides of `centre`. Ids that share a prefix stand side by side, so
-/// they are about those nearest to it by XOR, found without a look at all.
+/// Up to `count` entries on both sides of `centre`. Ids that share a prefix are neighbours in the
+/// map, so these are about the nearest to it by XOR, found without a look at all.
 pub fn around<T>(
     map: &BTreeMap<FileId, T>,
     centre: Id,
@@ -302,10 +308,7 @@ mod tests {
     }
 
     fn store(records: &mut Records, file: FileId, location: impl Into<SocketAddr>) -> bool {
-        let record = Record {
-            location: location.into(),
-            expires_at: at(2),
-        };
+        let record = Record::new(location.into(), at(2));
         records.store(at(0), file, record, at(1)).is_ok()
     }
 
@@ -324,16 +327,12 @@ mod tests {
     }
 
     #[test]
-    fn rule_14_what_a_third_node_says_shortens_no_record() {
+    fn rule_14_the_word_of_a_third_node_shortens_no_record() {
         let mut records = Records::new(LIMITS);
         let location = SocketAddr::from(([192, 0, 2, 1], 4160));
         assert!(store(&mut records, file(1), location));
-        let expires_at = at(0);
-        let hearsay = Record {
-            location,
-            expires_at,
-        };
-        records.store(at(0), file(1), hearsay, at(1)).unwrap();
+        let unverified = Record::new(location, at(0));
+        records.store(at(0), file(1), unverified, at(1)).unwrap();
         assert_eq!(records.of(at(1), file(1)).count(), 1);
     }
 
@@ -353,17 +352,14 @@ mod tests {
         let mut records = Records::new(LIMITS);
         let location = SocketAddr::from(([192, 0, 2, 1], 4160));
         store(&mut records, file(1), location);
-        let again = Record {
-            location,
-            expires_at: at(3),
-        };
+        let again = Record::new(location, at(3));
         assert_eq!(records.store(at(1), file(1), again, at(2)), Ok(()));
         assert_eq!(records.of(at(2), file(1)).collect::<Vec<_>>(), [again]);
         assert_eq!(records.len(), 1);
     }
 
     #[test]
-    fn rule_16_a_heavy_source_is_refused_and_an_honest_one_keeps_its_place() {
+    fn rule_16_a_heavy_source_is_refused_and_an_honest_one_keeps_its_records() {
         let mut records = Records::new(LIMITS);
         let of_ip = |last: u8| SocketAddr::from(([192, 0, 2, last], 4160));
         assert!(store(&mut records, file(0), of_ip(200)));
@@ -380,7 +376,7 @@ mod tests {
         records.withdraw(file(1), of_ip(1));
         assert!(
             store(&mut records, file(101), of_ip(1)),
-            "a place given up is free"
+            "a record that was withdrawn leaves room"
         );
     }
 
@@ -408,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_16_a_newcomer_costs_a_look_at_the_nearest_keys_only() {
+    fn rule_16_a_newcomer_costs_a_search_of_the_nearest_keys_only() {
         let mut records = Records::new(LIMITS);
         let mut rng = Rng::from_number(5);
         let mut files: Vec<FileId> = (0..KEYS_MAX).map(|_| FileId(rng.id())).collect();
@@ -423,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_16_one_subnet_cannot_take_all_the_places_of_a_key() {
+    fn rule_16_one_subnet_cannot_take_all_the_records_of_a_key() {
         let mut records = Records::new(LIMITS);
         let stored = (1..=40)
             .filter(|&n| store(&mut records, file(1), ([192, 0, 2, 1], n)))
@@ -461,10 +457,7 @@ mod tests {
         let almost = Instant::from_micros(at(1).as_micros() - 1);
         assert_eq!(records.due_replications(almost, 9), []);
         assert_eq!(records.due_replications(at(1), 9), [file(1)]);
-        let again = Record {
-            location: ([192, 0, 2, 1], 4160).into(),
-            expires_at: at(3),
-        };
+        let again = Record::new(([192, 0, 2, 1], 4160).into(), at(3));
         records.store(at(1), file(1), again, at(2)).unwrap();
         assert_eq!(records.due_replications(at(1), 9), []);
     }

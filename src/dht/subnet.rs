@@ -1,17 +1,16 @@
-//! Who stands behind an address: the groups that caps and budgets count by (rule 16).
+//! Subnets and sources: the groups of addresses that caps and budgets count as one owner (rule 16).
 //!
-//! Many addresses of one owner must not weigh as many owners. An IPv4 /24 and an IPv6 /64 are taken
-//! as one owner's; in local networks (loopback, private, link-local) that would be wrong, because a
-//! whole fleet stands in one /24, so they are exempt. Nothing here knows whether an address is
-//! alive.
+//! Many addresses of one owner must not count as many owners. An IPv4 /24 and an IPv6 /64 are taken
+//! as one owner's. Local networks (loopback, private, link-local) are exempt, because a whole fleet
+//! is in one /24 there.
 
 use crate::address::is_local;
 use std::net::{IpAddr, SocketAddr};
 
-/// A network that is taken as one owner's: a family, and the first bytes of the address.
+/// A network that counts as one owner's: the address family and the first bytes of the address.
 pub type Subnet = [u8; 9];
 
-/// A sender that budgets count: a global IP (IPv6: /64), or a local address with its port.
+/// A sender with one budget: a global IP (IPv6: /64), or a local address with its port.
 pub type Source = [u8; 19];
 
 /// The /24 of an IPv4 address, the /64 of an IPv6 address.
@@ -30,12 +29,12 @@ pub fn subnet(ip: IpAddr) -> Subnet {
     group
 }
 
-/// The subnet of an address in the open internet; `None` in a local network, which is exempt.
+/// The subnet of a global IP; `None` in a local network, which is exempt.
 pub fn global_subnet(ip: IpAddr) -> Option<Subnet> {
     (!is_local(ip)).then(|| subnet(ip))
 }
 
-/// The source that `address` counts for.
+/// The source that messages from `address` count for.
 pub fn source(address: SocketAddr) -> Source {
     let ip = address.ip();
     let mut source = [0; 19];

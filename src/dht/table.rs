@@ -1,25 +1,25 @@
 //! The routing table: buckets along the path to our own id (paper, 2.2, 2.4 and 4.1).
 //!
-//! Bucket *i* holds the contacts that share exactly *i* leading bits with us; the last one holds
+//! Bucket *i* holds the contacts that share exactly *i* leading bits with us. The last bucket holds
 //! all that share at least that many, and splits when it is full. This is the paper's tree, of
-//! which only the branch towards ourselves is ever split.
+//! which only the branch towards our own id is ever split.
 //!
 //! ```text
-//!   bucket 0     bucket 1    bucket 2 (last: holds our own id)
+//!   bucket 0     bucket 1    bucket 2 (last: its range holds our own id)
 //!   1.........   01........  00........        our own id: 00...
 //! ```
 //!
-//! The paper also wants the smallest subtree around us that holds k nodes complete, "even if this
-//! requires splitting buckets in which the node's own id does not reside". Those splits are written
-//! here as capacity: a bucket with fewer than k contacts nearer than itself belongs to that subtree
-//! and holds more than k, up to [`NEAR_FACTOR`] times as many (an attacker must not grow it without
-//! end).
+//! The paper also keeps the smallest subtree around us that holds k nodes complete, "even if this
+//! requires splitting buckets in which the node's own id does not reside". Here those splits are
+//! capacity: a bucket with fewer than k contacts nearer than itself belongs to that subtree and
+//! holds more than k, up to [`NEAR_FACTOR`] times as many, so that an attacker cannot grow it
+//! without end.
 //!
-//! What is *not* here: asking anybody anything. [`Table::answered`] and [`Table::failed`] are told
-//! how requests ended, and nothing else puts a contact in or takes one out.
+//! The table asks nobody. [`Table::answered`] and [`Table::failed`] report how requests ended, and
+//! nothing else adds or removes a contact.
 //!
-//! Invariant: every contact stands in the one bucket that its id belongs to, never our own id, each
-//! id and each address once; a contact that answers is never removed (rules 3, 5 and 7).
+//! Invariant: every contact is in the one bucket that its id belongs to, never our own id, each id
+//! and each address once; a contact that answers is never removed (rules 3, 5 and 7).
 
 use super::Params;
 use super::bucket::{Bucket, Member};
@@ -31,17 +31,17 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use arrayvec::ArrayVec;
 
-/// What became of a contact that answered.
+/// The effect of an answer on the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It was a member already.
+    /// The contact was a member before.
     Known,
     /// It is a member now.
     Added,
-    /// There was no room: it waits in the replacement cache.
+    /// Its bucket is full: it waits in the replacement cache.
     Cached,
-    /// It is ourselves, its subnet is full, or its id stands at another address that is not known
-    /// to be dead.
+    /// Its id is our own, its subnet is full, or its id is a member at another address that is not
+    /// known to be dead.
     Refused,
 }
 
@@ -68,42 +68,40 @@ impl Table {
 
     /// A contact answered a request of ours: it becomes, or stays, the most recent of its bucket.
     ///
-    /// A member that answers from a new address moves there only when its old address has failed:
-    /// else whoever repeats an id that it has seen could take its place (rule 7).
+    /// A member that answers from a new address moves there only after its old address has failed:
+    /// otherwise any node could take its place by repeating its id (rule 7).
     pub fn answered(&mut self, now: Instant, contact: Contact) -> Admission {
         if contact.id.0 == self.own {
             return Admission::Refused;
         }
         let index = self.index_of(contact.id.0);
-        let (ip, is_admitted) = (
-            contact.address.ip(),
-            self.buckets[index].admits(contact.address),
-        );
-        if let Some(member) = self.buckets[index].member(contact.id) {
-            let moves = member.contact.address != contact.address;
-            let leaves_subnet = subnet(member.contact.address.ip()) != subnet(ip);
-            if moves && (member.failures == 0 || leaves_subnet && !is_admitted) {
-                return Admission::Refused;
-            }
-            *member = Member::new(contact, now);
-            self.buckets[index].touch(now, contact.id);
+        let bucket = &mut self.buckets[index];
+        let Some(member) = bucket.member(contact.id) else {
             self.drop_others_at(contact);
-            return Admission::Known;
+            return self.insert(Member::new(contact, now));
+        };
+        let (old, new) = (member.contact.address, contact.address);
+        let leaves_subnet = subnet(old.ip()) != subnet(new.ip());
+        if old != new && (member.failures == 0 || leaves_subnet && !bucket.admits(new)) {
+            return Admission::Refused;
         }
+        bucket.renew(Member::new(contact, now));
         self.drop_others_at(contact);
-        self.insert(Member::new(contact, now))
+        Admission::Known
     }
 
     /// A message came from a node that claims this id. Only a member at this very address moves to
-    /// the tail of its bucket; anything else is hearsay (rules 3 and 7).
-    pub fn heard(&mut self, now: Instant, contact: Contact) {
-        if self.holds(contact) {
-            let index = self.index_of(contact.id.0);
-            self.buckets[index].touch(now, contact.id);
+    /// the tail of its bucket; any other claim is unverified (rules 3 and 7).
+    pub fn touch(&mut self, now: Instant, contact: Contact) {
+        let index = self.index_of(contact.id.0);
+        let bucket = &mut self.buckets[index];
+        if let Some(&member) = bucket.member(contact.id).filter(|m| m.contact == contact) {
+            let seen_at = now;
+            bucket.renew(Member { seen_at, ..member });
         }
     }
 
-    /// A request to the contact went unanswered (rules 5 and 6).
+    /// The contact left a request unanswered (rules 5 and 6).
     pub fn failed(&mut self, now: Instant, contact: Contact) {
         let index = self.index_of(contact.id.0);
         self.buckets[index].fail(now, contact);
@@ -117,12 +115,11 @@ impl Table {
 
     /// The member with this id.
     pub fn member(&self, id: NodeId) -> Option<&Member> {
-        let bucket = &self.buckets[self.index_of(id.0)];
-        bucket.members.iter().find(|member| member.contact.id == id)
+        self.buckets[self.index_of(id.0)].member(id)
     }
 
-    /// Whether an answer of this node could change the table: it is not a member at this address,
-    /// and there is room for it, or in the replacement cache. What is not wanted is not pinged.
+    /// Whether an answer of this contact could change the table: it is not a member at this
+    /// address, and its bucket or replacement cache has room. Others need not be pinged.
     pub fn wants(&self, contact: Contact) -> bool {
         let index = self.index_of(contact.id.0);
         let bucket = &self.buckets[index];
@@ -133,24 +130,22 @@ impl Table {
             && (bucket.cache.len() < self.cache_max || bucket.members.len() < self.capacity(index))
     }
 
-    /// The `count` contacts closest to `target`, or all if there are fewer, closest first, without
-    /// `except`. Stale members are not given to anybody (rule 9).
+    /// The `count` contacts closest to `target`, closest first, or all if there are fewer. Stale
+    /// members are left out (rule 9), and so is `except`.
     pub fn closest(&self, target: Id, count: usize, except: Option<NodeId>) -> Contacts {
-        self.closest_where(target, count, |member| {
-            !member.is_stale() && Some(member.contact.id) != except
-        })
+        let is_wanted = |m: &Member| !m.is_stale() && Some(m.contact.id) != except;
+        self.closest_where(target, count, is_wanted)
     }
 
-    /// As [`Table::closest`], among the members that `wanted` picks; `count` is at most [`K`].
+    /// As [`Table::closest`], among the members that `is_wanted` accepts; `count` is at most [`K`].
     ///
-    /// Seen from a target, whole buckets lie at rising distances: first the one that the target
-    /// itself belongs to, then all nearer to us than it together, then the others one by one,
-    /// outwards.
+    /// Seen from a target, whole buckets are at rising distances: first the one of the target
+    /// itself, then all nearer to us than it together, then the others one by one, outwards.
     pub fn closest_where(
         &self,
         target: Id,
         count: usize,
-        wanted: impl Fn(&Member) -> bool,
+        is_wanted: impl Fn(&Member) -> bool,
     ) -> Contacts {
         let home = self.index_of(target);
         let mut nearest = Nearest {
@@ -164,9 +159,8 @@ impl Table {
             let members = self.buckets[group]
                 .iter()
                 .flat_map(|bucket| &bucket.members);
-            members
-                .filter(|member| wanted(member))
-                .for_each(|member| nearest.offer(member.contact));
+            let wanted = members.filter(|member| is_wanted(member));
+            wanted.for_each(|member| nearest.offer(member.contact));
             if nearest.found.len() == nearest.count {
                 break;
             }
@@ -182,13 +176,11 @@ impl Table {
     pub fn closer_than_self(&self, target: Id, enough: usize) -> usize {
         let ours = self.own.distance(&target);
         let nearest = self.closest(target, enough, None);
-        nearest
-            .iter()
-            .filter(|contact| contact.id.0.distance(&target) < ours)
-            .count()
+        let is_closer = |contact: &&Contact| contact.id.0.distance(&target) < ours;
+        nearest.iter().filter(is_closer).count()
     }
 
-    /// A lookup for `target` was started: its bucket's refresh moves to `refresh_at` (rule 11).
+    /// A lookup for `target` has begun: the refresh of its bucket moves to `refresh_at` (rule 11).
     pub fn looked_up(&mut self, target: Id, refresh_at: Instant) {
         let index = self.index_of(target);
         self.buckets[index].refresh_at = refresh_at;
@@ -196,22 +188,19 @@ impl Table {
 
     /// A random id in the range of a bucket that is due to be refreshed (rule 11).
     pub fn due_refresh(&self, now: Instant, rng: &mut Rng) -> Option<Id> {
-        let index = self
-            .buckets
-            .iter()
-            .position(|bucket| bucket.refresh_at <= now)?;
+        let is_due = |bucket: &Bucket| bucket.refresh_at <= now;
+        let index = self.buckets.iter().position(is_due)?;
         Some(self.random_id_in(index, rng))
     }
 
-    /// Makes every bucket farther than our closest neighbour due at `now` (rule 12). Those that are
-    /// not split off yet are, down to [`FAR_DEPTH_MAX`]: else a node that knows only the k nodes
-    /// around it would have one bucket, and learn of nobody far away. Buckets from `whole_from` on
-    /// are left out: all nodes of their ranges have just answered.
+    /// Makes every bucket farther than our closest neighbour due at `now` (rule 12), and splits off
+    /// those that are not yet, down to [`FAR_DEPTH_MAX`]: otherwise a node that knows only the k
+    /// nodes around it would have one bucket and learn of no far nodes. Buckets from `whole_from`
+    /// on are left out: all nodes of their ranges have just answered.
     pub fn refresh_far(&mut self, now: Instant, whole_from: usize) {
-        let own = self.own;
         let prefixes = self
             .members()
-            .map(|m| m.contact.id.0.distance(&own).shared_prefix());
+            .map(|m| m.contact.id.0.distance(&self.own).shared_prefix());
         let depth = prefixes
             .max()
             .unwrap_or(0)
@@ -235,12 +224,12 @@ impl Table {
         &self.buckets
     }
 
-    /// How many contacts are in the table.
+    /// How many members there are, stale ones included.
     pub fn len(&self) -> usize {
         self.buckets.iter().map(|bucket| bucket.members.len()).sum()
     }
 
-    /// Whether there is no contact.
+    /// Whether there is no member.
     pub fn is_empty(&self) -> bool {
         self.members().next().is_none()
     }
@@ -250,15 +239,33 @@ impl Table {
         self.members().all(Member::is_stale)
     }
 
-    /// How many contacts a bucket may hold: k, and more while the subtree nearer to us than it has
-    /// fewer than k (rule 4).
+    /// Panics when the invariant of the module does not hold.
+    pub fn invariants(&self) {
+        assert!((1..=self.id_bits.max(1)).contains(&self.buckets.len()));
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            assert!(bucket.members.len() <= self.k * NEAR_FACTOR);
+            assert!(bucket.cache.len() <= self.cache_max);
+            for (rank, member) in bucket.members.iter().enumerate() {
+                let contact = member.contact;
+                assert!(contact.id.0 != self.own, "our own id is no contact");
+                assert!(
+                    self.index_of(contact.id.0) == index,
+                    "{contact:?} is in a wrong bucket"
+                );
+                let mut others = bucket.members[..rank].iter().map(|other| other.contact);
+                assert!(
+                    others.all(|other| other.id != contact.id && other.address != contact.address)
+                );
+            }
+        }
+    }
+
+    /// How many contacts a bucket may hold: k, and more while fewer than k are nearer to us than
+    /// its range (rule 4).
     fn capacity(&self, index: usize) -> usize {
-        let nearer: usize = self.buckets[index + 1..]
-            .iter()
-            .map(|b| b.members.len())
-            .sum();
+        let nearer = self.buckets[index + 1..].iter();
         let is_last = index + 1 == self.buckets.len();
-        if is_last || nearer >= self.k {
+        if is_last || nearer.map(|bucket| bucket.members.len()).sum::<usize>() >= self.k {
             self.k
         } else {
             self.k * NEAR_FACTOR
@@ -281,49 +288,42 @@ impl Table {
                 return Admission::Added;
             }
             if !is_last || self.buckets.len() == self.id_bits {
-                return self.replace_or_remember(index, newcomer);
+                return self.replace_or_cache(index, newcomer);
             }
             self.split();
         }
     }
 
-    /// The newcomer takes the place of a stale member, or waits in the cache (rules 5 and 6).
-    fn replace_or_remember(&mut self, index: usize, newcomer: Member) -> Admission {
-        let cache_max = self.cache_max;
+    /// The newcomer replaces a stale member, or waits in the cache (rules 5 and 6).
+    fn replace_or_cache(&mut self, index: usize, newcomer: Member) -> Admission {
         let bucket = &mut self.buckets[index];
-        match bucket.members.iter().position(Member::is_stale) {
-            Some(stale) => {
-                bucket.members.remove(stale);
-                bucket.members.push(newcomer);
-                Admission::Added
-            }
-            None => {
-                bucket.remember(newcomer, cache_max);
-                Admission::Cached
-            }
-        }
+        let Some(stale) = bucket.members.iter().position(Member::is_stale) else {
+            bucket.cache(newcomer, self.cache_max);
+            return Admission::Cached;
+        };
+        bucket.members.remove(stale);
+        bucket.members.push(newcomer);
+        Admission::Added
     }
 
-    /// Splits the last bucket: those that share one bit more with us move on (rule 4).
+    /// Splits the last bucket: the contacts that share one bit more with us move on (rule 4).
     fn split(&mut self) {
-        let depth = self.buckets.len();
-        let own = self.own;
+        let (depth, own) = (self.buckets.len(), self.own);
         let last = self
             .buckets
             .last_mut()
             .expect("a table has at least one bucket");
-        let nearer = |member: &Member| member.contact.id.0.distance(&own).shared_prefix() >= depth;
+        let is_nearer = |m: &Member| m.contact.id.0.distance(&own).shared_prefix() >= depth;
         let mut next = Bucket::new(last.refresh_at);
-        (next.members, last.members) = last.members.drain(..).partition(nearer);
-        (next.cache, last.cache) = last.cache.drain(..).partition(nearer);
+        (next.members, last.members) = last.members.drain(..).partition(is_nearer);
+        (next.cache, last.cache) = last.cache.drain(..).partition(is_nearer);
         self.buckets.push(next);
     }
 
-    /// An address is one node's: members that stood where another id has just answered are gone.
+    /// An address belongs to one node: other ids where `contact` has just answered are gone.
     fn drop_others_at(&mut self, contact: Contact) {
-        let stays = |member: &Member| {
-            member.contact.address != contact.address || member.contact.id == contact.id
-        };
+        let (address, id) = (contact.address, contact.id);
+        let stays = |m: &Member| m.contact.address != address || m.contact.id == id;
         for bucket in &mut self.buckets {
             bucket.members.retain(stays);
             bucket.cache.retain(stays);
@@ -331,9 +331,8 @@ impl Table {
     }
 
     fn index_of(&self, id: Id) -> usize {
-        id.distance(&self.own)
-            .shared_prefix()
-            .min(self.buckets.len() - 1)
+        let shared = id.distance(&self.own).shared_prefix();
+        shared.min(self.buckets.len() - 1)
     }
 
     fn random_id_in(&self, index: usize, rng: &mut Rng) -> Id {
@@ -352,7 +351,7 @@ impl Table {
 /// Up to k contacts.
 pub type Contacts = ArrayVec<Contact, K>;
 
-/// The closest contacts of those offered so far, sorted, in fixed room.
+/// The closest of the contacts offered so far, sorted, in fixed room.
 struct Nearest {
     target: Id,
     count: usize,

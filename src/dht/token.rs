@@ -1,16 +1,16 @@
-//! Cookies and write tokens: short proofs that the bearer receives what is sent to its address.
+//! Cookies and write tokens: short proofs that their bearer receives datagrams at its address.
 //!
-//! Both are SipHash-2-4 of what they are bound to under a secret that rotates every
-//! [`SECRET_PERIOD`](crate::limits::SECRET_PERIOD); the secret before is accepted too, so a proof
-//! is good for one to two periods, and the node keeps nothing for each. A CRC would not do: it is
-//! linear, so from a few tokens seen any other can be computed. These are no signatures: only this
-//! node can verify them, and only for as long as it runs.
+//! Both are SipHash-2-4 of the facts that they are bound to, under a secret that rotates every
+//! period; the secret before it is accepted too, so a proof is good for one to two periods, and the
+//! node keeps nothing for each. A CRC would not do: it is linear, so anybody can compute further
+//! tokens from a few that they have seen. These are no signatures: only this node can verify them,
+//! and only while it runs.
 //!
-//! A token can be used again while it is good. In a network with a key a recorded request must not be:
-//! [`Secrets::spend`] remembers the ids of those that had an effect for as long as their tokens are
-//! good, and when it has remembered [`SPENT_MAX`] of them the secret is renewed early.
+//! A token can be used again while it is good. In a network with a key a recorded request must not
+//! be: [`Secrets::spend`] remembers the ids of the requests that had an effect for as long as their
+//! tokens are good, and after [`SPENT_MAX`] of them it renews the secret early.
 //!
-//! Invariant: a cookie proves one address, a token one IP and one key; neither can pass for the
+//! Invariant: a cookie proves one address, a token one IP and one key, and neither passes for the
 //! other.
 
 use crate::id::Id;
@@ -22,15 +22,17 @@ use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// The first byte of what is hashed, so that the two kinds of proof never coincide.
+/// The first byte of the hashed message, so that the two kinds of proof never coincide.
 const COOKIE_TAG: u8 = 1;
 const TOKEN_TAG: u8 = 2;
 
+type Secret = [u64; 2];
+
 /// The secrets that cookies and tokens are made with.
 pub struct Secrets {
-    current: [u64; 2],
-    previous: [u64; 2],
-    /// The start of each id that was spent under the current secret, in order.
+    current: Secret,
+    previous: Secret,
+    /// The requests that were spent under the current secret, sorted.
     spent: Vec<u64>,
     spent_before: Vec<u64>,
     rotate_at: Instant,
@@ -38,7 +40,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Fresh secrets, which rotate every `period`.
+    /// Fresh secrets that rotate every `period`.
     pub fn new(now: Instant, period: Duration, rng: &mut Rng) -> Secrets {
         Secrets {
             current: [rng.number(), rng.number()],
@@ -50,14 +52,13 @@ impl Secrets {
         }
     }
 
-    /// Rotates when it is due. To be called before any of the others; there is no timer of its own.
+    /// Rotates the secrets when they are due. They have no timer: call this before any other
+    /// method.
     pub fn rotate(&mut self, now: Instant, rng: &mut Rng) {
-        if now < self.rotate_at {
-            return;
-        }
-        match now >= self.rotate_at + self.period {
-            true => *self = Secrets::new(now, self.period, rng),
-            false => self.renew(now, rng),
+        if now >= self.rotate_at + self.period {
+            *self = Secrets::new(now, self.period, rng);
+        } else if now >= self.rotate_at {
+            self.renew(now, rng);
         }
     }
 
@@ -69,15 +70,16 @@ impl Secrets {
         };
     }
 
-    /// Notes that a request with a good token is carried out. False: it has been already.
-    pub fn spend(&mut self, now: Instant, id: u64, rng: &mut Rng) -> bool {
-        if self.spent_before.binary_search(&id).is_ok() {
+    /// Notes that the request with this random id and a good token is carried out. False: it has
+    /// been already.
+    pub fn spend(&mut self, now: Instant, request: u64, rng: &mut Rng) -> bool {
+        if self.spent_before.binary_search(&request).is_ok() {
             return false;
         }
-        let Err(place) = self.spent.binary_search(&id) else {
+        let Err(index) = self.spent.binary_search(&request) else {
             return false;
         };
-        self.spent.insert(place, id);
+        self.spent.insert(index, request);
         if self.spent.len() >= SPENT_MAX {
             self.renew(now, rng);
         }
@@ -86,48 +88,50 @@ impl Secrets {
 
     /// The cookie for `address`; never 0, which means none.
     pub fn cookie(&self, address: SocketAddr) -> u64 {
-        cookie_under(self.current, address)
+        cookie(self.current, address)
     }
 
-    /// Whether `cookie` is one that we gave to `address` lately.
-    pub fn proves(&self, cookie: u64, address: SocketAddr) -> bool {
-        [self.current, self.previous]
+    /// Whether `given` is a cookie of ours for `address` that is still good.
+    pub fn proves(&self, given: u64, address: SocketAddr) -> bool {
+        let secrets = [self.current, self.previous];
+        secrets
             .iter()
-            .any(|&key| cookie == cookie_under(key, address))
+            .any(|&secret| given == cookie(secret, address))
     }
 
-    /// The write token for `ip` and the key `target` (rule 16 of the record table rests on it).
+    /// The write token for `ip` and the key `target`.
     pub fn token(&self, ip: IpAddr, target: Id) -> u64 {
-        token_under(self.current, ip, target)
+        token(self.current, ip, target)
     }
 
-    /// Whether `token` is one that we gave to `ip` for `target` lately.
-    pub fn grants(&self, token: u64, ip: IpAddr, target: Id) -> bool {
-        [self.current, self.previous]
+    /// Whether `given` is a token of ours for `ip` and `target` that is still good.
+    pub fn accepts(&self, given: u64, ip: IpAddr, target: Id) -> bool {
+        let secrets = [self.current, self.previous];
+        secrets
             .iter()
-            .any(|&key| token == token_under(key, ip, target))
+            .any(|&secret| given == token(secret, ip, target))
     }
 }
 
-fn cookie_under(key: [u64; 2], address: SocketAddr) -> u64 {
+fn cookie(secret: Secret, address: SocketAddr) -> u64 {
     let mut message = [0; 19];
     message[0] = COOKIE_TAG;
     message[1..17].copy_from_slice(&octets(address.ip()));
     message[17..].copy_from_slice(&address.port().to_be_bytes());
-    keyed_hash(key, &message)
+    keyed_hash(secret, &message)
 }
 
-fn token_under(key: [u64; 2], ip: IpAddr, target: Id) -> u64 {
+fn token(secret: Secret, ip: IpAddr, target: Id) -> u64 {
     let mut message = [0; 37];
     message[0] = TOKEN_TAG;
     message[1..17].copy_from_slice(&octets(ip));
     message[17..].copy_from_slice(&target.0);
-    keyed_hash(key, &message)
+    keyed_hash(secret, &message)
 }
 
-/// SipHash-2-4 of `message`; 0, which means *none* on the wire, becomes 1.
-fn keyed_hash(key: [u64; 2], message: &[u8]) -> u64 {
-    let mut hasher = SipHasher24::new_with_keys(key[0], key[1]);
+/// SipHash-2-4 of `message`; 0, which means none, becomes 1.
+fn keyed_hash(secret: Secret, message: &[u8]) -> u64 {
+    let mut hasher = SipHasher24::new_with_keys(secret[0], secret[1]);
     hasher.write(message);
     hasher.finish().max(1)
 }
@@ -160,16 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_grants_its_own_ip_and_key_only() {
+    fn a_token_is_good_for_its_own_ip_and_key_only() {
         let mut rng = Rng::from_number(2);
         let secrets = Secrets::new(Instant::ZERO, PERIOD, &mut rng);
         let (ip, other) = (address("192.0.2.1:1").ip(), address("192.0.2.2:1").ip());
         let (key, wrong) = (rng.id(), rng.id());
         let token = secrets.token(ip, key);
-        assert!(secrets.grants(token, ip, key));
-        assert!(!secrets.grants(token, other, key));
-        assert!(!secrets.grants(token, ip, wrong));
-        assert!(!secrets.grants(token ^ 1, ip, key));
+        assert!(secrets.accepts(token, ip, key));
+        assert!(!secrets.accepts(token, other, key));
+        assert!(!secrets.accepts(token, ip, wrong));
+        assert!(!secrets.accepts(token ^ 1, ip, key));
     }
 
     #[test]
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_spent_twice_while_its_token_is_good() {
+    fn no_request_is_spent_twice_while_its_token_is_good() {
         let mut rng = Rng::from_number(5);
         let mut secrets = Secrets::new(Instant::ZERO, PERIOD, &mut rng);
         let (ip, key) = (address("192.0.2.1:1").ip(), rng.id());
@@ -197,8 +201,8 @@ mod tests {
                 now += PERIOD;
                 secrets.rotate(now, &mut rng);
             }
-            // Either its token is worth nothing any more, or it is remembered.
-            if secrets.grants(token, ip, key) {
+            // Either its token is no longer good, or the request is remembered.
+            if secrets.accepts(token, ip, key) {
                 assert!(!secrets.spend(now, first, &mut rng), "after {number}");
             } else {
                 (token, first) = (secrets.token(ip, key), rng.number());

@@ -1,104 +1,111 @@
 //! The client: sends requests, takes replies, and notices silence.
 //!
-//! What a reply teaches about its sender (it lives, at this address, and gave a cookie) is taken in
-//! here, for all requests alike; what it brings is passed on by the request's [`Task`].
+//! The facts about the sender of a reply (it lives, at this address, and gave a cookie) are used
+//! here, for all requests alike; the contents of the reply go where the request's [`Task`] says.
 //!
-//! Invariant: nothing is learnt from a reply that does not answer a request of ours (rule 3).
+//! Invariant: a reply that answers no request of ours changes nothing (rule 3).
 
-use super::rpc::{Effort, Match, Overdue, Pending, Request, Task};
+use super::rpc::{Match, Overdue, Pending, RetryPolicy, Rpcs, Task};
 use super::{Kad, Outgoing};
 use crate::address::{self, Contact};
 use crate::dht::Event;
-use crate::dht::addresses::Permit;
+use crate::dht::address_vote::AddressVote;
+use crate::dht::addresses::{Addresses, Permit};
+use crate::dht::budget::Destinations;
 use crate::dht::table::Admission;
-use crate::time::Instant;
+use crate::time::{Instant, earliest};
 use crate::wire::native::datagram::{Body, Cookie, Datagram, ErrorCode, RpcId, Status};
 use std::net::SocketAddr;
-use std::time::Duration;
+
+/// The state of the client: requests under way, and the addresses that they may go to.
+#[derive(Default)]
+pub(super) struct Client {
+    pub rpcs: Rpcs,
+    pub addresses: Addresses<Cookie>,
+    pub destinations: Destinations,
+    pub votes: AddressVote,
+}
+
+impl Client {
+    /// Whether a request may be sent to `address`; [`Permit::Now`] counts as sent.
+    pub fn permit(&mut self, now: Instant, address: SocketAddr) -> Permit {
+        match self.rpcs.has_room(1) {
+            true => self.addresses.permit(now, address, &mut self.destinations),
+            false => Permit::Later,
+        }
+    }
+
+    /// Whether `address` may be asked if it is a provider; [`Permit::Now`] counts as sent.
+    pub fn permit_confirmation(&mut self, now: Instant, address: SocketAddr) -> Permit {
+        let Client {
+            rpcs,
+            addresses,
+            destinations,
+            ..
+        } = self;
+        match rpcs.has_room(1) {
+            true => addresses.permit_confirmation(now, address, destinations),
+            false => Permit::Later,
+        }
+    }
+
+    pub fn next_timeout(&self) -> Option<Instant> {
+        earliest(self.rpcs.next_deadline(), self.destinations.waiting_until())
+    }
+}
 
 impl Kad {
-    /// Sends a request; whoever calls has the permit of `addresses` and room in `rpcs`.
+    /// Sends a request that is permitted and has room in the table of requests.
     pub(super) fn ask(&mut self, pending: Pending) {
-        let id = self.rpcs.add(pending, &mut self.rng);
+        let id = self.client.rpcs.add(pending, &mut self.rng);
         self.send(Outgoing::Request(id));
     }
 
-    /// Asks a contact, if that may be now.
+    /// Asks a contact, if that is permitted now.
     pub(super) fn try_ask(
         &mut self,
         now: Instant,
         contact: Contact,
-        what: (Request, Task, Effort),
+        task: Task,
+        retry: RetryPolicy,
     ) -> Permit {
-        if !self.rpcs.has_room(1) {
-            return Permit::Later;
-        }
-        let permit = self
-            .addresses
-            .permit(now, contact.address, &mut self.destinations);
+        let permit = self.client.permit(now, contact.address);
         if permit == Permit::Now {
-            self.ask(Pending::new(now, (contact.address, Some(contact.id)), what));
+            let to = (contact.address, Some(contact.id));
+            self.ask(Pending::new(now, to, task, retry));
         }
         permit
     }
 
     /// The datagram of a request that still waits.
     pub(super) fn request(&mut self, now: Instant, id: RpcId) -> Option<(SocketAddr, Body, RpcId)> {
-        let pending = self.rpcs.pending(id)?;
-        let mut cookie = self.addresses.cookie(now, pending.to);
-        let is_padded = match pending.request {
-            // An error is longer than a short ping: whoever has forgotten its cookie would be silent.
-            Request::Ping => {
-                cookie = if pending.is_slow() {
-                    Cookie::NONE
-                } else {
-                    cookie
-                };
-                true
-            }
-            Request::FindNode(_) | Request::FindValue(_) => {
-                // Where the network has a key, nothing but a cookie comes of it.
-                let Kad {
-                    lookups, config, ..
-                } = self;
-                config.network.key().is_none()
-                    && matches!(&pending.task, Task::Lookup(number)
-                    if lookups.get(number).is_some_and(|lookup| lookup.purpose.is_awaited()))
-            }
-            // Their token is the proof.
-            Request::Store { .. } | Request::Replicate { .. } => false,
-        };
-        pending.had_cookie = cookie != Cookie::NONE;
-        let is_padded = is_padded && !pending.had_cookie;
-        Some((pending.to, pending.request.body(cookie, is_padded), id))
+        let pending = self.client.rpcs.pending(id)?;
+        let cookie = self.client.addresses.cookie(now, pending.to);
+        Some((pending.to, pending.request(&self.config, cookie), id))
     }
 
-    /// Asks whether a node is at `address`, because our owner wants to know:
-    /// [`Event::Pinged`] follows. It is the owner who names it, so it may be asked at any time. False:
-    /// no node can be there, or too many requests wait.
+    /// Asks whether a node is at `address`, for the owner: [`Event::Pinged`] follows. The owner
+    /// names the address, so it may be asked at any time. False: no node can be there, or too many
+    /// requests wait.
     pub fn ping(&mut self, now: Instant, address: SocketAddr) -> bool {
         let address = address::canonical(address);
-        let is_possible = address::is_usable(address) && self.rpcs.has_room(1);
+        let is_possible = address::is_usable(address) && self.client.rpcs.has_room(1);
         if is_possible {
-            let what = (Request::Ping, Task::Ping, Effort::Usual);
-            self.ask(Pending::new(now, (address, None), what));
+            let to = (address, None);
+            self.ask(Pending::new(now, to, Task::Ping, RetryPolicy::Repeat));
         }
         is_possible
     }
 
-    fn pinged(&mut self, address: SocketAddr, took: Option<Duration>) {
-        self.tell(Event::Pinged { address, took });
-    }
-
-    pub(super) fn handle_reply(&mut self, now: Instant, from: SocketAddr, datagram: Datagram) {
-        let Some(seen) = datagram.body.seen() else {
+    pub(super) fn handle_reply(&mut self, now: Instant, from: Contact, reply: Datagram) {
+        let Some(seen) = reply.body.seen() else {
             return;
         };
-        let contact = Contact {
-            id: datagram.sender,
-            address: from,
-        };
-        let pending = match self.rpcs.take(datagram.rpc_id, from, datagram.body.kind()) {
+        let pending = match self
+            .client
+            .rpcs
+            .take(reply.rpc_id, from.address, reply.body.kind())
+        {
             Match::Unexpected => {
                 self.counters.unexpected += 1;
                 return;
@@ -106,48 +113,48 @@ impl Kad {
             Match::Late => None,
             Match::Answer(pending) => Some(pending),
         };
-        self.addresses.answered(now, from, seen.cookie);
-        self.votes.count(from, seen.address);
+        self.client
+            .addresses
+            .answered(now, from.address, seen.cookie);
+        self.client.votes.count(from.address, seen.address);
         let expected = pending.as_ref().and_then(Pending::contact);
-        let is_another = expected.is_some_and(|expected| expected.id != contact.id);
-        if let Some(expected) = expected.filter(|_| is_another) {
+        let other = expected.filter(|expected| expected.id != from.id);
+        if let Some(expected) = other {
             self.table.failed(now, expected);
         }
-        if !datagram.read_only {
-            self.admit(now, contact);
+        if !reply.read_only {
+            self.admit(now, from);
         }
         let Some(pending) = pending else {
             self.counters.late_replies += 1;
             return;
         };
         self.counters.replies += 1;
-        let is_unproved = matches!(
-            datagram.body,
-            Body::Error {
-                code: ErrorCode::Unproved,
-                ..
-            }
-        );
-        if is_unproved && !is_another && pending.effort == Effort::Usual && self.rpcs.has_room(1) {
+        let code = match reply.body {
+            Body::Error { code, .. } => Some(code),
+            _ => None,
+        };
+        let wants_proof = code == Some(ErrorCode::Unproved) && other.is_none();
+        let is_first = pending.retry == RetryPolicy::Repeat;
+        if wants_proof && is_first && self.client.rpcs.has_room(1) {
             // It gave us a cookie to ask with. Only once: it must not keep us busy.
-            let what = (pending.request, pending.task, Effort::Proved);
-            return self.ask(Pending::new(now, (pending.to, pending.expected), what));
-        }
-        if is_another || matches!(datagram.body, Body::Error { .. }) {
+            let (to, proved) = ((pending.to, pending.expected), RetryPolicy::Proved);
+            self.ask(Pending::new(now, to, pending.task, proved));
+        } else if code.is_some() || other.is_some() {
             self.fail(now, pending);
         } else {
-            self.complete(now, pending, contact, datagram.body);
+            self.complete(now, pending, from, reply.body);
         }
     }
 
-    /// Requests that have become slow, or are given up.
+    /// Handles requests that are slow, and gives up those that are overdue.
     pub(super) fn handle_overdue(&mut self, now: Instant) {
-        while let Some(overdue) = self.rpcs.overdue(now) {
+        while let Some(overdue) = self.client.rpcs.overdue(now) {
             match overdue {
                 Overdue::Slow(id) => self.slow(id),
                 Overdue::Silent(pending) => {
                     self.counters.timeouts += 1;
-                    self.addresses.silent(now, pending.to);
+                    self.client.addresses.silent(now, pending.to);
                     if let Some(contact) = pending.contact() {
                         self.table.failed(now, contact);
                     }
@@ -158,11 +165,11 @@ impl Kad {
     }
 
     fn slow(&mut self, id: RpcId) {
-        let Some(pending) = self.rpcs.pending(id) else {
+        let Some(pending) = self.client.rpcs.pending(id) else {
             return;
         };
-        if let (Task::Lookup(lookup), Some(contact)) = (&pending.task, pending.contact()) {
-            if let Some(lookup) = self.lookups.get_mut(lookup) {
+        if let (Task::Lookup(number, ..), Some(contact)) = (&pending.task, pending.contact()) {
+            if let Some(lookup) = self.lookups.running.get_mut(number) {
                 lookup.slow(contact);
             }
         }
@@ -171,7 +178,8 @@ impl Kad {
         }
     }
 
-    /// A node has answered us: the table may take it in (rule 3), and with it come duties.
+    /// A node has answered us: the table may admit it (rule 3), and then it gets the records that
+    /// it should hold.
     fn admit(&mut self, now: Instant, contact: Contact) {
         let was_cut_off = self.table.is_cut_off();
         let member = self.table.member(contact.id);
@@ -179,9 +187,9 @@ impl Kad {
         match self.table.answered(now, contact) {
             Admission::Added => {
                 self.hand_over(contact);
-                self.tell(Event::Met);
+                self.push_event(Event::Met);
             }
-            Admission::Refused => self.consider_moved(now, contact),
+            Admission::Refused => self.verify_member(now, contact),
             // It may have been cut off from us when we announced.
             Admission::Known if was_silent => self.extend_announcements(contact),
             Admission::Known | Admission::Cached => {}
@@ -191,39 +199,46 @@ impl Kad {
         }
     }
 
-    /// The request was answered in its own kind.
-    fn complete(&mut self, now: Instant, pending: Pending, contact: Contact, body: Body) {
-        let took = now.since(pending.sent_at());
+    /// The request was answered by a reply of its own kind.
+    fn complete(&mut self, now: Instant, pending: Pending, from: Contact, body: Body) {
+        let address = from.address;
         match (pending.task, body) {
-            (Task::Bootstrap, _) => self.bootstrapped(contact),
-            (Task::Ping, _) => self.pinged(contact.address, Some(took)),
-            (Task::Lookup(lookup), body) => self.lookup_answered(lookup, contact, &body),
-            (Task::Prepare(errand), Body::FindNodeReply { token, .. }) => {
-                self.errand_prepared(now, errand, token);
+            (Task::Bootstrap, _) => self.bootstrapped(from),
+            (Task::Ping, _) => {
+                let took = Some(now.since(pending.sent_at));
+                self.push_event(Event::Pinged { address, took });
             }
-            (Task::Deliver(errand), Body::StoreReply { status, .. })
-            | (Task::Deliver(errand), Body::ReplicateReply { status, .. }) => {
-                self.errand_done(now, errand, status == Status::Stored);
+            (Task::Lookup(number, ..), body) => self.lookup_answered(number, from, &body),
+            (Task::FindToken(store), Body::FindNodeReply { token, .. }) => {
+                self.token_received(now, store, token);
+            }
+            (Task::Store(store), Body::StoreReply { status, .. })
+            | (Task::Store(store), Body::ReplicateReply { status, .. }) => {
+                self.store_done(now, store, status == Status::Stored);
             }
             (Task::Confirm(file, ttl), Body::FindValueReply { provides: true, .. }) => {
-                self.provider_confirmed(now, file, contact.address, ttl);
+                self.provider_confirmed(now, file, address, ttl);
             }
             _ => {}
         }
     }
 
-    /// The request will not be answered, not in its own kind, or not by whom it was meant for.
+    /// The request will not be answered, or not by a reply of its own kind from the expected node.
     fn fail(&mut self, now: Instant, pending: Pending) {
-        let contact = pending.contact();
+        let (address, contact) = (pending.to, pending.contact());
         match pending.task {
-            Task::Lookup(lookup) => {
-                if let (Some(lookup), Some(contact)) = (self.lookups.get_mut(&lookup), contact) {
+            Task::Lookup(number, ..) => {
+                let lookup = self.lookups.running.get_mut(&number);
+                if let (Some(lookup), Some(contact)) = (lookup, contact) {
                     lookup.failed(contact);
                 }
             }
-            Task::Bootstrap => self.bootstrap_silent(now, pending.to),
-            Task::Ping => self.pinged(pending.to, None),
-            Task::Prepare(errand) | Task::Deliver(errand) => self.errand_done(now, errand, false),
+            Task::Bootstrap => self.bootstrap_silent(now, address),
+            Task::Ping => self.push_event(Event::Pinged {
+                address,
+                took: None,
+            }),
+            Task::FindToken(store) | Task::Store(store) => self.store_done(now, store, false),
             Task::Holder(file) => {
                 if let Some(contact) = contact {
                     self.holder_lost(now, file, contact);

@@ -1,22 +1,22 @@
-//! The setup of a Kademlia node: its identity, its network and the parameters of the algorithm.
+//! The setup of a Kademlia node: its identity, its network and its limits.
 
 use crate::dht::{Params, records};
 use crate::id::NodeId;
 use crate::limits;
 use crate::wire::Network;
 
-/// How a node is set up.
+/// The setup of a node.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Our node id.
+    /// The node's own id.
     pub id: NodeId,
-    /// Our network.
+    /// Its network; datagrams of others count as damaged.
     pub network: Network,
-    /// Our port, UDP and TCP alike; not 0 if anything is provided.
+    /// Its port, UDP and TCP alike; not 0 if it provides anything.
     pub port: u16,
-    /// We ask, but must not be put into tables.
+    /// It asks other nodes, but must not be put into their tables.
     pub read_only: bool,
-    /// The parameters.
+    /// Kademlia's parameters.
     pub params: Params,
 }
 

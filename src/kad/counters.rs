@@ -1,28 +1,27 @@
 //! The counters of a Kademlia node.
 
-/// What has happened, counted.
+/// Events of a node, counted since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Datagrams that were none: damaged, foreign, or of another network.
+    /// Datagrams of no dialect, damaged, or of another network.
     pub damaged: u64,
-    /// Datagrams that claim our own id.
+    /// Datagrams that claim our own id, or whose source no node can have.
     pub from_self: u64,
-    /// Requests that were well-formed.
+    /// Well-formed requests.
     pub requests: u64,
-    /// Requests that were dropped because their source is over its budget.
+    /// Requests and discovery queries whose source was over its budget.
     pub over_budget: u64,
-    /// Requests too short to be answered in their own kind before their source has proved its
-    /// address.
+    /// Requests that were too short for a reply of their own kind, from a source without proof.
     pub too_short: u64,
     /// Stores and replications without a good token.
     pub bad_tokens: u64,
     /// Stores and replications that came again, in a network with a key.
     pub replayed: u64,
-    /// Replies that answered a request.
+    /// Replies that answered a request of ours.
     pub replies: u64,
     /// Replies that came after their request was given up.
     pub late_replies: u64,
-    /// Replies that nobody asked for.
+    /// Replies that answer no request of ours.
     pub unexpected: u64,
     /// Requests that were given up.
     pub timeouts: u64,
@@ -30,8 +29,8 @@ pub struct Counters {
     pub sent: u64,
     /// Bytes of datagrams sent.
     pub sent_bytes: u64,
-    /// Datagrams, events, errands and candidates that there was no room for.
+    /// Datagrams, events, stores and candidates dropped because their queue was full.
     pub dropped: u64,
-    /// Records that there was no room for, or none for more of their source or subnet.
+    /// Records refused because the table, or the share of their source or subnet, was full.
     pub crowded: u64,
 }

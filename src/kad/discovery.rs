@@ -1,111 +1,117 @@
-//! Local discovery: finds the nodes of the local network when nobody has named one.
+//! Local discovery: finds the nodes of the local network without a bootstrap address.
 //!
 //! ```text
-//!   caller                                         every other node of the link
-//!     │ Query (multicast): who is there? ────────────────►│
-//!     │◄──────────── Response (to the caller alone): I am ─┤  the call's nonce, and a cookie
-//!     │ Ping, with the cookie ──────────────────────────►│  the caller has proved its address:
-//!     │◄──────────────────────── PingReply, and a Ping ──┤  it is a candidate as well (rule 3)
+//!   node A                                         every other node of the link
+//!     │ Query (multicast) ───────────────────────────────►│
+//!     │◄──────────────────── Response (to A alone) ───────┤  A's nonce, and a cookie
+//!     │ Ping, with the cookie ───────────────────────────►│  A has proved its address:
+//!     │◄──────────────────────── PingReply, and a Ping ───┤  it is a candidate as well (rule 3)
 //! ```
 //!
-//! A call makes nobody a candidate, and an answer only with the nonce of our own last call: what was
-//! recorded earlier, or is sent in the name of others, has no effect. All the rest goes by
-//! Kademlia's ordinary rules, budgets included.
+//! A query makes no candidate, and a response only with the nonce of our own last query: a recorded
+//! message, or one in the name of another node, has no effect. Everything else follows Kademlia's
+//! ordinary rules, budgets included.
 //!
-//! A node calls four times in its first two seconds, once more, and then every ten minutes, for those
-//! whom multicast did not reach. A fleet that gets its power back at once answers in bounded
-//! numbers ([`DISCOVERY_ANSWERS`]): each is told of a few dozen others, which is all that it needs.
+//! A node sends four queries in its first two seconds, one more, and then one every ten minutes,
+//! for nodes that multicast did not reach. A fleet that gets its power back at once responds in
+//! bounded numbers ([`DISCOVERY_ANSWERS`]): each node learns of a few dozen others, which is
+//! enough.
 //!
-//! Not here: the interfaces, and whether a discovery message came from a network of ours; the driver knows that.
-//! Invariant: a node that was not told to discover neither calls nor answers.
+//! The driver knows the interfaces, and `node::datagrams` that a message is from a link of ours.
+//! Invariant: before [`Kad::discover`], a node sends neither queries nor responses.
 
-use super::rpc::Effort;
-use super::{Kad, Outgoing, jittered};
+use super::rpc::RetryPolicy;
+use super::{Kad, Outgoing};
 use crate::address::{self, Contact};
-use crate::dht::budget::{Rate, Sources};
-use crate::limits::{
-    DISCOVERY_ANSWERS, DISCOVERY_ANSWERS_EACH, DISCOVERY_CALLERS_MAX, DISCOVERY_PATIENCE,
-};
-use crate::limits::{DISCOVERY_PAUSES, DISCOVERY_PERIOD};
-use crate::time::Instant;
+use crate::dht::budget::{Budget, SourceBudgets};
+use crate::limits::{DISCOVERY_ANSWERS, DISCOVERY_ANSWERS_EACH, DISCOVERY_CALLERS_MAX};
+use crate::limits::{DISCOVERY_PATIENCE, DISCOVERY_PAUSES, DISCOVERY_PERIOD};
+use crate::time::{Instant, earliest};
 use crate::wire::native::datagram::Cookie;
 use crate::wire::native::discovery::{Discovery, Kind};
 use std::net::SocketAddr;
 
-/// When we call, and whom we answer.
+/// When this node sends queries, and which it answers.
 pub(super) struct LanDiscovery {
-    /// When to call next; `None`: this node does not discover.
-    pub(super) call_at: Option<Instant>,
-    /// A call waits to be sent.
+    /// When to send the next query; `None` before [`Kad::discover`].
+    query_at: Option<Instant>,
+    /// A query waits to be polled.
     is_due: bool,
-    /// Calls since the start, or since the network changed.
-    calls: usize,
-    /// The nonce of the last call.
+    /// Queries since the start, or since the network changed.
+    queries: usize,
+    /// The nonce of the last query.
     nonce: u64,
-    /// Until then, whoever hears the first call may answer; `None` afterwards.
-    pub(super) patient_until: Option<Instant>,
-    answers: Rate,
-    answers_each: Sources,
+    /// Until then, nodes may respond to the first query; `None` afterwards.
+    patient_until: Option<Instant>,
+    responses: Budget,
+    responses_each: SourceBudgets,
 }
 
 impl Default for LanDiscovery {
     fn default() -> LanDiscovery {
         LanDiscovery {
-            call_at: None,
+            query_at: None,
             is_due: false,
-            calls: 0,
+            queries: 0,
             nonce: 0,
             patient_until: None,
-            answers: Rate::default(),
-            answers_each: Sources::new(DISCOVERY_ANSWERS_EACH, DISCOVERY_CALLERS_MAX),
+            responses: Budget::default(),
+            responses_each: SourceBudgets::new(DISCOVERY_ANSWERS_EACH, DISCOVERY_CALLERS_MAX),
         }
     }
 }
 
-impl Kad {
-    /// Looks for nodes of the local network from now on: calls at once, soon again, and then now and then. To be
-    /// told again when a network has come.
-    pub fn discover(&mut self, now: Instant) {
-        self.discovery.call_at = Some(now);
-        self.discovery.calls = 0;
-        self.discovery.patient_until = Some(now + DISCOVERY_PATIENCE);
-        self.call_if_due(now);
+impl LanDiscovery {
+    /// Whether nodes may still respond for the first time.
+    pub fn awaits_responses(&self) -> bool {
+        self.patient_until.is_some()
     }
 
-    /// A discovery message came from `from`, which is of a network that this host is attached to.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        earliest(self.query_at, self.patient_until)
+    }
+}
+
+impl Kad {
+    /// Looks for nodes of the local network from now on: a query at once, soon others, and then now
+    /// and then. Call it again when this host is attached to another network.
+    pub fn discover(&mut self, now: Instant) {
+        self.discovery.query_at = Some(now);
+        self.discovery.queries = 0;
+        self.discovery.patient_until = Some(now + DISCOVERY_PATIENCE);
+        self.run_discovery(now);
+    }
+
+    /// A discovery message came from `from`, which is on a link of this host.
     pub fn handle_discovery(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        self.secrets.rotate(now, &mut self.rng);
+        self.server.secrets.rotate(now, &mut self.rng);
         let Ok(message) = Discovery::parse(bytes, self.config.network) else {
             self.counters.damaged += 1;
             return;
         };
-        let location = address::canonical(SocketAddr::new(from.ip(), message.port));
-        if message.sender == self.config.id || !address::is_usable(location) {
+        let (id, address) = (message.sender, SocketAddr::new(from.ip(), message.port));
+        let address = address::canonical(address);
+        if id == self.config.id || !address::is_usable(address) {
             self.counters.from_self += 1;
             return;
         }
-        if self.discovery.call_at.is_none() {
+        if self.discovery.query_at.is_none() {
             return;
         }
+        let is_ours = self.discovery.queries > 0 && message.nonce == self.discovery.nonce;
         match message.kind {
-            Kind::Query => self.answer_call(now, location, message.nonce),
-            Kind::Response(cookie)
-                if self.discovery.calls > 0 && message.nonce == self.discovery.nonce =>
-            {
-                self.addresses.given(now, location, cookie);
-                let contact = Contact {
-                    id: message.sender,
-                    address: location,
-                };
-                self.consider(now, contact, Effort::Usual);
+            Kind::Query => self.answer_query(now, address, message.nonce),
+            Kind::Response(cookie) if is_ours => {
+                self.client.addresses.received_cookie(now, address, cookie);
+                self.add_candidate(now, Contact { id, address }, RetryPolicy::Repeat);
             }
             Kind::Response(_) => self.counters.unexpected += 1,
         }
         self.advance(now);
     }
 
-    /// Writes a call into `buffer`, if one is due: to be sent to the group at every interface. Its
-    /// size.
+    /// Writes a query into `buffer`, if one is due, and returns its size. It is to be sent to the
+    /// group at every interface.
     pub fn poll_discovery(&mut self, buffer: &mut [u8]) -> Option<usize> {
         if !std::mem::take(&mut self.discovery.is_due) {
             return None;
@@ -116,58 +122,47 @@ impl Kad {
         Some(size)
     }
 
-    /// Has a call sent if it is time, and ends the wait for the first answers.
-    pub(super) fn call_if_due(&mut self, now: Instant) {
-        if self.discovery.call_at.is_some_and(|at| at <= now) {
-            let pause = DISCOVERY_PAUSES.get(self.discovery.calls).copied();
-            if self.discovery.calls == 0 || pause.is_none() {
-                self.discovery.nonce = self.rng.number();
+    /// Makes a query due if it is time, and ends the wait for the first responses.
+    pub(super) fn run_discovery(&mut self, now: Instant) {
+        let discovery = &mut self.discovery;
+        if discovery.query_at.is_some_and(|at| at <= now) {
+            let pause = DISCOVERY_PAUSES.get(discovery.queries).copied();
+            if discovery.queries == 0 || pause.is_none() {
+                discovery.nonce = self.rng.number();
             }
-            let pause = jittered(pause.unwrap_or(DISCOVERY_PERIOD), &mut self.rng);
-            self.discovery.call_at = Some(now + pause);
-            self.discovery.calls = self.discovery.calls.saturating_add(1);
-            self.discovery.is_due = true;
+            let pause = self.rng.jittered(pause.unwrap_or(DISCOVERY_PERIOD));
+            discovery.query_at = Some(now + pause);
+            discovery.queries = discovery.queries.saturating_add(1);
+            discovery.is_due = true;
         }
-        if self
-            .discovery
-            .patient_until
-            .is_some_and(|until| until <= now)
-        {
-            self.discovery.patient_until = None;
+        if discovery.patient_until.is_some_and(|until| until <= now) {
+            discovery.patient_until = None;
         }
     }
 
-    /// Whether nodes that we have called may still answer for the first time.
-    pub(super) fn awaits_answers(&self) -> bool {
-        self.discovery.patient_until.is_some()
+    /// Writes the response to a query, which is as long as the query.
+    pub(super) fn emit_response(&self, to: SocketAddr, nonce: u64, buffer: &mut [u8]) -> usize {
+        let cookie = Cookie(self.server.secrets.cookie(to));
+        self.emit_discovery(Kind::Response(cookie), nonce, buffer)
     }
 
-    /// Writes the answer to a call, which is as long as that.
-    pub(super) fn emit_answer(&self, to: SocketAddr, nonce: u64, buffer: &mut [u8]) -> usize {
-        self.emit_discovery(
-            Kind::Response(Cookie(self.secrets.cookie(to))),
-            nonce,
-            buffer,
-        )
-    }
-
-    fn answer_call(&mut self, now: Instant, to: SocketAddr, nonce: u64) {
-        let is_welcome = self.discovery.answers_each.allow(now, to);
-        if is_welcome && self.discovery.answers.allow(now, DISCOVERY_ANSWERS) {
-            self.send(Outgoing::Answer { to, nonce });
+    fn answer_query(&mut self, now: Instant, to: SocketAddr, nonce: u64) {
+        let is_within_budget = self.discovery.responses_each.allow(now, to)
+            && self.discovery.responses.allow(now, DISCOVERY_ANSWERS);
+        if is_within_budget {
+            self.send(Outgoing::Response { to, nonce });
         } else {
             self.counters.over_budget += 1;
         }
     }
 
     fn emit_discovery(&self, kind: Kind, nonce: u64, buffer: &mut [u8]) -> usize {
-        let (sender, port) = (self.config.id, self.config.port);
-        Discovery {
+        let message = Discovery {
             kind,
-            sender,
-            port,
+            sender: self.config.id,
+            port: self.config.port,
             nonce,
-        }
-        .emit(self.config.network, buffer)
+        };
+        message.emit(self.config.network, buffer)
     }
 }

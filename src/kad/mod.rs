@@ -1,36 +1,28 @@
-//! The native Kademlia node, without I/O (Maymounkov and Mazières, long version; the rules by number are
-//! listed below). It is built of the parts in [`dht`](crate::dht).
+//! The native Kademlia node, without I/O (Maymounkov and Mazières, long version). It is built of
+//! the parts in [`dht`](crate::dht).
 //!
-//! Read `dht::table` and `dht::lookup` first, then [`Kad`] and `rpc`. The other modules are parts of `Kad`, each
-//! with one concern: `client` sends requests and takes replies, `server` answers them, `lookups` runs
-//! lookups, `join` finds the network, and `discovery` that without a name to begin with; `announce` and
-//! `replicate` move records.
+//! Read `dht::table` and `dht::lookup` first, then [`Kad`] and `rpc`. The other modules are parts
+//! of `Kad`, each with one concern: `client` sends requests and takes replies, `server` answers
+//! them, `lookups` runs lookups, `join` finds the network, `discovery` finds it without an address,
+//! `candidates` pings possible contacts; `announce`, `stores` and `replicate` move records.
 //!
 //! ```text
-//!   handle_datagram ─► reply?   client ─► table, lookup, errand …┐
-//!                   └► request? server ─► records, candidates  ├─► advance ─► poll_datagram
-//!   handle_timeout ──► slow, silent, upkeep                    │          └► poll_event
-//!   commands ────────► lookups, announcements                  ┘
+//!   handle_datagram ─► reply?   client ─► table, lookups, stores …┐
+//!                   └► request? server ─► records, candidates     ├─► advance ─► poll_datagram
+//!   handle_timeout ──► slow and silent requests, upkeep           │          └► poll_event
+//!   commands ────────► lookups, announcements                     ┘
 //! ```
 //!
-//! | rule | where |
-//! |---|---|
-//! | 1, 2 metric and parameters | [`id`](crate::id), [`Params`](crate::dht::Params) |
-//! | 3 – 7 contacts | `dht::table`, `dht::bucket`; candidates in `join` |
-//! | 8, 9, 17 lookups, closest k | `dht::lookup`, `dht::table` |
-//! | 10, 13, 14 records | `replicate`, `announce`, `dht::records` |
-//! | 11, 12 refresh, join | `join` |
-//! | 15 persistence | [`Kad::insert_saved`]; `node::saved` chooses, the driver writes |
-//! | 16 bounds | `limits`, `dht::addresses`, `dht::budget`, `dht::records` |
-//!
-//! **What this is not**: it knows no sockets, no streams and no files, and does not say when a
-//! transfer may begin. Invariants: nothing a datagram says is believed but by rule; to an address
-//! that has not proved itself a reply is never longer than its request (asserted in
-//! [`Kad::poll_datagram`], the one place that sends); every table is bounded by `limits`.
+//! It knows no sockets, streams and files. Invariants: nothing in a datagram is believed but by
+//! rule; a reply to an address that has not proved itself is never longer than its request
+//! (asserted in [`Kad::poll_datagram`], the one place that sends); every table is bounded by
+//! `limits`.
 
+#![doc = include_str!("rules.md")]
 #![doc = include_str!("figures.md")]
 
 mod announce;
+mod candidates;
 mod client;
 mod config;
 mod counters;
@@ -38,8 +30,10 @@ mod discovery;
 mod join;
 mod lookups;
 mod replicate;
-pub mod rpc;
+mod rpc;
 mod server;
+mod store;
+mod stores;
 #[cfg(test)]
 mod tests;
 
@@ -47,50 +41,40 @@ pub use config::{Config, RECORD_LIMITS};
 pub use counters::Counters;
 
 use crate::address::{self, Contact};
-use crate::dht::address_vote::Votes;
-use crate::dht::addresses::Addresses;
-use crate::dht::budget::{Destinations, Sources};
 use crate::dht::records::Records;
-use crate::dht::table::{Contacts, Table};
-use crate::dht::token::Secrets;
-use crate::dht::{Event, Purpose, lookup};
-use crate::id::{FileId, Id, NodeId};
-use crate::limits::{self, DATAGRAM_SIZE_MAX, EVENTS_MAX, OUTBOX_MAX, SOURCES_MAX};
+use crate::dht::table::Table;
+use crate::dht::{Event, lookup};
+use crate::id::{ID_BITS, NodeId};
+use crate::limits::{DATAGRAM_SIZE_MAX, EVENTS_MAX, K, OUTBOX_MAX, UPKEEP_PERIOD, memory};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
-use crate::wire::native::datagram::{Cookie, Datagram, RpcId, Token};
-use announce::{Errand, Provided};
+use crate::wire::native::datagram::{Datagram, RpcId, Token};
+use announce::Announcements;
+use candidates::Candidates;
+use client::Client;
 use discovery::LanDiscovery;
-use join::{Bootstrap, Candidate, Saved};
+use join::Join;
+use lookups::Lookups;
 use replicate::Unconfirmed;
-use rpc::Rpcs;
-use server::Reply;
-use std::collections::{BTreeMap, VecDeque};
+use server::{Reply, Server};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
+use store::Store;
 
 type Lookup = lookup::Lookup<Token>;
 
-/// What waits to be sent.
+/// A datagram that waits to be sent.
 #[derive(Clone, Copy, Debug)]
 enum Outgoing {
     Request(RpcId),
     Reply(Reply),
-    /// The answer to a call of the local network.
-    Answer {
+    /// The response to a discovery query.
+    Response {
         to: SocketAddr,
         nonce: u64,
     },
 }
-const _: () = assert!(size_of::<Outgoing>() <= crate::limits::memory::OUTGOING_SIZE);
-
-/// What a lookup that somebody awaited has found.
-struct Found {
-    target: Id,
-    closest: Contacts,
-    providers: Vec<SocketAddr>,
-}
-const _: () = assert!(size_of::<Found>() <= crate::limits::memory::FOUND_SIZE);
+const _: () = assert!(size_of::<Outgoing>() <= memory::OUTGOING_SIZE);
 
 /// A Kademlia node. Facts go in through `handle_*`, work comes out through `poll_*`: after each
 /// input drain [`Kad::poll_datagram`] and [`Kad::poll_event`], then sleep until
@@ -99,29 +83,16 @@ pub struct Kad {
     config: Config,
     rng: Rng,
     table: Table,
-    addresses: Addresses<Cookie>,
-    destinations: Destinations,
-    sources: Sources,
-    proved_sources: Sources,
-    secrets: Secrets,
-    rpcs: Rpcs,
-    lookups: BTreeMap<u64, Lookup>,
-    next_lookup: u64,
-    found: VecDeque<Found>,
-    waiting_lookups: VecDeque<(Id, Purpose)>,
-    bootstraps: Vec<Bootstrap>,
-    joins: u32,
-    joins_failed: u32,
-    join_at: Option<Instant>,
-    candidates: VecDeque<Candidate>,
-    saved: Saved,
+    client: Client,
+    server: Server,
+    lookups: Lookups,
+    join: Join,
+    candidates: Candidates,
     discovery: LanDiscovery,
-    provided: BTreeMap<FileId, Provided>,
-    due_announcements: VecDeque<FileId>,
-    errands: VecDeque<Errand>,
+    announcements: Announcements,
+    stores: VecDeque<Store>,
     records: Records,
     unconfirmed: VecDeque<Unconfirmed>,
-    votes: Votes,
     upkeep_at: Instant,
     outbox: VecDeque<Outgoing>,
     events: VecDeque<Event>,
@@ -129,38 +100,25 @@ pub struct Kad {
 }
 
 impl Kad {
-    /// A node that knows nobody.
+    /// A node without contacts.
     pub fn new(config: Config, mut rng: Rng, now: Instant) -> Kad {
         let params = config.params;
-        assert!((1..=limits::K).contains(&params.k) && params.alpha > 0 && params.paths > 0);
-        assert!((1..=crate::id::ID_BITS).contains(&params.id_bits));
-        let refresh_at = now + jittered(params.refresh_period, &mut rng);
+        assert!((1..=K).contains(&params.k) && params.alpha > 0 && params.paths > 0);
+        assert!((1..=ID_BITS).contains(&params.id_bits));
+        let refresh_at = now + rng.jittered(params.refresh_period);
         Kad {
             table: Table::new(config.id, &params, refresh_at),
-            addresses: Addresses::default(),
-            destinations: Destinations::default(),
-            sources: Sources::new(params.unproved_source, SOURCES_MAX),
-            proved_sources: Sources::new(params.proved_source, SOURCES_MAX),
-            secrets: Secrets::new(now, limits::SECRET_PERIOD, &mut rng),
-            rpcs: Rpcs::default(),
-            lookups: BTreeMap::new(),
-            next_lookup: 0,
-            found: VecDeque::new(),
-            waiting_lookups: VecDeque::new(),
-            bootstraps: Vec::new(),
-            joins: 0,
-            joins_failed: 0,
-            join_at: None,
-            candidates: VecDeque::new(),
-            saved: Saved::default(),
+            client: Client::default(),
+            server: Server::new(&params, now, &mut rng),
+            lookups: Lookups::default(),
+            join: Join::default(),
+            candidates: Candidates::default(),
             discovery: LanDiscovery::default(),
-            provided: BTreeMap::new(),
-            due_announcements: VecDeque::new(),
-            errands: VecDeque::new(),
+            announcements: Announcements::default(),
+            stores: VecDeque::new(),
             records: Records::new(RECORD_LIMITS),
             unconfirmed: VecDeque::new(),
-            votes: Votes::default(),
-            upkeep_at: now + jittered(limits::UPKEEP_PERIOD, &mut rng),
+            upkeep_at: now + rng.jittered(UPKEEP_PERIOD),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -171,13 +129,15 @@ impl Kad {
 
     /// A datagram came from `from`.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        self.secrets.rotate(now, &mut self.rng);
-        let from = address::canonical(from);
+        self.server.secrets.rotate(now, &mut self.rng);
+        let address = address::canonical(from);
         let Ok(datagram) = Datagram::parse(bytes, self.config.network) else {
             self.counters.damaged += 1;
             return;
         };
-        if datagram.sender == self.config.id || !address::is_usable(from) {
+        let id = datagram.sender;
+        let from = Contact { id, address };
+        if id == self.config.id || !address::is_usable(address) {
             self.counters.from_self += 1;
         } else if datagram.body.is_reply() {
             self.handle_reply(now, from, datagram);
@@ -192,20 +152,20 @@ impl Kad {
         self.counters.damaged += 1;
     }
 
-    /// The time that [`Kad::poll_timeout`] named has come; earlier or later does no harm.
+    /// The instant of [`Kad::poll_timeout`] has come; an earlier or later call does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.secrets.rotate(now, &mut self.rng);
+        self.server.secrets.rotate(now, &mut self.rng);
         self.handle_overdue(now);
         if now >= self.upkeep_at {
-            self.upkeep_at = now + jittered(limits::UPKEEP_PERIOD, &mut self.rng);
-            self.keep_up(now);
+            self.upkeep_at = now + self.rng.jittered(UPKEEP_PERIOD);
+            self.run_upkeep(now);
         }
         self.advance(now);
     }
 
-    /// Writes the next datagram to be sent into `buffer` (at least `DATAGRAM_SIZE_MAX` bytes):
-    /// where it goes, and its size. **The one place that sends**, and therefore where the two rules
-    /// on sizes are asserted.
+    /// Writes the next datagram into `buffer` (at least `DATAGRAM_SIZE_MAX` bytes); returns its
+    /// receiver and size. **The one place that sends**, and therefore where the two rules on sizes
+    /// are asserted.
     pub fn poll_datagram(
         &mut self,
         now: Instant,
@@ -215,18 +175,12 @@ impl Kad {
             let Some((to, size)) = self.write(now, outgoing, buffer) else {
                 continue;
             };
-            assert!(
-                size <= DATAGRAM_SIZE_MAX,
-                "no datagram is larger than every path takes"
-            );
+            assert!(size <= DATAGRAM_SIZE_MAX, "it fits every path");
             if let Outgoing::Reply(reply) = outgoing {
                 // The request had a tag as well.
                 let bare = size - self.config.network.tag_size();
-                assert!(
-                    bare <= reply.allowance,
-                    "no amplification to who has proved nothing"
-                );
-                self.admit_asker(now, &reply, bare);
+                assert!(bare <= reply.allowance, "no amplification without proof");
+                self.ping_back(now, &reply, bare);
             }
             self.counters.sent += 1;
             self.counters.sent_bytes += size as u64;
@@ -235,7 +189,7 @@ impl Kad {
         None
     }
 
-    /// Writes what waited to be sent; `None` when that has lost its purpose.
+    /// Writes a datagram of the outbox; `None` when it has lost its purpose.
     fn write(
         &mut self,
         now: Instant,
@@ -245,59 +199,45 @@ impl Kad {
         let (to, body, rpc_id) = match outgoing {
             Outgoing::Request(id) => self.request(now, id)?,
             Outgoing::Reply(reply) => self.reply(now, &reply)?,
-            Outgoing::Answer { to, nonce } => {
-                return Some((to, self.emit_answer(to, nonce, buffer)));
+            Outgoing::Response { to, nonce } => {
+                return Some((to, self.emit_response(to, nonce, buffer)));
             }
         };
-        let (sender, read_only) = (self.config.id, self.config.read_only);
         let datagram = Datagram {
-            read_only,
+            read_only: self.config.read_only,
             rpc_id,
-            sender,
+            sender: self.config.id,
             body,
         };
         Some((to, datagram.emit(self.config.network, buffer)))
     }
 
-    /// The next thing that the owner should know.
+    /// The next event for the owner.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
     /// When to call [`Kad::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        // Without room for another request, the end of one is what to wait for.
-        let may_ask = self.rpcs.has_room(1);
-        let due = self.bootstraps.iter().filter(|_| may_ask);
-        let bootstrap = due.filter_map(|bootstrap| bootstrap.ask_at).min();
-        let lookup = self
-            .lookups
-            .values()
-            .map(|l| l.started_at + limits::LOOKUP_TIMEOUT)
-            .min();
+        let has_room = self.client.rpcs.has_room(1);
         let deadlines = [
-            self.rpcs.next_deadline(),
-            self.join_at,
-            bootstrap,
-            lookup,
-            self.destinations.waiting_until(),
-            self.discovery.call_at,
-            self.discovery.patient_until,
+            self.client.next_timeout(),
+            self.join.next_timeout(has_room),
+            self.lookups.next_timeout(),
+            self.discovery.next_timeout(),
         ];
         deadlines.into_iter().fold(Some(self.upkeep_at), earliest)
     }
 
-    /// Our node id.
+    /// The node's own id.
     pub fn id(&self) -> NodeId {
         self.config.id
     }
 
     /// The contacts that are alive as far as we know.
     pub fn contacts(&self) -> impl Iterator<Item = Contact> {
-        self.table
-            .members()
-            .filter(|member| !member.is_stale())
-            .map(|member| member.contact)
+        let alive = self.table.members().filter(|member| !member.is_stale());
+        alive.map(|member| member.contact)
     }
 
     /// How many contacts are alive as far as we know.
@@ -305,75 +245,59 @@ impl Kad {
         self.contacts().count()
     }
 
-    /// What has happened so far.
+    /// The events of this node, counted.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// What the last lookup for `target` that somebody awaited has found, if it is among the last
-    /// [`LOOKUPS_MAX`](limits::LOOKUPS_MAX) to end: the k closest nodes that answered, closest
-    /// first. So whoever looks after each input misses none, though several end at once.
-    pub fn found(&self, target: Id) -> Option<&[Contact]> {
-        self.last_found(target).map(|found| &found.closest[..])
-    }
-
-    /// The providers that the last lookup for `file` has found, as [`Kad::found`].
-    pub fn providers_found(&self, file: FileId) -> Option<&[SocketAddr]> {
-        self.last_found(file.0).map(|found| &found.providers[..])
-    }
-
-    /// When the oldest lookup under way was started.
-    pub fn oldest_lookup_at(&self) -> Option<Instant> {
-        self.lookups.values().map(|lookup| lookup.started_at).min()
-    }
-
-    /// The files that this node announces.
-    pub fn provided_files(&self) -> impl Iterator<Item = FileId> {
-        self.provided.keys().copied()
-    }
-
-    /// Our own address, by the vote of those who answered us.
+    /// Our own address, by the majority of the nodes that replied to us.
     pub fn seen_address(&self) -> Option<SocketAddr> {
-        self.votes.winner()
+        self.client.votes.winner()
     }
 
-    /// The routing table, to look at.
+    /// The routing table.
     pub fn table(&self) -> &Table {
         &self.table
     }
 
-    /// The records kept for others, to look at.
+    /// The records kept for others.
     pub fn records(&self) -> &Records {
         &self.records
     }
 
-    fn last_found(&self, target: Id) -> Option<&Found> {
-        self.found.iter().rev().find(|found| found.target == target)
-    }
-
-    /// Does whatever can be done now: the end of every input.
+    /// Does all that can be done now: the end of every input.
     fn advance(&mut self, now: Instant) {
-        self.destinations.forget_waiting();
-        self.call_if_due(now);
-        self.ask_bootstraps(now);
+        self.client.destinations.forget_waiting();
+        self.run_discovery(now);
+        self.run_join(now);
         self.run_lookups(now);
-        self.run_errands(now);
+        self.run_stores(now);
         self.ping_candidates(now);
         self.confirm_providers(now);
+        if cfg!(debug_assertions) {
+            self.invariants();
+        }
     }
 
-    /// The works of every minute.
-    fn keep_up(&mut self, now: Instant) {
-        self.addresses.sweep(now);
-        self.sources.sweep(now);
-        self.proved_sources.sweep(now);
+    /// The work of every minute.
+    fn run_upkeep(&mut self, now: Instant) {
+        self.client.addresses.sweep(now);
+        self.server.sweep(now);
         self.records.sweep(now);
         self.forget_unconfirmed(now);
-        self.consider_silent(now);
-        self.consider_saved(now);
+        self.check_stale(now);
+        self.ask_saved(now);
         self.ask_holders(now);
-        self.collect_announcements(now);
+        self.queue_announcements(now);
         self.replicate(now);
+    }
+
+    /// Panics when an invariant of a part does not hold.
+    fn invariants(&self) {
+        self.table.invariants();
+        self.lookups.invariants();
+        self.client.rpcs.invariants();
+        assert!(self.outbox.len() <= OUTBOX_MAX && self.events.len() <= EVENTS_MAX);
     }
 
     fn send(&mut self, outgoing: Outgoing) {
@@ -384,19 +308,11 @@ impl Kad {
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    fn push_event(&mut self, event: Event) {
         if self.events.len() < EVENTS_MAX {
             self.events.push_back(event);
         } else {
             self.counters.dropped += 1;
         }
     }
-}
-
-/// A period, give or take an eighth, so that nodes that started together do not stay together (rule
-/// 11).
-fn jittered(period: Duration, rng: &mut Rng) -> Duration {
-    let eighth = period / 8;
-    let micros = u64::try_from(eighth.as_micros()).unwrap_or(u64::MAX / 4);
-    period - eighth + Duration::from_micros(rng.below(micros * 2 + 1))
 }

@@ -1,8 +1,8 @@
 //! Requests that wait for their reply.
 //!
-//! A reply counts when it echoes the random id of a request that is still waiting, comes from the
-//! exact address that it was sent to, and is of the kind that was asked for; and it counts once. A
-//! reply that breaks any of it changes nothing, and does not use the request up.
+//! A reply counts when it echoes the random id of a request that still waits, comes from the exact
+//! address that the request went to, and is of the expected kind; and it counts once. A reply that
+//! breaks any of these changes nothing, and the request still waits.
 //!
 //! ```text
 //!            add          RPC_SLOW: slow          RPC_TIMEOUT: given up
@@ -12,28 +12,26 @@
 //!                  answered              answered                  a sign of life
 //! ```
 //!
-//! To a node that has given us no cookie, a request is *padded* to the length of its reply only when
-//! somebody waits for it: 993 bytes for a `FindNode`, and most of those that a lookup hears of in a
-//! restless network are gone. Else it goes out *short*, and a stranger answers with an error that
-//! brings a cookie; with that it is asked again. That costs 153 bytes and a round trip.
+//! A request to a node without a cookie for us is *padded* to the length of its reply only when the
+//! owner waits for it: a `FindNode` is 993 bytes then, and most nodes that a lookup hears of in a
+//! restless network are gone. Otherwise it is *short*, and the node answers with an error that
+//! brings a cookie; the request is sent again with it. That costs 153 bytes and a round trip.
 //!
-//! A request with a cookie is repeated when it is slow, with the same id: it may be lost. One
-//! without is not: lookups have others to ask, and a victim that is named to us as a node or a
-//! provider gets one datagram.
+//! A slow request with a cookie is sent once more, with the same id: it may be lost. One without is
+//! not: lookups have other nodes to ask, and a victim that is named to us as a node or a provider
+//! gets one datagram.
 //!
-//! Invariant: at most [`RPCS_MAX`] wait, and [`LATE_RPCS_MAX`] are remembered as given up.
+//! Invariant: at most [`RPCS_MAX`] requests wait, and [`LATE_RPCS_MAX`] are remembered as given up.
 
-use super::announce::Errand;
+use super::Config;
+use super::store::{Store, StoreKind};
 use crate::address::Contact;
+use crate::dht::Purpose;
 use crate::id::{FileId, Id, NodeId};
-use crate::limits::{
-    DATAGRAM_SIZE_MAX, LATE_RPCS_MAX, PROVIDERS_PER_REPLY_MAX, RPC_SLOW, RPC_TIMEOUT, RPCS_MAX,
-};
+use crate::limits::{DATAGRAM_SIZE_MAX, LATE_RPCS_MAX, RPC_SLOW, RPC_TIMEOUT, RPCS_MAX};
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::wire::native::datagram::ERROR_SIZE;
-use crate::wire::native::datagram::{Body, Cookie, HandedProvider, Kind, RpcId, Token};
-use arrayvec::ArrayVec;
+use crate::wire::native::datagram::{Body, Cookie, ERROR_SIZE, Kind, RpcId};
 use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::net::SocketAddr;
@@ -44,137 +42,95 @@ use std::time::Duration;
 /// padded because it may overtake the reply that would have proved our address.
 pub const PING_BACK_SIZE: usize = ERROR_SIZE;
 
-/// What is asked.
+/// A request, by the use of its reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Are you there?
+pub enum Task {
+    /// `Ping`: does the candidate or stale contact answer?
+    Liveness,
+    /// `Ping`: does a node answer at this address? The owner asks.
     Ping,
-    /// Whom do you know near this id?
-    FindNode(Id),
-    /// Who provides this file?
-    FindValue(FileId),
-    /// We provide this file for `ttl` seconds; 0: no more.
-    Store {
-        /// Which file.
-        file: FileId,
-        /// The receiver's leave.
-        token: Token,
-        /// Our TCP port.
-        port: u16,
-        /// Seconds.
-        ttl: u32,
-    },
-    /// These provide this file: ask them.
-    Replicate {
-        /// Which file.
-        file: FileId,
-        /// The receiver's leave.
-        token: Token,
-        /// Not empty.
-        providers: Vec<HandedProvider>,
-    },
+    /// `Ping` to a bootstrap address, whose node id we do not know.
+    Bootstrap,
+    /// `Ping`: does the node that holds our record of this file answer?
+    Holder(FileId),
+    /// `FindNode` or `FindValue`: a step of the lookup with this number for this id.
+    Lookup(u64, Purpose, Id),
+    /// `FindNode`, for the token that a store needs.
+    FindToken(Store),
+    /// `Store` or `Replicate`.
+    Store(Store),
+    /// `FindValue`: does the node provide this file? Its record is to live for this time.
+    Confirm(FileId, Duration),
 }
 
-impl Request {
-    /// The kind that a reply to it has.
+impl Task {
+    fn is_ping(&self) -> bool {
+        self.reply_kind() == Kind::PingReply
+    }
+
+    fn is_find(&self) -> bool {
+        matches!(
+            self.reply_kind(),
+            Kind::FindNodeReply | Kind::FindValueReply
+        )
+    }
+
     fn reply_kind(&self) -> Kind {
         match self {
-            Request::Ping => Kind::PingReply,
-            Request::FindNode(_) => Kind::FindNodeReply,
-            Request::FindValue(_) => Kind::FindValueReply,
-            Request::Store { .. } => Kind::StoreReply,
-            Request::Replicate { .. } => Kind::ReplicateReply,
+            Task::Liveness | Task::Ping | Task::Bootstrap | Task::Holder(_) => Kind::PingReply,
+            Task::Lookup(_, Purpose::FindValue, _) | Task::Confirm(..) => Kind::FindValueReply,
+            Task::Lookup(..) | Task::FindToken(_) => Kind::FindNodeReply,
+            Task::Store(store) if matches!(store.kind, StoreKind::Replicate(_)) => {
+                Kind::ReplicateReply
+            }
+            Task::Store(_) => Kind::StoreReply,
         }
     }
 
-    /// The request as a datagram's body: short, or padded so that the whole reply and a ping back
-    /// may be sent to an address that has proved nothing.
-    pub fn body(&self, cookie: Cookie, padded: bool) -> Body {
+    /// The request: short, or padded so that the whole reply and two pings back may be sent to an
+    /// address that has proved nothing.
+    fn body(&self, config: &Config, cookie: Cookie) -> Body {
         let padding = 0;
-        let body = match *self {
-            Request::Ping => Body::Ping { cookie, padding },
-            Request::FindNode(target) => Body::FindNode {
-                target,
-                cookie,
-                padding,
-            },
-            Request::FindValue(file) => Body::FindValue {
-                file,
-                cookie,
-                padding,
-            },
-            Request::Store {
-                file,
-                token,
-                port,
-                ttl,
-            } => {
-                return Body::Store {
-                    file,
-                    token,
-                    port,
-                    ttl,
-                    padding,
-                };
-            }
-            Request::Replicate {
-                file,
-                token,
-                ref providers,
-            } => {
-                let providers: ArrayVec<_, PROVIDERS_PER_REPLY_MAX> = providers
-                    .iter()
-                    .copied()
-                    .take(PROVIDERS_PER_REPLY_MAX)
-                    .collect();
-                return Body::Replicate {
-                    file,
-                    token,
-                    providers,
-                    padding,
-                };
-            }
+        let find_node = |target| Body::FindNode {
+            target,
+            cookie,
+            padding,
         };
-        let room = if matches!(self, Request::Ping) {
-            0
-        } else {
-            2 * PING_BACK_SIZE
+        let find_value = |file| Body::FindValue {
+            file,
+            cookie,
+            padding,
+        };
+        let (body, room) = match *self {
+            // The token is the proof.
+            Task::Store(ref store) => return store.body(config),
+            Task::FindToken(ref store) => return find_node(store.file.0),
+            Task::Confirm(file, _) => return find_value(file),
+            Task::Lookup(_, Purpose::FindValue, id) => (find_value(FileId(id)), 2 * PING_BACK_SIZE),
+            Task::Lookup(_, _, id) => (find_node(id), 2 * PING_BACK_SIZE),
+            _ => (Body::Ping { cookie, padding }, 0),
+        };
+        let is_padded = match *self {
+            // Where the network has a key, only a cookie proves anything.
+            Task::Lookup(_, purpose, _) => purpose.is_awaited() && config.network.key().is_none(),
+            _ => true,
         };
         match body.kind().reply_size_max() {
-            Some(size) if padded => body.padded_to((size + room).min(DATAGRAM_SIZE_MAX)),
+            Some(size) if is_padded && cookie == Cookie::NONE => {
+                body.padded_to((size + room).min(DATAGRAM_SIZE_MAX))
+            }
             _ => body,
         }
     }
 }
 
-/// What the reply to a request is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// To know that the node is alive.
-    Liveness,
-    /// Because our owner wants to know whether a node is there.
-    Ping,
-    /// To join through this address, whose id we do not know.
-    Bootstrap,
-    /// The lookup with this number.
-    Lookup(u64),
-    /// To get the token that an errand needs.
-    Prepare(Errand),
-    /// To deliver an errand.
-    Deliver(Errand),
-    /// To know that the node, which holds our record of this file, is alive.
-    Holder(FileId),
-    /// To confirm that the node provides this file, to be kept for so long.
-    Confirm(FileId, Duration),
-}
-
-/// How much is done for a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effort {
-    /// The request is sent once more when it is slow, if it had a cookie, or is a ping.
-    Usual,
-    /// As usual, but it has been asked before, without proof: a node that asks for another proof
-    /// has failed.
+pub enum RetryPolicy {
+    /// When it is slow, it is sent once more if it had a cookie or is no lookup's. When the node
+    /// wants proof of our address, it is sent again with the cookie that the node gave.
+    Repeat,
+    /// As above, but it has been sent again with a cookie: a node that wants proof once more has
+    /// failed.
     Proved,
     /// It is sent once: a ping back, for which the other's request has paid.
     Once,
@@ -183,64 +139,57 @@ pub enum Effort {
 /// A request that waits for its reply.
 #[derive(Clone, Debug)]
 pub struct Pending {
-    /// Where it went.
     pub to: SocketAddr,
     /// The node that should be there; `None` when we know the address only.
     pub expected: Option<NodeId>,
-    /// What was asked.
-    pub request: Request,
-    /// What for.
     pub task: Task,
-    /// Whether it may be sent again.
-    pub effort: Effort,
+    pub retry: RetryPolicy,
+    /// When it was sent first.
+    pub sent_at: Instant,
     /// Whether it went out with a cookie; known once it has.
-    pub had_cookie: bool,
-    sent_at: Instant,
+    had_cookie: bool,
     is_slow: bool,
 }
 const _: () = assert!(size_of::<Pending>() <= crate::limits::memory::PENDING_SIZE);
 
 impl Pending {
-    /// A request to `to`, about to be sent.
+    /// A request to `to` that is about to be sent.
     pub fn new(
         now: Instant,
         (to, expected): (SocketAddr, Option<NodeId>),
-        (request, task, effort): (Request, Task, Effort),
+        task: Task,
+        retry: RetryPolicy,
     ) -> Pending {
         Pending {
             to,
             expected,
-            request,
             task,
-            effort,
-            had_cookie: false,
+            retry,
             sent_at: now,
+            had_cookie: false,
             is_slow: false,
         }
     }
 
-    /// When it was sent first.
-    pub fn sent_at(&self) -> Instant {
-        self.sent_at
-    }
-
     /// The contact that was asked, when its id is known.
     pub fn contact(&self) -> Option<Contact> {
-        self.expected.map(|id| Contact {
-            id,
-            address: self.to,
-        })
+        let address = self.to;
+        self.expected.map(|id| Contact { id, address })
     }
 
-    /// Whether it may be sent once more when it is slow.
+    /// The request, with the cookie of its receiver.
+    pub fn request(&mut self, config: &Config, cookie: Cookie) -> Body {
+        // An error is longer than a short ping: a node that has forgotten its cookie could not send
+        // one.
+        let is_forgotten = self.is_slow && self.task.is_ping();
+        let cookie = if is_forgotten { Cookie::NONE } else { cookie };
+        self.had_cookie = cookie != Cookie::NONE;
+        self.task.body(config, cookie)
+    }
+
+    /// Whether it is to be sent once more when it is slow.
     pub fn is_repeated(&self) -> bool {
-        let is_find = matches!(self.request, Request::FindNode(_) | Request::FindValue(_));
-        self.effort != Effort::Once && (self.had_cookie || !is_find)
-    }
-
-    /// Whether it has been slow.
-    pub fn is_slow(&self) -> bool {
-        self.is_slow
+        self.retry != RetryPolicy::Once && (self.had_cookie || !self.task.is_find())
     }
 
     fn deadline(&self) -> Instant {
@@ -248,29 +197,28 @@ impl Pending {
     }
 }
 
-/// What a reply is to us.
+/// The request that a reply belongs to.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 pub enum Match {
-    /// The answer to this request, which is done with.
+    /// This one, which no longer waits.
     Answer(Pending),
-    /// The answer to a request that was given up: a sign of life, no more.
+    /// One that was given up: the reply is a sign of life, no more.
     Late,
-    /// Nothing that we asked for.
+    /// None.
     Unexpected,
 }
 
-/// What a deadline has brought.
+/// A deadline that has passed.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 pub enum Overdue {
-    /// The request has become slow; it still waits.
+    /// The request is slow; it still waits.
     Slow(RpcId),
     /// The request is given up.
     Silent(Pending),
 }
 
-/// The table of requests that wait.
 #[derive(Default)]
 pub struct Rpcs {
     waiting: BTreeMap<RpcId, Pending>,
@@ -278,14 +226,14 @@ pub struct Rpcs {
 }
 
 impl Rpcs {
-    /// Whether `reserve` requests fit besides those that wait.
-    pub fn has_room(&self, reserve: usize) -> bool {
-        self.waiting.len() + reserve <= RPCS_MAX
+    /// Whether `count` more requests fit.
+    pub fn has_room(&self, count: usize) -> bool {
+        self.waiting.len() + count <= RPCS_MAX
     }
 
-    /// Takes in a request under a fresh random id. There must be room.
+    /// Adds a request under a fresh random id. There must be room.
     pub fn add(&mut self, pending: Pending, rng: &mut Rng) -> RpcId {
-        assert!(self.has_room(1), "callers ask whether there is room");
+        assert!(self.has_room(1), "callers check that there is room");
         let mut id = RpcId::default();
         rng.fill(&mut id.0);
         self.waiting.insert(id, pending);
@@ -297,7 +245,7 @@ impl Rpcs {
         self.waiting.get_mut(&id)
     }
 
-    /// How many wait for the same kind of task.
+    /// How many requests wait whose task is of this kind.
     pub fn count(&self, is_it: impl Fn(&Task) -> bool) -> usize {
         self.waiting
             .values()
@@ -305,16 +253,15 @@ impl Rpcs {
             .count()
     }
 
-    /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Matches a reply with its request, which is then done with. An `Error` matches every kind.
+    /// Matches a reply with its request, which then no longer waits. An `Error` answers every kind.
     pub fn take(&mut self, id: RpcId, from: SocketAddr, kind: Kind) -> Match {
         if let Entry::Occupied(entry) = self.waiting.entry(id) {
             let pending = entry.get();
-            let fits = kind == Kind::Error || kind == pending.request.reply_kind();
+            let fits = kind == Kind::Error || kind == pending.task.reply_kind();
             if pending.to != from || !fits {
                 return Match::Unexpected;
             }
@@ -331,7 +278,8 @@ impl Rpcs {
 
     /// The next request whose deadline has passed.
     pub fn overdue(&mut self, now: Instant) -> Option<Overdue> {
-        let (&id, pending) = self.waiting.iter_mut().find(|(_, p)| p.deadline() <= now)?;
+        let mut waiting = self.waiting.iter_mut();
+        let (&id, pending) = waiting.find(|(_, pending)| pending.deadline() <= now)?;
         if !pending.is_slow && now < pending.sent_at + RPC_TIMEOUT {
             pending.is_slow = true;
             return Some(Overdue::Slow(id));
@@ -347,5 +295,10 @@ impl Rpcs {
     /// When [`Rpcs::overdue`] will next find one.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.waiting.values().map(Pending::deadline).min()
+    }
+
+    /// Panics when the invariant of the module does not hold.
+    pub fn invariants(&self) {
+        assert!(self.waiting.len() <= RPCS_MAX && self.late.len() <= LATE_RPCS_MAX);
     }
 }

@@ -1,53 +1,108 @@
 //! The server: answers requests.
 //!
-//! A request is judged when it comes (budget, proof, token) and its reply is written when it is
-//! sent, so that what waits to be sent is small. A sender has *proved* its address when the request
-//! carries a cookie of ours, a token of ours, or when a reply from that very address has answered
-//! us lately. To one that has not, the reply and a ping back together are no longer than the
-//! request: contacts are left out.
+//! A request is judged when it comes (budget, proof, token), and its reply is written when it is
+//! sent, so that the entries of the outbox are small. A sender has *proved* its address when its
+//! request carries a cookie or a token of ours, or when a reply to a request of ours came from that
+//! very address lately. To any other sender, the reply and a ping back together are no longer than
+//! the request: contacts are left out.
 //!
-//! In a network with a key only the request itself can prove anything: one without a cookie or token of
-//! ours may have been recorded, and gets no more than a cookie to ask again with.
+//! In a network with a key only the request itself proves anything: one without a cookie or token
+//! of ours may have been recorded, and gets no more than a cookie to ask again with.
 //!
-//! Invariant: answering changes nothing but a record that a token grants (rules 3 and 7), in a network
-//! with a key once for each request.
+//! Invariant: an answer changes nothing but a record for which the request has a token (rules 3 and
+//! 7), in a network with a key once for each request.
 
-use super::rpc::{Effort, PING_BACK_SIZE};
+use super::rpc::{PING_BACK_SIZE, RetryPolicy};
 use super::{Kad, Outgoing};
 use crate::address::{Contact, is_of_use};
+use crate::dht::Params;
+use crate::dht::budget::SourceBudgets;
 use crate::dht::table::Contacts;
+use crate::dht::token::Secrets;
 use crate::id::{FileId, Id};
-use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX};
+use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SECRET_PERIOD, SOURCES_MAX};
+use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::address::ADDRESS_SIZE;
-use crate::wire::native::datagram::CONTACT_SIZE;
-use crate::wire::native::datagram::{
-    Body, Cookie, Datagram, ErrorCode, RpcId, Seen, Status, Token,
-};
+use crate::wire::native::datagram::{Body, CONTACT_SIZE, Cookie, Datagram, ErrorCode, RpcId};
+use crate::wire::native::datagram::{Seen, Status, Token};
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
 
-/// What a request is answered with.
+/// The state of the server: its secrets, and the budgets of the senders.
+pub(super) struct Server {
+    pub secrets: Secrets,
+    unproved: SourceBudgets,
+    proved: SourceBudgets,
+}
+
+/// How a request itself shows that its sender receives datagrams at its source address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    None,
+    /// It carries a cookie that we gave to this very address.
+    Cookie,
+    /// It carries a token that we gave to this IP.
+    Token,
+}
+
+impl Server {
+    pub fn new(params: &Params, now: Instant, rng: &mut Rng) -> Server {
+        Server {
+            secrets: Secrets::new(now, SECRET_PERIOD, rng),
+            unproved: SourceBudgets::new(params.unproved_source, SOURCES_MAX),
+            proved: SourceBudgets::new(params.proved_source, SOURCES_MAX),
+        }
+    }
+
+    pub fn sweep(&mut self, now: Instant) {
+        self.unproved.sweep(now);
+        self.proved.sweep(now);
+    }
+
+    fn proof(&self, from: SocketAddr, body: &Body) -> Proof {
+        match *body {
+            Body::Ping { cookie, .. }
+            | Body::FindNode { cookie, .. }
+            | Body::FindValue { cookie, .. }
+                if cookie != Cookie::NONE && self.secrets.proves(cookie.0, from) =>
+            {
+                Proof::Cookie
+            }
+            Body::Store { file, token, .. } | Body::Replicate { file, token, .. }
+                if self.secrets.accepts(token.0, from.ip(), file.0) =>
+            {
+                Proof::Token
+            }
+            _ => Proof::None,
+        }
+    }
+
+    fn token(&self, to: SocketAddr, target: Id) -> Token {
+        Token(self.secrets.token(to.ip(), target))
+    }
+}
+
+/// The answer to a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer {
+enum Answer {
     Ping,
     Contacts(Id),
     Providers(FileId),
     Stored(Status),
     Replicated(Status),
-    Busy,
-    Unproved,
+    Error(ErrorCode),
 }
 
 /// A reply that waits to be sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reply {
-    asker: Contact,
+    requester: Contact,
     rpc_id: RpcId,
     answer: Answer,
     /// Bytes that it may have at most.
-    pub(super) allowance: usize,
-    /// The asker may come into the table, if the allowance leaves room for a ping (rule 3).
+    pub allowance: usize,
+    /// The requester is pinged back if the allowance leaves room for it (rule 3).
     is_candidate: bool,
 }
 
@@ -55,199 +110,158 @@ impl Kad {
     pub(super) fn handle_request(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        requester: Contact,
         size: usize,
-        datagram: &Datagram,
+        request: &Datagram,
     ) {
-        let asker = Contact {
-            id: datagram.sender,
-            address: from,
-        };
-        let proves_itself = self.proves_itself(from, &datagram.body);
+        let from = requester.address;
+        let proof = self.server.proof(from, &request.body);
         let is_open = self.config.network.key().is_none();
-        let has_proved = proves_itself || is_open && self.addresses.has_answered(now, from);
-        let budget = if has_proved {
-            &mut self.proved_sources
-        } else {
-            &mut self.sources
+        let has_answered = is_open && self.client.addresses.has_answered(now, from);
+        let has_proved = proof != Proof::None || has_answered;
+        let budget = match has_proved {
+            true => &mut self.server.proved,
+            false => &mut self.server.unproved,
         };
-        let is_welcome = budget.allow(now, from);
+        let is_within_budget = budget.allow(now, from);
         self.counters.requests += 1;
-        if !is_welcome {
-            self.counters.over_budget += 1;
-        }
-        // One that has proved its address is told so, ten times a second and no more.
-        let is_told = is_welcome || has_proved && self.sources.allow(now, from);
-        if !is_told {
+        self.counters.over_budget += u64::from(!is_within_budget);
+        // A sender that has proved its address learns that it is over its budget, at most as often
+        // as it would be served without proof.
+        let is_answered = is_within_budget || has_proved && self.server.unproved.allow(now, from);
+        if !is_answered {
             return;
         }
-        let may_be_recorded = !is_open && !proves_itself;
+        let may_be_recorded = !is_open && proof == Proof::None;
         if !may_be_recorded {
-            self.table.heard(now, asker);
+            self.table.touch(now, requester);
         }
-        let answer = match is_welcome {
-            // One that wants a token's leave is refused for want of it.
-            true if may_be_recorded && !wants_token(&datagram.body) => Answer::Unproved,
-            true => self.carry_out(now, from, datagram),
-            false => Answer::Busy,
+        let is_store = matches!(request.body, Body::Store { .. } | Body::Replicate { .. });
+        let answer = match is_within_budget {
+            false => Answer::Error(ErrorCode::Busy),
+            // A store without a token is refused for that reason.
+            true if may_be_recorded && !is_store => Answer::Error(ErrorCode::Unproved),
+            true => self.execute(now, from, proof, request),
         };
-        let has_cookie = self.has_cookie(from, &datagram.body);
-        // A token is good for every port of an IP: what carries a recorded one may come from any.
-        let is_candidate = !datagram.read_only && (is_open || has_cookie);
+        // A token is good for every port of an IP: a recorded one may come from any.
+        let is_candidate = !request.read_only && (is_open || proof == Proof::Cookie);
         if has_proved && is_candidate {
-            if has_cookie {
-                self.addresses.proved(from);
+            if proof == Proof::Cookie {
+                self.client.addresses.proved(from);
             }
-            self.consider(now, asker, Effort::Usual);
+            self.add_candidate(now, requester, RetryPolicy::Repeat);
         }
         self.send(Outgoing::Reply(Reply {
-            asker,
-            rpc_id: datagram.rpc_id,
+            requester,
+            rpc_id: request.rpc_id,
             answer,
             allowance: if has_proved { DATAGRAM_SIZE_MAX } else { size },
             is_candidate: is_candidate && !has_proved,
         }));
     }
 
-    /// Whether the request shows that what is sent to `from` arrives at who sent it.
-    fn proves_itself(&self, from: SocketAddr, body: &Body) -> bool {
-        match *body {
-            Body::Store { file, token, .. } | Body::Replicate { file, token, .. } => {
-                self.secrets.grants(token.0, from.ip(), file.0)
-            }
-            _ => self.has_cookie(from, body),
-        }
-    }
-
-    /// Whether a request with a good token has been carried out before. In an open network it may be
-    /// again: there, whoever can record it can as well make one of their own.
-    fn is_spent(&mut self, now: Instant, id: RpcId) -> bool {
-        let mut start = [0; 8];
-        start.copy_from_slice(&id.0[..8]);
-        let start = u64::from_be_bytes(start);
-        let Kad {
-            config,
-            secrets,
-            rng,
-            counters,
-            ..
-        } = self;
-        let is_spent = config.network.key().is_some() && !secrets.spend(now, start, rng);
-        counters.replayed += u64::from(is_spent);
-        is_spent
-    }
-
-    /// Whether the request has a cookie that we gave to this very address.
-    fn has_cookie(&self, from: SocketAddr, body: &Body) -> bool {
-        match *body {
-            Body::Ping { cookie, .. }
-            | Body::FindNode { cookie, .. }
-            | Body::FindValue { cookie, .. } => {
-                cookie != Cookie::NONE && self.secrets.proves(cookie.0, from)
-            }
-            _ => false,
-        }
-    }
-
-    fn carry_out(&mut self, now: Instant, from: SocketAddr, datagram: &Datagram) -> Answer {
-        match &datagram.body {
-            Body::FindNode { target, .. } => Answer::Contacts(*target),
-            Body::FindValue { file, .. } => Answer::Providers(*file),
+    fn execute(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        proof: Proof,
+        request: &Datagram,
+    ) -> Answer {
+        match request.body {
+            Body::FindNode { target, .. } => Answer::Contacts(target),
+            Body::FindValue { file, .. } => Answer::Providers(file),
             Body::Store {
-                file,
-                token,
-                port,
-                ttl,
-                ..
+                file, port, ttl, ..
             } => {
-                if !self.secrets.grants(token.0, from.ip(), file.0) {
-                    self.counters.bad_tokens += 1;
-                    return Answer::Stored(Status::BadToken);
-                }
-                let location = SocketAddr::new(from.ip(), *port);
-                Answer::Stored(match self.is_spent(now, datagram.rpc_id) {
-                    // Its sender may not have heard the first answer.
-                    true => self.status_of(now, *file, location, *ttl),
-                    false => self.keep(now, *file, location, *ttl),
+                let location = SocketAddr::new(from.ip(), port);
+                Answer::Stored(match self.is_replayed(now, proof, request.rpc_id) {
+                    Ok(false) => self.store_record(now, file, location, ttl),
+                    // The reply to the first may have been lost.
+                    Ok(true) => self.stored_status(now, file, location, ttl),
+                    Err(status) => status,
                 })
             }
             Body::Replicate {
                 file,
-                token,
-                providers,
+                ref providers,
                 ..
-            } => {
-                if !self.secrets.grants(token.0, from.ip(), file.0) {
-                    self.counters.bad_tokens += 1;
-                    return Answer::Replicated(Status::BadToken);
-                }
-                Answer::Replicated(match self.is_spent(now, datagram.rpc_id) {
-                    true => Status::Stored,
-                    false => self.take_hearsay(now, *file, providers),
-                })
-            }
+            } => Answer::Replicated(match self.is_replayed(now, proof, request.rpc_id) {
+                Ok(false) => self.take_unverified(now, file, providers),
+                Ok(true) => Status::Stored,
+                Err(status) => status,
+            }),
             _ => Answer::Ping,
         }
     }
 
-    /// The body of a reply; `None` when not even an error is allowed. A request that is too short
-    /// for a reply of its own kind, because its cookie is not ours, learns the right one from the
-    /// error.
+    /// Whether a request that needs a token has been executed before. In an open network it may be
+    /// executed again: a node that can record it there can as well make one of its own.
+    ///
+    /// # Errors
+    /// The token is not good.
+    fn is_replayed(&mut self, now: Instant, proof: Proof, id: RpcId) -> Result<bool, Status> {
+        if proof != Proof::Token {
+            self.counters.bad_tokens += 1;
+            return Err(Status::BadToken);
+        }
+        let mut start = [0; 8];
+        start.copy_from_slice(&id.0[..8]);
+        let (secrets, request) = (&mut self.server.secrets, u64::from_be_bytes(start));
+        let is_keyed = self.config.network.key().is_some();
+        let is_replayed = is_keyed && !secrets.spend(now, request, &mut self.rng);
+        self.counters.replayed += u64::from(is_replayed);
+        Ok(is_replayed)
+    }
+
+    /// The body of a reply; `None` when not even an error fits its allowance. A requester whose
+    /// request is too short for a reply of its own kind, because its cookie is not ours, gets a
+    /// good one with an error.
     pub(super) fn reply(
         &mut self,
         now: Instant,
         reply: &Reply,
     ) -> Option<(SocketAddr, Body, RpcId)> {
-        let to = reply.asker.address;
+        let to = reply.requester.address;
         let seen = Seen {
             address: to,
-            cookie: Cookie(self.secrets.cookie(to)),
+            cookie: Cookie(self.server.secrets.cookie(to)),
         };
         let mut body = match reply.answer {
             Answer::Ping => Body::PingReply { seen },
             Answer::Contacts(target) => Body::FindNodeReply {
                 seen,
-                token: Token(self.secrets.token(to.ip(), target)),
+                token: self.server.token(to, target),
                 contacts: ArrayVec::new(),
             },
             Answer::Providers(file) => Body::FindValueReply {
                 seen,
-                token: Token(self.secrets.token(to.ip(), file.0)),
-                provides: self.provided.contains_key(&file),
+                token: self.server.token(to, file.0),
+                provides: self.announcements.files.contains_key(&file),
                 providers: ArrayVec::new(),
                 contacts: ArrayVec::new(),
             },
             Answer::Stored(status) => Body::StoreReply { seen, status },
             Answer::Replicated(status) => Body::ReplicateReply { seen, status },
-            Answer::Busy => Body::Error {
-                seen,
-                code: ErrorCode::Busy,
-            },
-            Answer::Unproved => Body::Error {
-                seen,
-                code: ErrorCode::Unproved,
-            },
+            Answer::Error(code) => Body::Error { seen, code },
         };
-        let Some(room) = reply.allowance.checked_sub(body.size()) else {
-            self.counters.too_short += 1;
-            let code = ErrorCode::Unproved;
-            let error = Body::Error { seen, code };
-            let fits = error.size() <= reply.allowance;
-            return fits.then_some((to, error, reply.rpc_id));
-        };
-        self.fill(now, reply, &mut body, room);
-        Some((to, body, reply.rpc_id))
+        if let Some(room) = reply.allowance.checked_sub(body.size()) {
+            self.fill(now, reply, &mut body, room);
+            return Some((to, body, reply.rpc_id));
+        }
+        self.counters.too_short += 1;
+        let code = ErrorCode::Unproved;
+        let error = Body::Error { seen, code };
+        let fits = error.size() <= reply.allowance;
+        fits.then_some((to, error, reply.rpc_id))
     }
 
-    /// Puts as many providers and then contacts into a reply as fit into `room` bytes; k contacts,
-    /// and the asker is never one (rule 9).
+    /// Adds as many providers and then contacts to a reply as fit into `room` bytes; k contacts,
+    /// and never the requester (rule 9).
     fn fill(&mut self, now: Instant, reply: &Reply, body: &mut Body, room: usize) {
-        let k = self.config.params.k;
-        let asker = reply.asker;
+        let to = reply.requester;
         match (reply.answer, body) {
             (Answer::Contacts(target), Body::FindNodeReply { contacts, .. }) => {
-                let count = k.min(room / CONTACT_SIZE);
-                *contacts = self.worth_naming(target, count, asker);
+                *contacts = self.contacts_for(to, target, room);
             }
             (
                 Answer::Providers(file),
@@ -259,43 +273,36 @@ impl Kad {
             ) => {
                 let sample: ArrayVec<_, PROVIDERS_PER_REPLY_MAX> =
                     self.records.sample(now, file, &mut self.rng);
-                let others = sample.iter().map(|record| record.location);
-                let others = others.filter(|&location| is_of_use(location, asker.address));
-                providers.extend(others.take(room / ADDRESS_SIZE));
+                let locations = sample.iter().map(|record| record.location);
+                let useful = locations.filter(|&location| is_of_use(location, to.address));
+                providers.extend(useful.take(room / ADDRESS_SIZE));
                 let room = room - providers.len() * ADDRESS_SIZE;
-                let count = k.min(room / CONTACT_SIZE);
-                *contacts = self.worth_naming(file.0, count, asker);
+                *contacts = self.contacts_for(to, file.0, room);
             }
             _ => {}
         }
     }
 
-    /// The closest contacts that the asker can make use of; it is never one of them (rule 9).
-    fn worth_naming(&self, target: Id, count: usize, asker: Contact) -> Contacts {
+    /// The closest contacts that the requester can use, as many as fit into `room` bytes.
+    fn contacts_for(&self, to: Contact, target: Id, room: usize) -> Contacts {
+        let count = self.config.params.k.min(room / CONTACT_SIZE);
         self.table.closest_where(target, count, |member| {
-            let is_of_use = is_of_use(member.contact.address, asker.address);
-            !member.is_stale() && member.contact.id != asker.id && is_of_use
+            let is_useful = is_of_use(member.contact.address, to.address);
+            !member.is_stale() && member.contact.id != to.id && is_useful
         })
     }
 
-    /// A reply of `size` bytes was sent: if its allowance leaves room, the asker is pinged, and
-    /// what it answers puts it into the table (rule 3).
-    pub(super) fn admit_asker(&mut self, now: Instant, reply: &Reply, size: usize) {
+    /// A reply of `size` bytes was sent. If its allowance leaves room, the requester is pinged, and
+    /// its answer puts it into the table (rule 3).
+    pub(super) fn ping_back(&mut self, now: Instant, reply: &Reply, size: usize) {
         let room = reply.allowance - size;
         if reply.is_candidate && room >= PING_BACK_SIZE {
-            let is_for_two = room >= 2 * PING_BACK_SIZE;
-            let effort = if is_for_two {
-                Effort::Usual
-            } else {
-                Effort::Once
+            let retry = match room >= 2 * PING_BACK_SIZE {
+                true => RetryPolicy::Repeat,
+                false => RetryPolicy::Once,
             };
-            self.consider(now, reply.asker, effort);
+            self.add_candidate(now, reply.requester, retry);
             self.ping_candidates(now);
         }
     }
-}
-
-/// Whether a request is one that a token grants.
-fn wants_token(body: &Body) -> bool {
-    matches!(body, Body::Store { .. } | Body::Replicate { .. })
 }

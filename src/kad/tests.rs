@@ -5,15 +5,17 @@ mod alone;
 mod bound_rules;
 mod contact_rules;
 mod discovery_rules;
+mod join_rules;
 mod key_rules;
-mod lookup_rules;
 mod record_rules;
-mod table_rules;
 
 use super::*;
-use crate::dht::Params;
+use crate::dht::{Params, Purpose};
+use crate::id::{FileId, Id};
 use crate::limits::Allowance;
 use crate::wire::Network;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub fn address_of(index: usize) -> SocketAddr {
     SocketAddr::from(([127, 0, (index / 250) as u8, 1 + (index % 250) as u8], 4160))

@@ -90,9 +90,9 @@ pub const PROVIDED_MAX: usize = SWARMS_MAX;
 /// Files for which a provider checks in a minute whether a holder is alive: 35 bytes a second.
 pub const HOLDERS_ASKED_MAX: usize = 16;
 /// Stores and replications in the queue.
-pub const ERRANDS_MAX: usize = 512;
+pub const STORES_MAX: usize = 512;
 /// Stores and replications in flight: leaves requests for lookups.
-pub const ERRANDS_ACTIVE_MAX: usize = 64;
+pub const STORES_ACTIVE_MAX: usize = 64;
 /// Contacts in the queue to be pinged.
 pub const CANDIDATE_CONTACTS_MAX: usize = 256;
 /// Pings of candidates and stale contacts in flight.

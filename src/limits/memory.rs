@@ -63,11 +63,11 @@ pub const FOUND_SIZE: usize = 1_088;
 pub const RECORD_SIZE: usize = 40;
 /// A key of `dht::records` without its records.
 pub const KEY_SIZE: usize = 32;
-/// `kad::announce::Errand` without its providers.
-pub const ERRAND_SIZE: usize = 120;
+/// `kad::store::Store` without its providers.
+pub const STORE_SIZE: usize = 120;
 /// A datagram in the queue of `kad`.
 pub const OUTGOING_SIZE: usize = 104;
-/// `kad::event::Event`
+/// `dht::Event`
 pub const EVENT_SIZE: usize = 56;
 /// `swarm::stream::Stream` without its buffers and sets.
 pub const STREAM_SIZE: usize = 2_560;
@@ -149,7 +149,11 @@ pub const LINES: &[Line] = &[
     Line::new("records", RECORDS_MAX, RECORD_SIZE),
     Line::new("counts of records", 1, COUNTS),
     Line::new("stores that were carried out", 2 * SPENT_MAX, 8),
-    Line::new("errands", grown(ERRANDS_MAX), ERRAND_SIZE + HANDED),
+    Line::new(
+        "stores in the queue",
+        grown(STORES_MAX),
+        STORE_SIZE + HANDED,
+    ),
     Line::new("datagrams in the queue", grown(OUTBOX_MAX), OUTGOING_SIZE),
     Line::new("events for the owner", 2 * grown(EVENTS_MAX), EVENT_SIZE),
     Line::new("streams", STREAMS_MAX, STREAM_SIZE + BOXES),

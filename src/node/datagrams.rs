@@ -1,7 +1,8 @@
 //! The node's port, UDP: which dialect a datagram is of, and the datagrams that go out.
 //!
-//! Several dialects share one port, told apart by the first byte of a datagram. Only the driver knows
-//! on which socket a datagram came and whether its source is on a link of this host, so it says both.
+//! Several dialects share one port, told apart by the first byte of a datagram. Only the driver
+//! knows on which socket a datagram came and whether its source is on a link of this host, so it
+//! says both.
 //!
 //! | first byte | dialect | accepted |
 //! |---|---|---|
@@ -39,8 +40,8 @@ pub enum Port {
 }
 
 impl Node {
-    /// Looks for nodes of the local network from now on: [`Node::poll_discovery`] has a query to send
-    /// now and then. Call it again when this host is attached to another network.
+    /// Looks for nodes of the local network from now on: [`Node::poll_discovery`] has a query to
+    /// send now and then. Call it again when this host is attached to another network.
     pub fn discover(&mut self, now: Instant) {
         self.kad.discover(now);
     }
@@ -69,8 +70,8 @@ impl Node {
         Some(Transmit { to, size })
     }
 
-    /// Writes a discovery query into `buffer`, if one is due, and returns its size. It is to be sent to
-    /// the group of [`discovery`] at every interface.
+    /// Writes a discovery query into `buffer`, if one is due, and returns its size. It is to be
+    /// sent to the group of [`discovery`] at every interface.
     pub fn poll_discovery(&mut self, buffer: &mut [u8]) -> Option<usize> {
         self.kad.poll_discovery(buffer)
     }

@@ -2,13 +2,13 @@
 //!
 //! They serve to find the network again when every bootstrap node is gone, or none is given. Saved
 //! are members of the routing table that answered their last request, most recently heard first, a
-//! few of each bucket ([`SAVED_CONTACTS_MAX`] in all); room that is left keeps those who stood there
-//! before, because silence is more often our own outage than everyone's end. After a restart they
-//! are candidates, who enter the table when they have answered (rule 3).
+//! few of each bucket ([`SAVED_CONTACTS_MAX`] in all); room that is left keeps those who stood
+//! there before, because silence is more often our own outage than everyone's end. After a restart
+//! they are candidates, who enter the table when they have answered (rule 3).
 //!
 //! Memory cards wear out, so a list is written only when at least half of it would be news, and at
-//! most once in [`SAVE_PERIOD`]; at a clean stop when any of it would be. A node whose contacts stay
-//! the same writes nothing, however long it runs.
+//! most once in [`SAVE_PERIOD`]; at a clean stop when any of it would be. A node whose contacts
+//! stay the same writes nothing, however long it runs.
 //!
 //! ```text
 //!  0           8   9       13  14                         14 + 38 n    18 + 38 n
@@ -18,10 +18,10 @@
 //!  magic      version            contacts: 20 + 16 + 2      of all before
 //! ```
 //!
-//! The network is the CRC-32 of nothing in it ([`Network::crc`]): contacts of another are of no use.
-//! What a newer version writes begins with the same magic and a greater version, and ends with the
-//! CRC. **What this is not**: files; the driver reads and writes them. Invariant: what was parsed
-//! emits the bytes that it came from.
+//! The network is the CRC-32 of nothing in it ([`Network::crc`]): contacts of another are of no
+//! use. What a newer version writes begins with the same magic and a greater version, and ends with
+//! the CRC. **What this is not**: files; the driver reads and writes them. Invariant: what was
+//! parsed emits the bytes that it came from.
 
 #![deny(
     clippy::unwrap_used,

@@ -55,7 +55,7 @@ impl Line<'_> {
                     "bucket {bucket:>3}  {}  {:<22}  heard {} ago{silent}",
                     &member.contact.id.to_string()[..DIGITS],
                     member.contact.address.to_string(),
-                    duration(now.since(member.heard_at)),
+                    duration(now.since(member.seen_at)),
                 )
             }
             Line::Record(file, record) => format!(
@@ -76,7 +76,7 @@ impl Line<'_> {
                 .number("bucket", *bucket as u64)
                 .text("node", &member.contact.id.to_string())
                 .text("address", &member.contact.address.to_string())
-                .decimal("heard", now.since(member.heard_at).as_secs_f64())
+                .decimal("heard", now.since(member.seen_at).as_secs_f64())
                 .number("silences", member.failures.into()),
             Line::Record(file, record) => Object::listed("record")
                 .text("id", &file.to_string())

@@ -105,8 +105,8 @@ impl Alone {
         sent
     }
 
-    /// Lets time pass while those of the first `peers` who are there (number, second) answer and name
-    /// nobody: what the node has asked of whom, and in which second.
+    /// Lets time pass while those of the first `peers` who are there (number, second) answer and
+    /// name nobody: what the node has asked of whom, and in which second.
     pub fn live(
         &mut self,
         peers: u64,

@@ -136,8 +136,8 @@ fn rule_16_lookups_and_requests_in_flight_are_bounded_and_every_lookup_ends() {
         accepted,
         crate::limits::LOOKUPS_MAX + crate::limits::LOOKUPS_WAITING_MAX
     );
-    assert_eq!(alone.kad.lookups.len(), crate::limits::LOOKUPS_MAX);
-    let in_flight = alone.kad.rpcs.count(|_| true);
+    assert_eq!(alone.kad.lookups.running.len(), crate::limits::LOOKUPS_MAX);
+    let in_flight = alone.kad.client.rpcs.count(|_| true);
     assert!(in_flight <= RPCS_MAX, "{in_flight}");
     alone.sent();
     alone.pass(secs(600));
@@ -153,7 +153,7 @@ fn rule_16_lookups_and_requests_in_flight_are_bounded_and_every_lookup_ends() {
         })
         .count();
     assert_eq!(ended, accepted);
-    assert!(alone.kad.lookups.is_empty() && alone.kad.rpcs.count(|_| true) <= 16);
+    assert!(alone.kad.lookups.running.is_empty() && alone.kad.client.rpcs.count(|_| true) <= 16);
 }
 
 #[test]

@@ -284,8 +284,10 @@ fn strangers_are_asked_short_and_again_with_their_cookie_unless_somebody_waits()
     alone.befriend(peer(1));
     let ask_stranger = |alone: &mut Alone, target: Id| {
         let sent = alone.sent();
-        let of_lookup = |(_, d): &&(SocketAddr, Datagram)| matches!(d.body, Body::FindNode { target: of, .. } if of == target);
-        let (_, request) = sent.iter().find(of_lookup).unwrap();
+        let (_, request) = sent
+            .iter()
+            .find(|(_, d)| matches!(d.body, Body::FindNode { target: of, .. } if of == target))
+            .unwrap();
         let body = Body::FindNodeReply {
             seen: seen(),
             token: Token(1),
@@ -295,7 +297,7 @@ fn strangers_are_asked_short_and_again_with_their_cookie_unless_somebody_waits()
     };
     // Nobody waits for our own id: 78 bytes, and the error that they bring is an invitation.
     let (now, own) = (alone.now, alone.kad.id().0);
-    alone.kad.join();
+    alone.kad.look_up_self();
     alone.kad.advance(now);
     let short = ask_stranger(&mut alone, own);
     assert_eq!(short.size(), 78);

@@ -180,7 +180,7 @@ fn rule_10_the_closest_node_without_the_record_is_told_of_it() {
             };
             lookup.answered(contact, answer);
         }
-        assert!(lookup.provider(address_of(30)));
+        assert!(lookup.add_provider(address_of(30)));
         alone.kad.cache_providers(&lookup);
         alone.kad.advance(now);
         let sent = alone.sent();
@@ -202,8 +202,8 @@ fn rule_10_the_closest_node_without_the_record_is_told_of_it() {
     }
 }
 
-/// Lets the node run the errands that it has for the peer: the requests after the token's.
-fn run_errands(alone: &mut Alone, newcomer: Contact) -> Vec<Body> {
+/// Lets the node run its stores for the peer, and returns the requests after the token's.
+fn run_stores(alone: &mut Alone, newcomer: Contact) -> Vec<Body> {
     let sent = alone.say(newcomer, find_node(newcomer.id.0));
     let is_ping = |(to, datagram): &&(SocketAddr, Datagram)| {
         *to == newcomer.address && matches!(datagram.body, Body::Ping { .. })
@@ -230,7 +230,7 @@ fn rule_13_a_holder_hands_its_records_to_a_closer_newcomer() {
     let token = alone.token_for(peer(1), file(1));
     alone.say(peer(1), store(file(1), token, 600));
     alone.now += secs(100);
-    let handed = run_errands(&mut alone, peer(2))
+    let handed = run_stores(&mut alone, peer(2))
         .into_iter()
         .find_map(|body| match body {
             Body::Replicate {
@@ -266,7 +266,7 @@ fn rule_13_a_holder_with_a_contact_nearer_to_the_key_leaves_the_hand_over_to_it(
         address: address_of(70),
     };
     alone.befriend(nearer);
-    let requests = run_errands(&mut alone, peer(2));
+    let requests = run_stores(&mut alone, peer(2));
     assert!(
         !requests
             .iter()
@@ -280,7 +280,7 @@ fn rule_13_a_provider_announces_to_a_newcomer_near_its_file() {
     let now = alone.now;
     alone.kad.provide(now, file(1));
     for number in [1, 2] {
-        let requests = run_errands(&mut alone, peer(number));
+        let requests = run_stores(&mut alone, peer(number));
         let stored = requests.iter().find_map(|body| match *body {
             Body::Store {
                 file, port, ttl, ..
@@ -291,7 +291,7 @@ fn rule_13_a_provider_announces_to_a_newcomer_near_its_file() {
     }
 }
 
-/// Whether it is what an errand for the file begins with.
+/// Whether it is the first request of a store of the file.
 fn asks_for_token(body: &Body) -> bool {
     matches!(*body, Body::FindNode { target, .. } if target == file(1).0)
 }

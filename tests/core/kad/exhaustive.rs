@@ -7,7 +7,7 @@
 //! States that were seen are not searched again: worlds that look alike from outside count as one.
 
 use super::world::{config, network, small};
-use sprat::dht::Event;
+use sprat::dht::{Event, Purpose};
 use sprat::id::{Id, NodeId};
 use sprat::kad::Kad;
 use sprat::limits::{DATAGRAM_SIZE_MAX, LOOKUP_TIMEOUT};
@@ -165,11 +165,13 @@ impl Small {
             });
         }
         while let Some(event) = self.nodes[index].poll_event() {
-            let is_ours = |target: Id| target == id(0b1001);
-            if matches!(event, Event::LookupDone { target, purpose: sprat::dht::Purpose::FindNode, .. } if is_ours(target))
-            {
-                self.ended += 1;
-            }
+            let (target, purpose) = match event {
+                Event::LookupDone {
+                    target, purpose, ..
+                } => (target, purpose),
+                _ => continue,
+            };
+            self.ended += usize::from(purpose == Purpose::FindNode && target == id(0b1001));
         }
     }
 

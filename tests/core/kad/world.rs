@@ -375,7 +375,7 @@ impl World {
             self.events[index].push(event);
         }
         let node = &self.nodes[index];
-        // Liars can bring about more errands than a node takes on.
+        // Liars can cause more stores than a node takes on.
         let may_drop = self.liars.lie.is_some();
         assert!(
             may_drop || node.counters().dropped == 0,

@@ -1,6 +1,7 @@
-//! The routing table by rules 1 – 7, 9 and 16, against a naive oracle: a list of everybody.
+//! The routing table by rules 1 – 7, 9 and 16, against a naive oracle: a list of all contacts.
 
 use super::*;
+use crate::dht::bucket::Bucket;
 use crate::dht::table::{Admission, Table};
 use crate::id::ID_BITS;
 use crate::limits::{NEAR_FACTOR, PER_SUBNET_MAX, STALE_AFTER};
@@ -40,14 +41,13 @@ fn answer(table: &mut Table, numbers: &[u64]) {
     }
 }
 
-fn fail(table: &mut Table, who: Contact, times: u32) {
-    (0..times).for_each(|_| table.failed(Instant::ZERO, who));
+fn fail(table: &mut Table, contact: Contact, times: u32) {
+    (0..times).for_each(|_| table.failed(Instant::ZERO, contact));
 }
 
 /// Buckets of a table in a 4-bit space.
 fn buckets(table: &Table) -> Vec<Vec<u64>> {
-    let members =
-        |b: &crate::dht::bucket::Bucket| b.members.iter().map(|m| m.contact).collect::<Vec<_>>();
+    let members = |b: &Bucket| b.members.iter().map(|m| m.contact).collect::<Vec<_>>();
     table
         .buckets()
         .iter()
@@ -65,19 +65,56 @@ fn rule_01_the_bucket_is_the_shared_prefix_and_the_order_is_the_number() {
 }
 
 #[test]
-fn rule_02_parameters_are_those_of_the_paper_unless_a_test_takes_others() {
-    let params = Params::default();
-    assert_eq!((params.k, params.alpha, params.id_bits), (20, 3, 160));
-    assert_eq!(small(6).id_bits, 6);
+fn rule_02_a_table_takes_the_parameters_that_it_is_given() {
+    // A table whose far half is full, with more than k nodes nearer: (k, bits of ids, buckets).
+    let paper = Params::default();
+    assert_eq!((paper.k, paper.alpha, paper.id_bits), (20, 3, 160));
+    for (params, far, buckets) in [(paper, 20, 150), (small(6), 2, 6), (small(4), 2, 4)] {
+        let own = NodeId(Id::default());
+        let mut table = Table::new(own, &params, REFRESH_AT);
+        let mut rng = Rng::from_number(7);
+        let add = |table: &mut Table, id: Id, index: usize| {
+            let address = address_of(index);
+            table.answered(
+                Instant::ZERO,
+                Contact {
+                    id: NodeId(id),
+                    address,
+                },
+            )
+        };
+        // One node for each shared prefix, down to the last bit: each bucket splits off.
+        for bit in 0..params.id_bits {
+            for index in 0..2 * params.k {
+                let id = (0..bit).fold(rng.id(), |id, bit| id.with_bit(bit, false));
+                add(&mut table, id.with_bit(bit, true), index * 160 + bit);
+            }
+        }
+        assert!(
+            (buckets..=params.id_bits).contains(&table.buckets().len()),
+            "{params:?}"
+        );
+        assert!(
+            table.buckets()[1..4.min(buckets - 1)]
+                .iter()
+                .all(|b| b.members.len() >= far)
+        );
+        let full = (0..40).map(|n| add(&mut table, rng.id().with_bit(0, true), 9_000 + n));
+        assert!(
+            full.into_iter()
+                .all(|admission| admission == Admission::Cached),
+            "{params:?}"
+        );
+    }
 }
 
 #[test]
-fn rule_03_whoever_answers_moves_to_the_tail_and_hearsay_does_not_enter() {
+fn rule_03_a_contact_that_answers_moves_to_the_tail_and_an_unverified_one_does_not_enter() {
     let mut table = table(0b0000);
-    table.heard(Instant::ZERO, contact(9));
-    assert!(table.is_empty(), "a message alone is hearsay");
+    table.touch(Instant::ZERO, contact(9));
+    assert!(table.is_empty(), "a message alone is unverified");
     answer(&mut table, &[8, 9]);
-    table.heard(Instant::ZERO, contact(8));
+    table.touch(Instant::ZERO, contact(8));
     assert_eq!(buckets(&table)[0], [9, 8]);
     table.answered(Instant::ZERO, contact(9));
     assert_eq!(buckets(&table)[0], [8, 9]);
@@ -103,7 +140,7 @@ fn rule_04_the_subtree_around_us_is_complete_to_k_nodes() {
     let all = [0b0001, 0b1000, 0b1001, 0b1010, 0b1011, 0b1100, 0b1101];
     let added = all.map(|n| table.answered(Instant::ZERO, contact(n)) == Admission::Added);
     assert_eq!(added, [true; 7]);
-    // With k nodes nearer, it is not; and whoever is in stays.
+    // With k nodes nearer, it is not; and the contacts in it stay.
     table.answered(Instant::ZERO, contact(0b0010));
     assert_eq!(
         table.answered(Instant::ZERO, contact(0b1111)),
@@ -121,7 +158,7 @@ fn full() -> Table {
 }
 
 #[test]
-fn rule_05_a_newcomer_waits_and_takes_the_place_of_the_dead_only() {
+fn rule_05_a_newcomer_waits_and_replaces_the_dead_only() {
     let mut table = full();
     answer(&mut table, &[10, 11]);
     assert_eq!(table.buckets()[0].cache.len(), 2);
@@ -167,14 +204,14 @@ fn rule_06_with_an_empty_cache_the_dead_are_flagged_and_kept() {
     assert!(table.is_cut_off());
     assert!(
         table.closest(id(0, 4).0, 2, None).is_empty(),
-        "nobody is sent to the dead"
+        "the dead are not named"
     );
     table.answered(Instant::ZERO, contact(8));
     assert_eq!(numbers(&table.closest(id(0, 4).0, 2, None)), [8]);
 }
 
 #[test]
-fn rule_06_a_silent_contact_is_asked_ever_more_rarely() {
+fn rule_06_a_silent_contact_is_pinged_ever_more_rarely() {
     let mut table = full();
     let mut pauses = Vec::new();
     for _ in 0..20 {
@@ -198,8 +235,8 @@ fn rule_07_a_known_id_at_another_address_moves_only_when_the_old_one_is_silent()
         address: address_of(77),
         ..contact(8)
     };
-    table.heard(Instant::ZERO, moved);
-    assert!(table.holds(contact(8)), "a message moves nobody");
+    table.touch(Instant::ZERO, moved);
+    assert!(table.holds(contact(8)), "a message moves no contact");
     assert_eq!(table.answered(Instant::ZERO, moved), Admission::Refused);
     assert!(
         table.holds(contact(8)),
@@ -208,7 +245,7 @@ fn rule_07_a_known_id_at_another_address_moves_only_when_the_old_one_is_silent()
     fail(&mut table, moved, STALE_AFTER);
     assert!(
         table.holds(contact(8)),
-        "silence elsewhere is not its silence"
+        "silence at another address is not its silence"
     );
     fail(&mut table, contact(8), 1);
     assert_eq!(table.answered(Instant::ZERO, moved), Admission::Known);
@@ -216,7 +253,7 @@ fn rule_07_a_known_id_at_another_address_moves_only_when_the_old_one_is_silent()
 }
 
 #[test]
-fn rule_09_as_many_as_are_known_and_never_the_asker() {
+fn rule_09_as_many_as_are_known_and_never_the_requester() {
     let table = full();
     assert_eq!(numbers(&table.closest(id(15, 4).0, 20, None)), [9, 8, 5, 4]);
     assert_eq!(
@@ -278,7 +315,7 @@ fn rule_16_two_of_a_subnet_share_a_bucket_unless_the_network_is_local() {
 }
 
 #[test]
-fn rule_16_nobody_moves_into_a_subnet_that_has_its_two() {
+fn rule_16_no_contact_moves_into_a_subnet_that_has_its_two() {
     let params = Params::default();
     let mut table = Table::new(NodeId(Id::default()), &params, REFRESH_AT);
     let mut rng = Rng::from_number(3);
@@ -304,7 +341,7 @@ fn rule_16_nobody_moves_into_a_subnet_that_has_its_two() {
 #[derive(Clone, Debug)]
 enum Step {
     Answered(u64, usize),
-    Heard(u64, usize),
+    Touched(u64, usize),
     Failed(u64, usize),
 }
 
@@ -312,13 +349,14 @@ fn step() -> impl Strategy<Value = Step> {
     let who = (0..64u64, 0..3usize);
     prop_oneof![
         4 => who.clone().prop_map(|(n, a)| Step::Answered(n, a)),
-        1 => who.clone().prop_map(|(n, a)| Step::Heard(n, a)),
+        1 => who.clone().prop_map(|(n, a)| Step::Touched(n, a)),
         3 => who.prop_map(|(n, a)| Step::Failed(n, a)),
     ]
 }
 
-/// What the paper's section 3 and the rules say of every table, at every moment.
+/// Checks the rules that hold for every table at every moment (paper, section 3).
 fn check(table: &Table, own: NodeId, k: usize) {
+    table.invariants();
     let mut ids = Vec::new();
     let mut addresses = Vec::new();
     let last = table.buckets().len() - 1;
@@ -365,7 +403,7 @@ proptest! {
                     table.answered(Instant::ZERO, who(n, a));
                     taken = Some(who(n, a).address);
                 }
-                Step::Heard(n, a) => table.heard(Instant::ZERO, who(n, a)),
+                Step::Touched(n, a) => table.touch(Instant::ZERO, who(n, a)),
                 Step::Failed(n, a) => table.failed(Instant::ZERO, who(n, a)),
             }
             check(&table, own, 2);
@@ -378,7 +416,7 @@ proptest! {
     }
 
     #[test]
-    fn rule_09_the_closest_are_those_that_sorting_everybody_gives(
+    fn rule_09_the_closest_are_those_that_sorting_all_contacts_gives(
         own in 0..64u64,
         target in 0..64u64,
         known in proptest::collection::vec(0..64u64, 0..80),
@@ -387,7 +425,8 @@ proptest! {
     ) {
         let mut table = Table::new(id(own, 6), &small(6), REFRESH_AT);
         for &n in &known {
-            table.answered(Instant::ZERO, Contact { id: id(n, 6), address: address_of(n as usize) });
+            let (id, address) = (id(n, 6), address_of(n as usize));
+            table.answered(Instant::ZERO, Contact { id, address });
         }
         let (target, except) = (id(target, 6).0, except.map(|n| id(n, 6)));
         let mut all: Vec<Contact> = table.members().map(|member| member.contact).collect();

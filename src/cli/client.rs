@@ -11,6 +11,7 @@ use super::target::Target;
 use crate::id::FileId;
 use crate::limits::LINK_PROVIDERS_MAX;
 use crate::reactor::{self, Error};
+use crate::service::commands::{Command, Operand};
 use crate::service::protocol::{Line, Request};
 use crate::service::socket_path;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
@@ -19,11 +20,15 @@ use std::path::{self, Path, PathBuf};
 
 /// Sends a request for each operand, or one if there are none.
 pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
-    let words = args.operands.iter().map(|operand| match args.command {
-        "add" => add_words(operand, &args, console),
-        "ping" => Ok(vec![resolved(operand)?]),
-        _ => Ok(vec![id_or_path(operand)?]),
-    });
+    let command = Command::named(args.command).expect("the service performs it");
+    let words = args
+        .operands
+        .iter()
+        .map(|operand| match command.operands.kind() {
+            Some(Operand::Target) => add_words(operand, &args, console),
+            Some(Operand::Host) => Ok(vec![resolved(operand)?]),
+            Some(Operand::File) | None => Ok(vec![id_or_path(operand)?]),
+        });
     let mut requests = words.collect::<Result<Vec<_>, Exit>>()?;
     if requests.is_empty() {
         requests.push(Vec::new());
@@ -31,7 +36,7 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
     for words in requests {
         let request = Request {
             json: args.options.json,
-            command: args.command,
+            command: command.name,
             words,
         };
         converse(connect(args.options.dir.as_deref())?, &request, console)?;

@@ -1,4 +1,5 @@
-//! The commands: one item for each, with all facts of it.
+//! The commands: one item for each, with all facts of it. Those that a running service performs are
+//! rows of the service's own table.
 //!
 //! Dispatch (`cli`), the help, and through it the man page and the completions come from this table.
 
@@ -8,12 +9,10 @@ use super::console::{Console, print};
 use super::exit::Exit;
 use super::options::Group;
 use super::{client, demo, doctor, get, help, key, node, share};
+use crate::service::commands::{self, Operand};
 
-/// Options of the commands that ask the running service.
-const ASKING: &[Group] = &[Group::State];
-const LISTING: &[Group] = &[Group::State, Group::Json];
-
-const COMMANDS: &[Command] = &[
+/// The commands before those of the service.
+const NODES: &[Command] = &[
     Command {
         name: "share",
         operands: Operands::Several("PATH"),
@@ -77,121 +76,10 @@ verbose change at once, the others at the next start.",
         ],
         run: node::run,
     },
-    Command {
-        name: "add",
-        operands: Operands::Several("PATH|LINK"),
-        summary: "let the running node share a path, or fetch a link and serve it",
-        details: "\
-The running node shares each file or folder where it is; its link is printed when it is hashed. Or
-it fetches what a link names (a magnet URI or 40 hexadecimal digits) to --output, or else to the
-folder `files` in its state folder, and serves it from then on. The node resumes both after a
-restart. A path that is shared already is hashed again if it has changed.",
-        examples: &[],
-        groups: &[Group::State, Group::Json, Group::Output],
-        run: client::run,
-    },
-    Command {
-        name: "rm",
-        operands: Operands::Several("ID"),
-        summary: "stop sharing or fetching a file",
-        details: "\
-The running node no longer shares or fetches the file. No file is deleted; of an incomplete fetch,
-NAME.part is kept, and its path is printed. ID is what `sprat ls` shows, or at least six digits of
-it, a link, or the path of a shared file.",
-        examples: &[],
-        groups: ASKING,
-        run: client::run,
-    },
-    Command {
-        name: "ls",
-        operands: Operands::None,
-        summary: "list what the running node shares and fetches",
-        details: "\
-Lists what the running node shares and fetches, one file or folder a line: the first digits of its
-id, its state, how much of it is there, its size, name and link. With --json, each line is an
-object with the members `kind` and `version`.",
-        examples: &[],
-        groups: LISTING,
-        run: client::run,
-    },
-    Command {
-        name: "status",
-        operands: Operands::None,
-        summary: "show how the running node is",
-        details: "\
-Shows how the running node is: its uptime, id and addresses, contacts and streams, bytes sent,
-received and written, memory, how long the turns of its loop take, and what it dropped.",
-        examples: &[],
-        groups: LISTING,
-        run: client::run,
-    },
-    Command {
-        name: "pause",
-        operands: Operands::Any("ID"),
-        summary: "pause files, or all of them",
-        details: "\
-Pauses files, or all of them: the running node does not announce, send, fetch or read them until
-`sprat resume`, also after a restart. ID as for `sprat rm`.",
-        examples: &[],
-        groups: ASKING,
-        run: client::run,
-    },
-    Command {
-        name: "resume",
-        operands: Operands::Any("ID"),
-        summary: "resume files, or all of them",
-        details: "\
-Resumes paused files, or all of them, and retries at once what waits for a retry. ID as for
-`sprat rm`.",
-        examples: &[],
-        groups: ASKING,
-        run: client::run,
-    },
-    Command {
-        name: "peers",
-        operands: Operands::One("ID"),
-        summary: "list the open streams of a file",
-        details: "\
-Lists the open streams of a file, one a line: the address of the peer, bytes sent and received,
-bytes a second, how many shards it has, its node id. ID as for `sprat rm`.",
-        examples: &[],
-        groups: LISTING,
-        run: client::run,
-    },
-    Command {
-        name: "dht",
-        operands: Operands::None,
-        summary: "list the contacts and the records of the running node",
-        details: "\
-Lists what the running node knows of the network: its own id, its contacts by bucket, and the
-records that it keeps for others, each with the time until it expires.",
-        examples: &[],
-        groups: LISTING,
-        run: client::run,
-    },
-    Command {
-        name: "ping",
-        operands: Operands::One("HOST:PORT"),
-        summary: "check whether a node of the network answers",
-        details: "\
-The running node pings the node at HOST:PORT, and prints how long the answer took. Exit code 1 if
-no node of its network answers within five seconds.",
-        examples: &[],
-        groups: LISTING,
-        run: client::run,
-    },
-    Command {
-        name: "find",
-        operands: Operands::One("ID"),
-        summary: "look up the providers of a file",
-        details:
-            "\
-The running node looks up the providers of a file without fetching it, and prints an address a
-line. ID is 40 hexadecimal digits, a link, or what `sprat ls` shows. Exit code 1 if there are none.",
-        examples: &[],
-        groups: LISTING,
-        run: client::run,
-    },
+];
+
+/// The commands behind those of the service.
+const OTHERS: &[Command] = &[
     Command {
         name: "demo",
         operands: Operands::Optional("FILE"),
@@ -258,15 +146,44 @@ the worst grade, and how many findings each grade has.",
     },
 ];
 
-pub(super) fn find(name: &str) -> Result<&'static Command, Exit> {
-    let found = COMMANDS.iter().find(|command| command.name == name);
+/// Every command, in the order of the help.
+fn all() -> impl Iterator<Item = Command> {
+    let asking = commands::COMMANDS.iter().map(asking);
+    let nodes = NODES.iter().copied().chain(asking);
+    nodes.chain(OTHERS.iter().copied())
+}
+
+/// A command that the running service performs.
+fn asking(command: &commands::Command) -> Command {
+    Command {
+        name: command.name,
+        operands: match command.operands {
+            commands::Operands::None => Operands::None,
+            commands::Operands::One(operand) => Operands::One(operand.name()),
+            commands::Operands::Several(operand) => Operands::Several(operand.name()),
+            commands::Operands::Any(operand) => Operands::Any(operand.name()),
+        },
+        summary: command.summary,
+        details: command.details,
+        examples: &[],
+        groups: match command.operands.kind() {
+            Some(Operand::Target) => &[Group::State, Group::Json, Group::Output],
+            _ if command.has_results => &[Group::State, Group::Json],
+            _ => &[Group::State],
+        },
+        run: client::run,
+    }
+}
+
+pub(super) fn find(name: &str) -> Result<Command, Exit> {
+    let found = all().find(|command| command.name == name);
     found.ok_or_else(|| Exit::Usage(format!("no such command: {name} (see sprat help)")))
 }
 
 fn run_help(args: Args, _: &Console) -> Result<(), Exit> {
     match args.operands.first() {
-        None => print(help::overview(COMMANDS)),
-        Some(name) => print(help::of(find(name)?)),
+        None => print(help::overview(&all().collect::<Vec<_>>())),
+        Some(name) => print(help::of(&find(name)?)),
     }
 }
 
@@ -277,8 +194,9 @@ mod tests {
 
     #[test]
     fn every_command_is_in_the_overview_and_every_line_fits_a_terminal() {
-        let overview = help::overview(COMMANDS);
-        for command in COMMANDS {
+        let all: Vec<Command> = all().collect();
+        let overview = help::overview(&all);
+        for command in &all {
             let line = format!("\n  {} ", command.usage());
             assert!(overview.contains(&line), "{line}");
             let text = overview.clone() + &help::of(command);
@@ -288,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_help_of_a_command_lists_its_options_and_no_others() {
-        let text = |name| help::of(find(name).unwrap());
+        let text = |name| help::of(&find(name).unwrap());
         assert!(text("get").contains("  -o, --output PATH      "));
         assert!(text("get").contains("      --seed             "));
         assert!(!text("share").contains("--seed"));

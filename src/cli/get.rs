@@ -163,20 +163,17 @@ impl<'a> Fetch<'a> {
         }
         self.json_at = now + JSON_PERIOD;
         let object = Object::event("progress")
-            .text("phase", progress::phase(progress.phase))
-            .number("done", progress.done)
-            .number("size", progress.size)
-            .number("rate", rate)
-            .number("peers", progress.providers.into());
+            .with("phase", progress::phase(progress.phase))
+            .with("done", progress.done)
+            .with("size", progress.size)
+            .with("rate", rate)
+            .with("peers", progress.providers);
         print(object.finish())
     }
 
     fn handle_event(&mut self, reactor: &Reactor, event: &Event) -> Result<(), Exit> {
         if self.json {
             event_text::json(event).map_or(Ok(()), print)?;
-        }
-        if let Some(line) = event_text::of_disk(reactor, event) {
-            self.console.warn(line);
         }
         match *event {
             Event::Manifest { swarm, .. } if swarm == self.swarm => {
@@ -207,7 +204,7 @@ impl<'a> Fetch<'a> {
             }
             _ => {}
         }
-        event_log::log(self.console, event);
+        event_log::log(self.console, reactor, event);
         Ok(())
     }
 
@@ -250,10 +247,10 @@ impl<'a> Fetch<'a> {
             return print(path.to_string_lossy());
         }
         let object = Object::event("complete")
-            .text("path", &path.to_string_lossy())
-            .number("bytes", progress.size)
-            .decimal("seconds", took.as_secs_f64())
-            .truth("already", already);
+            .with("path", &*path.to_string_lossy())
+            .with("bytes", progress.size)
+            .with("seconds", took.as_secs_f64())
+            .with("already", already);
         print(object.finish())
     }
 
@@ -282,7 +279,7 @@ impl<'a> Fetch<'a> {
         let disk = reactor.disk_message(self.swarm);
         let message = failure_text::of_fetch(self.file, cause, self.has_met, path, disk);
         if self.json {
-            print(Object::event("failed").text("message", &message).finish())?;
+            print(Object::event("failed").with("message", &message).finish())?;
         }
         Ok(Exit::Failed(message))
     }

@@ -94,7 +94,7 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
     let command = commands::find(name)?;
     let args = command.parse(words, &|name| env::var_os(name))?;
     if args.options.help {
-        return print(help::of(command));
+        return print(help::of(&command));
     }
     let console = Console::new(args.options.verbosity);
     log::start(&console, args.options.verbosity);

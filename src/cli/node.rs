@@ -23,7 +23,7 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
         systemd,
         bootstraps: started.bootstrap_addresses,
         share_dirs,
-        console,
+        log: console,
     };
     let mut service = Service::new(&reactor, setup)?;
     let mut reload = Reload::new(args, started.bootstraps, console);

@@ -13,7 +13,7 @@ use crate::id::FileId;
 use crate::node::{Event, Failure, SwarmKey};
 use crate::reactor::{Happening, Reactor};
 use crate::service::event_log::EventLog;
-use crate::service::{event_text, failure_text, format, locations};
+use crate::service::{failure_text, format, locations};
 use crate::wire::Link;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -84,13 +84,10 @@ impl Sharing<'_> {
                     self.handle_changed(reactor, swarm)?
                 }
                 Happening::Event(event) => {
-                    if let Some(line) = event_text::of_disk(reactor, &event) {
-                        self.console.warn(line);
-                    }
+                    self.event_log.log(reactor, &event);
                     if let Event::Rotten { swarm, .. } = event {
                         self.check_rest(reactor, swarm)?;
                     }
-                    self.event_log.log(reactor.now(), &event);
                 }
                 Happening::Source(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => {

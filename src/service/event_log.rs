@@ -1,58 +1,65 @@
-//! What a node that runs on and on tells of its events: what others can cause, not at their rate.
+//! The log of a node's events, in lines for people.
 //!
-//! Not here: the words (`event_text`). Invariant: of each kind of event that another node can bring about,
-//! one line in ten seconds at most is written.
+//! Not here: the words (`event_text`). Invariant: of each kind of event that another node can cause, a
+//! service logs at most one line in ten seconds.
 
 use super::event_text;
-use super::log_sink::LogSink;
+use super::log_sink::{LogSink, Priority};
 use crate::node::Event;
-use crate::reactor::Throttle;
+use crate::reactor::{Reactor, Throttle};
 use crate::time::Instant;
 
-/// Tells events on a screen.
+/// The log of a node that runs on and on.
 pub struct EventLog<'a> {
-    console: &'a dyn LogSink,
+    sink: &'a dyn LogSink,
     throttle: Throttle<KINDS>,
 }
 
-/// How many kinds of events others can cause.
+/// How many kinds of events other nodes can cause.
 const KINDS: usize = 4;
 
 impl EventLog<'_> {
-    /// One that has told nothing.
-    pub fn new(console: &dyn LogSink) -> EventLog<'_> {
+    /// An empty log.
+    pub fn new(sink: &dyn LogSink) -> EventLog<'_> {
         EventLog {
-            console,
+            sink,
             throttle: Throttle::default(),
         }
     }
 
-    /// Tells an event, if it is news to anybody who reads along.
-    pub fn log(&mut self, now: Instant, event: &Event) {
-        let Some((priority, line)) = event_text::line(event) else {
-            return;
-        };
-        // What nobody reads must not keep what is read from being told.
-        if !self.console.shows(priority) {
+    /// Logs an event, unless too many of its kind have come.
+    pub fn log(&mut self, reactor: &Reactor, event: &Event) {
+        if let Some((priority, line)) = line(reactor, event) {
+            self.write(reactor.now(), event, priority, line);
+        }
+    }
+
+    fn write(&mut self, now: Instant, event: &Event, priority: Priority, line: String) {
+        // A line that is not shown must not keep a shown one from being written.
+        if !self.sink.shows(priority) {
             return;
         }
-        let line = match kind(event).map(|kind| self.throttle.admit(kind, now)) {
-            None => line,
-            Some(Some(left_out)) => format!("{line}{left_out}"),
-            Some(None) => return,
-        };
-        self.console.write_line(priority, &line);
+        match kind(event).map(|kind| self.throttle.admit(kind, now)) {
+            None => self.sink.write_line(priority, &line),
+            Some(Some(left_out)) => self.sink.write_line(priority, &format!("{line}{left_out}")),
+            Some(None) => {}
+        }
     }
 }
 
-/// Tells an event, however often there is one: to somebody who waits for what it is about.
-pub fn log(console: &dyn LogSink, event: &Event) {
-    if let Some((priority, line)) = event_text::line(event) {
-        console.write_line(priority, &line);
+/// Logs an event, however many there are: for a user who waits for what it is about.
+pub fn log(sink: &dyn LogSink, reactor: &Reactor, event: &Event) {
+    if let Some((priority, line)) = line(reactor, event) {
+        sink.write_line(priority, &line);
     }
 }
 
-/// The number of an event's kind, if others can cause it as often as they like.
+fn line(reactor: &Reactor, event: &Event) -> Option<(Priority, String)> {
+    let disk = event_text::of_disk(reactor, event).map(|line| (Priority::Warning, line));
+    disk.or_else(|| event_text::line(event))
+}
+
+/// The number of an event's kind, if other nodes can cause it as often as they like.
 fn kind(event: &Event) -> Option<usize> {
     match event {
         Event::Connected { .. } => Some(0),
@@ -67,7 +74,6 @@ fn kind(event: &Event) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::dht;
-    use crate::service::log_sink::Priority;
 
     /// Shows no details.
     struct Quiet;
@@ -100,8 +106,9 @@ mod tests {
         assert!(kind(&Event::Dht(dht::Event::Joined { contacts: 1 })).is_none());
         // Below -v nobody reads of connections: the first that is read is told, not the first at all.
         let mut event_log = EventLog::new(&Quiet);
-        event_log.log(Instant::ZERO, &Event::Connected { swarm, address });
-        let kind = kind(&Event::Connected { swarm, address }).unwrap();
+        let event = Event::Connected { swarm, address };
+        event_log.write(Instant::ZERO, &event, Priority::Debug, String::new());
+        let kind = kind(&event).unwrap();
         let next = event_log.throttle.admit(kind, Instant::ZERO);
         assert_eq!(next.map(|left_out| left_out.0), Some(0));
     }

@@ -1,8 +1,10 @@
 //! A node's events, in words for people and in JSON for programs.
 
-use super::format::{count, duration};
+use super::format::count;
 use super::json::Object;
 use super::log_sink::Priority;
+use super::reply::Lookup;
+use super::text;
 use crate::dht;
 use crate::node::{DiskError, Ended, Event, Phase, Remedy};
 use crate::reactor::Reactor;
@@ -29,19 +31,12 @@ pub fn line(event: &Event) -> Option<(Priority, String)> {
             count(stored.into(), "node")
         )),
         Event::Dht(dht::Event::LookupDone { outcome, .. }) => {
-            let text = format!(
-                "lookup: {} found in {} ({}, {} asked, {} answered)",
-                count(outcome.providers.into(), "provider"),
-                duration(outcome.took),
-                count(outcome.hops.into(), "hop"),
-                count(outcome.asked.into(), "node"),
-                outcome.answered,
-            );
-            if outcome.providers > 0 {
-                news(text)
+            let priority = if outcome.providers > 0 {
+                Priority::Info
             } else {
-                detail(text)
-            }
+                Priority::Debug
+            };
+            Some((priority, text::lookup(&Lookup::from(outcome))))
         }
         Event::Connected { address, .. } => detail(format!("connected with {address}")),
         Event::Disconnected {
@@ -68,7 +63,7 @@ pub fn line(event: &Event) -> Option<(Priority, String)> {
     }
 }
 
-/// What its disk has done to a swarm, in one line; `None` for other events.
+/// An event of a swarm's disk in one line; `None` for other events.
 pub fn of_disk(reactor: &Reactor, event: &Event) -> Option<String> {
     let path = |swarm| {
         let path = reactor.output_path(swarm).unwrap_or(Path::new(""));
@@ -151,40 +146,36 @@ pub fn ended(reason: Ended) -> &'static str {
 pub fn json(event: &Event) -> Option<String> {
     let object = match *event {
         Event::Dht(dht::Event::Joined { contacts }) => {
-            Object::event("joined").number("contacts", contacts.into())
+            Object::event("joined").with("contacts", contacts)
         }
         Event::Dht(dht::Event::BootstrapSilent { address, attempts }) => Object::event("silent")
-            .text("address", &address.to_string())
-            .number("attempts", attempts.into()),
+            .with("address", address)
+            .with("attempts", attempts),
         Event::Dht(dht::Event::Announced { stored, .. }) => {
-            Object::event("announced").number("stored", stored.into())
+            Object::event("announced").with("stored", stored)
         }
         Event::Dht(dht::Event::LookupDone { outcome, .. }) => Object::event("lookup")
-            .number("hops", outcome.hops.into())
-            .number("asked", outcome.asked.into())
-            .number("answered", outcome.answered.into())
-            .number("providers", outcome.providers.into())
-            .decimal("ms", outcome.took.as_secs_f64() * 1000.0),
-        Event::Connected { address, .. } => {
-            Object::event("connected").text("address", &address.to_string())
-        }
+            .with("hops", outcome.hops)
+            .with("asked", outcome.asked)
+            .with("answered", outcome.answered)
+            .with("providers", outcome.providers)
+            .with("ms", outcome.took.as_secs_f64() * 1000.0),
+        Event::Connected { address, .. } => Object::event("connected").with("address", address),
         Event::Disconnected {
             address, reason, ..
         } => Object::event("disconnected")
-            .text("address", &address.to_string())
-            .text("reason", ended(reason)),
-        Event::Manifest { from, .. } => Object::event("manifest").text("from", &from.to_string()),
-        Event::Resumed { held, .. } => Object::event("resumed").number("shards", held.into()),
+            .with("address", address)
+            .with("reason", ended(reason)),
+        Event::Manifest { from, .. } => Object::event("manifest").with("from", from),
+        Event::Resumed { held, .. } => Object::event("resumed").with("shards", held),
         Event::Corrupt { shard, from, .. } => Object::event("corrupt")
-            .number("shard", shard.into())
-            .text("address", &from.to_string()),
-        Event::Paused { cause, .. } => Object::event("paused").text("cause", &cause.to_string()),
+            .with("shard", shard)
+            .with("address", from),
+        Event::Paused { cause, .. } => Object::event("paused").with("cause", cause.to_string()),
         Event::Continued { .. } => Object::event("continued"),
-        Event::Rotten { shard, .. } => Object::event("rotten").number("shard", shard.into()),
-        Event::Repaired { shards, .. } => Object::event("repaired").number("shards", shards.into()),
-        Event::Unrepaired { missing, .. } => {
-            Object::event("unrepaired").number("missing", missing.into())
-        }
+        Event::Rotten { shard, .. } => Object::event("rotten").with("shard", shard),
+        Event::Repaired { shards, .. } => Object::event("repaired").with("shards", shards),
+        Event::Unrepaired { missing, .. } => Object::event("unrepaired").with("missing", missing),
         Event::Shared { .. }
         | Event::Dht(_)
         | Event::Changed { .. }

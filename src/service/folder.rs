@@ -18,7 +18,8 @@
 //! nothing but what was found here is withdrawn from here.
 
 use super::Service;
-use super::catalog::{Remembered, Work};
+use super::catalog::{CatalogEntry, Work};
+use super::jobs::Job;
 use crate::limits::{DROP_PERIOD, DROP_PERIOD_BUSY, DROP_STILL, SWARMS_MAX, WATCH_PERIOD};
 use crate::reactor::{self, Proof, Reactor, prove};
 use crate::time::Instant;
@@ -32,22 +33,23 @@ use std::path::{Path, PathBuf};
 /// One drop folder.
 pub struct Folder {
     path: PathBuf,
-    /// When it is looked through next.
-    pub look_at: Instant,
+    /// When it is scanned next.
+    pub scan_at: Instant,
     entries: BTreeMap<OsString, Entry>,
     /// Why it could not be read, once said.
     trouble: Option<String>,
 }
 
-/// What is known of an entry.
+/// An entry, as it was seen last.
+#[derive(Clone, Copy)]
 struct Entry {
     /// What the system says of the entry itself: size, inode, and time of modification.
     surface: (u64, u64, i64, i64),
-    /// What it and all in it were when they were looked at; none where they cannot be shared.
+    /// Covers it and all in it; none where they cannot be shared.
     proof: Option<Proof>,
-    looked_at: Instant,
+    proved_at: Instant,
     changed_at: Instant,
-    /// The item that shares it.
+    /// The job that shares it.
     number: Option<u64>,
 }
 
@@ -56,7 +58,7 @@ impl Folder {
     pub fn new(path: PathBuf, now: Instant) -> Folder {
         Folder {
             path,
-            look_at: now,
+            scan_at: now,
             entries: BTreeMap::new(),
             trouble: None,
         }
@@ -69,18 +71,19 @@ impl Folder {
 }
 
 impl Service<'_> {
-    /// Looks through the drop folder at `place` in their list.
-    pub(super) fn look_through(&mut self, reactor: &mut Reactor, place: usize) {
-        let now = reactor.now();
-        let folder = &mut self.folders[place];
-        folder.look_at = now + DROP_PERIOD;
+    /// Scans the drop folder of this index.
+    pub(super) fn scan(&mut self, reactor: &mut Reactor, index: usize) {
+        let folder = &mut self.folders[index];
+        folder.scan_at = reactor.now() + DROP_PERIOD;
         let names = match names(&folder.path) {
             Ok(names) => names,
             Err(error) => {
                 let why = reactor::Error::new(format!("read {}", folder.path.display()), error);
                 let why = why.to_string();
                 if folder.trouble.as_ref() != Some(&why) {
-                    self.console.notice(format!("{why} (what was in it waits)"));
+                    self.setup
+                        .log
+                        .notice(format!("{why} (what was in it waits)"));
                     folder.trouble = Some(why);
                 }
                 return;
@@ -88,117 +91,111 @@ impl Service<'_> {
         };
         folder.trouble = None;
         folder.entries.retain(|name, _| names.contains(name));
-        self.withdraw_all_but(reactor, place, &names);
+        self.withdraw_all_but(reactor, index, &names);
         for name in names {
-            self.look_at(reactor, place, name);
+            if let Some(entry) = self.examine(reactor, index, &name) {
+                self.folders[index].entries.insert(name, entry);
+            }
         }
     }
 
     /// Withdraws what was found in this folder and is not in it any more.
-    fn withdraw_all_but(&mut self, reactor: &mut Reactor, place: usize, names: &[OsString]) {
-        let folder = &self.folders[place];
+    fn withdraw_all_but(&mut self, reactor: &mut Reactor, index: usize, names: &[OsString]) {
+        let folder = &self.folders[index];
         let is_gone = |path: &Path| {
             let name = path.file_name().unwrap_or_default();
             folder.has(path) && !names.iter().any(|other| other == name)
         };
-        let items = self.items.iter().filter(|item| item.kept.is_from_folder);
-        let gone = items.filter(|item| item.path().is_some_and(is_gone));
-        let gone: Vec<u64> = gone.map(|item| item.number).collect();
-        for number in gone {
-            self.withdraw(reactor, number);
-        }
+        let gone = self
+            .jobs
+            .iter()
+            .filter(|job| job.path().is_some_and(is_gone));
+        let gone: Vec<u64> = gone.map(|job| job.number).collect();
+        gone.into_iter()
+            .for_each(|number| self.withdraw(reactor, number));
     }
 
+    /// Withdraws a job, unless its owner has added it besides.
     fn withdraw(&mut self, reactor: &mut Reactor, number: u64) {
-        let Some(item) = self.items.remove(number) else {
+        if !self
+            .jobs
+            .find(number)
+            .is_some_and(|job| job.entry.is_from_folder)
+        {
             return;
-        };
-        if let Some(path) = item.path() {
-            self.console.info(format!("withdrawn: {}", path.display()));
         }
-        self.let_go(reactor, &item);
-        self.remember_soon(reactor.now());
+        if let Some(path) = self.remove(reactor, number).as_ref().and_then(Job::path) {
+            self.setup
+                .log
+                .info(format!("withdrawn: {}", path.display()));
+        }
+        self.save_soon(reactor.now());
     }
 
-    /// Looks at one entry: shares it when it rests, and anew when it is another.
-    fn look_at(&mut self, reactor: &mut Reactor, place: usize, name: OsString) {
+    /// Examines an entry: shares it when it rests, and anew when it has changed.
+    fn examine(&mut self, reactor: &mut Reactor, index: usize, name: &OsStr) -> Option<Entry> {
         let now = reactor.now();
-        let path = self.folders[place].path.join(&name);
-        let Ok(surface) = surface(&path) else { return };
-        let known = self.folders[place].entries.get(&name);
-        let is_fresh = known.is_some_and(|entry| {
-            let is_due = now.since(entry.looked_at) >= WATCH_PERIOD;
+        let path = self.folders[index].path.join(name);
+        let known = self.folders[index].entries.get(name).copied();
+        let surface = surface(&path).ok()?;
+        let is_fresh = |entry: &Entry| {
+            let is_due = now.since(entry.proved_at) >= WATCH_PERIOD;
             entry.number.is_some() && entry.surface == surface && !is_due
-        });
-        if is_fresh {
-            return;
+        };
+        if known.as_ref().is_some_and(is_fresh) {
+            return known;
         }
         // What cannot be shared is said when it rests.
         let proof = prove(&path).ok().flatten();
-        let before =
-            known.map(|entry| (entry.proof, entry.surface, entry.changed_at, entry.number));
-        let mut entry = Entry {
-            surface,
-            proof,
-            looked_at: now,
-            changed_at: now,
-            number: None,
-        };
-        match before {
-            Some((old_proof, old_surface, changed_at, number))
-                if old_proof == proof && old_surface == surface =>
-            {
-                (entry.changed_at, entry.number) = (changed_at, number);
+        let (mut changed_at, mut number) = (now, None);
+        match known {
+            Some(known) if (known.surface, known.proof) == (surface, proof) => {
+                (changed_at, number) = (known.changed_at, known.number);
             }
-            Some((.., Some(number))) => self.withdraw_found(reactor, number),
+            Some(Entry {
+                number: Some(number),
+                ..
+            }) => self.withdraw(reactor, number),
             _ => {}
         }
-        if entry.number.is_none() {
-            let item = self.items.of_share(&path);
-            let was_proved = proof.is_some() && item.is_some_and(|item| item.kept.proof == proof);
-            let is_still = was_proved || now.since(entry.changed_at) >= DROP_STILL;
+        if number.is_none() {
+            let job = self.jobs.of_share(&path);
+            let was_proved = proof.is_some() && job.is_some_and(|job| job.entry.proof == proof);
+            let is_still = was_proved || now.since(changed_at) >= DROP_STILL;
             match is_still {
-                true => entry.number = self.share_found(reactor, path),
-                false => self.folders[place].look_at = now + DROP_PERIOD_BUSY,
+                true => number = self.share_found(reactor, path),
+                false => self.folders[index].scan_at = now + DROP_PERIOD_BUSY,
             }
         }
-        self.folders[place].entries.insert(name, entry);
+        Some(Entry {
+            surface,
+            proof,
+            proved_at: now,
+            changed_at,
+            number,
+        })
     }
 
-    /// Withdraws an entry, unless its owner has added it besides.
-    fn withdraw_found(&mut self, reactor: &mut Reactor, number: u64) {
-        let item = self.items.find(number);
-        if item.is_some_and(|item| item.kept.is_from_folder) {
-            self.withdraw(reactor, number);
-        }
-    }
-
-    /// Shares an entry; the number of its item, unless there is no room for it.
+    /// Shares an entry; the number of its job, unless there is no room for it.
     fn share_found(&mut self, reactor: &mut Reactor, path: PathBuf) -> Option<u64> {
-        let now = reactor.now();
-        if let Some(item) = self.items.of_share(&path) {
-            let (number, is_idle) = (item.number, item.swarm.is_none());
-            if let (true, Some(item)) = (is_idle, self.items.find_mut(number)) {
-                item.retry_at = Some(now);
+        if let Some(job) = self.jobs.of_share(&path) {
+            if job.swarm.is_none() {
+                job.start_at = Some(reactor.now());
             }
-            return Some(number);
+            return Some(job.number);
         }
-        if !self.items.has_room() {
-            return None;
-        }
-        let kept = Remembered {
-            work: Work::Share(path),
-            file: None,
-            proof: None,
-            is_paused: false,
+        let entry = CatalogEntry::new(Work::Share(path));
+        let entry = CatalogEntry {
             is_from_folder: true,
+            ..entry
         };
-        self.remember_soon(now);
-        Some(self.items.push(kept, now))
+        let number = self.push(reactor, entry).ok()?.number;
+        self.save_soon(reactor.now());
+        Some(number)
     }
 }
 
-/// The entries of a folder that are anybody's to share, in order.
+/// The entries of a folder that are offered, in order.
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -211,7 +208,7 @@ fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Whether a name is not that of somebody's work.
+/// Whether a name is not that of unfinished work.
 fn is_offered(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     let ends = [".part", ".tmp", ".part.journal"];

@@ -1,10 +1,10 @@
-//! The state folder, looked at from outside: what is in it and whether it would be believed.
+//! The health of a state folder, seen from outside: what is in it and whether it would be loaded.
 //!
-//! Invariant: nothing in it is changed, and nobody is kept from using it: its lock is tried for a
-//! moment, shared, and let go.
+//! Invariant: nothing in it is changed, and no process is kept from using it: its lock is tried for a
+//! moment, shared, and released.
 
-use super::catalog::{self, MEMORY_SIZE_MAX, MemoryError};
-use super::state_dir::{self, METAINFO_SIZE_MAX, NODE_ID_SIZE, StateDir, Unread, parse_node_id};
+use super::catalog::{self, CATALOG_SIZE_MAX, CatalogError};
+use super::state_dir::{METAINFO_SIZE_MAX, NODE_ID_SIZE, manifest_name, parse_node_id};
 use crate::envelope::EnvelopeError;
 use crate::node::saved::{self, SAVED_SIZE_MAX, SavedError};
 use crate::reactor::state_file::read;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// How long manifests are read: there may be thousands.
 const READ_TIME: Duration = Duration::from_millis(300);
 
-/// What became of a file that is kept.
+/// The condition of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// It is as it was written.
@@ -34,7 +34,17 @@ pub enum Kept {
     Newer,
 }
 
-/// What is in a state folder.
+impl Kept {
+    fn of<T, E: PartialEq>(parsed: Result<T, E>, newer: E) -> Kept {
+        match parsed {
+            Ok(_) => Kept::Good,
+            Err(error) if error == newer => Kept::Newer,
+            Err(_) => Kept::Damaged,
+        }
+    }
+}
+
+/// The contents of a state folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// The folder's rights, as `chmod` has them.
@@ -43,44 +53,57 @@ pub struct Health {
     pub is_writable: bool,
     /// The process id of the sprat that has it, as text; empty when that is not known.
     pub user: Option<String>,
-    /// Its files, by name, those that are not there aside.
+    /// Its files that exist, by name.
     pub files: Vec<(&'static str, Kept)>,
-    /// How many contacts are in their list.
+    /// Number of contacts in their list.
     pub contact_count: u64,
-    /// Manifests of fetches.
+    /// Number of manifests of fetches.
     pub manifests: u64,
-    /// Those among the first of them that are damaged.
+    /// Number of damaged ones among the first of them.
     pub manifests_damaged: u64,
 }
 
-impl StateDir {
-    /// Looks at the state folder; none when there is no folder.
+impl Health {
+    /// Examines a state folder; `None` when there is no folder.
     ///
     /// # Errors
     /// When something in it cannot be read.
-    pub fn look(path: &Path, network: Network) -> Result<Option<Health>, Error> {
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(path)(error)),
+    pub fn of(folder: &Path, network: Network) -> Result<Option<Health>, Error> {
+        let Some(metadata) = found(folder, fs::metadata(folder))? else {
+            return Ok(None);
         };
-        let (contacts, contact_count) = look_at_contacts(&path.join(contacts::NAME), network)?;
-        let files = [
-            ("node-id", look_at_node_id(&path.join("node-id"))?),
-            (contacts::NAME, contacts),
-            (
-                verified::NAME,
-                look_at_verified(&path.join(verified::NAME))?,
-            ),
-            (catalog::NAME, look_at_memory(&path.join(catalog::NAME))?),
-        ];
-        let there = |(name, kept): (_, Option<Kept>)| Some((name, kept?));
-        let (manifests, manifests_damaged) = look_at_manifests(&path.join("manifests"))?;
+        let mut files = Vec::new();
+        let mut examine = |name, most, judge: &mut dyn FnMut(&[u8]) -> Kept| {
+            let path = folder.join(name);
+            let bytes = found(&path, read(&path, most as u64))?;
+            files.extend(bytes.map(|bytes| (name, judge(&bytes))));
+            Ok::<_, Error>(())
+        };
+        examine("node-id", NODE_ID_SIZE, &mut |bytes| {
+            Kept::of(parse_node_id(bytes), EnvelopeError::Newer)
+        })?;
+        let mut contact_count = 0;
+        examine(contacts::NAME, SAVED_SIZE_MAX, &mut |bytes| {
+            let parsed = saved::parse(bytes, network);
+            contact_count = parsed.as_ref().map_or(0, Vec::len) as u64;
+            match parsed {
+                Err(SavedError::Network) => Kept::Other,
+                parsed => Kept::of(parsed, SavedError::Envelope(EnvelopeError::Newer)),
+            }
+        })?;
+        examine(verified::NAME, VERIFIED_SIZE_MAX, &mut |bytes| {
+            Kept::of(parse_verified(bytes), VerifiedError::Newer)
+        })?;
+        examine(catalog::NAME, CATALOG_SIZE_MAX, &mut |bytes| {
+            let newer = CatalogError::Envelope(EnvelopeError::Newer);
+            Kept::of(catalog::parse(bytes), newer)
+        })?;
+        let (manifests, manifests_damaged) = manifests(&folder.join("manifests"))?;
         Ok(Some(Health {
             mode: metadata.permissions().mode() & 0o777,
-            is_writable: rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
-            user: user(&path.join("lock"))?,
-            files: files.into_iter().filter_map(there).collect(),
+            is_writable: rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok(),
+            user: user(&folder.join("lock"))?,
+            files,
             contact_count,
             manifests,
             manifests_damaged,
@@ -88,13 +111,18 @@ impl StateDir {
     }
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
-    move |error| Error::new(format!("read {}", path.display()), error)
+/// What was read of `path`; `None` when there is nothing.
+fn found<T>(path: &Path, result: io::Result<T>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::new(format!("read {}", path.display()), error)),
+    }
 }
 
-/// Who holds the lock, if anyone does.
+/// The process that holds the lock, if one does.
 fn user(path: &Path) -> Result<Option<String>, Error> {
-    let Some(mut lock) = absent_is_none(File::open(path)).map_err(failed(path))? else {
+    let Some(mut lock) = found(path, File::open(path))? else {
         return Ok(None);
     };
     if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_ok() {
@@ -106,60 +134,16 @@ fn user(path: &Path) -> Result<Option<String>, Error> {
     Ok(Some(pid.trim().to_owned()))
 }
 
-fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
-    }
-}
-
-fn look_at_node_id(path: &Path) -> Result<Option<Kept>, Error> {
-    let bytes = absent_is_none(read(path, NODE_ID_SIZE as u64)).map_err(failed(path))?;
-    Ok(bytes.map(|bytes| match parse_node_id(&bytes) {
-        Ok(_) => Kept::Good,
-        Err(Unread::Newer) => Kept::Newer,
-        Err(Unread::Damaged) => Kept::Damaged,
-    }))
-}
-
-fn look_at_contacts(path: &Path, network: Network) -> Result<(Option<Kept>, u64), Error> {
-    let bytes = absent_is_none(read(path, SAVED_SIZE_MAX as u64)).map_err(failed(path))?;
-    Ok(match bytes.map(|bytes| saved::parse(&bytes, network)) {
-        None => (None, 0),
-        Some(Ok(contacts)) => (Some(Kept::Good), contacts.len() as u64),
-        Some(Err(SavedError::Envelope(EnvelopeError::Newer))) => (Some(Kept::Newer), 0),
-        Some(Err(SavedError::Network)) => (Some(Kept::Other), 0),
-        Some(Err(_)) => (Some(Kept::Damaged), 0),
-    })
-}
-
-fn look_at_verified(path: &Path) -> Result<Option<Kept>, Error> {
-    let bytes = absent_is_none(read(path, VERIFIED_SIZE_MAX as u64)).map_err(failed(path))?;
-    Ok(bytes.map(|bytes| match parse_verified(&bytes) {
-        Ok(_) => Kept::Good,
-        Err(VerifiedError::Newer) => Kept::Newer,
-        Err(VerifiedError::Damaged) => Kept::Damaged,
-    }))
-}
-
-fn look_at_memory(path: &Path) -> Result<Option<Kept>, Error> {
-    let bytes = absent_is_none(read(path, MEMORY_SIZE_MAX as u64)).map_err(failed(path))?;
-    Ok(bytes.map(|bytes| match catalog::parse(&bytes) {
-        Ok(_) => Kept::Good,
-        Err(MemoryError::Newer) => Kept::Newer,
-        Err(_) => Kept::Damaged,
-    }))
-}
-
 /// How many manifests there are, and how many of those that were read in time are damaged.
-fn look_at_manifests(folder: &Path) -> Result<(u64, u64), Error> {
-    let Some(entries) = absent_is_none(fs::read_dir(folder)).map_err(failed(folder))? else {
-        return Ok((0, 0));
-    };
+fn manifests(folder: &Path) -> Result<(u64, u64), Error> {
+    let entries = found(folder, fs::read_dir(folder))?;
     let ends_at = Instant::now() + READ_TIME;
     let (mut count, mut damaged) = (0, 0);
-    for entry in entries {
-        let path = entry.map_err(failed(folder))?.path();
+    for entry in entries.into_iter().flatten() {
+        let Some(entry) = found(folder, entry)? else {
+            continue;
+        };
+        let path = entry.path();
         if path
             .extension()
             .is_none_or(|extension| extension != "torrent")
@@ -168,12 +152,11 @@ fn look_at_manifests(folder: &Path) -> Result<(u64, u64), Error> {
         }
         count += 1;
         if Instant::now() < ends_at {
-            let bytes = read(&path, METAINFO_SIZE_MAX).map_err(failed(&path))?;
-            let manifest = Manifest::take_metainfo(bytes);
-            let name = path.file_name().unwrap_or_default();
-            let is_right =
-                |manifest: Manifest| *name == *state_dir::manifest_name(manifest.file_id());
-            damaged += u64::from(!manifest.is_ok_and(is_right));
+            let Some(bytes) = found(&path, read(&path, METAINFO_SIZE_MAX))? else {
+                continue;
+            };
+            let is_right = |of: Manifest| entry.file_name() == *manifest_name(of.file_id());
+            damaged += u64::from(!Manifest::take_metainfo(bytes).is_ok_and(is_right));
         }
     }
     Ok((count, damaged))
@@ -184,13 +167,14 @@ mod tests {
     use super::*;
     use crate::id::NodeId;
     use crate::rng::Rng;
+    use crate::service::StateDir;
 
     #[test]
     fn a_state_folder_is_looked_at_and_stays_as_it_is() {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("state");
         let network = Network::named("test");
-        let look = || StateDir::look(&path, network).unwrap();
+        let look = || Health::of(&path, network).unwrap();
         assert_eq!(look(), None);
         let state = StateDir::open(&path).unwrap();
         state.node_id(NodeId(Rng::from_number(1).id())).unwrap();

@@ -1,343 +1,243 @@
-//! What a service does with what it was given: takes it up, remembers it, and hears how it does.
+//! The jobs of the service: files and folders that it was given, and the state of each.
 //!
-//! ```text
-//!            take_up                     Failed
-//!  (given) ─────────► has a swarm ────────────────► waits, and says why
-//!     ▲                   │ Complete                   │ MISSING_RETRY, FAILED_RETRY,
-//!     └─ restart          └► a fetch is served on      │ another one goes, the network is joined
-//!                             from where it lies       └► take_up
-//! ```
-//!
-//! A share is not hashed anew at a restart when a proof says that it is what it was (`reactor`'s
-//! `Proof`: paths, sizes, inodes, times); a fetch that is complete is one, too. One item is taken up a
-//! turn, so a thousand of them do not hold the loop up. Invariant: nothing is forgotten but by its
-//! owner's word, whatever fails.
+//! Not here: what is done with them (`work`). Invariants: numbers rise and are not used again, so a
+//! listing can go on behind a job that is gone meanwhile; there are never more jobs than swarms.
 
-use super::Service;
-use super::catalog::Work;
-use super::control::Control;
-use super::items::Item;
-use super::systemd::Systemd;
-use super::{event_text, failure_text, format};
-use crate::dht;
+use super::catalog::{CatalogEntry, Work};
 use crate::id::FileId;
-use crate::limits::{FAILED_RETRY, MISSING_RETRY, REMEMBER_DELAY};
-use crate::node::{DiskError, Event, Failure, Origin, Remedy, SwarmKey};
-use crate::reactor::{Error, OutputPath, Reactor, prove};
+use crate::limits::{ID_DIGITS_MIN, SWARMS_MAX};
+use crate::node::SwarmKey;
 use crate::time::{Instant, earliest};
-use std::fs;
+use crate::wire::Link;
 use std::path::Path;
 
-impl Service<'_> {
-    /// When to call [`Service::handle_timeout`].
+/// One file or folder.
+pub struct Job {
+    /// Names it as long as the service runs.
+    pub number: u64,
+    /// What survives a restart.
+    pub entry: CatalogEntry,
+    /// Its swarm, while the node has one.
+    pub swarm: Option<SwarmKey>,
+    /// Why it waits, or has changed.
+    pub why: Option<String>,
+    /// When it is started next.
+    pub start_at: Option<Instant>,
+    /// It was never hashed: if that fails, it is rejected.
+    pub is_new: bool,
+    /// Some of it is not what was hashed.
+    pub has_changed: bool,
+    /// A fetch was connected with another node.
+    pub has_met: bool,
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Jobs {
+    /// By rising number.
+    all: Vec<Job>,
+    next_number: u64,
+}
+
+impl Jobs {
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.all.len() < SWARMS_MAX
+    }
+
+    /// Adds a job, to be started at once.
+    pub fn push(&mut self, entry: CatalogEntry, now: Instant) -> &mut Job {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.all.push(Job {
+            number,
+            entry,
+            swarm: None,
+            why: None,
+            start_at: Some(now),
+            is_new: false,
+            has_changed: false,
+            has_met: false,
+        });
+        self.all.last_mut().expect("it was pushed")
+    }
+
+    pub fn find(&self, number: u64) -> Option<&Job> {
+        self.all.iter().find(|job| job.number == number)
+    }
+
+    pub fn find_mut(&mut self, number: u64) -> Option<&mut Job> {
+        self.all.iter_mut().find(|job| job.number == number)
+    }
+
+    pub fn of_swarm(&mut self, swarm: SwarmKey) -> Option<&mut Job> {
+        self.all.iter_mut().find(|job| job.swarm == Some(swarm))
+    }
+
+    pub fn of_file(&self, file: FileId) -> Option<&Job> {
+        self.all.iter().find(|job| job.entry.file == Some(file))
+    }
+
+    /// The job that shares what lies at `path`.
+    pub fn of_share(&mut self, path: &Path) -> Option<&mut Job> {
+        let is_it = |job: &&mut Job| matches!(&job.entry.work, Work::Share(at) if at == path);
+        self.all.iter_mut().find(is_it)
+    }
+
+    /// The first job behind this number, or of all.
+    pub fn after(&self, number: Option<u64>) -> Option<&Job> {
+        let is_behind = |job: &&Job| number.is_none_or(|number| job.number > number);
+        self.all.iter().find(is_behind)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Job> {
+        self.all.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Job> {
+        self.all.iter_mut()
+    }
+
+    pub fn remove(&mut self, number: u64) -> Option<Job> {
+        let index = self.all.iter().position(|job| job.number == number)?;
+        Some(self.all.remove(index))
+    }
+
+    /// What survives a restart.
+    pub fn entries(&self) -> Vec<CatalogEntry> {
+        self.all.iter().map(|job| job.entry.clone()).collect()
+    }
+
+    /// A job that is to be started now.
+    pub fn due(&self, now: Instant) -> Option<u64> {
+        let is_due = |job: &&Job| job.start_at.is_some_and(|at| at <= now);
+        self.all.iter().find(is_due).map(|job| job.number)
+    }
+
+    /// When the next job is to be started.
     pub fn next_at(&self) -> Option<Instant> {
-        let folders = self.folders.iter().map(|folder| folder.look_at);
-        let next = earliest(self.items.next_at(), self.remember_at);
-        let next = earliest(next, folders.min());
-        let control = self.control.as_ref().and_then(Control::next_at);
-        let systemd = self.systemd.as_ref().and_then(Systemd::next_at);
-        earliest(next, earliest(control, systemd))
+        let all = self.all.iter();
+        all.fold(None, |next, job| earliest(next, job.start_at))
     }
 
-    /// Does what is due: one piece of it.
-    pub fn handle_timeout(&mut self, reactor: &mut Reactor) {
-        self.serve_clients(reactor);
-        let now = reactor.now();
-        if self.remember_at.is_some_and(|at| at <= now) {
-            self.remember(now);
-        }
-        let due = self.folders.iter().position(|folder| folder.look_at <= now);
-        if let Some(place) = due {
-            self.look_through(reactor, place);
-        }
-        if let Some(number) = self.items.due(now) {
-            self.take_up(reactor, number);
-            self.go_on_with_answers(reactor);
-        }
+    /// Has jobs that wait for another one to go, or for other nodes, started at once.
+    pub fn retry(&mut self, now: Instant) {
+        let waits = |job: &&mut Job| job.swarm.is_none() && job.why.is_some();
+        let waiting = self.all.iter_mut().filter(waits);
+        waiting.for_each(|job| job.start_at = Some(now));
     }
 
-    /// Begins to share, serve or fetch an item.
-    pub(super) fn take_up(&mut self, reactor: &mut Reactor, number: u64) {
-        let Some(item) = self.items.find_mut(number) else {
-            return;
+    /// Removes the new jobs that could not be hashed.
+    pub fn remove_rejected(&mut self) {
+        self.all.retain(|job| !job.is_rejected());
+    }
+
+    /// The job that a person means by an id, the first digits of one, a link, or an absolute path.
+    ///
+    /// # Errors
+    /// It is none or several; which is said.
+    pub fn named(&self, word: &str) -> Result<&Job, String> {
+        let digits = match Link::parse(word) {
+            Ok(link) => link.file.to_string(),
+            Err(_) => word.to_ascii_lowercase(),
         };
-        (item.retry_at, item.is_changed, item.has_met) = (None, false, false);
-        let result = match &item.kept.work {
-            Work::Fetch { .. } => self.fetch(reactor, number),
-            Work::Share(path) => {
-                let path = path.clone();
-                self.serve(reactor, number, &path, Origin::Own)
-            }
-            Work::Fetched(path) => {
-                let path = path.clone();
-                self.serve(reactor, number, &path, Origin::Fetched)
-            }
+        let is_id = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_id && digits.len() < ID_DIGITS_MIN {
+            return Err(format!(
+                "too few digits of an id: {word} (at least {ID_DIGITS_MIN})"
+            ));
+        }
+        let has_id = |job: &Job| {
+            let file = job.entry.file;
+            file.is_some_and(|file| file.to_string().starts_with(&digits))
         };
-        match result {
-            Ok(swarm) => {
-                let Some(item) = self.items.find_mut(number) else {
-                    return;
-                };
-                (item.swarm, item.why) = (Some(swarm), None);
-                if item.kept.is_paused {
-                    reactor.command(|node, now| node.suspend(now, swarm));
-                }
-            }
-            Err(error) => self.wait(reactor.now(), number, error.to_string()),
-        }
-    }
-
-    /// Serves what lies at `path`; what is not proved to be as it was is hashed, or verified.
-    fn serve(
-        &mut self,
-        reactor: &mut Reactor,
-        number: u64,
-        path: &Path,
-        origin: Origin,
-    ) -> Result<SwarmKey, Error> {
-        let item = self.items.find(number);
-        let kept = item
-            .map(|item| &item.kept)
-            .expect("the caller has found it");
-        let state = self.state.as_ref();
-        let load = |file| state.and_then(|state| state.load_manifest(file));
-        let mut manifest = kept.file.and_then(load);
-        if let Some((proof, of)) = kept.proof.and_then(|proof| Some((proof, manifest.take()?))) {
-            match reactor.serve_again(path, of, proof, origin)? {
-                Ok(swarm) => {
-                    self.console
-                        .debug(format!("serving {} as before", path.display()));
-                    return Ok(swarm);
-                }
-                Err(of) => manifest = Some(of),
-            }
-        }
-        match (origin, kept.file) {
-            (Origin::Fetched, Some(file)) => {
-                // What is not there must not be fetched again: its owner may have moved it.
-                fs::metadata(path)
-                    .map_err(|error| Error::new(format!("share {}", path.display()), error))?;
-                let output = OutputPath::Named(path.to_owned());
-                reactor.fetch(file, manifest, &[], &output)
-            }
-            _ => reactor.share(path),
-        }
-    }
-
-    fn fetch(&mut self, reactor: &mut Reactor, number: u64) -> Result<SwarmKey, Error> {
-        let item = self.items.find(number);
-        let kept = item
-            .map(|item| &item.kept)
-            .expect("the caller has found it");
-        let (Work::Fetch { output, providers }, Some(file)) = (&kept.work, kept.file) else {
-            unreachable!("a fetch is of a file");
+        let is_it = |job: &&Job| match is_id {
+            true => has_id(job),
+            false => job.path().is_some_and(|path| path == Path::new(word)),
         };
-        if let OutputPath::In(folder) = output {
-            fs::create_dir_all(folder)
-                .map_err(|error| Error::new(format!("make {}", folder.display()), error))?;
-        }
-        let state = self.state.as_ref();
-        let manifest = state.and_then(|state| state.load_manifest(file));
-        reactor.fetch(file, manifest, providers, output)
-    }
-
-    /// An item cannot be taken up now.
-    fn wait(&mut self, now: Instant, number: u64, why: String) {
-        let Some(item) = self.items.find_mut(number) else {
-            return;
-        };
-        let is_missing = item.path().is_some_and(|path| !path.exists());
-        let pause = if is_missing {
-            MISSING_RETRY
-        } else {
-            FAILED_RETRY
-        };
-        item.retry_at = Some(now + pause);
-        if item.why.as_ref() != Some(&why) {
-            // What was given in vain is dropped, and its giver told.
-            if !item.is_new {
-                self.console
-                    .warn(format!("{why} (it waits, and is tried again)"));
-            }
-            item.why = Some(why);
-        }
-    }
-
-    /// Has what was given written down, soon.
-    pub(super) fn remember_soon(&mut self, now: Instant) {
-        self.remember_at.get_or_insert(now + REMEMBER_DELAY);
-    }
-
-    /// Before the end: writes down what is to be.
-    pub fn remember_if_due(&mut self, now: Instant) {
-        if self.remember_at.is_some() {
-            self.remember(now);
-        }
-    }
-
-    /// Writes down what was given; it waits for the disk. What fails is tried again.
-    pub(super) fn remember(&mut self, now: Instant) {
-        self.remember_at = None;
-        let Some(state) = &self.state else { return };
-        if let Err(error) = state.remember(&self.items.remembered()) {
-            self.console.warn(error.to_string());
-            self.remember_at = Some(now + FAILED_RETRY);
-        }
-    }
-
-    /// Something has happened to the node.
-    pub fn handle_event(&mut self, reactor: &mut Reactor, event: &Event) {
-        if let Some(line) = event_text::of_disk(reactor, event) {
-            self.console.warn(line);
-        }
-        match *event {
-            Event::Shared { swarm, .. } => self.handle_shared(reactor, swarm),
-            Event::Complete { swarm, .. } => self.handle_complete(reactor, swarm),
-            Event::Failed { swarm, cause } => self.handle_failed(reactor, swarm, cause),
-            Event::Manifest { swarm, .. } => self.keep_manifest(reactor, swarm),
-            Event::Connected { swarm, .. } => {
-                if let Some(item) = self.items.of_swarm(swarm) {
-                    item.has_met = true;
-                }
-            }
-            Event::Dht(dht::Event::Joined { .. }) => self.items.wake(reactor.now()),
-            Event::Dht(dht::Event::Pinged { address, took }) => {
-                self.tell_answers(|answer| answer.handle_pinged(address, took));
-            }
-            Event::Dht(dht::Event::LookupDone { target, .. }) => {
-                let file = FileId(target);
-                let found = reactor.node().kad().providers_found(file);
-                let found = found.unwrap_or_default().to_vec();
-                self.tell_answers(|answer| answer.handle_found(file, &found, event));
-            }
-            Event::Paused { swarm, cause } => {
-                let why = reactor.disk_message(swarm).map(str::to_owned);
-                if let Some(item) = self.items.of_swarm(swarm) {
-                    item.why = Some(why.unwrap_or(cause.to_string()));
-                }
-            }
-            Event::Continued { swarm } => {
-                if let Some(item) = self.items.of_swarm(swarm) {
-                    item.why = None;
-                }
-            }
-            Event::Changed { swarm } => {
-                let why = reactor
-                    .disk_message(swarm)
-                    .unwrap_or("it has changed")
-                    .to_owned();
-                self.handle_changed(swarm, why);
-            }
-            Event::Rotten {
-                swarm,
-                shard,
-                remedy: Remedy::Restore | Remedy::Replace,
-            } => {
-                if let Some(item) = self.items.of_swarm(swarm) {
-                    let why = format!("shard {shard} has gone bad on the disk");
-                    (item.is_changed, item.why) = (true, Some(why));
-                }
-            }
-            _ => {}
-        }
-        self.event_log.log(reactor.now(), event);
-        self.go_on_with_answers(reactor);
-    }
-
-    /// A share is hashed.
-    fn handle_shared(&mut self, reactor: &Reactor, swarm: SwarmKey) {
-        let Some(item) = self.items.of_swarm(swarm) else {
-            return;
-        };
-        let file = reactor.node().manifest(swarm).map(|of| of.file_id());
-        let before = std::mem::replace(&mut item.kept.file, file);
-        (item.kept.proof, item.is_new) = (reactor.proof(swarm), false);
-        let size = reactor
-            .node()
-            .progress(swarm)
-            .map_or(0, |progress| progress.size);
-        if let Some(path) = item.path() {
-            let (path, size) = (path.display(), format::size(size));
-            self.console.info(format!("serving {path} ({size})"));
-        }
-        if let (Some(state), Some(before)) = (&self.state, before.filter(|_| before != file)) {
-            state.forget_manifest(before);
-        }
-        self.keep_manifest(reactor, swarm);
-        self.remember_soon(reactor.now());
-    }
-
-    /// A fetch has every shard: from now on it is served from where it lies.
-    fn handle_complete(&mut self, reactor: &Reactor, swarm: SwarmKey) {
-        let path = reactor.output_path(swarm).map(Path::to_owned);
-        let (Some(item), Some(path)) = (self.items.of_swarm(swarm), path) else {
-            return;
-        };
-        self.console.info(format!(
-            "complete: {}, every shard verified",
-            path.display()
-        ));
-        // Without a proof, it is verified at the next start.
-        item.kept.proof = prove(&path).ok().flatten();
-        item.kept.work = Work::Fetched(path);
-        self.remember_soon(reactor.now());
-    }
-
-    fn keep_manifest(&self, reactor: &Reactor, swarm: SwarmKey) {
-        let manifest = reactor.node().manifest(swarm);
-        if let (Some(state), Some(manifest)) = (&self.state, manifest) {
-            if let Err(error) = state.save_manifest(manifest) {
-                // It is hashed, or fetched, again at the next start.
-                self.console.debug(error.to_string());
-            }
-        }
-    }
-
-    fn handle_changed(&mut self, swarm: SwarmKey, why: String) {
-        if let Some(item) = self.items.of_swarm(swarm) {
-            self.console
-                .warn(format!("no longer serving all of it: {why} (add it again)"));
-            (item.is_changed, item.why) = (true, Some(why));
-        }
-    }
-
-    /// A swarm is gone. One that its owner has removed has no item any more; if the same file was
-    /// added since, it waits for this.
-    fn handle_failed(&mut self, reactor: &Reactor, swarm: SwarmKey, cause: Failure) {
-        let now = reactor.now();
-        let Some(item) = self.items.of_swarm(swarm) else {
-            return self.items.wake(now);
-        };
-        let why = failure_of(item, reactor, swarm, cause);
-        let number = item.number;
-        item.swarm = None;
-        if item.is_new {
-            self.items.remove(number);
-            self.tell_answers(|answer| answer.handle_failed(number, &why));
-            return self.remember_soon(now);
-        }
-        self.wait(now, number, why);
-        let is_hopeless = matches!(
-            cause,
-            Failure::Known
-                | Failure::Manifest(_)
-                | Failure::OtherFile
-                | Failure::Disk(DiskError::Exists)
-        );
-        if let (true, Some(item)) = (is_hopeless, self.items.find_mut(number)) {
-            // Another one has to go first, or its owner says `resume`.
-            item.retry_at = None;
+        let mut found = self.all.iter().filter(is_it);
+        match (found.next(), found.next()) {
+            (Some(job), None) => Ok(job),
+            (Some(_), Some(_)) => Err(format!(
+                "more than one file begins with {word} (see sprat ls)"
+            )),
+            (None, _) => Err(format!(
+                "the service has no file {word} (an id, a link or a path: see sprat ls)"
+            )),
         }
     }
 }
 
-fn failure_of(item: &Item, reactor: &Reactor, swarm: SwarmKey, cause: Failure) -> String {
-    let disk = reactor.disk_message(swarm);
-    match (&item.kept.work, item.kept.file) {
-        (Work::Share(path), _) => failure_text::of_share(path, cause, disk),
-        (_, file) => {
-            let path = reactor.output_path(swarm);
-            failure_text::of_fetch(file.unwrap_or_default(), cause, item.has_met, path, disk)
+impl Job {
+    /// Where it lies, as far as that is known without its manifest.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.entry.work {
+            Work::Share(path) | Work::Fetched(path) => Some(path),
+            Work::Fetch { .. } => None,
         }
+    }
+
+    /// It is new, and could not be hashed.
+    pub fn is_rejected(&self) -> bool {
+        self.is_new && self.swarm.is_none() && self.why.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Id;
+
+    fn jobs() -> Jobs {
+        let mut jobs = Jobs::default();
+        for (first, path) in [(0x12, "/a"), (0x13, "/b"), (0x13, "/c")] {
+            let mut id = [0x44; 20];
+            id[0] = first;
+            if path == "/c" {
+                id[19] = 0x55;
+            }
+            let entry = CatalogEntry {
+                work: Work::Share(path.into()),
+                file: Some(FileId(Id(id))),
+                proof: None,
+                is_paused: false,
+                is_from_folder: false,
+            };
+            jobs.push(entry, Instant::ZERO);
+        }
+        jobs
+    }
+
+    #[test]
+    fn a_job_is_named_by_id_by_enough_digits_by_link_and_by_path() {
+        let jobs = jobs();
+        let named = |word: &str| jobs.named(word).map(|job| job.number);
+        let rest = "44".repeat(18);
+        assert_eq!(named("124444"), Ok(0));
+        assert_eq!(named(&format!("12{rest}44")), Ok(0));
+        assert_eq!(named(&format!("13{rest}55").to_uppercase()), Ok(2));
+        assert_eq!(named(&format!("magnet:?xt=urn:btih:13{rest}44")), Ok(1));
+        assert_eq!(named("/b"), Ok(1));
+        let wrong = |word: &str| named(word).unwrap_err();
+        assert!(wrong("12444").starts_with("too few digits of an id: 12444 (at least 6)"));
+        assert!(wrong("134444").starts_with("more than one file begins with 134444"));
+        for word in ["144444", "/d", "b", "é", ""] {
+            assert!(named(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_walk_by_number_survives_what_goes_meanwhile() {
+        let mut jobs = jobs();
+        assert_eq!(jobs.after(None).unwrap().number, 0);
+        jobs.remove(1);
+        assert_eq!(jobs.after(Some(0)).unwrap().number, 2);
+        jobs.remove(2);
+        assert!(jobs.after(Some(0)).is_none());
+        let entry = jobs.find(0).unwrap().entry.clone();
+        assert_eq!(jobs.push(entry, Instant::ZERO).number, 3);
     }
 }

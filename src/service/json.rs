@@ -1,130 +1,129 @@
-//! One JSON object a line: written for programs, and read back by the demo.
+//! JSON: one object a line, written for programs, and read back by the demo.
 //!
 //! Objects of texts, arrays of them, numbers and truth values only, so a writer and a reader of a few
-//! lines do.
+//! lines do. Invariant: a line holds one whole object, whatever texts are in it.
 
+use crate::id::{FileId, NodeId};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The version of the objects of listings: raised when a member changes or goes, not when one comes.
 const LISTING_VERSION: u64 = 1;
 
-/// An object that is being written; its first members say what it is.
+/// An object that is being written; its first members name its kind.
 pub struct Object(String);
 
 impl Object {
-    /// `{"version":1,"kind":"…"`: what a listing consists of.
+    /// Begins an object of a listing: `{"version":1,"kind":"…"`.
     pub fn listed(kind: &str) -> Object {
-        let object = Object(String::from("{")).number("version", LISTING_VERSION);
-        object.text("kind", kind)
+        let object = Object(String::from("{")).with("version", LISTING_VERSION);
+        object.with("kind", kind)
     }
 
-    /// `{"event":"…"`
+    /// Begins an event of a command: `{"event":"…"`.
     pub fn event(name: &str) -> Object {
-        Object(String::from("{")).text("event", name)
+        Object(String::from("{")).with("event", name)
     }
 
-    /// Adds a text.
-    pub fn text(mut self, key: &str, value: &str) -> Object {
-        self.key(key);
-        self.quoted(value);
-        self
-    }
-
-    /// Adds a text, or `null`.
-    pub fn maybe(mut self, key: &str, value: Option<&str>) -> Object {
-        match value {
-            Some(value) => self.text(key, value),
-            None => {
-                self.key(key);
-                self.0.push_str("null");
-                self
-            }
+    /// Adds a member.
+    pub fn with(mut self, key: &str, value: impl Value) -> Object {
+        if !self.0.ends_with('{') {
+            self.0.push(',');
         }
-    }
-
-    /// Adds an array of texts.
-    pub fn texts(mut self, key: &str, values: &[String]) -> Object {
-        self.key(key);
-        self.0.push('[');
-        for (index, value) in values.iter().enumerate() {
-            if index > 0 {
-                self.0.push(',');
-            }
-            self.quoted(value);
-        }
-        self.0.push(']');
+        key.write(&mut self.0);
+        self.0.push(':');
+        value.write(&mut self.0);
         self
     }
 
-    fn quoted(&mut self, value: &str) {
-        self.0.push('"');
-        for letter in value.chars() {
-            match letter {
-                '"' => self.0.push_str("\\\""),
-                '\\' => self.0.push_str("\\\\"),
-                // A string takes any letter.
-                control if control < ' ' => {
-                    let _ = write!(self.0, "\\u{:04x}", control as u32);
-                }
-                other => self.0.push(other),
-            }
-        }
-        self.0.push('"');
-    }
-
-    /// Adds a whole number.
-    pub fn number(mut self, key: &str, value: u64) -> Object {
-        self.key(key);
-        self.0.push_str(&value.to_string());
-        self
-    }
-
-    /// Adds a whole number, or `null`.
-    pub fn maybe_number(self, key: &str, value: Option<u64>) -> Object {
-        match value {
-            Some(value) => self.number(key, value),
-            None => self.maybe(key, None),
-        }
-    }
-
-    /// Adds a time in seconds with six decimals.
-    pub fn micros(mut self, key: &str, value: Duration) -> Object {
-        self.key(key);
-        let (seconds, micros) = (value.as_secs(), value.subsec_micros());
-        self.0.push_str(&format!("{seconds}.{micros:06}"));
-        self
-    }
-
-    /// Adds a number with three decimals.
-    pub fn decimal(mut self, key: &str, value: f64) -> Object {
-        self.key(key);
-        self.0.push_str(&format!("{value:.3}"));
-        self
-    }
-
-    /// Adds a truth value.
-    pub fn truth(mut self, key: &str, value: bool) -> Object {
-        self.key(key);
-        self.0.push_str(if value { "true" } else { "false" });
-        self
-    }
-
-    /// The line, without its end.
+    /// Ends it: the line, without its end.
     pub fn finish(mut self) -> String {
         self.0.push('}');
         self.0
     }
+}
 
-    fn key(&mut self, key: &str) {
-        if !self.0.ends_with('{') {
-            self.0.push(',');
+/// The value of a member.
+pub trait Value {
+    /// Appends it as JSON.
+    fn write(&self, line: &mut String);
+}
+
+impl Value for str {
+    fn write(&self, line: &mut String) {
+        line.push('"');
+        for letter in self.chars() {
+            match letter {
+                '"' | '\\' => line.extend(['\\', letter]),
+                // Writing to a string cannot fail.
+                control if control < ' ' => drop(write!(line, "\\u{:04x}", control as u32)),
+                other => line.push(other),
+            }
         }
-        self.0.push('"');
-        self.0.push_str(key);
-        self.0.push_str("\":");
+        line.push('"');
     }
 }
+
+/// Seconds with six decimals.
+impl Value for Duration {
+    fn write(&self, line: &mut String) {
+        let _ = write!(line, "{}.{:06}", self.as_secs(), self.subsec_micros());
+    }
+}
+
+/// A number with three decimals.
+impl Value for f64 {
+    fn write(&self, line: &mut String) {
+        let _ = write!(line, "{self:.3}");
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    fn write(&self, line: &mut String) {
+        line.push('[');
+        for (index, value) in self.iter().enumerate() {
+            if index > 0 {
+                line.push(',');
+            }
+            value.write(line);
+        }
+        line.push(']');
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn write(&self, line: &mut String) {
+        match self {
+            Some(value) => value.write(line),
+            None => line.push_str("null"),
+        }
+    }
+}
+
+impl<T: Value + ?Sized> Value for &T {
+    fn write(&self, line: &mut String) {
+        (**self).write(line);
+    }
+}
+
+/// Values whose JSON is their text, bare or in quotation marks.
+macro_rules! plain {
+    (bare: $($bare:ty)*; quoted: $($quoted:ty)*) => {
+        $(impl Value for $bare {
+            fn write(&self, line: &mut String) {
+                let _ = write!(line, "{self}");
+            }
+        })*
+        $(impl Value for $quoted {
+            fn write(&self, line: &mut String) {
+                self.to_string().as_str().write(line);
+            }
+        })*
+    };
+}
+
+plain!(bare: u32 u64 usize bool; quoted: String SocketAddr FileId NodeId);
 
 /// Whether a line that an [`Object`] wrote is about this event.
 pub fn is_event(line: &str, name: &str) -> bool {
@@ -144,10 +143,10 @@ mod tests {
     #[test]
     fn texts_are_escaped_and_numbers_are_found_again() {
         let line = Object::event("complete")
-            .text("path", "a\"b\\c\nd é")
-            .number("bytes", 12)
-            .decimal("seconds", 0.5)
-            .truth("already", false)
+            .with("path", "a\"b\\c\nd é")
+            .with("bytes", 12u64)
+            .with("seconds", 0.5)
+            .with("already", false)
             .finish();
         let expected = "{\"event\":\"complete\",\"path\":\"a\\\"b\\\\c\\u000ad é\",\
                         \"bytes\":12,\"seconds\":0.500,\"already\":false}";

@@ -1,148 +1,126 @@
-//! The service: what `sprat node` does for those who ask over its control socket.
+//! The service: a node that runs for months, and does what its users ask over the control socket.
 //!
-//! Read `items` (what it was given), then `work` (what it does with that), then `command` (what a
-//! request changes) and `answer` (how its answer is written). `folder` is what it finds by itself; the others are what it may say:
-//! each result is text for people or, with `--json`, an object a line, which has `version` 1 and a
-//! `kind`:
-//!
-//! | kind | members |
+//! | file | what it holds |
 //! |---|---|
-//! | `status` | see `status` |
-//! | `file` | see `list` |
-//! | `peer` | see `peers` |
-//! | `dht`, `contact`, `record` | see `dht` |
-//! | `ping`, `provider`, `lookup` | see `search` |
+//! | `catalog`, `state_dir`, `health` | what survives a restart: the state folder |
+//! | `jobs`, `work`, `folder` | the files that it was given, and what is done with them |
+//! | `commands`, `answers` | the one table of commands, their handlers, and answers on their way |
+//! | `reply`, `metrics`, `text`, `json` | typed replies, the one table of metrics, and their renderings |
+//! | `control`, `protocol`, `socket_path` | the control socket, and its lines |
+//! | `event_text`, `failure_text`, `event_log` | events and failures in words |
+//! | `systemd` | readiness, watchdog and status for the service manager |
 //!
-//! Sizes are bytes, times are seconds, what is not known is `null`. Members may be added within a
-//! version, so readers skip those that they do not know. `fixtures/control` has an example of each.
-//!
-//! Invariant: whatever is asked, the loop does not wait but for the short files of its state, and an
-//! answer waits for its client in bounded room (`control`).
+//! Invariant: whatever is asked, the loop does not wait but for the short files of its state.
 
-mod answer;
+mod answers;
 pub mod catalog;
-mod commands;
+pub(crate) mod commands;
 mod control;
-mod dht;
-pub mod event_log;
-pub mod event_text;
-pub mod failure_text;
+pub(crate) mod event_log;
+pub(crate) mod event_text;
+pub(crate) mod failure_text;
 mod folder;
-pub mod format;
+pub(crate) mod format;
 mod health;
-mod items;
 mod jobs;
-pub mod json;
-mod list;
-pub mod locations;
-pub mod log_sink;
-mod peers;
-pub mod protocol;
-mod search;
-pub mod socket_path;
-pub mod state_dir;
-mod status;
+pub(crate) mod json;
+pub(crate) mod locations;
+pub(crate) mod log_sink;
+mod metrics;
+pub(crate) mod protocol;
+mod reply;
+pub(crate) mod socket_path;
+pub(crate) mod state_dir;
 mod systemd;
+mod text;
+mod work;
 
-pub use control::Control;
-pub use health::{Health, Kept};
+pub(crate) use control::Control;
+pub(crate) use health::{Health, Kept};
 pub use state_dir::StateDir;
 pub use systemd::Systemd;
 
+use crate::id::FileId;
 use crate::reactor::{Error, Happening, Reactor};
-use crate::time::Instant;
-use answer::{Answer, Step};
-use control::{ClientKey, Room};
+use crate::time::{Instant, earliest};
+use crate::wire::Manifest;
+use answers::Pending;
 use event_log::EventLog;
 use folder::Folder;
-use items::Items;
+use jobs::Jobs;
 use log_sink::LogSink;
-use protocol::{Line, Request};
 use signal_hook::consts::SIGHUP;
 use std::net::SocketAddr;
 use std::path::{self, PathBuf};
 
 /// The surroundings of a service.
-pub struct Setup<'a> {
+pub(crate) struct Setup<'a> {
     /// Locked as long as the service runs; absent when it keeps no state.
     pub state: Option<StateDir>,
-    /// Absent when nobody can ask it anything.
+    /// Absent when it takes no requests.
     pub control: Option<Control>,
-    /// Absent when nobody manages it.
+    /// Absent when no service manager started it.
     pub systemd: Option<Systemd>,
     /// The nodes that it joins through.
     pub bootstraps: Vec<SocketAddr>,
     /// Its drop folders; absolute paths.
     pub share_dirs: Vec<PathBuf>,
-    /// Where its lines go.
-    pub console: &'a dyn LogSink,
+    /// Takes its lines for people.
+    pub log: &'a dyn LogSink,
 }
 
-/// What a running service keeps beside its node.
-pub struct Service<'a> {
-    console: &'a dyn LogSink,
+/// A service, beside the reactor that it runs on.
+pub(crate) struct Service<'a> {
+    setup: Setup<'a>,
     event_log: EventLog<'a>,
-    control: Option<Control>,
-    systemd: Option<Systemd>,
-    state: Option<StateDir>,
-    bootstraps: Vec<SocketAddr>,
     started_at: Instant,
-    items: Items,
+    jobs: Jobs,
     folders: Vec<Folder>,
-    /// When what was given is to be written down.
-    remember_at: Option<Instant>,
+    /// When the catalog is saved.
+    save_at: Option<Instant>,
     /// Answers that are not whole. Never more than there are clients.
-    answers: Vec<(ClientKey, Answer, Until)>,
-}
-
-/// What an answer that is not whole waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Until {
-    /// Its client takes some of it.
-    Taken,
-    /// Something happens to the node.
-    Event,
+    pending: Vec<Pending>,
 }
 
 impl<'a> Service<'a> {
-    /// A service whose node has just started. What it was given before is taken up soon.
+    /// A service whose node has just started. The jobs of its catalog are started soon.
     ///
     /// # Errors
-    /// When what it was given cannot be read, or was written by a newer version.
+    /// When the catalog cannot be read, or was written by a newer version.
     pub fn new(reactor: &Reactor, setup: Setup<'a>) -> Result<Service<'a>, Error> {
         let now = reactor.now();
-        let folders = setup.share_dirs.into_iter();
-        let folders: Vec<Folder> = folders.map(|dir| Folder::new(dir, now)).collect();
-        let remembered = match &setup.state {
-            Some(state) => state.recall()?,
-            None => Vec::new(),
-        };
-        let mut items = Items::default();
-        for kept in remembered {
-            let is_from_folder = kept.is_from_folder;
-            let number = items.push(kept, now);
-            let Some(item) = items.find_mut(number).filter(|_| is_from_folder) else {
-                continue;
-            };
-            // It is taken up when it is found there again.
-            item.retry_at = None;
-            let path = item.path();
-            if !path.is_some_and(|path| folders.iter().any(|folder| folder.has(path))) {
-                items.remove(number);
+        let folders = setup
+            .share_dirs
+            .iter()
+            .map(|dir| Folder::new(dir.clone(), now));
+        let folders: Vec<Folder> = folders.collect();
+        let entries = setup
+            .state
+            .as_ref()
+            .map(StateDir::load_catalog)
+            .transpose()?;
+        let mut jobs = Jobs::default();
+        for entry in entries.unwrap_or_default() {
+            let is_from_folder = entry.is_from_folder;
+            let job = jobs.push(entry, now);
+            if is_from_folder {
+                // It is started when it is found there again.
+                job.start_at = None;
+                let is_there = |path| folders.iter().any(|folder: &Folder| folder.has(path));
+                let number = job.number;
+                if !job.path().is_some_and(is_there) {
+                    jobs.remove(number);
+                }
             }
         }
         Ok(Service {
-            console: setup.console,
-            event_log: EventLog::new(setup.console),
-            control: setup.control,
-            systemd: setup.systemd,
-            state: setup.state,
-            bootstraps: setup.bootstraps,
+            event_log: EventLog::new(setup.log),
+            setup,
             started_at: now,
-            items,
+            jobs,
             folders,
-            remember_at: None,
-            answers: Vec::new(),
+            save_at: None,
+            pending: Vec::new(),
         })
     }
 
@@ -156,157 +134,111 @@ impl<'a> Service<'a> {
         reload: &mut dyn FnMut(&mut Reactor),
     ) -> Result<(), Error> {
         reactor.catch_hangup()?;
-        if let Some(systemd) = &self.systemd {
-            systemd.tell_ready();
-        }
+        self.notify(Systemd::tell_ready);
         loop {
-            let deferrable = self.systemd.as_ref().and_then(Systemd::deferrable_at);
+            let deferrable = self.setup.systemd.as_ref().map(Systemd::deferrable_at);
             let happening = reactor.next_with(self.next_at(), deferrable)?;
-            if let Some(systemd) = &mut self.systemd {
+            if let Some(systemd) = &mut self.setup.systemd {
                 systemd.report(reactor);
             }
             match happening {
                 Happening::Event(event) => self.handle_event(reactor, &event),
                 Happening::Source(ready) => {
-                    if let Some(control) = &mut self.control {
+                    if let Some(control) = &mut self.setup.control {
                         control.handle_ready(ready);
                     }
                     self.serve_clients(reactor);
                 }
                 Happening::Deadline => self.handle_timeout(reactor),
                 Happening::Signal(SIGHUP) => {
-                    if let Some(systemd) = &self.systemd {
-                        systemd.tell_reloading();
-                    }
+                    self.notify(Systemd::tell_reloading);
                     reload(reactor);
-                    if let Some(systemd) = &self.systemd {
-                        systemd.tell_ready();
-                    }
+                    self.notify(Systemd::tell_ready);
                 }
                 Happening::Signal(_) => break,
             }
         }
-        self.remember_if_due(reactor.now());
-        if let Some(systemd) = &self.systemd {
-            systemd.tell_stopping();
+        if self.save_at.is_some() {
+            self.save(reactor.now());
         }
+        self.notify(Systemd::tell_stopping);
         Ok(())
     }
 
-    /// Receives requests, sends answers, and goes on with those for which there is room.
+    fn notify(&self, tell: fn(&Systemd)) {
+        self.setup.systemd.as_ref().map(tell).unwrap_or_default();
+    }
+
+    /// When to call [`Service::handle_timeout`].
+    fn next_at(&self) -> Option<Instant> {
+        let control = self.setup.control.as_ref().and_then(Control::next_at);
+        let systemd = self.setup.systemd.as_ref().and_then(Systemd::next_at);
+        let folders = self.folders.iter().map(|folder| Some(folder.scan_at));
+        let all = [control, systemd, self.save_at, self.jobs.next_at()];
+        all.into_iter().chain(folders).fold(None, earliest)
+    }
+
+    /// Does what is due: one piece of it.
+    fn handle_timeout(&mut self, reactor: &mut Reactor) {
+        self.serve_clients(reactor);
+        let now = reactor.now();
+        self.save_if_due(now);
+        if let Some(index) = self.folders.iter().position(|folder| folder.scan_at <= now) {
+            self.scan(reactor, index);
+        }
+        if let Some(number) = self.jobs.due(now) {
+            self.start(reactor, number);
+            self.resume_answers(reactor, None);
+        }
+    }
+
+    /// Receives requests, sends answers, and resumes those for which there is room.
     fn serve_clients(&mut self, reactor: &mut Reactor) {
-        let Some(control) = &mut self.control else {
-            return;
-        };
-        control.turn(reactor.now(), reactor);
-        while let Some(client) = self.control.as_mut().and_then(Control::poll_client) {
+        if let Some(control) = &mut self.setup.control {
+            control.turn(reactor.now(), reactor);
+        }
+        while let Some(client) = self.setup.control.as_mut().and_then(Control::poll_client) {
             self.handle_client(reactor, client);
         }
     }
 
-    /// The folder of what is fetched without a place of its own.
+    /// The folder of what is fetched without a path of its own.
     fn files_dir(&self) -> Option<PathBuf> {
-        let folder = self.state.as_ref()?.path().join("files");
+        let folder = self.setup.state.as_ref()?.path().join("files");
         path::absolute(folder).ok()
     }
 
     /// Where other machines reach this node: for links.
     fn locations(&self, reactor: &Reactor) -> Vec<String> {
-        let locations = locations::locations(reactor.listening(), &self.bootstraps);
+        let locations = locations::locations(reactor.listening(), &self.setup.bootstraps);
         locations.iter().map(ToString::to_string).collect()
     }
+}
 
-    /// A client has asked, or there is room for more of its answer.
-    fn handle_client(&mut self, reactor: &mut Reactor, client: ClientKey) {
-        let known = self.answers.iter().position(|(key, ..)| *key == client);
-        let answer = match known {
-            Some(place) => self.answers.swap_remove(place).1,
-            None => {
-                let control = self.control.as_ref();
-                let request = control.and_then(|control| control.request(client));
-                let request = request.map(Request::parse);
-                let answer = match request {
-                    Some(Ok(request)) => self.perform(reactor, request),
-                    Some(Err(why)) => Err(Line::End(2, why)),
-                    None => return,
-                };
-                match answer {
-                    Ok(answer) => answer,
-                    Err(end) => return self.end_answer(client, &end),
-                }
-            }
-        };
-        self.go_on_with(reactor, client, answer);
-    }
-
-    /// Writes as much of an answer as there is, and room for.
-    fn go_on_with(&mut self, reactor: &mut Reactor, client: ClientKey, mut answer: Answer) {
-        loop {
-            let until = match answer.next(self, reactor) {
-                Step::Several(lines) => {
-                    let mut room = Room::Some;
-                    for line in lines {
-                        room = self.answer(client, &line);
-                    }
-                    match room {
-                        Room::Some => continue,
-                        Room::None => Until::Taken,
-                        Room::Gone => return,
-                    }
-                }
-                Step::Say(line) => match self.answer(client, &line) {
-                    Room::Some => continue,
-                    Room::None => Until::Taken,
-                    Room::Gone => return,
-                },
-                Step::End(line) => return self.end_answer(client, &line),
-                Step::Wait => Until::Event,
-            };
-            return self.answers.push((client, answer, until));
-        }
-    }
-
-    fn answer(&mut self, client: ClientKey, line: &Line) -> Room {
-        let control = self.control.as_mut();
-        control.map_or(Room::Gone, |control| control.answer(client, &line.emit()))
-    }
-
-    fn end_answer(&mut self, client: ClientKey, line: &Line) {
-        self.answer(client, line);
-        if let Some(control) = &mut self.control {
-            control.end(client);
-        }
-    }
-
-    fn is_gone(&self, client: ClientKey) -> bool {
-        let control = self.control.as_ref();
-        control.is_none_or(|control| control.request(client).is_none())
-    }
-
-    /// Something has happened that answers may wait for.
-    fn go_on_with_answers(&mut self, reactor: &mut Reactor) {
-        for (client, answer, until) in std::mem::take(&mut self.answers) {
-            match until {
-                // Its client is gone.
-                _ if self.is_gone(client) => {}
-                Until::Event => self.go_on_with(reactor, client, answer),
-                Until::Taken => self.answers.push((client, answer, until)),
-            }
-        }
-    }
-
-    /// What some answers may wait for has come.
-    fn tell_answers(&mut self, tell: impl Fn(&mut Answer)) {
-        self.answers
-            .iter_mut()
-            .for_each(|(_, answer, _)| tell(answer));
+impl Setup<'_> {
+    /// The manifest of a file that was given before.
+    fn load_manifest(&self, file: FileId) -> Option<Manifest> {
+        self.state.as_ref()?.load_manifest(file)
     }
 }
 
 /// The lines of a golden answer, written by hand.
 #[cfg(test)]
 mod fixtures {
+    use super::reply::Reply;
     use std::path::Path;
+
+    /// Checks that replies, all of them results, are rendered as two files in `fixtures/control` have it.
+    pub fn assert_rendered(replies: &[Reply], name: &str) {
+        for (json, ending) in [(false, "txt"), (true, "json")] {
+            let lines = replies.iter().flat_map(|reply| reply.lines(json));
+            let lines: Vec<String> = lines.map(|line| line.emit()).collect();
+            let marked = fixture(&format!("{name}.{ending}"))
+                .into_iter()
+                .map(|line| format!("={line}"));
+            assert_eq!(lines, marked.collect::<Vec<_>>());
+        }
+    }
 
     /// The lines of a file in `fixtures/control`, those that begin with `#` aside.
     pub fn fixture(name: &str) -> Vec<String> {

@@ -15,7 +15,7 @@
 //! another version refuses the request in one line. Not here: what the commands mean. Invariants: no
 //! line holds a line's end; what was parsed emits the bytes that it came from.
 
-use super::commands;
+use super::commands::Command;
 
 /// What a request begins with; a service answers no other version.
 const GREETING: &str = "sprat 1";
@@ -59,13 +59,12 @@ impl Request {
             _ => return Err("the request is for neither text nor json".into()),
         };
         let command = words.next().unwrap_or_default();
-        let command = commands::NAMES.into_iter().find(|name| *name == command);
-        let command = command.ok_or("the service knows no such command")?;
+        let command = Command::named(command).ok_or("the service knows no such command")?;
         let words: Result<Vec<String>, &str> = words.map(unescape).collect();
         let words = words?;
         Ok(Request {
             json,
-            command,
+            command: command.name,
             words,
         })
     }

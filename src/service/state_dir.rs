@@ -15,6 +15,7 @@
 //! leaves the old or the new one. A damaged file is replaced; one of a newer version is refused and
 //! left alone. Invariant: no two processes hold one [`StateDir`] at a time.
 
+use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
 use crate::id::{FileId, ID_SIZE, Id, NodeId};
 use crate::reactor::Error;
 use crate::reactor::state_file::{NEWER, read, replace, sync_folder};
@@ -27,11 +28,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8; 8] = b"sprat-id";
-const VERSION: u8 = 1;
-const ID_AT: usize = MAGIC.len() + 1;
-const CRC_AT: usize = ID_AT + ID_SIZE;
-pub(super) const NODE_ID_SIZE: usize = CRC_AT + 4;
+const NODE_ID: Envelope = Envelope {
+    magic: b"sprat-id",
+    version: 1,
+};
+/// Bytes of the file `node-id`.
+pub(super) const NODE_ID_SIZE: usize = ID_SIZE + OVERHEAD;
 /// A metainfo file is the manifest and a few bytes around it.
 pub(super) const METAINFO_SIZE_MAX: u64 = crate::limits::MANIFEST_SIZE_MAX as u64 + 1024;
 
@@ -99,8 +101,8 @@ impl StateDir {
         };
         match parse_node_id(&bytes) {
             Ok(id) => Ok(id),
-            Err(Unread::Newer) => Err(failed(io::Error::other(NEWER))),
-            Err(Unread::Damaged) => {
+            Err(EnvelopeError::Newer) => Err(failed(io::Error::other(NEWER))),
+            Err(_) => {
                 log::warn!("{} is damaged: this node takes a new id", path.display());
                 self.keep_node_id(fresh)
             }
@@ -187,40 +189,15 @@ pub(super) fn manifest_name(file: FileId) -> String {
     format!("{file}.torrent")
 }
 
-/// Why a node id cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unread {
-    /// It is no node id of any version.
-    Damaged,
-    /// A newer version wrote it.
-    Newer,
+fn emit_node_id(id: NodeId) -> Vec<u8> {
+    NODE_ID.seal(ID_SIZE, |body| body.copy_from_slice(&id.0.0))
 }
 
-fn emit_node_id(id: NodeId) -> [u8; NODE_ID_SIZE] {
-    let mut bytes = [0; NODE_ID_SIZE];
-    bytes[..MAGIC.len()].copy_from_slice(MAGIC);
-    bytes[MAGIC.len()] = VERSION;
-    bytes[ID_AT..CRC_AT].copy_from_slice(&id.0.0);
-    let crc = crc32fast::hash(&bytes[..CRC_AT]);
-    bytes[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
-    bytes
-}
-
-pub(super) fn parse_node_id(bytes: &[u8]) -> Result<NodeId, Unread> {
-    // A newer version keeps the magic, the version's place and the CRC at the end; nothing else is
-    // known.
-    let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Unread::Damaged)?;
-    if body.len() < ID_AT
-        || !body.starts_with(MAGIC)
-        || crc32fast::hash(body) != u32::from_be_bytes(*crc)
-    {
-        return Err(Unread::Damaged);
-    }
-    match (body[MAGIC.len()], <[u8; ID_SIZE]>::try_from(&body[ID_AT..])) {
-        (VERSION, Ok(id)) => Ok(NodeId(Id(id))),
-        (version, _) if version > VERSION => Err(Unread::Newer),
-        _ => Err(Unread::Damaged),
-    }
+/// The id in the file `node-id`.
+pub(super) fn parse_node_id(bytes: &[u8]) -> Result<NodeId, EnvelopeError> {
+    let body = NODE_ID.open(bytes)?;
+    let id = body.try_into().map_err(|_| EnvelopeError::TooShort)?;
+    Ok(NodeId(Id(id)))
 }
 
 #[cfg(test)]

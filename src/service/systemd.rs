@@ -12,7 +12,7 @@
 use crate::limits::{NOTIFY_TIMEOUT, STATUS_PERIOD};
 use crate::node::Phase;
 use crate::reactor::{Error, Reactor};
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
 use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -82,9 +82,11 @@ impl Systemd {
     }
 
     /// From when on a turn that happens anyway is of use.
-    pub fn deferrable_at(&self) -> Option<Instant> {
+    pub fn deferrable_at(&self) -> Instant {
         let ping = |watchdog: &Watchdog| watchdog.last_at + watchdog.timeout / 3;
-        earliest(self.watchdog.as_ref().map(ping), Some(self.status_at))
+        self.watchdog
+            .as_ref()
+            .map_or(self.status_at, |of| self.status_at.min(ping(of)))
     }
 
     /// Tells systemd that the node is there for others: at the start, and after each reload.

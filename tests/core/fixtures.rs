@@ -10,7 +10,7 @@ use sprat::envelope::EnvelopeError;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::node::saved::{self, SavedError};
 use sprat::service::StateDir;
-use sprat::service::catalog::{self, MemoryError};
+use sprat::service::catalog::{self, CatalogError};
 use sprat::store::record::{self, Unusable, Writer};
 use sprat::store::verified::{self, VerifiedError};
 use sprat::wire::bencode::Decoder;
@@ -295,14 +295,19 @@ fn lists_of_verified_files_are_what_their_fixtures_say() {
 }
 
 #[test]
-fn memories_of_services_are_what_their_fixtures_say() {
-    let kinds = BTreeSet::from(["Memory".to_owned()]);
-    let errors = every!(MemoryError: TooShort Crc Magic Newer Version Count Item Kind Flags Unknown
-        Path Providers Trailing);
+fn catalogs_of_services_are_what_their_fixtures_say() {
+    let kinds = BTreeSet::from(["Catalog".to_owned()]);
+    let errors = within_envelope(
+        every!(CatalogError: Envelope Count Entry Kind Flags Unknown Path
+        Providers Trailing),
+    );
     check("memory", kinds, errors, |bytes, _| {
-        let items = catalog::parse(bytes)?;
-        let emitted = catalog::emit(&items);
-        Ok::<_, MemoryError>(("Memory".into(), format!("{items:?}"), emitted))
+        let entries = catalog::parse(bytes).map_err(|error| match error {
+            CatalogError::Envelope(error) => Shown(format!("{error:?}")),
+            error => Shown(format!("{error:?}")),
+        })?;
+        let emitted = catalog::emit(&entries);
+        Ok::<_, Shown>(("Catalog".into(), format!("{entries:?}"), emitted))
     });
 }
 

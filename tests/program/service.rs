@@ -289,7 +289,7 @@ fn turn_and_hang(name: &str, folder: &Path) {
         while reactor.now() < until {
             let next = systemd.next_at().map_or(until, |at| at.min(until));
             reactor
-                .next_with(Some(next), systemd.deferrable_at())
+                .next_with(Some(next), Some(systemd.deferrable_at()))
                 .unwrap();
             systemd.report(reactor);
         }

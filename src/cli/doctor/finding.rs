@@ -89,13 +89,13 @@ impl Finding {
 
     pub(super) fn json(&self) -> String {
         let object = Object::listed("finding")
-            .text("topic", self.topic)
-            .text("grade", self.grade.word())
-            .text("text", &self.text)
-            .text("advice", &self.advice);
+            .with("topic", self.topic)
+            .with("grade", self.grade.word())
+            .with("text", &self.text)
+            .with("advice", &self.advice);
         let numbers = self.numbers.iter();
         numbers
-            .fold(object, |object, &(name, value)| object.number(name, value))
+            .fold(object, |object, &(name, value)| object.with(name, value))
             .finish()
     }
 }
@@ -110,11 +110,11 @@ pub(super) fn summary(findings: &[Finding]) -> String {
     };
     let worst = findings.iter().map(|finding| finding.grade).max();
     Object::listed("diagnosis")
-        .text("worst", worst.unwrap_or(Grade::Ok).word())
-        .number("ok", count(Grade::Ok))
-        .number("notes", count(Grade::Note))
-        .number("warnings", count(Grade::Warning))
-        .number("problems", count(Grade::Problem))
+        .with("worst", worst.unwrap_or(Grade::Ok).word())
+        .with("ok", count(Grade::Ok))
+        .with("notes", count(Grade::Note))
+        .with("warnings", count(Grade::Warning))
+        .with("problems", count(Grade::Problem))
         .finish()
 }
 

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Grade};
 use crate::reactor::{self, Space};
 use crate::service::format;
-use crate::service::{Health, Kept, StateDir};
+use crate::service::{Health, Kept};
 use crate::wire::Network;
 use rustix::fs::{Access, access};
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(super) fn examine(folder: Option<&Path>, network: Network) -> Vec<Finding> {
         )];
     };
     let name = folder.display();
-    let mut found = match StateDir::look(folder, network) {
+    let mut found = match Health::of(folder, network) {
         Ok(None) => {
             let text = format!("{name} does not exist yet: a node creates it");
             vec![Finding::new("state", Grade::Note, text, "")]

@@ -61,6 +61,12 @@ impl Bitmap {
         }
     }
 
+    /// Takes all shards out of the set.
+    pub fn clear(&mut self) {
+        self.words.clear();
+        self.count = 0;
+    }
+
     /// The number of shards in the set.
     pub fn count(&self) -> u32 {
         self.count

@@ -61,6 +61,32 @@ pub enum Chunk {
     File(FileRange),
 }
 
+/// Bytes of the longest goodbye.
+pub const LAST_WORDS_MAX: usize = 16;
+
+/// The bytes that a stream says before it is closed, in its dialect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastWords {
+    bytes: [u8; LAST_WORDS_MAX],
+    size: u8,
+}
+
+impl LastWords {
+    /// These bytes, of which there are at most [`LAST_WORDS_MAX`].
+    pub fn new(bytes: &[u8]) -> LastWords {
+        let mut words = LastWords::default();
+        words.bytes[..bytes.len()].copy_from_slice(bytes);
+        words.size = bytes.len() as u8;
+        words
+    }
+}
+
+impl AsRef<[u8]> for LastWords {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.size)]
+    }
+}
+
 /// Work for the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -73,9 +99,14 @@ pub enum Output {
     },
     /// The stream has something to send: ask `poll_send`.
     Send(StreamKey),
-    /// The node has freed the stream: send what `Node::last_words` gives if the socket takes it at
-    /// once, then deregister, close and free. There is no answer.
-    Close(StreamKey),
+    /// The node has freed the stream: send the last words if the socket takes them at once, then
+    /// deregister, close and free. There is no answer.
+    Close {
+        /// The stream.
+        stream: StreamKey,
+        /// May be empty.
+        last_words: LastWords,
+    },
     /// Make or find the place of a fetched file (free space, `NAME.part`, `fallocate`); the answer
     /// is `handle_prepared`. The manifest is known.
     Prepare(SwarmKey),
@@ -124,6 +155,39 @@ pub enum Prepared {
     /// The same, and this node has put them there, and nobody else has touched them since: what is
     /// wrong in them has gone bad.
     Kept,
+}
+
+/// The result of disk work that a node has asked for, or what the driver has noticed of its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskReport<'a> {
+    /// The answer to [`Output::Prepare`].
+    Prepared(Result<Prepared, DiskError>),
+    /// The answer to [`Output::Write`].
+    Written {
+        /// The shard of the range.
+        shard: u32,
+        /// Bytes of the range.
+        length: u32,
+        /// How it went.
+        result: Result<(), DiskError>,
+    },
+    /// The answer to `poll_read`: all bytes of the range.
+    Read(Result<&'a [u8], DiskError>),
+    /// The answer to [`Output::Checkpoint`].
+    Checkpointed(Result<(), DiskError>),
+    /// The answer to [`Output::Reopen`].
+    Reopened(Result<(), DiskError>),
+    /// The answer to [`Output::Finish`].
+    Finished(Result<(), DiskError>),
+    /// The files of what is served are not there: the swarm waits until [`DiskReport::Returned`].
+    Missing,
+    /// The files are there again, and everything in them as it was.
+    Returned,
+    /// An entry of what is served is not the file that was hashed: it is no longer served.
+    Changed {
+        /// Its index in the manifest.
+        entry: u32,
+    },
 }
 
 /// What happens to a shard that has gone bad on the disk.

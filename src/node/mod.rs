@@ -267,7 +267,8 @@ impl Node {
         swarm: SwarmKey,
         result: Result<Prepared, DiskError>,
     ) {
-        self.swarms.handle_prepared(now, swarm, result);
+        self.swarms
+            .handle_disk(now, swarm, DiskReport::Prepared(result));
         self.settle(now);
     }
 
@@ -280,32 +281,41 @@ impl Node {
         length: u32,
         result: Result<(), DiskError>,
     ) {
-        self.swarms
-            .handle_written(now, swarm, shard, length, result);
+        self.swarms.handle_disk(
+            now,
+            swarm,
+            DiskReport::Written {
+                shard,
+                length,
+                result,
+            },
+        );
         self.settle(now);
     }
 
     /// The answer to `poll_read`: all bytes of the range.
     pub fn handle_read(&mut self, now: Instant, swarm: SwarmKey, result: Result<&[u8], DiskError>) {
-        self.swarms.handle_read(now, swarm, result);
+        self.swarms
+            .handle_disk(now, swarm, DiskReport::Read(result));
         self.settle(now);
     }
 
     /// The place of what is served is not there: it waits until `handle_returned`.
     pub fn handle_missing(&mut self, now: Instant, swarm: SwarmKey) {
-        self.swarms.handle_missing(now, swarm);
+        self.swarms.handle_disk(now, swarm, DiskReport::Missing);
         self.settle(now);
     }
 
     /// The place is there again, and everything in it as it was.
     pub fn handle_returned(&mut self, now: Instant, swarm: SwarmKey) {
-        self.swarms.handle_returned(swarm);
+        self.swarms.handle_disk(now, swarm, DiskReport::Returned);
         self.settle(now);
     }
 
     /// An entry of what is served is not the file that was hashed: it is no longer served.
     pub fn handle_changed(&mut self, now: Instant, swarm: SwarmKey, entry: u32) {
-        self.swarms.handle_changed(swarm, entry);
+        self.swarms
+            .handle_disk(now, swarm, DiskReport::Changed { entry });
         self.settle(now);
     }
 
@@ -316,7 +326,8 @@ impl Node {
         swarm: SwarmKey,
         result: Result<(), DiskError>,
     ) {
-        self.swarms.handle_checkpointed(now, swarm, result);
+        self.swarms
+            .handle_disk(now, swarm, DiskReport::Checkpointed(result));
         self.settle(now);
     }
 
@@ -327,7 +338,8 @@ impl Node {
         swarm: SwarmKey,
         result: Result<(), DiskError>,
     ) {
-        self.swarms.handle_reopened(now, swarm, result);
+        self.swarms
+            .handle_disk(now, swarm, DiskReport::Reopened(result));
         self.settle(now);
     }
 
@@ -338,7 +350,8 @@ impl Node {
         swarm: SwarmKey,
         result: Result<(), DiskError>,
     ) {
-        self.swarms.handle_finished(now, swarm, result);
+        self.swarms
+            .handle_disk(now, swarm, DiskReport::Finished(result));
         self.settle(now);
     }
 
@@ -357,8 +370,8 @@ impl Node {
     // -- work out
 
     /// The next work for the driver.
-    pub fn poll_output(&mut self, now: Instant) -> Option<Output> {
-        self.swarms.poll_output(now)
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.swarms.poll_output()
     }
 
     /// The next range to read, of at most [`crate::limits::READ_SIZE`] bytes: background work.

@@ -20,11 +20,6 @@ impl Node {
         self.swarms.bytes(stream)
     }
 
-    /// What to say before closing the stream that [`super::Output::Close`] has just named; may be empty.
-    pub fn last_words(&self) -> &[u8] {
-        self.swarms.last_words()
-    }
-
     /// Bytes of each stream that may wait in its socket for the uplink; the driver gives it no more. It
     /// changes with what is sent.
     pub fn notsent_max(&self) -> u32 {

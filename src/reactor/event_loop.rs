@@ -316,11 +316,11 @@ impl Reactor {
 
     /// Does what the node asks for after a fact, until it asks for nothing more.
     pub(super) fn settle(&mut self) {
-        while let Some(output) = self.node.poll_output(self.clock.now()) {
+        while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Connect { stream, to } => self.connect(stream, to),
                 Output::Send(stream) => self.connections.queue(stream),
-                Output::Close(stream) => self.close(stream),
+                Output::Close { stream, last_words } => self.close(stream, last_words),
                 Output::Prepare(swarm) => match self.node.manifest(swarm) {
                     Some(manifest) => self.disk.prepare(swarm, manifest),
                     None => unreachable!("a fetch is prepared when its manifest is known"),

@@ -169,11 +169,11 @@ impl World {
     /// Carries out a node's outputs, datagrams and events, until there are none.
     pub(super) fn drain(&mut self, host: usize) {
         let now = self.now;
-        while let Some(output) = self.node_mut(host).poll_output(now) {
+        while let Some(output) = self.node_mut(host).poll_output() {
             match output {
                 Output::Connect { stream, to } => self.connect(host, stream, to),
                 Output::Send(stream) => self.hosts[host].sockets.queue(stream),
-                Output::Close(stream) => self.close(host, stream),
+                Output::Close { stream, last_words } => self.close(host, stream, last_words),
                 Output::Prepare(swarm) => self.disk_work(host, Fact::Prepared(swarm)),
                 Output::Write {
                     range,

@@ -8,7 +8,7 @@ use super::pipes::{Connection, ConnectionKey, EndKey, Hold, Readable};
 use super::scheduled::{Readiness, Scheduled, Segment};
 use super::world::World;
 use crate::limits::{STREAM_BYTES_PER_TURN, STREAM_OPERATIONS_PER_TURN};
-use crate::node::{Chunk, StreamKey};
+use crate::node::{Chunk, LastWords, StreamKey};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -261,15 +261,15 @@ impl World {
     }
 
     /// The node has ended a stream: sends its last words, if they fit at once, and the end.
-    pub(super) fn close(&mut self, host: usize, key: StreamKey) {
-        let words = self.node_mut(host).last_words().to_vec();
+    pub(super) fn close(&mut self, host: usize, key: StreamKey, last_words: LastWords) {
+        let words = last_words.as_ref();
         let Some(socket) = self.hosts[host].sockets.remove(key) else {
             return;
         };
         let of = self.connections.get(socket.at.connection);
         let room = of.map_or(0, |of| of.ends[socket.at.side].room());
         if socket.is_connected && !words.is_empty() && words.len() <= room {
-            self.transmit(socket.at, &words);
+            self.transmit(socket.at, words);
         }
         self.hang_up(socket.at);
     }

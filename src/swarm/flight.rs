@@ -15,6 +15,8 @@
 //! several sources and fails cannot be blamed on one: it is fetched again *whole*, from a single
 //! source. Invariant: `stored ≤ received ≤ requested ≤ length`.
 
+use crate::bitmap::Bitmap;
+use crate::limits::FLIGHTS_MAX;
 use crate::output::StreamKey;
 use crate::time::Instant;
 use crate::wire::stream::Range;
@@ -213,6 +215,113 @@ impl Flight {
         self.whole = true;
         (self.requested, self.received, self.stored) = (0, 0, 0);
         self.hasher = Sha1::new();
+    }
+}
+
+/// The shards of one swarm that are on their way.
+#[derive(Default)]
+pub struct Flights {
+    list: Vec<Flight>,
+    /// The same shards, as a set.
+    shards: Bitmap,
+}
+
+impl Flights {
+    /// None of `shard_count` shards is on its way. Room for flights is taken by
+    /// [`Flights::reserve`], once the swarm fetches.
+    pub fn with_capacity(shard_count: u32) -> Flights {
+        Flights {
+            list: Vec::new(),
+            shards: Bitmap::with_capacity(shard_count),
+        }
+    }
+
+    /// Takes room for all flights that there can be.
+    pub fn reserve(&mut self) {
+        self.list.reserve_exact(FLIGHTS_MAX);
+    }
+
+    /// Gives the room back.
+    pub fn release(&mut self) {
+        self.list = Vec::new();
+    }
+
+    pub fn count(&self) -> u32 {
+        self.list.len() as u32
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= FLIGHTS_MAX
+    }
+
+    /// The 64 shards from `64 * index`, as [`Bitmap::word`] has them.
+    pub fn word(&self, index: usize) -> u64 {
+        self.shards.word(index)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Flight> {
+        self.list.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flight> {
+        self.list.iter_mut()
+    }
+
+    pub fn get_mut(&mut self, shard: u32) -> Option<&mut Flight> {
+        self.list.iter_mut().find(|flight| flight.shard == shard)
+    }
+
+    /// The flight of `shard`, if `source` sends it.
+    pub fn of_source(&mut self, shard: u32, source: StreamKey) -> Option<&mut Flight> {
+        let flight = self.get_mut(shard);
+        flight.filter(|flight| flight.source == Some(source))
+    }
+
+    pub fn start(&mut self, flight: Flight) -> Option<&mut Flight> {
+        self.shards.insert(flight.shard);
+        self.list.push(flight);
+        self.list.last_mut()
+    }
+
+    pub fn end(&mut self, shard: u32) {
+        self.list.retain(|flight| flight.shard != shard);
+        self.shards.remove(shard);
+    }
+
+    pub fn end_all(&mut self) {
+        self.list.clear();
+        self.shards.clear();
+    }
+
+    /// Ends flights without a source of which nothing has come, so that the rarest shard is chosen
+    /// anew.
+    pub fn end_unstarted(&mut self) {
+        let Flights { list, shards } = self;
+        list.retain(|flight| {
+            let is_unstarted = flight.source.is_none() && flight.received() == 0 && !flight.whole;
+            if is_unstarted {
+                shards.remove(flight.shard);
+            }
+            !is_unstarted
+        });
+    }
+
+    /// The stream `source` is lost: others resume what it has begun.
+    pub fn abandon(&mut self, source: StreamKey) {
+        let is_of = |flight: &&mut Flight| flight.source == Some(source);
+        for flight in self.list.iter_mut().filter(is_of) {
+            flight.abandon();
+            if flight.whole && flight.unwritten() == 0 {
+                flight.restart_whole();
+            }
+        }
+        self.end_unstarted();
+    }
+
+    /// Whether set and list have the same shards, each once.
+    pub fn is_consistent(&self) -> bool {
+        let is_known = |flight: &Flight| self.shards.contains(flight.shard);
+        self.shards.count() == self.count() && self.list.iter().all(is_known)
     }
 }
 

@@ -1,262 +1,215 @@
-//! How streams open: who the other end is, whether it may stay, and whom it should know.
+//! How streams open: which node the other end is, whether it may stay, and which peers it should know.
 
-use super::Swarms;
-use super::receive::{Fault, PROTOCOL};
-use super::stream::{Dialler, State, Stream};
+use super::scope::{Fault, Scope};
+use super::session::{Dialler, Message, PEERS_COUNT_MAX};
+use super::state::Swarm;
+use super::stream::State;
 use crate::limits::{STREAMS_MAX, STREAMS_SPARE};
-use crate::output::{Ended, Event, StreamKey, SwarmKey};
-use crate::time::Instant;
-use crate::wire::Frame;
-use crate::wire::native::frame::{self, CloseReason, Hello, Holds, LOCATIONS_COUNT_MAX};
+use crate::output::{Ended, Event, StreamKey};
+use crate::wire::Manifest;
+use crate::wire::stream::{self, CloseReason, Hello, Holds};
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
 
-impl Swarms {
-    /// Puts our `Open` into the outbox, and remembers what must follow it.
-    pub(super) fn push_open(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else {
+impl Scope<'_> {
+    /// Says `Hello`, and remembers what must follow it.
+    pub fn say_hello(&mut self, key: StreamKey) {
+        let hello = self.hello();
+        let (Some(hello), Some(stream)) = (hello, self.streams.get_mut(key)) else {
             return;
         };
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else {
-            return;
-        };
-        let Some(file) = swarm.file else { return };
-        let manifest_size = swarm
-            .manifest
-            .as_ref()
-            .map_or(0, |of| of.bytes().len() as u32);
-        // Who has dialled lacked something then. If that was found on the disk meanwhile, it says so
-        // at once: of two that offer, neither would ever learn that there is nothing to exchange.
+        let swarm = &*self.swarm;
+        // A node that has dialled lacked something then. If that was found on the disk meanwhile, it
+        // says so at once: of two nodes that offer, neither would ever learn that there is nothing
+        // to exchange.
         let may_offer = stream.dialler == Dialler::Them;
-        stream.is_super_seeded = may_offer && swarm.is_whole() && swarm.shard_count() > 0;
+        stream.offers.are_on = may_offer && swarm.is_whole() && swarm.shard_count() > 0;
         let holds = match swarm.held.count() {
-            _ if stream.is_super_seeded => Holds::None,
+            _ if stream.offers.are_on => Holds::None,
             _ if swarm.is_whole() => Holds::All,
             0 => Holds::None,
             _ => Holds::Some,
         };
-        stream.map_next = (holds == Holds::Some).then_some(0);
-        stream.haves_sent = swarm.gained.len();
-        let (node, port) = (self.config.id, self.config.port);
-        let shard_count = swarm.shard_count();
-        let open = Hello {
-            file,
-            node,
-            port,
-            holds,
-            manifest_size,
-            shard_count,
-        };
-        stream.push(&Frame::Open(open), self.config.network);
-        self.wake(key);
+        stream.upload.bitfield_next = (holds == Holds::Some).then_some(0);
+        stream.upload.haves_sent = swarm.haves.gained.len();
+        stream
+            .session
+            .send(&Message::Hello(Hello { holds, ..hello }));
+        self.shared.wake(key, stream);
     }
 
-    pub(super) fn handle_open(
-        &mut self,
-        now: Instant,
-        key: StreamKey,
-        open: Hello,
-    ) -> Result<(), Fault> {
-        let duplicate = (Ended::Duplicate, Some(CloseReason::Duplicate));
-        let is_open = |stream: &Stream| stream.state == State::Open;
-        let open_count = self.streams.iter().filter(|(_, of)| is_open(of)).count();
-        let is_full = open_count + STREAMS_SPARE >= STREAMS_MAX;
+    /// The `Hello` of a node that holds nothing.
+    fn hello(&self) -> Option<Hello> {
+        let Swarm { content, .. } = &*self.swarm;
+        let manifest = content.manifest.as_ref();
+        Some(Hello {
+            file: content.file?,
+            node: self.shared.config.id,
+            port: self.shared.config.port,
+            holds: Holds::None,
+            manifest_size: manifest.map_or(0, |of| of.bytes().len() as u32),
+            shard_count: manifest.map_or(0, Manifest::shard_count),
+        })
+    }
+
+    /// The other end says `Hello` for the file of this swarm.
+    pub fn handle_hello(&mut self, key: StreamKey, hello: Hello) -> Result<(), Fault> {
+        let open = self
+            .streams
+            .iter()
+            .filter(|(_, of)| of.state == State::Open);
+        let is_full = open.count() + STREAMS_SPARE >= STREAMS_MAX;
+        let shard_count = self.swarm.shard_count();
         let Some(stream) = self.streams.get_mut(key) else {
             return Ok(());
         };
-        let found = self
-            .swarms
-            .iter_mut()
-            .find(|(_, swarm)| swarm.is_of(open.file) && !swarm.is_suspended);
-        let accepted = stream.dialler == Dialler::Them;
-        let Some((swarm_key, swarm)) = found else {
-            self.counters.unknown += u64::from(accepted);
-            let unknown = (Ended::Done, Some(CloseReason::UnknownFile));
-            return Err(if accepted { unknown } else { PROTOCOL });
-        };
-        if !accepted && stream.swarm != Some(swarm_key) {
-            return Err(PROTOCOL);
+        if hello.node == self.shared.config.id {
+            self.swarm.discovery.providers.ban(key);
+            return Err(Ended::Duplicate.into());
         }
-        if open.node == self.config.id {
-            swarm.providers.ban(key);
-            return Err(duplicate);
+        let has_manifest = self.swarm.content.manifest.is_some();
+        if has_manifest && ![0, shard_count].contains(&hello.shard_count) {
+            return Err(Ended::Protocol.into());
         }
-        if swarm.manifest.is_some() && ![0, swarm.shard_count()].contains(&open.shard_count) {
-            return Err(PROTOCOL);
-        }
-        if accepted && is_full {
-            self.redirect(key, swarm_key);
+        let is_accepted = stream.dialler == Dialler::Them;
+        if is_accepted && is_full {
+            self.redirect(key);
             return Ok(());
         }
-        stream.node = open.node;
-        if accepted {
-            stream.swarm = Some(swarm_key);
-            if open.port > 0 {
-                let location = SocketAddr::new(stream.address.ip(), open.port);
-                if swarm.providers.is_banned(location) {
-                    stream.swarm = None;
-                    return Err((Ended::Corrupt, Some(CloseReason::Corrupt)));
-                }
-                stream.location = Some(location);
-                swarm.providers.hear(location, now);
-                swarm.providers.connect(location, key);
-            }
-            self.push_open(key);
+        stream.remote.node = hello.node;
+        if is_accepted {
+            self.join(key, hello.port)?;
         }
-        self.resolve_duplicate(now, key, swarm_key)?;
+        self.resolve_duplicate(key)?;
         let Some(stream) = self.streams.get_mut(key) else {
-            return Ok(());
-        };
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
             return Ok(());
         };
         stream.state = State::Open;
-        stream.has_all = open.holds == Holds::All;
-        stream.manifest_size = open.manifest_size;
-        stream.waiting_since = now;
-        swarm.lookups = 0;
-        swarm.idle_since = now;
-        let address = stream.location.unwrap_or(stream.address);
-        self.events.push_back(Event::Connected {
-            swarm: swarm_key,
-            address,
-        });
-        self.push_providers(key, swarm_key);
-        self.ask_manifest(now, swarm_key);
-        self.offer(now, key);
-        self.ask(now, key);
-        self.close_if_done(now, key);
+        stream.shards.all = hello.holds == Holds::All;
+        stream.download.manifest_size = hello.manifest_size;
+        stream.download.waiting_since = self.now;
+        let address = stream.remote.name();
+        self.swarm.discovery.lookups = 0;
+        self.swarm.discovery.idle_since = self.now;
+        let swarm = self.key;
+        self.push_event(Event::Connected { swarm, address });
+        self.send_peers(key);
+        self.request_manifest();
+        self.offer(key);
+        self.request(key);
+        self.close_if_done(key);
+        Ok(())
+    }
+
+    /// An accepted stream becomes one of the swarm, and is answered.
+    fn join(&mut self, key: StreamKey, port: u16) -> Result<(), Fault> {
+        let Some(stream) = self.streams.get_mut(key) else {
+            return Ok(());
+        };
+        if port > 0 {
+            let location = SocketAddr::new(stream.remote.address.ip(), port);
+            let providers = &mut self.swarm.discovery.providers;
+            if providers.is_banned(location) {
+                return Err(Ended::Corrupt.into());
+            }
+            stream.remote.location = Some(location);
+            providers.learn(location, self.now);
+            providers.connect(location, key);
+        }
+        stream.swarm = Some(self.key);
+        self.say_hello(key);
         Ok(())
     }
 
     /// Of two streams between the same nodes, both ends keep the same one: that whose dialler has
     /// the smaller id; if one node dialled twice, the newer, because it knows the older to be dead.
-    /// A node id proves nothing, so only streams with one and the same IP are compared: nobody can
+    /// A node id proves nothing, so only streams with one and the same IP are compared: no node can
     /// end the stream of another.
-    pub(super) fn resolve_duplicate(
-        &mut self,
-        now: Instant,
-        key: StreamKey,
-        swarm: SwarmKey,
-    ) -> Result<(), Fault> {
+    fn resolve_duplicate(&mut self, key: StreamKey) -> Result<(), Fault> {
         let Some(stream) = self.streams.get(key) else {
             return Ok(());
         };
-        let (node, dialler, ip) = (stream.node, stream.dialler, stream.address.ip());
+        let (remote, dialler) = (&stream.remote, stream.dialler);
         let mut others = self.streams.iter().filter(|(other_key, other)| {
             *other_key != key
-                && other.state == State::Open
-                && (other.swarm, other.node) == (Some(swarm), node)
-                && other.address.ip() == ip
+                && other.is_open_of(self.key)
+                && other.remote.node == remote.node
+                && other.remote.address.ip() == remote.address.ip()
         });
         let Some((other, old)) = others.next() else {
             return Ok(());
         };
-        let ours_wins = self.config.id < node;
+        let ours_wins = self.shared.config.id < remote.node;
         let new_wins = old.dialler == dialler || (dialler == Dialler::Us) == ours_wins;
         drop(others);
         let (kept, dropped) = if new_wins { (key, other) } else { (other, key) };
-        if let Some(swarm) = self.swarms.get_mut(swarm) {
-            swarm.providers.keep(kept, dropped);
+        self.swarm.discovery.providers.keep(kept, dropped);
+        if !new_wins {
+            return Err(Ended::Duplicate.into());
         }
-        if new_wins {
-            self.close(now, other, Ended::Duplicate, Some(CloseReason::Duplicate));
-            return Ok(());
-        }
-        Err((Ended::Duplicate, Some(CloseReason::Duplicate)))
+        self.close(other, Ended::Duplicate);
+        Ok(())
     }
 
-    /// There is no room for who has just opened: tells it where others of the swarm are, and to go
-    /// there. It closes the stream, or the time to open it ends.
-    fn redirect(&mut self, key: StreamKey, swarm: SwarmKey) {
-        let Some(file) = self.swarms.get(swarm).and_then(|swarm| swarm.file) else {
-            return;
-        };
-        let Some(stream) = self.streams.get_mut(key) else {
-            return;
-        };
-        let nothing = Hello {
-            file,
-            node: self.config.id,
-            port: self.config.port,
-            holds: Holds::None,
+    /// No free slot: redirects the peer to other providers. It closes the stream, or the time to open
+    /// it ends.
+    fn redirect(&mut self, key: StreamKey) {
+        let hello = self.hello().map(|hello| Hello {
             manifest_size: 0,
             shard_count: 0,
+            ..hello
+        });
+        let (Some(hello), Some(stream)) = (hello, self.streams.get_mut(key)) else {
+            return;
         };
-        stream.push(&Frame::Open(nothing), self.config.network);
-        self.push_providers(key, swarm);
+        stream.session.send(&Message::Hello(hello));
+        self.send_peers(key);
         if let Some(stream) = self.streams.get_mut(key) {
-            let reason = CloseReason::Full;
-            stream.push(&Frame::Close { reason }, self.config.network);
+            stream.session.send(&Message::Close(CloseReason::Full));
         }
         self.wake(key);
     }
 
-    /// Tells a node that has just opened where others of the swarm are: some, if they are many.
-    fn push_providers(&mut self, key: StreamKey, swarm: SwarmKey) {
-        let others = self.streams.iter().filter(|(other_key, other)| {
-            *other_key != key && other.swarm == Some(swarm) && other.state == State::Open
-        });
-        let mut all: ArrayVec<SocketAddr, STREAMS_MAX> =
-            others.filter_map(|(_, other)| other.location).collect();
-        self.rng.shuffle(&mut all);
-        let locations = all.into_iter().take(LOCATIONS_COUNT_MAX);
-        let Some(stream) = self.streams.get_mut(key) else {
-            return;
-        };
-        let list: ArrayVec<_, LOCATIONS_COUNT_MAX> = locations.map(frame::location_bytes).collect();
-        if !list.is_empty() {
-            stream.push(
-                &Frame::Providers {
-                    locations: list.as_flattened(),
-                },
-                self.config.network,
-            );
-            self.wake(key);
+    /// Tells a node that has just opened where others of the swarm are: a random part, if they are
+    /// many.
+    fn send_peers(&mut self, key: StreamKey) {
+        let others = self.streams.iter();
+        let others = others.filter(|&(other, of)| other != key && of.is_open_of(self.key));
+        let mut all: ArrayVec<SocketAddr, STREAMS_MAX> = others
+            .filter_map(|(_, other)| other.remote.location)
+            .collect();
+        self.shared.rng.shuffle(&mut all);
+        let some = all.into_iter().take(PEERS_COUNT_MAX);
+        let list: ArrayVec<_, PEERS_COUNT_MAX> = some.map(stream::location_bytes).collect();
+        if let Some(stream) = self.streams.get_mut(key).filter(|_| !list.is_empty()) {
+            let locations = list.as_flattened();
+            stream.session.send(&Message::Peers { locations });
+            self.shared.wake(key, stream);
         }
     }
 
-    pub(super) fn handle_goodbye(
-        &mut self,
-        key: StreamKey,
-        reason: CloseReason,
-    ) -> Result<(), Fault> {
+    /// The other end names other nodes of the swarm.
+    pub fn handle_peers(&mut self, locations: &[u8]) {
+        for location in stream::locations(locations) {
+            self.swarm.discovery.providers.learn(location, self.now);
+        }
+        self.dial();
+    }
+
+    /// The other end has said why it closes the stream.
+    pub fn handle_goodbye(&mut self, key: StreamKey, reason: CloseReason) {
         let Some(stream) = self.streams.get(key) else {
-            return Ok(());
+            return;
         };
         if reason == CloseReason::Duplicate {
             let twin = self.streams.iter().find(|(other_key, other)| {
                 *other_key != key
-                    && other.swarm == stream.swarm
-                    && other.location == stream.location
+                    && other.swarm == Some(self.key)
+                    && other.remote.location == stream.remote.location
             });
-            if let (Some((twin, _)), Some(swarm)) = (twin, stream.swarm) {
-                if let Some(swarm) = self.swarms.get_mut(swarm) {
-                    swarm.providers.keep(twin, key);
-                }
+            if let Some((twin, _)) = twin {
+                self.swarm.discovery.providers.keep(twin, key);
             }
         }
-        Err((Ended::Closed(reason), None))
-    }
-
-    pub(super) fn handle_providers(
-        &mut self,
-        now: Instant,
-        key: StreamKey,
-        locations: &[u8],
-    ) -> Result<(), Fault> {
-        let swarm_key = self
-            .streams
-            .get(key)
-            .and_then(|stream| stream.swarm)
-            .ok_or(PROTOCOL)?;
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
-            return Err(PROTOCOL);
-        };
-        for location in frame::locations(locations) {
-            swarm.providers.hear(location, now);
-        }
-        self.dial(now, swarm_key);
-        Ok(())
     }
 }

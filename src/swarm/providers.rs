@@ -62,8 +62,8 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// Hears of a provider; true when it is new and kept.
-    pub fn hear(&mut self, location: SocketAddr, now: Instant) -> bool {
+    /// Learns of a provider: true when it is new and kept.
+    pub fn learn(&mut self, location: SocketAddr, now: Instant) -> bool {
         if self.find(location).is_some() {
             return false;
         }
@@ -188,6 +188,41 @@ impl Providers {
     }
 }
 
+/// How a swarm finds providers.
+pub struct Discovery {
+    pub providers: Providers,
+    /// This node is announced as a provider.
+    pub is_announced: bool,
+    /// Lookups that have ended since the last provider was connected.
+    pub lookups: u32,
+    pub is_looking: bool,
+    /// When the next lookup may start.
+    pub lookup_at: Instant,
+    /// Nodes that answered the last lookup.
+    pub answered: u32,
+    /// Since when no stream has brought anything.
+    pub idle_since: Instant,
+}
+
+impl Discovery {
+    pub fn new(now: Instant) -> Discovery {
+        Discovery {
+            providers: Providers::default(),
+            is_announced: false,
+            lookups: 0,
+            is_looking: false,
+            lookup_at: now,
+            answered: 0,
+            idle_since: now,
+        }
+    }
+
+    /// The wait for providers begins anew.
+    pub fn restart(&mut self, now: Instant) {
+        (self.idle_since, self.lookup_at, self.lookups) = (now, now, 0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,8 +241,8 @@ mod tests {
         let mut rng = Rng::from_number(1);
         let mut providers = Providers::default();
         let mut now = Instant::ZERO;
-        assert!(providers.hear(location(1), now));
-        assert!(!providers.hear(location(1), now));
+        assert!(providers.learn(location(1), now));
+        assert!(!providers.learn(location(1), now));
         let mut waits = Vec::new();
         for _ in 0..3 {
             assert_eq!(providers.due(now, &mut rng), Some(location(1)));
@@ -231,13 +266,13 @@ mod tests {
     fn the_list_is_bounded_and_only_failing_providers_make_room() {
         let (mut providers, mut rng) = (Providers::default(), Rng::from_number(1));
         for number in 0..PROVIDERS_MAX {
-            assert!(providers.hear(location(number), Instant::ZERO));
+            assert!(providers.learn(location(number), Instant::ZERO));
         }
-        assert!(!providers.hear(location(PROVIDERS_MAX), Instant::ZERO));
+        assert!(!providers.learn(location(PROVIDERS_MAX), Instant::ZERO));
         providers.connect(location(7), STREAM);
         providers.lost(STREAM, Instant::ZERO, &mut rng);
-        assert!(providers.hear(location(PROVIDERS_MAX), Instant::ZERO));
-        assert!(!providers.hear(location(7), Instant::ZERO));
+        assert!(providers.learn(location(PROVIDERS_MAX), Instant::ZERO));
+        assert!(!providers.learn(location(7), Instant::ZERO));
     }
 
     #[test]
@@ -249,7 +284,7 @@ mod tests {
         let mut rng = Rng::from_number(1);
         let mut providers = Providers::default();
         for (number, stream) in [(1, STREAM), (2, other)] {
-            providers.hear(location(number), Instant::ZERO);
+            providers.learn(location(number), Instant::ZERO);
             providers.connect(location(number), stream);
         }
         providers.keep(STREAM, other);
@@ -265,7 +300,7 @@ mod tests {
     fn any_of_those_that_failed_least_is_the_next() {
         let (mut providers, mut rng) = (Providers::default(), Rng::from_number(1));
         for number in 0..20 {
-            providers.hear(location(number), Instant::ZERO);
+            providers.learn(location(number), Instant::ZERO);
         }
         providers.connect(location(3), STREAM);
         providers.lost(STREAM, Instant::ZERO, &mut rng);
@@ -279,10 +314,10 @@ mod tests {
     fn a_banned_provider_is_not_dialled_again() {
         let mut rng = Rng::from_number(1);
         let mut providers = Providers::default();
-        providers.hear(location(1), Instant::ZERO);
+        providers.learn(location(1), Instant::ZERO);
         providers.connect(location(1), STREAM);
         providers.ban(STREAM);
-        assert!(!providers.hear(location(1), Instant::ZERO));
+        assert!(!providers.learn(location(1), Instant::ZERO));
         assert_eq!(providers.due(Instant::ZERO, &mut rng), None);
         assert!(providers.is_banned(location(1)) && providers.are_tried());
     }

@@ -1,135 +1,127 @@
-//! Looks now and then whether what is served is still right on the disk.
+//! Verifies now and then that what is served is still right on the disk.
 //!
 //! Memory cards lose bits while they lie there. What was verified `SCRUB_INTERVAL` ago is read again,
 //! `SCRUB_SIZE` bytes in each `SCRUB_PERIOD`, and only while nothing is sent or fetched: finished
 //! files whole, parts as far as they are held. A shard that is wrong is not held any more, and
-//! `repair` has it from there. The driver keeps the time of the last verification across restarts
-//! ([`Swarms::handle_verified`]), for what a start believes without reading it: what a journal
-//! proves. Invariant: one file at a time, and no read beyond the slice.
+//! `repair` has it from there. The driver keeps the time of the last verification across restarts, for
+//! what a start believes without reading it: what a journal proves. Invariant: one file at a time,
+//! and no read beyond the slice.
 
-use super::Swarms;
 use super::scan::{Scan, Step};
-use super::swarm::{Phase, Swarm};
+use super::scope::Scope;
+use super::state::{Phase, Swarm};
 use crate::limits::{SCRUB_INTERVAL, SCRUB_PERIOD, SCRUB_SIZE};
-use crate::output::{DiskError, SwarmKey};
+use crate::output::{DiskError, FileRange, SwarmKey};
 use crate::time::{Instant, earliest};
 use std::time::Duration;
 
-/// How far the current slice is.
+/// The current slice of a node's scrubbing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Scrub {
+pub struct Slice {
     /// When the next slice begins.
-    slice_at: Instant,
+    next_at: Instant,
     /// Bytes of this slice that may still be read.
-    pub left: u64,
+    left: u64,
+}
+
+impl Slice {
+    /// When the next slice begins, if any of the swarms is to be scrubbed.
+    pub fn due_at<'a>(&self, swarms: impl Iterator<Item = &'a Swarm>) -> Option<Instant> {
+        let mut next = None;
+        for swarm in swarms {
+            if swarm.is_scrubbed() {
+                return Some(self.next_at);
+            }
+            next = earliest(next, swarm.scrub_at());
+        }
+        next.map(|at| at.max(self.next_at))
+    }
+
+    /// Begins a slice, in which nothing is read when the node `is_busy`.
+    pub fn begin(&mut self, now: Instant, is_busy: bool) {
+        self.next_at = now + SCRUB_PERIOD;
+        self.left = if is_busy { 0 } else { SCRUB_SIZE };
+    }
 }
 
 impl Swarm {
-    /// Whether it is being scrubbed.
-    pub fn is_scrubbed(&self) -> bool {
-        self.scan.is_some() && !matches!(self.phase, Phase::Hashing | Phase::Verifying)
-    }
-
-    /// When it is to be scrubbed next: nothing that is held is never.
-    fn scrub_at(&self) -> Option<Instant> {
+    /// When it is to be scrubbed next: never while nothing is held.
+    pub fn scrub_at(&self) -> Option<Instant> {
         let may_be_read = match self.phase {
             Phase::Fetching | Phase::Repairing | Phase::Complete => self.held.count() > 0,
             _ => false,
         };
         (may_be_read && !self.is_suspended).then_some(self.scrub_due_at)
     }
-}
 
-impl Swarms {
-    /// What the disk has of a swarm was verified so long ago, or nobody knows when. To be told before
-    /// `handle_prepared`; for what is verified then, it does not count.
-    pub fn handle_verified(&mut self, now: Instant, key: SwarmKey, ago: Option<Duration>) {
-        if let Some(swarm) = self.swarms.get_mut(key) {
-            let left = SCRUB_INTERVAL.saturating_sub(ago.unwrap_or(SCRUB_INTERVAL));
-            swarm.scrub_due_at = now + left;
-        }
+    /// Begins a scrub.
+    pub fn scrub(&mut self) {
+        let manifest = self.content.manifest.as_ref();
+        self.scan = manifest.map(|of| Scan::new(of.size(), of.shard_size()));
     }
 
-    /// How long ago what is held of a swarm was verified, at most.
-    pub fn verified_ago(&self, now: Instant, key: SwarmKey) -> Option<Duration> {
-        let swarm = self.swarms.get(key)?;
-        Some((now + SCRUB_INTERVAL).since(swarm.scrub_due_at))
+    /// How long ago what is held was verified, at most.
+    pub fn verified_ago(&self, now: Instant) -> Duration {
+        (now + SCRUB_INTERVAL).since(self.scrub_due_at)
     }
 
-    /// Leaves out of a scrub what is not held, and ends it when nothing is left.
-    pub(super) fn skip_missing(&mut self, now: Instant, key: SwarmKey) {
-        let Some(swarm) = self.swarms.get_mut(key) else {
-            return;
-        };
-        if !swarm.is_scrubbed() {
-            return;
-        }
-        let Some(mut scan) = swarm.scan.take() else {
-            return;
-        };
-        while scan.is_between() && !scan.is_done() && !swarm.held.contains(scan.shard()) {
-            scan.skip_shard(|entry| swarm.entry_size(entry));
-        }
-        match scan.is_done() {
-            true => swarm.scrub_due_at = now + SCRUB_INTERVAL,
-            false => swarm.scan = Some(scan),
-        }
+    /// Sets how long ago what is held was verified; `None` when that is not known.
+    pub fn set_verified_ago(&mut self, now: Instant, ago: Option<Duration>) {
+        let left = SCRUB_INTERVAL.saturating_sub(ago.unwrap_or(SCRUB_INTERVAL));
+        self.scrub_due_at = now + left;
     }
 
-    /// When the next slice begins, if anything is to be scrubbed.
-    pub(super) fn scrub_at(&self) -> Option<Instant> {
-        let mut next = None;
-        for (_, swarm) in self.swarms.iter() {
-            if swarm.is_scrubbed() {
-                return Some(self.scrub.slice_at);
-            }
-            next = earliest(next, swarm.scrub_at());
-        }
-        next.map(|at| at.max(self.scrub.slice_at))
-    }
-
-    /// Begins a slice when it is time.
-    pub(super) fn scrub(&mut self, now: Instant) {
-        if self.scrub_at().is_none_or(|at| at > now) {
-            return;
-        }
-        self.scrub.slice_at = now + SCRUB_PERIOD;
-        let is_busy = self
-            .streams
-            .iter()
-            .any(|(_, stream)| stream.upload.is_some() || !stream.outstanding.is_empty());
-        self.scrub.left = if is_busy { 0 } else { SCRUB_SIZE };
-        if self.swarms.iter().any(|(_, swarm)| swarm.is_scrubbed()) {
-            return;
-        }
-        // The one that waits longest.
-        let due = self.swarms.iter().filter_map(|(key, swarm)| {
-            let at = swarm.scrub_at().filter(|&at| at <= now)?;
-            Some((at, key))
-        });
-        let Some((_, key)) = due.min() else { return };
-        if let Some(swarm) = self.swarms.get_mut(key) {
-            let manifest = swarm.manifest.as_ref();
-            swarm.scan = manifest.map(|of| Scan::new(of.size(), of.shard_size()));
-        }
-    }
-
-    /// What a scrub has read, or why it could not.
-    pub(super) fn handle_scrubbed(
+    /// The next range that its scan reads.
+    pub fn next_read(
         &mut self,
         now: Instant,
         key: SwarmKey,
-        result: Result<&[u8], DiskError>,
-    ) {
-        let Some(swarm) = self.swarms.get_mut(key) else {
-            return;
+        slice: &mut Slice,
+    ) -> Option<FileRange> {
+        let is_scrubbed = self.is_scrubbed();
+        let mut scan = self.scan.take()?;
+        // A scrub leaves out what is not held, and ends when nothing is left.
+        while is_scrubbed
+            && scan.is_between()
+            && !scan.is_done()
+            && !self.held.contains(scan.shard())
+        {
+            scan.skip_shard(|entry| self.content.entry_size(entry));
+        }
+        if is_scrubbed && scan.is_done() {
+            self.scrub_due_at = now + SCRUB_INTERVAL;
+            return None;
+        }
+        let may_read = !self.is_suspended && (!is_scrubbed || slice.left > 0);
+        let content = &self.content;
+        let request = match may_read {
+            true => scan.request(|entry| content.entry_size(entry)),
+            false => None,
         };
-        let (Some(scan), Some(manifest)) = (&mut swarm.scan, &swarm.manifest) else {
+        self.scan = Some(scan);
+        let (entry, offset, length) = request?;
+        if is_scrubbed {
+            slice.left = slice.left.saturating_sub(length.into());
+        }
+        Some(FileRange {
+            swarm: key,
+            entry,
+            offset,
+            length,
+        })
+    }
+}
+
+impl Scope<'_> {
+    /// A scrub has read a range, or could not.
+    pub fn handle_scrubbed(&mut self, result: Result<&[u8], DiskError>) {
+        let swarm = &mut *self.swarm;
+        let (Some(scan), Some(manifest)) = (&mut swarm.scan, &swarm.content.manifest) else {
             return;
         };
         let shard = scan.shard();
         let step = scan.receive(result.ok());
-        // Whoever watches the files says so.
+        // The driver's watch over the files reports these.
         let is_watched = matches!(
             result,
             Err(DiskError::Changed | DiskError::Truncated | DiskError::NotFound)
@@ -141,10 +133,10 @@ impl Swarms {
         };
         if is_done {
             swarm.scan = None;
-            swarm.scrub_due_at = now + SCRUB_INTERVAL;
+            swarm.scrub_due_at = self.now + SCRUB_INTERVAL;
         }
         if is_rotten {
-            self.rot(now, key, shard);
+            self.rot(shard);
         }
     }
 }

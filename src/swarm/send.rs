@@ -1,254 +1,224 @@
-//! What a stream sends: control frames first, then ranges of shards, one at a time, in parts that are
+//! What a stream sends: messages first, then ranges of shards, one at a time, in parts that are
 //! small enough for its rate.
 //!
-//! Frames are made when the socket asks for them, not before: have-news, parts of the map and parts
-//! of the manifest cost no memory while they wait, and news that waits grows into one frame.
-//! Payload never passes through this program: a range is a `Data` header and then places on disk,
-//! which the driver gives to `sendfile`.
+//! Messages are made when the socket asks for them, not before: announcements and parts of the
+//! bitfield and the manifest cost no memory while they wait. Payload never passes through this
+//! program: a range is a header and then ranges of files on disk, which the driver gives to
+//! `sendfile`.
 
-use super::Swarms;
-use super::stream::{DATA_SIZE, State, Stream, Upload};
-use super::swarm::Swarm;
-use crate::limits::{FRAME_BODY_MAX, PART_SIZE_MIN, PARTS_FIRST, PARTS_PER_SECOND, RANGE_SIZE_MAX};
-use crate::output::{Chunk, DiskError, Ended, Event, FileRange, StreamKey};
-use crate::time::Instant;
-use crate::wire::native::frame::{self, Range, RejectReason};
-use crate::wire::{Frame, Network};
+use super::scope::Scope;
+use super::session::{MAP_BITS_SIZE_MAX, Message};
+use super::state::Swarm;
+use super::stream::{Sending, State, Stream};
+use crate::limits::{PART_SIZE_MIN, PARTS_FIRST, PARTS_PER_SECOND, RANGE_SIZE_MAX};
+use crate::output::{Chunk, DiskError, Ended, Event, FileRange, StreamKey, SwarmKey};
+use crate::wire::stream::{Range, RejectReason};
 
-impl Swarms {
-    /// The next thing that a stream has to send; the driver asks until there is none.
-    pub fn poll_send(&mut self, now: Instant, key: StreamKey) -> Option<Chunk> {
+impl Swarm {
+    /// The first part of a range of a shard, as far as it lies in one file.
+    pub fn file_range(&self, key: SwarmKey, range: Range) -> Option<FileRange> {
+        let manifest = self.content.manifest.as_ref()?;
+        let mut segments = manifest.segments(range.shard, range.offset, range.length);
+        let first = segments.next()?;
+        Some(FileRange {
+            swarm: key,
+            entry: first.entry,
+            offset: first.offset,
+            length: first.length,
+        })
+    }
+}
+
+impl Scope<'_> {
+    /// The next thing that a stream has to send.
+    pub fn poll_send(&mut self, key: StreamKey) -> Option<Chunk> {
+        self.fill_outbox(key);
         let stream = self.streams.get_mut(key)?;
-        if stream.state == State::Dialling {
-            return None;
-        }
-        if stream.upload.is_none() && stream.outbox().is_empty() {
-            self.fill_outbox(now, key);
-        }
-        let stream = self.streams.get_mut(key)?;
-        let Some(upload) = stream.upload else {
-            let waiting = !stream.outbox().is_empty();
-            stream.notified = waiting;
-            return waiting.then_some(Chunk::Bytes { more: false });
+        let Some(sending) = &stream.upload.sending else {
+            return stream.poll_outbox();
         };
-        let (header_left, is_exempt) = (upload.header_sent < upload.header.len(), stream.is_exempt);
-        let admitted = match is_exempt {
+        let admitted = match stream.is_exempt {
             true => u64::MAX,
-            false => self.limits.up.admits(now, key),
+            false => self.shared.limits.up.admits(self.now, key),
         };
-        let stream = self.streams.get_mut(key)?;
         if admitted == 0 {
-            // Its turn among those held back wakes it.
-            stream.notified = false;
+            // The rate limiter wakes it.
+            stream.is_notified = false;
             return None;
         }
-        if header_left {
+        if sending.header_sent < sending.header.len() {
             return Some(Chunk::Bytes { more: true });
         }
-        let swarm_key = stream.swarm?;
-        let manifest = self.swarms.get(swarm_key)?.manifest.as_ref()?;
-        let Range {
-            shard,
-            offset,
-            length,
-        } = upload.range;
-        let rest = manifest
-            .segments(shard, offset + upload.sent, length - upload.sent)
-            .next()?;
-        let (entry, offset) = (rest.entry, rest.offset);
+        let rest = Range {
+            offset: sending.range.offset + sending.sent,
+            length: sending.range.length - sending.sent,
+            ..sending.range
+        };
+        let range = self.swarm.file_range(self.key, rest)?;
         Some(Chunk::File(FileRange {
-            swarm: swarm_key,
-            entry,
-            offset,
-            length: u64::from(rest.length).min(admitted) as u32,
+            length: u64::from(range.length).min(admitted) as u32,
+            ..range
         }))
     }
 
-    /// The range of a file that a stream sends after the current one, if that is known: what it was
-    /// asked for first, as far as it lies in one file.
-    pub fn next_upload(&self, key: StreamKey) -> Option<FileRange> {
-        let stream = self.streams.get(key)?;
-        let swarm = stream.swarm?;
-        let Range {
-            shard,
-            offset,
-            length,
-        } = *stream.peer_requests.first()?;
-        let manifest = self.swarms.get(swarm)?.manifest.as_ref()?;
-        let first = manifest.segments(shard, offset, length).next()?;
-        let (entry, offset, length) = (first.entry, first.offset, first.length);
-        Some(FileRange {
-            swarm,
-            entry,
-            offset,
-            length,
-        })
-    }
-
-    /// The bytes of a stream's [`Chunk::Bytes`]; empty when it has none.
-    pub fn bytes(&self, key: StreamKey) -> &[u8] {
-        let Some(stream) = self.streams.get(key) else {
-            return &[];
-        };
-        match &stream.upload {
-            Some(upload) => &upload.header[upload.header_sent..],
-            None => stream.outbox(),
-        }
-    }
-
-    /// `count` bytes of what [`Swarms::poll_send`] gave have gone out.
-    pub fn handle_sent(&mut self, now: Instant, key: StreamKey, count: u32) {
+    /// `count` bytes of payload have gone out.
+    pub fn handle_payload_sent(&mut self, key: StreamKey, count: u32) {
+        self.swarm.sent += u64::from(count);
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        stream.sent_at = now;
-        if !stream.is_exempt {
-            self.limits.up.spend(u64::from(count));
-        }
-        let Some(upload) = &mut stream.upload else {
-            return stream.outbox_sent(count as usize);
-        };
-        if upload.header_sent < upload.header.len() {
-            upload.header_sent += count as usize;
-            assert!(
-                upload.header_sent <= upload.header.len(),
-                "more of a header sent than it has"
-            );
-            return;
-        }
-        upload.sent += count;
-        stream.upload_stalled = false;
-        assert!(
-            upload.sent <= upload.range.length,
-            "more of a range sent than was asked for"
-        );
-        let Upload { range, sent, .. } = *upload;
-        stream.sending.count(now, u64::from(count));
-        self.sending.count(now, u64::from(count));
-        stream.payload_sent += u64::from(count);
-        if sent == range.length {
-            stream.upload = None;
-        }
-        let Some(swarm_key) = stream.swarm else {
+        let upload = &mut stream.upload;
+        let Some(sending) = &mut upload.sending else {
             return;
         };
-        let Some(swarm) = self.swarms.get_mut(swarm_key) else {
+        sending.sent += count;
+        let (range, sent) = (sending.range, sending.sent);
+        assert!(sent <= range.length, "more of a range sent than requested");
+        upload.is_stalled = false;
+        upload.rate.count(self.now, u64::from(count));
+        upload.sent += u64::from(count);
+        self.shared.sending.count(self.now, u64::from(count));
+        if sent < range.length {
             return;
-        };
-        swarm.sent += u64::from(count);
-        let shard_length = swarm
-            .manifest
-            .as_ref()
-            .map(|of| of.shard_length(range.shard));
-        if sent == range.length && !stream.is_midway {
-            if shard_length == Some(range.offset + range.length) {
-                stream.offers_unsent.remove(range.shard);
+        }
+        upload.sending = None;
+        if !upload.is_midway {
+            if self.swarm.content.shard_length(range.shard) == range.offset + range.length {
+                stream.offers.unsent.remove(range.shard);
             }
-            self.pass_slot();
-            self.offer(now, key);
-            self.offer_if_idle(now, swarm_key);
+            self.shared.pass_slot(self.streams);
+            self.offer(key);
+            self.offer_if_idle();
         }
     }
 
-    /// The file range that [`Swarms::poll_send`] gave cannot be sent: the header that promised it
-    /// has gone out, so the stream ends. Of an entry that is not what was hashed, nothing is held
-    /// any more.
-    pub fn handle_unsendable(&mut self, now: Instant, key: StreamKey, error: DiskError) {
-        let Some(stream) = self.streams.get(key) else {
-            return;
-        };
+    /// The file range that a stream was to send cannot be read: the header that promised it has gone
+    /// out, so the stream ends. Of an entry that is not what was hashed, nothing is held any more.
+    pub fn handle_unsendable(&mut self, key: StreamKey, error: DiskError) {
         let is_changed = matches!(
             error,
             DiskError::Changed | DiskError::Truncated | DiskError::NotFound
         );
-        if let (Some(swarm_key), Some(Upload { range, sent, .. })) = (stream.swarm, stream.upload) {
-            let Some(swarm) = self.swarms.get_mut(swarm_key) else {
-                return;
-            };
-            if !is_changed {
-                self.rot(now, swarm_key, range.shard);
-            } else if swarm.drop_entry_at(range.shard, range.offset + sent) > 0 {
-                self.events.push_back(Event::Changed { swarm: swarm_key });
-                self.withdraw_if_empty(swarm_key);
-                self.count_loss(now, swarm_key);
-                self.check_repair(swarm_key);
+        let stream = self.streams.get(key);
+        if let Some(sending) = stream.and_then(|stream| stream.upload.sending.as_ref()) {
+            let (shard, offset) = (sending.range.shard, sending.range.offset + sending.sent);
+            match is_changed {
+                true => self.drop_changed(shard, offset),
+                false => self.rot(shard),
             }
         }
-        self.close(now, key, Ended::Lost, None);
+        self.close(key, Ended::Lost);
     }
 
-    /// Puts the next frame, if there is one, into an empty outbox, or starts an upload.
-    fn fill_outbox(&mut self, now: Instant, key: StreamKey) {
-        let network = self.config.network;
+    /// The entry that has the byte at `offset` of `shard` is not what was hashed.
+    fn drop_changed(&mut self, shard: u32, offset: u32) {
+        let byte = Range {
+            shard,
+            offset,
+            length: 1,
+        };
+        let range = self.swarm.file_range(self.key, byte);
+        if range.is_some_and(|range| self.swarm.drop_entry(range.entry) > 0) {
+            let swarm = self.key;
+            self.push_event(Event::Changed { swarm });
+            self.withdraw_if_empty();
+            self.count_loss();
+            self.check_repair();
+        }
+    }
+
+    /// Puts the next message, if there is one, into an empty outbox, or starts an upload.
+    fn fill_outbox(&mut self, key: StreamKey) {
         loop {
             let Some(stream) = self.streams.get_mut(key) else {
                 return;
             };
-            let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
-                return;
-            };
-            let is_filled = !stream.outbox().is_empty() || stream.upload.is_some();
-            if is_filled || stream.state != State::Open {
+            if stream.is_sending() || stream.state != State::Open {
                 return;
             }
-            if let Some(first) = stream.map_next {
-                push_map(stream, swarm, first, network);
-            } else if let Some((offset, length)) = stream.manifest_wanted.take() {
-                push_manifest_part(stream, swarm, offset, length, network);
-            } else if has_unsent_haves(stream, swarm) && swarm.haves_at.is_none_or(|at| at <= now) {
-                push_haves(stream, swarm, network);
-            } else if stream.peer_requests.is_empty() {
+            let swarm = &mut *self.swarm;
+            let are_haves_due = swarm.haves.due_at.is_none_or(|at| at <= self.now);
+            if let Some(first) = stream.upload.bitfield_next {
+                stream.send_bitfield(swarm, first);
+            } else if let Some((offset, length)) = stream.upload.manifest_request.take() {
+                stream.send_manifest(swarm, offset, length);
+            } else if are_haves_due && stream.has_unsent_haves(swarm) {
+                stream.send_haves(swarm);
+            } else if stream.upload.peer_requests.is_empty() {
                 return;
-            } else if !stream.is_midway && !self.takes_slot(key) {
-                return self.plan_slot_check(now);
+            } else if !stream.upload.is_midway && !self.shared.slots.take(key, self.streams) {
+                return self.shared.slots.plan_check(self.now, self.streams);
             } else {
-                self.start_upload(now, key);
+                self.start_upload(key);
             }
         }
     }
 
-    /// Takes up the oldest request of a stream whose turn it is, or goes on with it: as much of it as
-    /// goes out in a part of a second, so that what is not sent can be taken back.
-    fn start_upload(&mut self, now: Instant, key: StreamKey) {
-        let network = self.config.network;
+    /// Takes up the oldest request of a stream that has a slot, or continues with it: as much of it
+    /// as goes out in a part of a second, so that what is not sent can be cancelled.
+    fn start_upload(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else {
             return;
         };
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get(swarm)) else {
-            return;
-        };
-        let mut range = stream.peer_requests[0];
-        let size = part_size(stream.sending.per_second(), range.length);
-        let is_held = swarm.held.contains(range.shard);
+        let upload = &mut stream.upload;
+        let mut range = upload.peer_requests[0];
+        let size = part_size(upload.rate.per_second(), range.length);
+        let is_held = self.swarm.held.contains(range.shard);
         // A small rest goes along.
-        stream.is_midway = is_held && range.length >= size + PART_SIZE_MIN;
-        if stream.is_midway {
-            let rest = &mut stream.peer_requests[0];
+        upload.is_midway = is_held && range.length >= size + PART_SIZE_MIN;
+        if upload.is_midway {
+            let rest = &mut upload.peer_requests[0];
             rest.offset += size;
             rest.length -= size;
             range.length = size;
         } else {
-            stream.peer_requests.remove(0);
+            upload.peer_requests.remove(0);
         }
         if is_held {
-            let mut header = [0; DATA_SIZE];
-            Frame::Data(range).emit(network, &mut header);
-            stream.upload_stalled = false;
-            stream.upload = Some(Upload {
+            upload.is_stalled = false;
+            upload.sending = Some(Sending {
                 range,
-                header,
+                header: stream.session.payload_header(range),
                 header_sent: 0,
                 sent: 0,
             });
-            stream.sent_at = now;
-            self.plan_slot_check(now);
+            stream.sent_at = self.now;
+            self.shared.slots.plan_check(self.now, self.streams);
         } else {
             let reason = RejectReason::Missing;
-            stream.push(&Frame::Refuse { range, reason }, network);
-            // If it was offered, something else is, in its place.
-            stream.offers_unsent.remove(range.shard);
-            self.pass_slot();
-            self.offer(now, key);
+            stream.session.send(&Message::Reject { range, reason });
+            // If it was offered, another is, in its place.
+            stream.offers.unsent.remove(range.shard);
+            self.shared.pass_slot(self.streams);
+            self.offer(key);
+        }
+    }
+}
+
+impl Stream {
+    fn send_bitfield(&mut self, swarm: &Swarm, first: u32) {
+        let mut bits = [0; MAP_BITS_SIZE_MAX];
+        let bytes_left = (swarm.shard_count() - first).div_ceil(8) as usize;
+        let size = bytes_left.min(bits.len());
+        let bits = &mut bits[..size];
+        swarm.emit_bitfield(first, bits);
+        self.session.send(&Message::Bitfield { first, bits });
+        self.upload.bitfield_next = (size < bytes_left).then_some(first + size as u32 * 8);
+    }
+
+    fn send_manifest(&mut self, swarm: &Swarm, offset: u32, length: u32) {
+        let Some(manifest) = &swarm.content.manifest else {
+            return;
+        };
+        let total = manifest.bytes().len();
+        let start = (offset as usize).min(total);
+        let end = start.saturating_add(length as usize).min(total);
+        if start < end {
+            self.session.send(&Message::Manifest {
+                total: total as u32,
+                offset,
+                bytes: &manifest.bytes()[start..end],
+            });
         }
     }
 }
@@ -261,74 +231,4 @@ fn part_size(rate: u64, length: u32) -> u32 {
         _ => rate / PARTS_PER_SECOND,
     };
     size.clamp(PART_SIZE_MIN.into(), RANGE_SIZE_MAX.into()) as u32
-}
-
-fn push_map(stream: &mut Stream, swarm: &Swarm, first: u32, network: Network) {
-    let mut bits = [0; frame::MAP_BITS_SIZE_MAX];
-    let bytes_left = (swarm.shard_count() - first).div_ceil(8) as usize;
-    let size = bytes_left.min(bits.len());
-    swarm.emit_bitfield(first, &mut bits[..size]);
-    stream.push(
-        &Frame::Map {
-            first,
-            bits: &bits[..size],
-        },
-        network,
-    );
-    stream.map_next = (size < bytes_left).then_some(first + size as u32 * 8);
-}
-
-fn push_manifest_part(
-    stream: &mut Stream,
-    swarm: &Swarm,
-    offset: u32,
-    length: u32,
-    network: Network,
-) {
-    let Some(manifest) = &swarm.manifest else {
-        return;
-    };
-    let total = manifest.bytes().len();
-    let start = (offset as usize).min(total);
-    let end = start.saturating_add(length as usize).min(total);
-    if start < end {
-        let bytes = &manifest.bytes()[start..end];
-        stream.push(
-            &Frame::ManifestPart {
-                total: total as u32,
-                offset,
-                bytes,
-            },
-            network,
-        );
-    }
-}
-
-/// Whether the other end could be told of shards gained: it has our map, and not these.
-pub(super) fn has_unsent_haves(stream: &Stream, swarm: &Swarm) -> bool {
-    stream.map_next.is_none() && stream.haves_sent < swarm.gained.len()
-}
-
-/// Tells the other end of the shards gained since it was last told; also of those that it has,
-/// because it counts copies, and may have offered them.
-pub(super) fn push_haves(stream: &mut Stream, swarm: &Swarm, network: Network) {
-    let mut list = [0; frame::HAVE_COUNT_MAX * 4];
-    const { assert!(frame::HAVE_COUNT_MAX * 4 <= FRAME_BODY_MAX) };
-    let mut count = 0;
-    while stream.haves_sent < swarm.gained.len() && count < frame::HAVE_COUNT_MAX {
-        let shard = swarm.gained[stream.haves_sent];
-        stream.haves_sent += 1;
-        if swarm.held.contains(shard) {
-            list[count * 4..][..4].copy_from_slice(&shard.to_be_bytes());
-            count += 1;
-        }
-    }
-    if count > 0 {
-        stream.push(
-            &Frame::Have {
-                shards: &list[..count * 4],
-            },
-            network,
-        );
-    }
 }

@@ -202,7 +202,7 @@ impl World {
     fn receive(&mut self, stream: StreamKey, bytes: &[u8]) {
         for piece in bytes.chunks(4_096) {
             self.node.handle_received(self.now, stream, piece);
-            while self.node.poll_output(self.now).is_some() {}
+            while self.node.poll_output().is_some() {}
         }
         while self.node.poll_event().is_some() {}
     }

@@ -6,7 +6,7 @@
 //! budget ended before `WouldBlock` is on the ready list again.
 
 use crate::limits::{STREAM_BYTES_PER_TURN, STREAM_OPERATIONS_PER_TURN};
-use crate::node::{Chunk, DiskError, FileRange, StreamKey};
+use crate::node::{Chunk, DiskError, FileRange, LastWords, StreamKey};
 use crate::reactor::Reactor;
 use log::Level;
 use rustix::io::Errno;
@@ -243,11 +243,11 @@ impl Reactor {
 
     /// The node has ended the stream: sends its last words if the socket takes them at once, and
     /// frees it.
-    pub(in crate::reactor) fn close(&mut self, key: StreamKey) {
+    pub(in crate::reactor) fn close(&mut self, key: StreamKey, last_words: LastWords) {
         let Some(stream) = self.connections.find(key) else {
             return;
         };
-        let words = self.node.last_words();
+        let words = last_words.as_ref();
         if stream.connected && !words.is_empty() {
             self.counters.sends += 1;
             let sent = rustix::net::send(&stream.socket, words, SendFlags::NOSIGNAL);

@@ -20,17 +20,10 @@
 
 use crate::limits::{NOTSENT_FIRST, NOTSENT_MAX, NOTSENT_MIN, NOTSENT_PER_SECOND};
 use crate::rate::Rate;
-use crate::swarm::Swarms;
 
-impl Swarms {
-    /// Bytes of each stream that may wait in its socket before they leave: a power of two, so that it
-    /// changes seldom.
-    pub fn notsent_max(&self) -> u32 {
-        notsent_max(&self.sending)
-    }
-}
-
-fn notsent_max(sending: &Rate) -> u32 {
+/// Bytes of each stream that may wait in its socket before they leave: a power of two, so that it
+/// changes seldom.
+pub fn notsent_max(sending: &Rate) -> u32 {
     let bytes = match sending.per_second() {
         0 => NOTSENT_FIRST.into(),
         rate => (rate / NOTSENT_PER_SECOND).max(NOTSENT_MIN.into()),

@@ -33,34 +33,28 @@
 //! of what a small processor does, which is why the longer delay is kept: there the same fleet went
 //! from 1.35 (the origin sent 1.20, some headers counted) to 1.26 (1.08).
 
-use crate::bitmap;
 use crate::limits::{
-    ASK_AHEAD, ASK_AHEAD_FIRST, FLIGHTS_MAX, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX,
-    REQUESTS_BATCH, REQUESTS_MAX,
+    ASK_AHEAD, ASK_AHEAD_FIRST, FLIGHTS_PER_STREAM_MAX, RANGE_SIZE_MAX, REQUESTS_BATCH,
+    REQUESTS_MAX,
 };
-use crate::output::{StreamKey, SwarmKey};
+use crate::output::StreamKey;
 use crate::rng::Rng;
-use crate::swarm::Swarms;
 use crate::swarm::flight::{Flight, State as FlightState};
-use crate::swarm::send::{has_unsent_haves, push_haves};
-use crate::swarm::stream::{Claim, Outstanding, State as StreamState, Stream};
-use crate::swarm::swarm::Swarm;
-use crate::time::Instant;
-use crate::wire::Frame;
+use crate::swarm::scope::Scope;
+use crate::swarm::session::Message;
+use crate::swarm::state::Swarm;
+use crate::swarm::stream::{Claim, Outstanding, State, Stream};
 use crate::wire::stream::Range;
 
-impl Swarms {
-    /// Asks the other end of a stream for as much as its rate allows.
-    pub(in crate::swarm) fn ask(&mut self, now: Instant, key: StreamKey) {
-        let swarm = self.streams.get(key).and_then(|stream| stream.swarm);
-        let open_count = swarm.map_or(0, |swarm| self.open_count(swarm));
-        let Some(stream) = self.streams.get_mut(key) else {
+impl Scope<'_> {
+    /// Requests as much of the other end of a stream as its rate allows.
+    pub fn request(&mut self, key: StreamKey) {
+        let open_count = self.open_count();
+        let Some(stream) = self.streams.get(key) else {
             return;
         };
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
-            return;
-        };
-        if stream.state != StreamState::Open || !swarm.may_ask() || swarm.waits_for_disk() {
+        let swarm = &*self.swarm;
+        if stream.state != State::Open || !swarm.may_request() || swarm.waits_for_disk() {
             return;
         }
         let mut window = window(stream, swarm, open_count);
@@ -72,83 +66,89 @@ impl Swarms {
             }
             window = 1;
         }
-        let mut asked = stream.outstanding_size();
-        // A cap is smooth only if what it admits is asked for at once.
-        let is_capped = self.limits.down.is_set() && !stream.is_exempt;
-        if !is_capped && waits_for_batch(stream, swarm, window.saturating_sub(asked)) {
+        // A rate limit is smooth only if what it admits is requested at once.
+        let is_limited = self.shared.limits.down.is_set() && !stream.is_exempt;
+        let room = window.saturating_sub(stream.download.outstanding_size());
+        if !is_limited && waits_for_batch(stream, swarm, room) {
             return;
         }
-        let was_idle = stream.outstanding.is_empty();
+        let is_held_back = self.fill_window(key, window);
+        let stream = self.streams.get(key);
+        if stream.is_some_and(|of| of.download.is_idle()) && !is_held_back {
+            self.reclaim(key);
+        }
+        self.wake(key);
+    }
+
+    /// Requests ranges until `window` bytes are outstanding. Whether the rate limit holds it back.
+    fn fill_window(&mut self, key: StreamKey, window: u64) -> bool {
+        let (swarm, shared) = (&mut *self.swarm, &mut *self.shared);
+        let Some(stream) = self.streams.get_mut(key) else {
+            return false;
+        };
+        let was_idle = stream.download.outstanding.is_empty();
+        let mut outstanding_size = stream.download.outstanding_size();
         let mut is_held_back = false;
-        while stream.outstanding.len() < REQUESTS_MAX && asked < window {
+        while !stream.download.outstanding.is_full() && outstanding_size < window {
             let admitted = match stream.is_exempt {
                 true => u64::MAX,
-                false => self.limits.down.admits(now, key),
+                false => shared.limits.down.admits(self.now, key),
             };
             is_held_back = admitted == 0;
             if is_held_back {
                 break;
             }
             let size_max = admitted.min(RANGE_SIZE_MAX.into()) as u32;
-            let Some(range) = next_range(swarm, stream, key, size_max, &mut self.rng) else {
+            let Some(range) = next_range(swarm, stream, key, size_max, &mut shared.rng) else {
                 break;
             };
             if !stream.is_exempt {
-                self.limits.down.spend(range.length.into());
+                shared.limits.down.spend(range.length.into());
             }
-            asked += u64::from(range.length);
-            // The packet that carries the request takes news along for nothing.
-            if has_unsent_haves(stream, swarm) {
-                push_haves(stream, swarm, self.config.network);
+            outstanding_size += u64::from(range.length);
+            // The packet that carries the request takes announcements along at no cost.
+            if stream.has_unsent_haves(swarm) {
+                stream.send_haves(swarm);
             }
-            stream.outstanding.push(Outstanding {
-                range,
-                claim: Claim::Wanted,
-            });
-            stream.push(&Frame::Request(range), self.config.network);
+            let claim = Claim::Wanted;
+            stream
+                .download
+                .outstanding
+                .push(Outstanding { range, claim });
+            stream.session.send(&Message::Request(range));
         }
-        if was_idle && !stream.outstanding.is_empty() {
-            stream.waiting_since = now;
+        if was_idle && !stream.download.outstanding.is_empty() {
+            stream.download.waiting_since = self.now;
         }
-        if stream.outstanding.is_empty() && stream.incoming.is_none() && !is_held_back {
-            self.reclaim(now, key);
-        }
-        self.wake(key);
+        is_held_back
     }
 
-    /// Asks on every stream of a swarm: something that all may send has become free.
-    pub(in crate::swarm) fn ask_all(&mut self, now: Instant, swarm: SwarmKey) {
-        let mut place = 0;
-        while let Some(key) = self.stream_from(swarm, place) {
-            place = key.slot + 1;
-            self.ask(now, key);
-        }
+    /// Requests on every stream: something that each may send has become free.
+    pub fn request_all(&mut self) {
+        self.for_each_stream(Scope::request);
     }
 }
 
-/// How many bytes may be asked for in advance.
+/// How many bytes may be requested ahead.
 fn window(stream: &Stream, swarm: &Swarm, open_count: u32) -> u64 {
     let one = range_size(swarm);
-    match stream.rate.per_second() {
+    match stream.download.rate.per_second() {
         0 => one.max(ASK_AHEAD_FIRST),
         rate => one.max(stream.round_trip.bytes_ahead(rate, ASK_AHEAD, open_count)),
     }
 }
 
-/// Whether so much is under way that asking waits until there is `room`, in bytes, for several
-/// requests.
+/// Whether so much is outstanding that requests wait until there is `room`, in bytes, for several.
 fn waits_for_batch(stream: &Stream, swarm: &Swarm, room: u64) -> bool {
-    let under_way = stream.outstanding.len();
+    let count = stream.download.outstanding.len();
     let batch_size = REQUESTS_BATCH as u64 * range_size(swarm);
-    under_way > REQUESTS_BATCH && (REQUESTS_MAX - under_way < REQUESTS_BATCH || room < batch_size)
+    count > REQUESTS_BATCH && (REQUESTS_MAX - count < REQUESTS_BATCH || room < batch_size)
 }
 
-/// Bytes of what one request asks for: a shard, or the greatest range.
+/// Bytes that one request names: a shard, or the largest range.
 fn range_size(swarm: &Swarm) -> u64 {
-    let manifest = swarm.manifest.as_ref();
-    manifest.map_or(0, |manifest| {
-        manifest.shard_size().min(RANGE_SIZE_MAX).into()
-    })
+    let manifest = swarm.content.manifest.as_ref();
+    manifest.map_or(0, |of| of.shard_size().min(RANGE_SIZE_MAX).into())
 }
 
 fn next_range(
@@ -158,61 +158,50 @@ fn next_range(
     size_max: u32,
     rng: &mut Rng,
 ) -> Option<Range> {
-    let mut own = 0;
-    for flight in swarm
-        .flights
-        .iter_mut()
-        .filter(|flight| flight.source == Some(key))
-    {
-        own += 1;
+    let mut own_count = 0;
+    let is_own = |flight: &&mut Flight| flight.source == Some(key);
+    for flight in swarm.flights.iter_mut().filter(is_own) {
+        own_count += 1;
         if let Some(range) = flight.request(size_max) {
             return Some(range);
         }
     }
-    if own >= FLIGHTS_PER_STREAM_MAX {
+    if own_count >= FLIGHTS_PER_STREAM_MAX {
         return None;
     }
-    let orphan = swarm.flights.iter_mut().find(|flight| {
+    let is_orphan = |flight: &Flight| {
         flight.source.is_none()
             && flight.state == FlightState::Receiving
-            && stream.has(flight.shard)
-    });
-    if let Some(flight) = orphan {
-        flight.resume(key, stream.address);
+            && stream.shards.contains(flight.shard)
+    };
+    if let Some(flight) = swarm.flights.iter_mut().find(|flight| is_orphan(flight)) {
+        flight.resume(key, stream.remote.address);
         return flight.request(size_max);
     }
-    if swarm.flights.len() >= FLIGHTS_MAX {
+    if swarm.flights.is_full() {
         return None;
     }
     let shard = rarest(swarm, stream, rng)?;
-    let length = swarm.manifest.as_ref()?.shard_length(shard);
-    swarm.flying.insert(shard);
-    swarm
-        .flights
-        .push(Flight::start(shard, length, key, stream.address));
-    swarm.flights.last_mut()?.request(size_max)
+    let length = swarm.content.shard_length(shard);
+    let flight = Flight::start(shard, length, key, stream.remote.address);
+    swarm.flights.start(flight)?.request(size_max)
 }
 
-/// The shard that the fewest have, of those that the stream has and we lack.
+/// The shard that the fewest peers have, of those that the stream has and we lack.
 fn rarest(swarm: &Swarm, stream: &Stream, rng: &mut Rng) -> Option<u32> {
-    let offered = |index| {
-        if stream.has_all {
-            u64::MAX
-        } else {
-            stream.has.word(index)
-        }
-    };
     let closed = |index| swarm.held.word(index) | swarm.closed_word(index);
-    let taken = |index| closed(index) | swarm.flying.word(index);
-    let open = |index| offered(index) & !taken(index);
-    bitmap::rarest(&swarm.copies, open, rng)
+    let taken = |index| closed(index) | swarm.flights.word(index);
+    let open = |index| stream.shards.word(index) & !taken(index);
+    swarm.copies.rarest(open, rng)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swarm::stream::Dialler;
-    use crate::wire::{Entries, Manifest};
+    use crate::rng::Rng;
+    use crate::swarm::session::{Dialler, Session};
+    use crate::time::Instant;
+    use crate::wire::{Entries, Manifest, Network};
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
     use std::net::SocketAddr;
 
@@ -220,10 +209,15 @@ mod tests {
         let size = u64::from(shard_count) * 65_536;
         let hashes = vec![1; shard_count as usize * 20];
         let manifest = Manifest::build("f", false, Entries::single(size), 65_536, &hashes).unwrap();
-        let mut swarm = Swarm::to_fetch(manifest.file_id(), Instant::ZERO);
-        swarm.copies = vec![0; shard_count as usize];
-        swarm.manifest = Some(manifest);
+        let mut swarm = Swarm::fetch(manifest.file_id(), Instant::ZERO);
+        swarm.set_manifest(manifest);
         swarm
+    }
+
+    fn stream() -> Stream {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let session = Session::accept(Network::named("test"));
+        Stream::new(Dialler::Them, address, session, Instant::ZERO)
     }
 
     proptest! {
@@ -236,21 +230,22 @@ mod tests {
             has_all in any::<bool>(),
         ) {
             let mut swarm = swarm(copies.len() as u32);
-            let address = SocketAddr::from(([127, 0, 0, 1], 1));
-            let mut stream = Stream::new(Dialler::Us, address, Instant::ZERO);
-            stream.has_all = has_all;
+            let mut stream = stream();
+            stream.shards.all = has_all;
             let shards = 0..copies.len() as u32;
             for shard in shards.clone() {
                 if has[shard as usize] {
-                    stream.has.insert(shard);
+                    stream.shards.some.insert(shard);
                 }
                 if held[shard as usize] {
                     swarm.held.insert(shard);
                 }
             }
-            let open = |shard: &u32| stream.has(*shard) && !swarm.held.contains(*shard);
+            let open = |shard: &u32| stream.shards.contains(*shard) && !swarm.held.contains(*shard);
             let fewest = shards.filter(open).map(|shard| copies[shard as usize]).min();
-            swarm.copies = copies.clone();
+            for (shard, &count) in (0..).zip(&copies) {
+                (0..count).for_each(|_| swarm.copies.add(shard));
+            }
             let found = rarest(&swarm, &stream, &mut Rng::from_number(seed));
             prop_assert_eq!(found.map(|shard| copies[shard as usize]), fewest);
             prop_assert!(found.is_none_or(|shard| open(&shard)));
@@ -260,9 +255,8 @@ mod tests {
     #[test]
     fn ties_are_broken_at_random() {
         let swarm = swarm(100);
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut stream = Stream::new(Dialler::Us, address, Instant::ZERO);
-        stream.has_all = true;
+        let mut stream = stream();
+        stream.shards.all = true;
         let mut rng = Rng::from_number(1);
         let mut met = std::collections::BTreeSet::new();
         for _ in 0..1_000 {

@@ -9,7 +9,7 @@
 //! without waiting for proof that a shard was passed on: the node's uplink never idles).
 //!
 //! What somebody has or was offered already is offered again only some time after each shard was
-//! offered once (see [`Round`]), so that nodes have it from each other meanwhile; and then only to
+//! offered once (see [`super::round`]), so that nodes have it from each other meanwhile; and then only to
 //! whom nothing else is on offer, or when the uplink would idle otherwise. An offer counts as a copy
 //! until its receiver is gone, so that no two nodes are offered the same shard while another is
 //! poorer.
@@ -27,163 +27,96 @@
 //! | receivers alone | 1.54, 1.44 | 1.86, 1.72 | 2.44, 2.21 | 2.82, 2.16 |
 //! | the origin offers | 1.12, 1.00 | 1.18, 1.00 | 1.31, 1.11 | 1.75, 1.27 |
 
-use crate::bitmap::rarest;
 use crate::limits::{
     OFFER_AHEAD, OFFER_AHEAD_REPEATED, OFFERS_FIRST, OFFERS_KEPT, OFFERS_MIN, OFFERS_REPEATED,
-    REPEAT_DELAY_DIVISOR, REPEAT_DELAY_MAX, REPEAT_DELAY_MIN,
 };
-use crate::output::{StreamKey, SwarmKey};
-use crate::swarm::Swarms;
-use crate::swarm::stream::{State, Stream};
+use crate::output::StreamKey;
+use crate::swarm::scope::Scope;
+use crate::swarm::session::HAVE_COUNT_MAX;
+use crate::swarm::state::Swarm;
+use crate::swarm::stream::{Offers, State, Stream};
 use crate::time::Instant;
-use crate::wire::Frame;
-use crate::wire::native::frame::{self, HAVE_COUNT_MAX};
+use crate::wire::stream::shard_bytes;
 use arrayvec::ArrayVec;
 
-/// How far the offers of a swarm are.
-///
-/// In the first round each shard is offered to one node, and the uplink is what everybody waits
-/// for. When it ends, equal nodes are about to have all of it from each other, and what is sent
-/// twice is wasted; but where they are many and slow, the uplink is to go on helping them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Round {
-    /// When the first shard was offered.
-    began_at: Option<Instant>,
-    /// When shards may be offered again; none while some were never offered.
-    repeats_at: Option<Instant>,
-    /// When that is to be tried, if somebody waits for it.
-    pub due_at: Option<Instant>,
-}
-
-impl Round {
-    /// Whether shards are offered again.
-    fn repeats(&self, now: Instant) -> bool {
-        self.repeats_at.is_some_and(|at| at <= now)
-    }
-
-    /// Whether a shard may be offered that `copies` nodes have or were offered.
-    fn allows(&mut self, now: Instant, copies: u16) -> bool {
-        let began_at = *self.began_at.get_or_insert(now);
-        if copies == 0 {
-            self.repeats_at = None;
-            return true;
-        }
-        let repeats_at = *self.repeats_at.get_or_insert_with(|| {
-            let part = now.since(began_at) / REPEAT_DELAY_DIVISOR;
-            now + part.clamp(REPEAT_DELAY_MIN, REPEAT_DELAY_MAX)
-        });
-        if now < repeats_at {
-            self.due_at = Some(repeats_at);
-        }
-        now >= repeats_at
-    }
-}
-
-impl Swarms {
+impl Scope<'_> {
     /// Offers shards until as much is on offer as the stream's rate takes.
-    pub(in crate::swarm) fn offer(&mut self, now: Instant, key: StreamKey) {
+    pub fn offer(&mut self, key: StreamKey) {
         let is_uplink_free = self.is_uplink_free();
-        let swarm = self.streams.get(key).and_then(|stream| stream.swarm);
-        let open_count = swarm.map_or(0, |swarm| self.open_count(swarm));
-        let Some(stream) = self.streams.get_mut(key) else {
+        let open_count = self.open_count();
+        let (swarm, now) = (&mut *self.swarm, self.now);
+        let stream = self.streams.get_mut(key);
+        let Some(stream) = stream.filter(|of| of.offers.are_on && of.state == State::Open) else {
             return;
         };
-        let Some(swarm) = stream.swarm.and_then(|swarm| self.swarms.get_mut(swarm)) else {
-            return;
-        };
-        let Some(manifest) = &swarm.manifest else {
-            return;
-        };
-        if !stream.is_super_seeded || stream.state != State::Open {
-            return;
-        }
-        let rate = stream.sending.per_second();
-        let ahead = |time| {
-            let bytes = stream.round_trip.bytes_ahead(rate, time, open_count);
-            bytes / u64::from(manifest.shard_size())
-        };
-        let target = match rate {
-            0 => OFFERS_FIRST,
-            // Some of what is offered again comes from others meanwhile, and holds its place.
-            _ if swarm.round.repeats(now) => OFFERS_REPEATED + ahead(OFFER_AHEAD_REPEATED),
-            _ => OFFERS_MIN + ahead(OFFER_AHEAD),
-        };
-        let unsent = u64::from(stream.offers_unsent.count());
+        let target = offer_target(stream, swarm, open_count, now);
+        let unsent = u64::from(stream.offers.unsent.count());
         if unsent >= OFFERS_KEPT && unsent * 2 > target {
             return;
         }
-        let is_idle = is_uplink_free && stream.upload.is_none() && stream.peer_requests.is_empty();
+        let is_idle = is_uplink_free && stream.upload.is_idle();
         let mut list: ArrayVec<[u8; 4], HAVE_COUNT_MAX> = ArrayVec::new();
-        while u64::from(stream.offers_unsent.count()) < target && !list.is_full() {
-            let Stream { has, offered, .. } = &*stream;
-            let held = &swarm.held;
-            let open = |index| held.word(index) & !has.word(index) & !offered.word(index);
-            let Some(shard) = rarest(&swarm.copies, open, &mut self.rng) else {
+        while u64::from(stream.offers.unsent.count()) < target && !list.is_full() {
+            let Offers {
+                offered, unsent, ..
+            } = &mut stream.offers;
+            let has = &stream.shards.some;
+            let open = |index| swarm.held.word(index) & !has.word(index) & !offered.word(index);
+            let Some(shard) = swarm.copies.rarest(open, &mut self.shared.rng) else {
                 break;
             };
-            let is_first = stream.offers_unsent.count() == 0;
-            let copies = swarm.copies[shard as usize];
-            if copies > 0 && !is_uplink_free && !is_first {
+            let copies = swarm.copies.count(shard);
+            if copies > 0 && !is_uplink_free && unsent.count() > 0 {
                 break;
             }
             if !swarm.round.allows(now, copies) {
                 break;
             }
             if is_idle {
-                let Stream {
-                    round_trip,
-                    offers_unsent,
-                    ..
-                } = &mut *stream;
-                round_trip.time_offer(now, shard, |timed| offers_unsent.contains(timed));
+                stream
+                    .round_trip
+                    .time_offer(now, shard, |timed| unsent.contains(timed));
             }
-            stream.offered.insert(shard);
-            stream.offers_unsent.insert(shard);
-            swarm.copies[shard as usize] = copies.saturating_add(1);
-            list.push(frame::shard_bytes(shard));
+            offered.insert(shard);
+            unsent.insert(shard);
+            swarm.copies.add(shard);
+            list.push(shard_bytes(shard));
         }
         if !list.is_empty() {
-            stream.push(
-                &Frame::Have {
-                    shards: list.as_flattened(),
-                },
-                self.config.network,
-            );
-            self.wake(key);
+            stream.send_have(&list);
+            self.shared.wake(key, stream);
         }
     }
 
-    /// Offers on every stream of a swarm, when nobody waits for the uplink.
-    pub(in crate::swarm) fn offer_if_idle(&mut self, now: Instant, swarm: SwarmKey) {
+    /// Offers on every stream of the swarm, when no stream waits for the uplink.
+    pub fn offer_if_idle(&mut self) {
         if self.is_uplink_free() {
-            self.offer_all(now, swarm);
+            self.offer_all();
         }
     }
 
-    /// Offers on every stream of a swarm.
-    pub(in crate::swarm) fn offer_all(&mut self, now: Instant, swarm: SwarmKey) {
-        let mut place = 0;
-        while let Some(key) = self.stream_from(swarm, place) {
-            place = key.slot + 1;
-            self.offer(now, key);
-        }
+    /// Offers on every stream of the swarm.
+    pub fn offer_all(&mut self) {
+        self.for_each_stream(Scope::offer);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn nothing_is_offered_twice_until_a_part_of_the_round_has_passed_since_its_end() {
-        let at = |millis| Instant::ZERO + Duration::from_millis(millis);
-        let mut round = Round::default();
-        assert!(round.allows(at(0), 0) && round.allows(at(4_000), 0));
-        assert!(!round.allows(at(4_000), 1));
-        assert_eq!(round.due_at, Some(at(4_500)));
-        assert!(!round.allows(at(4_499), 1) && round.allows(at(4_500), 1));
-        // A node that has left takes the only copy along: the wait begins again.
-        assert!(round.allows(at(5_000), 0) && !round.allows(at(5_000), 1));
+/// How many shards are to be on offer to a stream.
+fn offer_target(stream: &Stream, swarm: &Swarm, open_count: u32, now: Instant) -> u64 {
+    let rate = stream.upload.rate.per_second();
+    let shard_size = swarm
+        .content
+        .manifest
+        .as_ref()
+        .map_or(1, |of| of.shard_size());
+    let ahead = |time| {
+        let bytes = stream.round_trip.bytes_ahead(rate, time, open_count);
+        bytes / u64::from(shard_size)
+    };
+    match rate {
+        0 => OFFERS_FIRST,
+        // Some of what is offered again comes from others meanwhile, and still counts as on offer.
+        _ if swarm.round.repeats(now) => OFFERS_REPEATED + ahead(OFFER_AHEAD_REPEATED),
+        _ => OFFERS_MIN + ahead(OFFER_AHEAD),
     }
 }

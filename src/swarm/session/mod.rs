@@ -1,4 +1,352 @@
-//! How a stream is spoken: the handshake of a network with a key, and frames out of bytes.
+//! How a stream is spoken: bytes in, messages out, and back.
+//!
+//! The rest of `swarm` sees one vocabulary ([`Message`]). A [`Session`] owns all that differs between
+//! dialects: the codec with its handshake, and the bytes that wait on either side of it.
+//!
+//! ```text
+//!           first bytes            handshake, if keyed
+//!  Unknown ─────────────► a codec ─────────────────────► ready ──receive──► messages
+//!     └── a byte that no dialect begins with: `Ended::Stranger`, closed without a word
+//! ```
+//!
+//! A dialled session knows its dialect from the start, an accepted one learns it from the first
+//! bytes. Payload passes by: after [`Message::Data`] the caller takes as many bytes as the range
+//! has, then gives the session what follows.
+//!
+//! Invariant: a stranger is told nothing but what opens a stream. A peer is a stranger until it has
+//! said something that its dialect (in a network with a key: a member) would say.
 
-pub mod handshake;
-pub mod inbox;
+mod codec;
+mod handshake;
+mod inbox;
+mod native;
+
+use crate::limits::{BOX_SIZE, FRAME_BODY_MAX};
+use crate::output::{Ended, LastWords};
+use crate::rng::Rng;
+use crate::wire::Network;
+use crate::wire::stream::{CloseReason, Hello, Range, RejectReason};
+use arrayvec::ArrayVec;
+use codec::Codec;
+pub use codec::Dialect;
+pub use inbox::Inbox;
+pub use native::{HAVE_COUNT_MAX, MANIFEST_PART_SIZE_MAX, MAP_BITS_SIZE_MAX, PEERS_COUNT_MAX};
+
+/// The end that made the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialler {
+    Us,
+    Them,
+}
+
+/// What streams say to each other, in any dialect. There is no choke: a native peer rejects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    Hello(Hello),
+    /// Shards that the sender has, from `first` on: the most significant bit of each byte first.
+    Bitfield {
+        first: u32,
+        bits: &'a [u8],
+    },
+    /// Shards that the sender has got since, as [`shards`](crate::wire::stream::shards) reads them.
+    Have {
+        shards: &'a [u8],
+    },
+    Request(Range),
+    Cancel(Range),
+    Reject {
+        range: Range,
+        reason: RejectReason,
+    },
+    /// The payload of the range follows.
+    Data(Range),
+    ManifestRequest {
+        offset: u32,
+        length: u32,
+    },
+    Manifest {
+        total: u32,
+        offset: u32,
+        bytes: &'a [u8],
+    },
+    /// Other nodes of the swarm, as [`locations`](crate::wire::stream::locations) reads them.
+    Peers {
+        locations: &'a [u8],
+    },
+    KeepAlive,
+    Close(CloseReason),
+}
+
+/// What a session makes of some bytes.
+#[derive(Debug)]
+pub enum Received<'a> {
+    /// No message is whole.
+    Partial,
+    /// A step of the handshake is taken, and answered where it has an answer.
+    Handshake {
+        is_over: bool,
+    },
+    Message(Message<'a>),
+}
+
+/// Bytes of the longest header that goes before payload.
+const PAYLOAD_HEADER_MAX: usize = 24;
+
+/// The bytes that go before the payload of a range.
+pub type PayloadHeader = ArrayVec<u8, PAYLOAD_HEADER_MAX>;
+
+/// One end of a stream, as far as its bytes go.
+pub struct Session {
+    network: Network,
+    codec: Codec,
+    is_stranger: bool,
+    /// The start of a message that has not come whole.
+    inbox: Inbox,
+    /// Whole messages to be sent, and how many bytes of them are.
+    outbox: Vec<u8>,
+    outbox_sent: usize,
+}
+
+impl Session {
+    /// The session of a connection that we make.
+    pub fn dial(network: Network, dialect: Dialect, rng: &mut Rng) -> Session {
+        Session::new(network, Codec::new(dialect, network, Dialler::Us, rng))
+    }
+
+    /// The session of a connection that a peer has made.
+    pub fn accept(network: Network) -> Session {
+        Session::new(network, Codec::Unknown)
+    }
+
+    fn new(network: Network, codec: Codec) -> Session {
+        Session {
+            network,
+            codec,
+            is_stranger: true,
+            inbox: Inbox::with_capacity(BOX_SIZE),
+            outbox: Vec::with_capacity(BOX_SIZE),
+            outbox_sent: 0,
+        }
+    }
+
+    /// Whether a handshake is not over; also before the first byte has come.
+    pub fn awaits_handshake(&self) -> bool {
+        self.network.key().is_some() && self.is_stranger
+    }
+
+    /// The connection that we have made stands. Whether messages may follow at once.
+    pub fn connected(&mut self) -> bool {
+        self.codec.greet(&mut self.outbox)
+    }
+
+    /// The inbox, to be lent to [`Session::receive`] and given back: a message borrows from it while
+    /// the stream changes.
+    pub fn take_inbox(&mut self) -> Inbox {
+        std::mem::take(&mut self.inbox)
+    }
+
+    pub fn return_inbox(&mut self, inbox: Inbox) {
+        self.inbox = inbox;
+    }
+
+    /// Takes what one message needs of `bytes`: how many those are, and what they make. After a
+    /// message, [`Inbox::clear`] makes room for the next.
+    ///
+    /// # Errors
+    /// Why the stream must end.
+    pub fn receive<'a>(
+        &mut self,
+        inbox: &'a mut Inbox,
+        bytes: &'a [u8],
+        rng: &mut Rng,
+    ) -> Result<(usize, Received<'a>), Ended> {
+        if let Codec::Unknown = self.codec {
+            let seen = inbox.bytes().iter().chain(bytes).copied();
+            match Dialect::recognize(seen, self.network) {
+                Err(_) => return Err(Ended::Stranger),
+                Ok(None) => return Ok((inbox.store(bytes), Received::Partial)),
+                Ok(Some(of)) => self.codec = Codec::new(of, self.network, Dialler::Them, rng),
+            }
+        }
+        let unreadable = match self.is_stranger {
+            true => Ended::Stranger,
+            false => Ended::Protocol,
+        };
+        let read = self.codec.read(inbox, bytes, &mut self.outbox);
+        let (count, received) = read.map_err(|_| unreadable)?;
+        if let Received::Message(_) | Received::Handshake { is_over: true } = received {
+            self.is_stranger = false;
+        }
+        Ok((count, received))
+    }
+
+    /// Puts a message into the outbox, which stays small: large messages are made when it is empty,
+    /// and a stream whose outbox has grown takes no message in: see [`Session::overflows`].
+    pub fn send(&mut self, message: &Message<'_>) {
+        self.codec.write(message, &mut self.outbox);
+    }
+
+    /// The bytes that go before the payload of `range`.
+    pub fn payload_header(&mut self, range: Range) -> PayloadHeader {
+        let start = self.outbox.len();
+        self.send(&Message::Data(range));
+        self.outbox.drain(start..).collect()
+    }
+
+    /// The goodbye before the connection is closed. Nothing else is sent after it.
+    pub fn last_words(&mut self, reason: CloseReason) -> LastWords {
+        if self.is_stranger || self.is_within_message() {
+            return LastWords::default();
+        }
+        self.outbox.clear();
+        self.send(&Message::Close(reason));
+        LastWords::new(&self.outbox)
+    }
+
+    /// Whether a peer that does not read makes us store without end what we say to it. An honest one
+    /// never comes near: it is sent what waits before it can provoke more.
+    pub fn overflows(&self) -> bool {
+        self.outbox.len() > 4 * FRAME_BODY_MAX
+    }
+
+    /// The bytes of messages that wait to be sent.
+    pub fn outbox(&self) -> &[u8] {
+        &self.outbox[self.outbox_sent..]
+    }
+
+    /// `count` bytes of the outbox are sent.
+    pub fn handle_sent(&mut self, count: usize) {
+        self.outbox_sent += count;
+        assert!(
+            self.outbox_sent <= self.outbox.len(),
+            "more bytes of messages sent than there were"
+        );
+        if self.outbox_sent == self.outbox.len() {
+            self.outbox.clear();
+            self.outbox_sent = 0;
+        }
+    }
+
+    /// Whether a message has gone out in part, so that another cannot follow.
+    pub fn is_within_message(&self) -> bool {
+        self.outbox_sent > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Key;
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+    const CLOSE: Message<'_> = Message::Close(CloseReason::Done);
+
+    /// Gives bytes to a session in pieces of these sizes: how many messages they have, and whether a
+    /// handshake was over.
+    fn give(to: &mut Session, bytes: &[u8], cuts: &[usize]) -> Result<(usize, bool), Ended> {
+        let (mut inbox, mut rng) = (to.take_inbox(), Rng::from_number(2));
+        let (mut messages, mut was_over) = (0, false);
+        let (mut from, mut cuts) = (0, cuts.iter().cycle());
+        while from < bytes.len() {
+            let end = bytes.len().min(from + cuts.next().unwrap());
+            while from < end {
+                let (count, received) = to.receive(&mut inbox, &bytes[from..end], &mut rng)?;
+                from += count;
+                match received {
+                    Received::Partial => continue,
+                    Received::Handshake { is_over } => was_over |= is_over,
+                    Received::Message(_) => messages += 1,
+                }
+                inbox.clear();
+            }
+        }
+        to.return_inbox(inbox);
+        Ok((messages, was_over))
+    }
+
+    /// The bytes that a session has to send.
+    fn take(from: &mut Session) -> Vec<u8> {
+        let bytes = from.outbox().to_vec();
+        from.handle_sent(bytes.len());
+        bytes
+    }
+
+    fn hello() -> Message<'static> {
+        Message::Hello(Hello {
+            file: Default::default(),
+            node: Default::default(),
+            port: 1,
+            holds: crate::wire::stream::Holds::None,
+            manifest_size: 0,
+            shard_count: 0,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn members_open_however_the_bytes_are_cut(
+            cuts in prop::collection::vec(1usize..50, 1..9),
+            has_key in any::<bool>(),
+        ) {
+            let network = match has_key {
+                true => Network::with_key("test", Key::new([7; 16])),
+                false => Network::named("test"),
+            };
+            let mut rng = Rng::from_number(1);
+            let mut dialler = Session::dial(network, Dialect::Native, &mut rng);
+            let mut acceptor = Session::accept(network);
+            prop_assert_eq!(dialler.connected(), !has_key);
+            if has_key {
+                prop_assert_eq!(give(&mut acceptor, &take(&mut dialler), &cuts), Ok((0, false)));
+                prop_assert_eq!(give(&mut dialler, &take(&mut acceptor), &cuts), Ok((0, true)));
+            }
+            // Messages may follow the last step at once.
+            dialler.send(&hello());
+            dialler.send(&CLOSE);
+            prop_assert_eq!(give(&mut acceptor, &take(&mut dialler), &cuts), Ok((2, has_key)));
+            acceptor.send(&hello());
+            prop_assert_eq!(give(&mut dialler, &take(&mut acceptor), &cuts), Ok((1, false)));
+        }
+
+        #[test]
+        fn a_stranger_is_known_by_the_first_byte_that_fits_no_dialect(
+            bytes in prop::collection::vec(any::<u8>(), 1..20),
+            fitting in 0usize..4,
+        ) {
+            let network = Network::named("test");
+            let mut begun = native::prefix(network)[..fitting].to_vec();
+            begun.extend(bytes);
+            let (mut seen, mut inbox) = (Vec::new(), Inbox::default());
+            let (mut session, mut rng) = (Session::accept(network), Rng::from_number(1));
+            for byte in begun {
+                seen.push(byte);
+                let fits = seen.iter().zip(native::prefix(network)).all(|(&is, of)| is == of);
+                let is_known = session.receive(&mut inbox, &[byte], &mut rng).is_ok();
+                prop_assert_eq!(is_known, fits, "{:?}", seen);
+                if !fits || seen.len() == 4 {
+                    break;
+                }
+            }
+            prop_assert!(session.outbox().is_empty());
+            prop_assert!(session.last_words(CloseReason::Protocol).as_ref().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_goodbye_is_said_to_a_peer_that_has_spoken_and_not_within_a_message() {
+        let network = Network::named("test");
+        let mut rng = Rng::from_number(1);
+        let mut dialler = Session::dial(network, Dialect::Native, &mut rng);
+        dialler.send(&hello());
+        let mut acceptor = Session::accept(network);
+        give(&mut acceptor, &take(&mut dialler), &[100]).unwrap();
+        acceptor.send(&hello());
+        acceptor.handle_sent(1);
+        assert!(acceptor.last_words(CloseReason::Done).as_ref().is_empty());
+        let rest = acceptor.outbox().len();
+        acceptor.handle_sent(rest);
+        let words = acceptor.last_words(CloseReason::Done);
+        dialler.codec.write(&CLOSE, &mut dialler.outbox);
+        assert_eq!(words.as_ref(), dialler.outbox());
+    }
+}

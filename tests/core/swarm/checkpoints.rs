@@ -3,6 +3,7 @@
 use super::world::World;
 use super::{MINUTE, bytes};
 use sprat::limits::CHECKPOINT_SIZE;
+use sprat::output::DiskReport;
 use std::time::Duration;
 
 #[test]
@@ -32,7 +33,8 @@ fn a_node_asks_for_no_more_than_its_disk_takes_and_waits_for_it() {
     let peer = &mut world.peers[getter];
     let disk = peer.disk.get_mut(&swarm.slot).expect("it was made");
     (disk.is_slow, disk.committing) = (false, false);
-    peer.swarms.handle_checkpointed(world.now, swarm, Ok(()));
+    peer.swarms
+        .handle_disk(world.now, swarm, DiskReport::Checkpointed(Ok(())));
     assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
 }
 
@@ -52,7 +54,7 @@ fn a_failed_checkpoint_ends_the_fetch() {
     let error = sprat::output::DiskError::Failed;
     world.peers[getter]
         .swarms
-        .handle_checkpointed(world.now, swarm, Err(error));
+        .handle_disk(world.now, swarm, DiskReport::Checkpointed(Err(error)));
     assert!(
         world.peers[getter].swarms.progress(swarm).is_none(),
         "it is gone"

@@ -4,7 +4,7 @@ use super::{FIRST, bytes};
 use sha1::{Digest as _, Sha1};
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{RECEIVE_BUFFER_SIZE, RECLAIM_TIMEOUT, REQUEST_TIMEOUT, SLOW_TIMEOUT};
-use sprat::output::{Chunk, Ended, Event, Output, Prepared, StreamKey};
+use sprat::output::{Chunk, DiskReport, Ended, Event, Output, Prepared, StreamKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Swarms};
 use sprat::time::Instant;
@@ -116,11 +116,12 @@ impl Getter {
 
     /// Carries out what the node wants; `buffer` is what came last.
     fn drain(&mut self, buffer: &[u8]) {
-        while let Some(output) = self.swarms.poll_output(self.now) {
+        while let Some(output) = self.swarms.poll_output() {
             match output {
                 Output::Prepare(swarm) => {
                     let fresh = Ok(Prepared::Fresh);
-                    self.swarms.handle_prepared(self.now, swarm, fresh);
+                    self.swarms
+                        .handle_disk(self.now, swarm, DiskReport::Prepared(fresh));
                 }
                 Output::Write {
                     range,
@@ -131,10 +132,21 @@ impl Getter {
                     self.disk[range.offset as usize..][..piece.len()].copy_from_slice(piece);
                     let (swarm, length) = (range.swarm, range.length);
                     let swarms = &mut self.swarms;
-                    swarms.handle_written(self.now, swarm, shard, length, Ok(()));
+                    swarms.handle_disk(
+                        self.now,
+                        swarm,
+                        DiskReport::Written {
+                            shard,
+                            length,
+                            result: Ok(()),
+                        },
+                    );
                 }
                 Output::Send(stream) => self.read(stream),
-                Output::Finish(swarm) => self.swarms.handle_finished(self.now, swarm, Ok(())),
+                Output::Finish(swarm) => {
+                    self.swarms
+                        .handle_disk(self.now, swarm, DiskReport::Finished(Ok(())))
+                }
                 _ => {}
             }
         }

@@ -12,7 +12,7 @@ mod world;
 use sha1::{Digest as _, Sha1};
 use sprat::id::NodeId;
 use sprat::limits::SEND_TIMEOUT;
-use sprat::output::{Chunk, Event, Failure, Output, Prepared, SwarmKey};
+use sprat::output::{Chunk, DiskReport, Event, Failure, Output, Prepared, SwarmKey};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Phase, Request, Swarms};
 use sprat::time::Instant;
@@ -291,16 +291,18 @@ fn who_finds_the_file_on_its_disk_while_it_dials_says_so() {
         .unwrap();
     swarms.handle_timeout(now);
     let mut dialled = None;
-    while let Some(output) = swarms.poll_output(now) {
+    while let Some(output) = swarms.poll_output() {
         match output {
             Output::Connect { stream, .. } => dialled = Some(stream),
-            Output::Prepare(of) => swarms.handle_prepared(now, of, Ok(Prepared::Final)),
+            Output::Prepare(of) => {
+                swarms.handle_disk(now, of, DiskReport::Prepared(Ok(Prepared::Final)))
+            }
             other => panic!("{other:?}"),
         }
     }
     while let Some(range) = swarms.poll_read(now) {
         let part = &content[range.offset as usize..][..range.length as usize];
-        swarms.handle_read(now, swarm, Ok(part));
+        swarms.handle_disk(now, swarm, DiskReport::Read(Ok(part)));
     }
     assert_eq!(swarms.progress(swarm).unwrap().phase, Phase::Complete);
     let stream = dialled.expect("it was on its way");

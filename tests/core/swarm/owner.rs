@@ -3,7 +3,7 @@
 use super::world::World;
 use super::{MINUTE, bytes};
 use sprat::limits::SCRUB_INTERVAL;
-use sprat::output::{Event, Failure, Origin, Refused, SwarmKey};
+use sprat::output::{DiskReport, Event, Failure, Origin, Refused, SwarmKey};
 use sprat::swarm::Request;
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ fn a_removed_fetch_makes_durable_what_it_has_and_is_gone() {
     let now = world.now;
     world.peers[getter]
         .swarms
-        .handle_checkpointed(now, FIRST, Ok(()));
+        .handle_disk(now, FIRST, DiskReport::Checkpointed(Ok(())));
     world.run_until(Duration::from_millis(100), |_| false);
     let gone = Event::Failed {
         swarm: FIRST,

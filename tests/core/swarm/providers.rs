@@ -6,7 +6,7 @@ use sprat::limits::{
     HANDSHAKE_TIMEOUT, LOOKUP_DELAY_ALONE, LOOKUP_PERIOD, SLOW_TIMEOUT, STREAMS_MAX, STREAMS_SPARE,
     SWARM_STREAMS_ENOUGH,
 };
-use sprat::output::{Event, Failure, Output, Prepared};
+use sprat::output::{DiskReport, Event, Failure, Output, Prepared};
 use sprat::swarm::Request;
 use std::time::Duration;
 
@@ -68,16 +68,16 @@ fn who_knows_the_manifest_and_nobody_is_told_so_and_not_that_shards_are_missing(
     let swarms = &mut world.peers[getter].swarms;
     let mut now = world.now;
     let swarm = swarms.fetch(now, file, manifest, &[]).unwrap();
-    swarms.handle_prepared(now, swarm, Ok(Prepared::Fresh));
+    swarms.handle_disk(now, swarm, DiskReport::Prepared(Ok(Prepared::Fresh)));
     let failed = loop {
         assert!(now.since(world.now) < MINUTE, "it goes on for ever");
         swarms.handle_timeout(now);
         while let Some(Request::FindProviders(file)) = swarms.poll_request() {
             swarms.handle_looked_up(now, file, None);
         }
-        while let Some(output) = swarms.poll_output(now) {
+        while let Some(output) = swarms.poll_output() {
             if matches!(output, Output::Checkpoint { .. }) {
-                swarms.handle_checkpointed(now, swarm, Ok(()));
+                swarms.handle_disk(now, swarm, DiskReport::Checkpointed(Ok(())));
             }
         }
         let failed = std::iter::from_fn(|| swarms.poll_event()).find_map(|event| match event {
@@ -136,7 +136,7 @@ fn who_has_no_stream_left_soon_looks_for_others() {
     swarms.handle_timeout(now);
     assert_eq!(swarms.poll_request(), Some(Request::FindProviders(file)));
     swarms.handle_looked_up(now, file, Some(20));
-    let Some(Output::Connect { stream, .. }) = swarms.poll_output(now) else {
+    let Some(Output::Connect { stream, .. }) = swarms.poll_output() else {
         panic!("it dials whom it knows");
     };
     swarms.handle_closed(now, stream);

@@ -4,7 +4,7 @@
 use super::world::World;
 use super::{MINUTE, bytes};
 use sprat::limits::{PATIENCE_PARTIAL, REPAIR_RETRY, REPAIRS_MAX, SCRUB_INTERVAL, SPACE_RETRY};
-use sprat::output::{DiskError, Event, Failure, Prepared, Remedy, SwarmKey};
+use sprat::output::{DiskError, DiskReport, Event, Failure, Prepared, Remedy, SwarmKey};
 use std::time::Duration;
 
 const FIRST: SwarmKey = SwarmKey {
@@ -191,7 +191,9 @@ fn what_somebody_edits_is_not_written_over_by_a_repair() {
     assert!(world.run_until(2 * SCRUB_INTERVAL, found));
     // While it looks for somebody, an entry is edited.
     let now = world.now;
-    world.peers[getter].swarms.handle_changed(FIRST, 0);
+    world.peers[getter]
+        .swarms
+        .handle_disk(world.now, FIRST, DiskReport::Changed { entry: 0 });
     let (again, edited) = (
         world.node(),
         world.peers[getter].disk[&0].entries[0].clone(),

@@ -4,7 +4,7 @@
 use super::world::{Peer, World};
 use super::{FIRST, MINUTE, bytes};
 use sprat::limits::{SCRUB_INTERVAL, SCRUB_PERIOD, SCRUB_SIZE, SPACE_RETRY};
-use sprat::output::{DiskError, Event, Remedy};
+use sprat::output::{DiskError, DiskReport, Event, Remedy};
 use sprat::swarm::Request;
 use std::time::Duration;
 
@@ -91,7 +91,9 @@ fn what_is_missing_is_withdrawn_said_once_and_served_again_when_it_is_back() {
     let file = world.share(origin, &[("", bytes(9, 1_000_000))]);
     let now = world.now;
     for _ in 0..2 {
-        world.peers[origin].swarms.handle_missing(now, FIRST);
+        world.peers[origin]
+            .swarms
+            .handle_disk(now, FIRST, DiskReport::Missing);
     }
     world.run_until(Duration::from_millis(1), |_| false);
     assert_eq!(count(&world, origin, paused(DiskError::NotFound)), 1);
@@ -105,8 +107,12 @@ fn what_is_missing_is_withdrawn_said_once_and_served_again_when_it_is_back() {
     assert!(!world.run_until(Duration::from_secs(5), |world| world.is_complete(getter)));
     assert_eq!(world.peers[getter].swarms.progress(FIRST).unwrap().done, 0);
 
-    world.peers[origin].swarms.handle_returned(FIRST);
-    world.peers[origin].swarms.handle_returned(FIRST);
+    world.peers[origin]
+        .swarms
+        .handle_disk(world.now, FIRST, DiskReport::Returned);
+    world.peers[origin]
+        .swarms
+        .handle_disk(world.now, FIRST, DiskReport::Returned);
     let (third, now) = (world.node(), world.now);
     world.fetch(third, file, &[origin]);
     assert!(
@@ -124,11 +130,11 @@ fn an_entry_that_has_changed_takes_no_other_with_it() {
     let entries = [("a", bytes(1, 65_536)), ("b", bytes(2, 65_536))];
     let file = world.share(origin, &entries);
     let swarms = &mut world.peers[origin].swarms;
-    swarms.handle_changed(FIRST, 0);
-    swarms.handle_changed(FIRST, 0);
+    swarms.handle_disk(world.now, FIRST, DiskReport::Changed { entry: 0 });
+    swarms.handle_disk(world.now, FIRST, DiskReport::Changed { entry: 0 });
     assert_eq!(swarms.progress(FIRST).unwrap().done, 65_536);
-    swarms.handle_changed(FIRST, 7);
-    swarms.handle_changed(FIRST, 1);
+    swarms.handle_disk(world.now, FIRST, DiskReport::Changed { entry: 7 });
+    swarms.handle_disk(world.now, FIRST, DiskReport::Changed { entry: 1 });
     world.run_until(Duration::from_millis(1), |_| false);
     assert_eq!(count(&world, origin, Event::Changed { swarm: FIRST }), 2);
     assert!(
@@ -198,7 +204,7 @@ fn a_scrub_reads_slowly_and_sleeps_between_files() {
         while let Some(range) = swarms.poll_read(now) {
             let start = range.offset as usize;
             let end = start + range.length as usize;
-            swarms.handle_read(now, range.swarm, Ok(&content[start..end]));
+            swarms.handle_disk(now, range.swarm, DiskReport::Read(Ok(&content[start..end])));
             slice += u64::from(range.length);
         }
         assert!(slice > 0 && slice <= SCRUB_SIZE + 256 * 1024, "{slice}");
@@ -271,7 +277,11 @@ fn a_file_of_which_all_is_there_needs_no_room_for_its_journal() {
     let now = world.now;
     let Peer { swarms, disk, .. } = &mut world.peers[getter];
     disk.get_mut(&0).unwrap().committing = false;
-    swarms.handle_checkpointed(now, FIRST, Err(DiskError::NoSpace));
+    swarms.handle_disk(
+        now,
+        FIRST,
+        DiskReport::Checkpointed(Err(DiskError::NoSpace)),
+    );
     assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
 }
 
@@ -289,7 +299,9 @@ fn what_was_offered_and_is_lost_takes_no_place_from_what_is_left() {
             progress.map_or(0, |progress| progress.done)
         };
         assert!(world.run_until(MINUTE, |world| done(world) > 100_000));
-        world.peers[origin].swarms.handle_changed(FIRST, 0);
+        world.peers[origin]
+            .swarms
+            .handle_disk(world.now, FIRST, DiskReport::Changed { entry: 0 });
         // But for the shard that both have a part of.
         let is_there = |world: &World| {
             world.peers[getter].disk[&0].entries[1][15_808..] == entries[1].1[15_808..]

@@ -3,7 +3,9 @@
 
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::RECEIVE_BUFFER_SIZE;
-use sprat::output::{Chunk, DiskError, Event, FileRange, Output, Prepared, StreamKey, SwarmKey};
+use sprat::output::{
+    Chunk, DiskError, DiskReport, Event, FileRange, Output, Prepared, StreamKey, SwarmKey,
+};
 use sprat::rng::Rng;
 use sprat::swarm::{Config, Request, ShareSpec, Swarms};
 use sprat::time::{Instant, earliest};
@@ -211,13 +213,13 @@ impl World {
     /// Carries out what a node asks for; `buffer` is what it was given last.
     fn drain(&mut self, number: usize, buffer: &[u8]) -> bool {
         let mut moved = false;
-        while let Some(output) = self.peers[number].swarms.poll_output(self.now) {
+        while let Some(output) = self.peers[number].swarms.poll_output() {
             moved = true;
             match output {
                 Output::Connect { stream, to } => self.connect(number, stream, to),
                 Output::Send(stream) => self.send(number, stream),
-                Output::Close(stream) => {
-                    let words = self.peers[number].swarms.last_words().to_vec();
+                Output::Close { stream, last_words } => {
+                    let words = last_words.as_ref();
                     if let Some((_, pipe)) = self.pipes.get_mut(&(number, stream)) {
                         pipe.extend(words);
                     }
@@ -242,7 +244,7 @@ impl World {
                         false => Ok(()),
                     };
                     if !disk.is_slow {
-                        swarms.handle_checkpointed(self.now, swarm, result);
+                        swarms.handle_disk(self.now, swarm, DiskReport::Checkpointed(result));
                     }
                 }
                 Output::Reopen(swarm) => {
@@ -250,7 +252,8 @@ impl World {
                     let disk = peer.disk.get_mut(&swarm.slot).unwrap();
                     disk.reopenings += 1;
                     let result = *disk.reopened.get_or_insert(Ok(()));
-                    peer.swarms.handle_reopened(self.now, swarm, result);
+                    peer.swarms
+                        .handle_disk(self.now, swarm, DiskReport::Reopened(result));
                 }
                 Output::Finish(swarm) => {
                     let peer = &mut self.peers[number];
@@ -260,7 +263,8 @@ impl World {
                         false => Ok(()),
                     };
                     disk.finished = true;
-                    peer.swarms.handle_finished(self.now, swarm, result);
+                    peer.swarms
+                        .handle_disk(self.now, swarm, DiskReport::Finished(result));
                 }
             }
         }
@@ -394,7 +398,8 @@ impl World {
         let bytes = entry
             .get(range.offset as usize..end)
             .ok_or(DiskError::Truncated);
-        peer.swarms.handle_read(self.now, range.swarm, bytes);
+        peer.swarms
+            .handle_disk(self.now, range.swarm, DiskReport::Read(bytes));
         true
     }
 
@@ -410,7 +415,8 @@ impl World {
                 .map(|e| vec![0; e.size as usize])
                 .collect();
         }
-        peer.swarms.handle_prepared(self.now, swarm, Ok(found));
+        peer.swarms
+            .handle_disk(self.now, swarm, DiskReport::Prepared(Ok(found)));
     }
 
     fn write(&mut self, number: usize, range: FileRange, shard: u32, bytes: &[u8]) {
@@ -430,8 +436,15 @@ impl World {
                 Ok(())
             }
         };
-        peer.swarms
-            .handle_written(self.now, range.swarm, shard, range.length, result);
+        peer.swarms.handle_disk(
+            self.now,
+            range.swarm,
+            DiskReport::Written {
+                shard,
+                length: range.length,
+                result,
+            },
+        );
     }
 
     /// Ends a connection from one end: what is on its way still arrives.

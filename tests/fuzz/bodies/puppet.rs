@@ -352,7 +352,7 @@ impl Puppet {
     /// Carries out all that the node asks for; `buffer` is what it was given last.
     pub fn drain(&mut self, buffer: &[u8]) {
         let mut work = 0;
-        while let Some(output) = self.node.poll_output(self.now) {
+        while let Some(output) = self.node.poll_output() {
             work += 1;
             assert!(work < WORK_MAX, "one input leads to work without end");
             self.carry_out(output, buffer);
@@ -383,8 +383,8 @@ impl Puppet {
                     other.wants_to_send = true;
                 }
             }
-            Output::Close(stream) => {
-                let words = self.node.last_words();
+            Output::Close { stream, last_words } => {
+                let words = last_words.as_ref();
                 let goodbye = parse_frame(words);
                 assert!(words.is_empty() || matches!(goodbye, Some((Frame::Close { .. }, _))));
                 let other = self

@@ -4,6 +4,7 @@
 //! Not here: the time that the loop sleeps. Invariant: a quantile is never below the true one, and
 //! less than twice it.
 
+use crate::time::Instant;
 use std::time::Duration;
 
 /// Bucket `n` counts turns of less than 2^n microseconds that no smaller one does; the last one has
@@ -15,9 +16,23 @@ const BUCKETS: usize = 23;
 pub struct Lag {
     buckets: [u64; BUCKETS],
     most: Duration,
+    /// When the turn began that is under way.
+    began_at: Option<Instant>,
 }
 
 impl Lag {
+    /// A turn begins.
+    pub fn begin(&mut self, now: Instant) {
+        self.began_at = Some(now);
+    }
+
+    /// The turn ends that has begun last, if one has.
+    pub fn end(&mut self, now: Instant) {
+        if let Some(began_at) = self.began_at.take() {
+            self.count(now.since(began_at));
+        }
+    }
+
     /// Counts one turn.
     pub fn count(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

@@ -13,6 +13,7 @@
 mod clock;
 pub(crate) mod contacts;
 mod discovery;
+mod effects;
 mod error;
 mod event_loop;
 mod files;
@@ -21,6 +22,7 @@ mod lag;
 mod listen;
 mod owner;
 mod owner_sources;
+mod saved;
 mod signals;
 pub(crate) mod state_file;
 mod tcp;
@@ -48,6 +50,7 @@ use crate::wire::{Manifest, Network};
 use clock::Clock;
 use contacts::ContactsFile;
 use discovery::LocalDiscovery;
+use event_loop::Throttles;
 use files::Disk;
 use interfaces::scope_id::ScopeIds;
 use mio::{Events, Interest, Poll, Waker, event};
@@ -56,11 +59,9 @@ use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use tcp::accept::Acceptor;
-use tcp::connections::Connections;
-use throttle::Class;
+use tcp::Tcp;
 use token::Source;
-use udp::UdpSockets;
+use udp::{DatagramBuffer, UdpSockets};
 use verified::VerifiedFile;
 
 /// How a reactor and its node are set up.
@@ -158,36 +159,31 @@ pub struct Caps {
 /// A node and everything that it runs on.
 pub struct Reactor {
     node: Node,
+    network: Network,
     clock: Clock,
     poll: Poll,
     events: Events,
     udp: UdpSockets,
-    acceptor: Acceptor,
+    tcp: Tcp,
     /// Absent when this node does not discover.
     discovery: Option<LocalDiscovery>,
     scope_ids: ScopeIds,
-    connections: Connections,
+    signals: Signals,
+    owner_sources: OwnerSources,
     disk: Disk,
+    /// The last turn's budget of background reads ended before the node had no more of them.
+    is_reading: bool,
     /// Absent when this node keeps no contacts across restarts.
     contacts: Option<ContactsFile>,
-    owner_sources: OwnerSources,
     /// Absent when this node keeps no state.
     verified: Option<VerifiedFile>,
-    network: Network,
-    /// The last turn's budget of background reads ended before the node's wish for them.
-    reading: bool,
-    signals: Signals,
-    throttle: Throttle<{ Class::COUNT }>,
     caps: Caps,
+    throttles: Throttles,
     counters: Counters,
     lag: Lag,
-    /// When the last `poll` returned.
-    working_since: Option<Instant>,
-    listening: Vec<SocketAddr>,
     /// Everything received on streams, and everything read from files, passes through here.
     buffer: Box<[u8]>,
-    /// A datagram, and the byte that shows one to be too long.
-    datagram: Box<[u8; DATAGRAM_SIZE_MAX + 1]>,
+    datagram: Box<DatagramBuffer>,
 }
 
 impl Reactor {
@@ -198,54 +194,51 @@ impl Reactor {
     pub fn new(setup: Setup) -> Result<Reactor, Error> {
         let failed = |error: io::Error| Error::new("start the event loop", error);
         let poll = Poll::new().map_err(failed)?;
+        let registry = poll.registry();
         let bound = listen::bind(&setup.listen)?;
-        let listening: Vec<_> = bound.iter().map(|bound| bound.address).collect();
+        let locals: Vec<_> = bound.iter().map(|bound| bound.address).collect();
         let (udp, tcp) = bound
             .into_iter()
             .map(|bound| (bound.udp, bound.tcp))
             .unzip();
+        let waker = Waker::new(registry, Source::SyncThread.token()).map_err(failed)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| failed(io::Error::other(error)))?;
         let clock = Clock::start();
         let config = Config {
             id: setup.id,
             network: setup.network,
-            port: listening[0].port(),
+            port: locals[0].port(),
             read_only: setup.read_only,
         };
-        let registry = poll.registry();
-        let waker = Waker::new(registry, Source::SyncThread.token()).map_err(failed)?;
         Ok(Reactor {
             node: Node::new(config, Rng::from_seed(seed), clock.now()),
-            udp: UdpSockets::new(registry, udp, listening.clone()).map_err(failed)?,
-            acceptor: Acceptor::new(registry, tcp).map_err(failed)?,
-            signals: Signals::catch(registry)?,
-            discovery: None,
-            scope_ids: ScopeIds::default(),
+            network: setup.network,
             clock,
             events: Events::with_capacity(POLL_EVENTS_MAX),
-            poll,
-            connections: Connections::new(),
-            disk: Disk::new(waker),
-            contacts: None,
+            udp: UdpSockets::new(registry, udp, locals).map_err(failed)?,
+            tcp: Tcp::new(registry, tcp).map_err(failed)?,
+            discovery: None,
+            scope_ids: ScopeIds::default(),
+            signals: Signals::catch(registry)?,
             owner_sources: OwnerSources::default(),
+            disk: Disk::new(waker),
+            is_reading: true,
+            contacts: None,
             verified: None,
-            network: setup.network,
-            reading: true,
-            throttle: Throttle::default(),
             caps: Caps::default(),
+            throttles: Throttles::default(),
             counters: Counters::default(),
             lag: Lag::default(),
-            working_since: None,
-            listening,
             buffer: vec![0; RECEIVE_BUFFER_SIZE].into_boxed_slice(),
             datagram: Box::new([0; DATAGRAM_SIZE_MAX + 1]),
+            poll,
         })
     }
 
     /// The addresses listened on, with the port that was taken.
     pub fn listening(&self) -> &[SocketAddr] {
-        &self.listening
+        self.udp.locals()
     }
 
     /// The network that it is part of.
@@ -268,7 +261,7 @@ impl Reactor {
     /// # Errors
     /// When the system refuses a handler, or a descriptor for it.
     pub fn catch_hangup(&mut self) -> Result<(), Error> {
-        self.signals.catch_hangup(self.poll.registry())
+        self.signals.catch_hangup()
     }
 
     /// Caps what streams carry from now on. Whether a stream stays on our own network is looked at
@@ -276,19 +269,33 @@ impl Reactor {
     pub fn limit(&mut self, caps: Caps) {
         self.caps = caps;
         self.node.limit(self.clock.now(), caps.up, caps.down);
-        self.settle();
+        self.drain();
     }
 
     /// Joins through the node at `address`.
     pub fn bootstrap(&mut self, address: SocketAddr) {
         let address = self.scope_ids.take(address);
         self.node.bootstrap(self.clock.now(), address);
-        self.settle();
+        self.drain();
     }
 
     /// No longer joins through the node at `address`.
     pub fn forget_bootstrap(&mut self, address: SocketAddr) {
         self.node.forget_bootstrap(address);
+    }
+
+    /// Looks for nodes of the local network from now on, and is found by them. Does nothing when the
+    /// node listens on loopback addresses only; logs a warning where multicast is not available.
+    pub fn discover(&mut self) {
+        let mut locals = self.udp.locals().iter();
+        if locals.all(|address| address.ip().is_loopback()) {
+            return;
+        }
+        match LocalDiscovery::open(self.poll.registry()) {
+            Ok(lan) => self.discovery = Some(lan),
+            Err(error) => log::warn!("cannot hear of other nodes on the local network: {error}"),
+        }
+        self.update_links();
     }
 
     /// Asks the contacts that were saved in the state folder, and saves contacts there from now on.
@@ -300,7 +307,7 @@ impl Reactor {
         let (file, contacts) = ContactsFile::open(folder, self.network)?;
         self.contacts = Some(file);
         self.node.restore(self.clock.now(), &contacts);
-        self.settle();
+        self.drain();
         Ok(())
     }
 
@@ -341,8 +348,8 @@ impl Reactor {
         let swarm = swarm.map_err(|why| refused(format!("share {}", path.display()), why))?;
         self.disk.share(swarm, walked);
         // The next turn begins to hash, though nothing else may happen.
-        self.reading = true;
-        self.settle();
+        self.is_reading = true;
+        self.drain();
         Ok(swarm)
     }
 
@@ -366,7 +373,7 @@ impl Reactor {
         let swarm = self.node.fetch(now, file, manifest, &providers);
         let swarm = swarm.map_err(|why| refused(format!("fetch {file}"), why))?;
         self.disk.fetch(swarm, output.clone());
-        self.settle();
+        self.drain();
         Ok(swarm)
     }
 
@@ -434,10 +441,9 @@ impl Reactor {
 
     /// What the loop has done.
     pub fn counters(&self) -> Counters {
-        let files::Calls { looks, advice } = self.disk.calls();
         Counters {
-            looks,
-            advice,
+            looks: self.disk.looks,
+            advice: self.disk.advice,
             ..self.counters
         }
     }
@@ -456,7 +462,7 @@ impl Reactor {
     /// all within two seconds, and saves the contacts.
     pub fn stop(mut self) {
         self.node.stop(self.clock.now());
-        self.settle();
+        self.drain();
         let deadline = self.clock.now() + STOP_TIMEOUT;
         let is_busy = |this: &Reactor| this.udp.is_waiting() || this.node.is_committing();
         while is_busy(&self) && self.clock.now() < deadline {
@@ -466,7 +472,7 @@ impl Reactor {
             }
         }
         self.save_contacts();
-        self.save_verified_at_once(self.clock.now());
+        self.save_verified(self.clock.now());
     }
 }
 

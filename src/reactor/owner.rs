@@ -36,10 +36,10 @@ impl Reactor {
             Origin::Fetched => {
                 self.disk.serve(swarm, walked, file);
                 // When it was read through last.
-                self.recall(now, swarm, Prepared::Final);
+                self.note_last_verified(now, swarm, Prepared::Final);
             }
         }
-        self.settle();
+        self.drain();
         Ok(Ok(swarm))
     }
 
@@ -47,8 +47,8 @@ impl Reactor {
     pub fn command<T>(&mut self, command: impl FnOnce(&mut Node, Instant) -> T) -> T {
         let result = command(&mut self.node, self.clock.now());
         // A share may go on that was being hashed.
-        self.reading = true;
-        self.settle();
+        self.is_reading = true;
+        self.drain();
         result
     }
 

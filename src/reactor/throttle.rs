@@ -5,53 +5,26 @@ use crate::limits::LOG_INTERVAL;
 use crate::time::Instant;
 use std::fmt;
 
-/// The classes of warnings that a peer, or a failing disk, could cause at line rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Datagrams that could not be received or sent.
-    Datagram,
-    /// Connections that could not be accepted.
-    Accept,
-    /// Connections that could not be made or broke.
-    Stream,
-    /// Disk work that failed.
-    Disk,
-}
-
-impl Class {
-    /// How many there are.
-    pub const COUNT: usize = 4;
-}
-
-/// Remembers when each of some classes was last logged, and what was left out since.
-pub struct Throttle<const CLASSES: usize>([Lines; CLASSES]);
-
-#[derive(Clone, Copy, Default)]
-struct Lines {
+/// When a line of one class was last logged, and how many were left out since.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Throttle {
     last_at: Option<Instant>,
     left_out: u64,
 }
 
-/// How many lines of a class were left out; prints as what to add to the next one.
+/// How many lines of a class were left out; prints as an addition to the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeftOut(pub u64);
 
-impl<const CLASSES: usize> Default for Throttle<CLASSES> {
-    fn default() -> Self {
-        Throttle([Lines::default(); CLASSES])
-    }
-}
-
-impl<const CLASSES: usize> Throttle<CLASSES> {
-    /// Whether a line of this class, by its number, may be written now, and what it has to add.
-    pub fn admit(&mut self, class: usize, now: Instant) -> Option<LeftOut> {
-        let lines = &mut self.0[class];
-        if lines.last_at.is_some_and(|at| now.since(at) < LOG_INTERVAL) {
-            lines.left_out += 1;
+impl Throttle {
+    /// Whether a line may be written now, and what it has to add.
+    pub fn admit(&mut self, now: Instant) -> Option<LeftOut> {
+        if self.last_at.is_some_and(|at| now.since(at) < LOG_INTERVAL) {
+            self.left_out += 1;
             return None;
         }
-        lines.last_at = Some(now);
-        Some(LeftOut(std::mem::take(&mut lines.left_out)))
+        self.last_at = Some(now);
+        Some(LeftOut(std::mem::take(&mut self.left_out)))
     }
 }
 
@@ -70,14 +43,14 @@ mod tests {
 
     #[test]
     fn a_class_speaks_once_in_its_interval_and_does_not_silence_another() {
-        let mut throttle = Throttle::<2>::default();
+        let mut throttles = [Throttle::default(); 2];
         let at = Instant::from_micros;
-        assert_eq!(throttle.admit(0, at(0)), Some(LeftOut(0)));
-        assert_eq!(throttle.admit(0, at(9_999_998)), None);
-        assert_eq!(throttle.admit(0, at(9_999_999)), None);
-        assert_eq!(throttle.admit(1, at(9_999_999)), Some(LeftOut(0)));
-        assert_eq!(throttle.admit(0, at(10_000_000)), Some(LeftOut(2)));
-        assert_eq!(throttle.admit(0, at(20_000_000)), Some(LeftOut(0)));
+        assert_eq!(throttles[0].admit(at(0)), Some(LeftOut(0)));
+        assert_eq!(throttles[0].admit(at(9_999_998)), None);
+        assert_eq!(throttles[0].admit(at(9_999_999)), None);
+        assert_eq!(throttles[1].admit(at(9_999_999)), Some(LeftOut(0)));
+        assert_eq!(throttles[0].admit(at(10_000_000)), Some(LeftOut(2)));
+        assert_eq!(throttles[0].admit(at(20_000_000)), Some(LeftOut(0)));
         assert_eq!(LeftOut(2).to_string(), " (and 2 more like it before)");
         assert_eq!(LeftOut(0).to_string(), "");
     }

@@ -1,13 +1,12 @@
 //! The UDP sockets: receiving until they are empty, sending without ever waiting.
 //!
-//! Not here: what a datagram says. Invariants: a socket counts as readable until it has said
+//! Not here: the contents of datagrams. Invariants: a socket counts as readable until it has said
 //! `WouldBlock` (edge-triggered); an error of one datagram, or an empty one, is not the end of the
 //! drain; at most one datagram waits to be sent, and while it waits the node is not asked for more.
 //!
 //! A socket is registered for writing only while a datagram waits: Linux reports a UDP socket as
 //! writable again after each datagram that leaves it, which would double the loop's wake-ups.
 
-use super::discovery::{Family, Link};
 use super::listen::{canonical, for_socket, route};
 use super::token::Source;
 use crate::limits::DATAGRAM_SIZE_MAX;
@@ -17,11 +16,65 @@ use rustix::net::sockopt::set_ip_multicast_if_with_ifindex;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The UDP sockets of a node.
+/// A buffer for one datagram, and for the byte that shows one to be too long.
+pub type DatagramBuffer = [u8; DATAGRAM_SIZE_MAX + 1];
+
+/// A UDP socket of the poll.
+pub struct DatagramSocket {
+    socket: UdpSocket,
+    source: Source,
+    /// It has not said `WouldBlock` since the last event.
+    pub is_readable: bool,
+}
+
+impl DatagramSocket {
+    pub fn new(
+        registry: &Registry,
+        socket: std::net::UdpSocket,
+        source: Source,
+    ) -> io::Result<DatagramSocket> {
+        let mut socket = UdpSocket::from_std(socket);
+        registry.register(&mut socket, source.token(), Interest::READABLE)?;
+        Ok(DatagramSocket {
+            socket,
+            source,
+            is_readable: true,
+        })
+    }
+
+    pub fn inner(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// Receives one datagram: its canonical source and its size, or an error that was queued on the
+    /// socket, such as an ICMP message. Linux cuts a longer one to the buffer without a word.
+    pub fn receive(
+        &mut self,
+        buffer: &mut DatagramBuffer,
+    ) -> Option<io::Result<(SocketAddr, usize)>> {
+        if !self.is_readable {
+            return None;
+        }
+        match self.socket.recv_from(buffer) {
+            Ok((size, from)) => Some(Ok((canonical(from), size))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_readable = false;
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn reregister(&mut self, registry: &Registry, interest: Interest) -> io::Result<()> {
+        registry.reregister(&mut self.socket, self.source.token(), interest)
+    }
+}
+
+/// The UDP sockets that a node listens on.
 pub struct UdpSockets {
-    sockets: Vec<UdpSocket>,
+    sockets: Vec<DatagramSocket>,
+    /// The addresses that they are bound to.
     locals: Vec<SocketAddr>,
-    readable: Vec<bool>,
     /// Where the next receive begins, so that no socket starves another.
     next: usize,
     waiting: Option<Waiting>,
@@ -29,31 +82,13 @@ pub struct UdpSockets {
 
 /// A datagram that its socket did not take.
 struct Waiting {
-    socket: usize,
+    index: usize,
     to: SocketAddr,
     size: usize,
     bytes: [u8; DATAGRAM_SIZE_MAX],
 }
 
-/// What one receive brought.
-#[derive(Debug)]
-pub enum Received {
-    /// A datagram, at the start of the buffer.
-    Datagram {
-        /// Its source, canonical.
-        from: SocketAddr,
-        /// Its bytes; may be 0.
-        size: usize,
-    },
-    /// One longer than any datagram of ours: dropped.
-    Oversize,
-    /// An error that was queued on a socket, such as an ICMP message: nothing was received.
-    Failed(io::Error),
-    /// Every socket is empty.
-    Nothing,
-}
-
-/// What became of a datagram to be sent.
+/// Outcome of a send.
 #[derive(Debug)]
 pub enum Sent {
     /// The system has it.
@@ -65,34 +100,41 @@ pub enum Sent {
 }
 
 impl UdpSockets {
-    /// Takes the sockets in, which are bound to `locals`.
+    /// Adds the sockets, which are bound to `locals`.
     pub fn new(
         registry: &Registry,
         sockets: Vec<std::net::UdpSocket>,
         locals: Vec<SocketAddr>,
     ) -> io::Result<UdpSockets> {
-        let mut sockets: Vec<_> = sockets.into_iter().map(UdpSocket::from_std).collect();
-        for (index, socket) in sockets.iter_mut().enumerate() {
-            registry.register(socket, Source::Udp(index).token(), Interest::READABLE)?;
-        }
-        let readable = vec![true; sockets.len()];
+        let sockets = sockets.into_iter().enumerate();
+        let sockets = sockets
+            .map(|(index, socket)| DatagramSocket::new(registry, socket, Source::Udp(index)));
         Ok(UdpSockets {
-            sockets,
+            sockets: sockets.collect::<io::Result<_>>()?,
             locals,
-            readable,
             next: 0,
             waiting: None,
         })
     }
 
+    /// The addresses listened on, with the port that was taken.
+    pub fn locals(&self) -> &[SocketAddr] {
+        &self.locals
+    }
+
     /// The poll says that a socket can be read.
     pub fn handle_readable(&mut self, index: usize) {
-        self.readable[index] = true;
+        self.sockets[index].is_readable = true;
+    }
+
+    /// Has every socket read until it is empty, whatever the poll has reported.
+    pub fn handle_all_readable(&mut self) {
+        (self.sockets.iter_mut()).for_each(|socket| socket.is_readable = true);
     }
 
     /// Whether some socket has not said `WouldBlock` yet.
     pub fn is_readable(&self) -> bool {
-        self.readable.contains(&true)
+        self.sockets.iter().any(|socket| socket.is_readable)
     }
 
     /// Whether a datagram waits, so that no other can be sent.
@@ -100,94 +142,82 @@ impl UdpSockets {
         self.waiting.is_some()
     }
 
-    /// Whatever the poll has told: every socket is to be read until there is nothing.
-    pub fn read_all(&mut self) {
-        self.readable.fill(true);
-    }
-
-    /// Receives one datagram into `buffer`, which has room for one byte more than the longest:
-    /// Linux cuts a longer one without a word, and the byte too many tells.
-    pub fn receive(&mut self, buffer: &mut [u8; DATAGRAM_SIZE_MAX + 1]) -> Received {
+    /// Receives one datagram; see [`DatagramSocket::receive`].
+    pub fn receive(
+        &mut self,
+        buffer: &mut DatagramBuffer,
+    ) -> Option<io::Result<(SocketAddr, usize)>> {
         let count = self.sockets.len();
         let first = self.next;
-        for index in (0..count).map(|step| (first + step) % count) {
-            if !self.readable[index] {
-                continue;
-            }
-            self.next = index + 1;
-            match self.sockets[index].recv_from(buffer) {
-                Ok((size, _)) if size > DATAGRAM_SIZE_MAX => return Received::Oversize,
-                Ok((size, from)) => {
-                    return Received::Datagram {
-                        from: canonical(from),
-                        size,
-                    };
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable[index] = false;
-                }
-                Err(error) => return Received::Failed(error),
-            }
-        }
-        Received::Nothing
+        (first..first + count).find_map(|index| {
+            let received = self.sockets[index % count].receive(buffer)?;
+            self.next = index % count + 1;
+            Some(received)
+        })
     }
 
     /// Sends `bytes`, at most `DATAGRAM_SIZE_MAX`. None must be waiting.
     pub fn send(&mut self, registry: &Registry, to: SocketAddr, bytes: &[u8]) -> Sent {
         assert!(self.waiting.is_none(), "one datagram waits at most");
-        let Some(socket) = route(&self.locals, to) else {
+        let Some(index) = route(&self.locals, to) else {
             return Sent::Dropped(io::ErrorKind::NetworkUnreachable.into());
         };
-        match self.sockets[socket].send_to(bytes, for_socket(self.locals[socket], to)) {
+        let socket = &mut self.sockets[index];
+        match socket
+            .socket
+            .send_to(bytes, for_socket(self.locals[index], to))
+        {
             Ok(_) => Sent::Gone,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let both = Interest::READABLE | Interest::WRITABLE;
+                if let Err(error) = socket.reregister(registry, both) {
+                    return Sent::Dropped(error);
+                }
                 let mut copy = [0; DATAGRAM_SIZE_MAX];
                 copy[..bytes.len()].copy_from_slice(bytes);
                 self.waiting = Some(Waiting {
-                    socket,
+                    index,
                     to,
                     size: bytes.len(),
                     bytes: copy,
                 });
-                match self.register(registry, socket, Interest::READABLE | Interest::WRITABLE) {
-                    Ok(()) => Sent::Waits,
-                    Err(error) => {
-                        self.waiting = None;
-                        Sent::Dropped(error)
-                    }
-                }
+                Sent::Waits
             }
             Err(error) => Sent::Dropped(error),
         }
     }
 
-    /// Sends a call to the group at `link`, from the first address listened on that is there: every
-    /// wildcard of its family is, and whichever `is_there` says.
+    /// Sends `bytes` to the multicast group `to` at the interface of this index, from the first
+    /// address listened on that is there: every wildcard of the group's family is, and every address
+    /// for which `is_there` holds.
     ///
     /// # Errors
-    /// When no address is, or the interface does not take it. A call may get lost.
-    pub fn call(
+    /// When no address is, or the interface does not take it. A datagram may get lost.
+    pub fn multicast(
         &self,
-        link: &Link,
+        to: SocketAddr,
+        interface: u32,
         is_there: impl Fn(IpAddr) -> bool,
         bytes: &[u8],
     ) -> io::Result<()> {
         let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
         for (socket, &local) in self.sockets.iter().zip(&self.locals) {
-            let is_of_family = match (link.family, local.ip()) {
-                (Family::V4, ip) => ip.is_ipv4() || ip.is_unspecified(),
-                (Family::V6, ip) => ip.is_ipv6(),
+            let ip = local.ip();
+            let is_of_family = match to.is_ipv4() {
+                true => ip.is_ipv4() || ip.is_unspecified(),
+                false => ip.is_ipv6(),
             };
-            if !is_of_family || !local.ip().is_unspecified() && !is_there(local.ip()) {
+            if !is_of_family || !ip.is_unspecified() && !is_there(ip) {
                 continue;
             }
-            if link.family == Family::V4 {
+            if to.is_ipv4() {
                 let any = Ipv4Addr::UNSPECIFIED;
-                set_ip_multicast_if_with_ifindex(socket, &any, &any, link.index)?;
+                set_ip_multicast_if_with_ifindex(&socket.socket, &any, &any, interface)?;
             }
             result = socket
-                .send_to(bytes, for_socket(local, link.group()))
-                .map(|_| ());
+                .socket
+                .send_to(bytes, for_socket(local, to))
+                .map(drop);
             if result.is_ok() {
                 break;
             }
@@ -200,15 +230,12 @@ impl UdpSockets {
         let Some(waiting) = self.waiting.take() else {
             return Sent::Gone;
         };
-        // Registering anew reports what is readable once more, so no edge is lost.
-        if let Err(error) = self.register(registry, waiting.socket, Interest::READABLE) {
+        // Registering anew reports a readable socket once more, so no edge is lost.
+        let socket = &mut self.sockets[waiting.index];
+        if let Err(error) = socket.reregister(registry, Interest::READABLE) {
             return Sent::Dropped(error);
         }
         self.send(registry, waiting.to, &waiting.bytes[..waiting.size])
-    }
-
-    fn register(&mut self, registry: &Registry, index: usize, what: Interest) -> io::Result<()> {
-        registry.reregister(&mut self.sockets[index], Source::Udp(index).token(), what)
     }
 }
 
@@ -248,17 +275,15 @@ mod tests {
         let mut buffer = [0; DATAGRAM_SIZE_MAX + 1];
         let mut receive = || datagrams.receive(&mut buffer);
         let us = other.local_addr().unwrap();
-        assert!(matches!(receive(), Received::Datagram { from, size: 0 } if from == us));
-        assert!(matches!(receive(), Received::Oversize));
-        assert!(matches!(receive(), Received::Oversize));
-        assert!(matches!(
-            receive(),
-            Received::Datagram {
-                size: DATAGRAM_SIZE_MAX,
-                ..
-            }
-        ));
-        assert!(matches!(receive(), Received::Nothing));
+        assert!(matches!(receive(), Some(Ok((from, 0))) if from == us));
+        for size in [
+            DATAGRAM_SIZE_MAX + 1,
+            DATAGRAM_SIZE_MAX + 1,
+            DATAGRAM_SIZE_MAX,
+        ] {
+            assert!(matches!(receive(), Some(Ok((_, found))) if found == size));
+        }
+        assert!(receive().is_none());
         assert!(!datagrams.is_readable());
     }
 
@@ -271,7 +296,7 @@ mod tests {
         }
         let mut buffer = [0; DATAGRAM_SIZE_MAX + 1];
         let mut sizes = vec![];
-        while let Received::Datagram { size, .. } = datagrams.receive(&mut buffer) {
+        while let Some(Ok((_, size))) = datagrams.receive(&mut buffer) {
             sizes.push(size);
         }
         assert_eq!(sizes, [1, 10, 2, 3]);
@@ -310,7 +335,7 @@ mod tests {
         let mut bytes = [0; DATAGRAM_SIZE_MAX];
         bytes[0] = b'y';
         datagrams.waiting = Some(Waiting {
-            socket: 0,
+            index: 0,
             to: locals[1],
             size: 1,
             bytes,
@@ -318,15 +343,10 @@ mod tests {
         assert!(matches!(datagrams.resend(poll.registry()), Sent::Gone));
         assert!(!datagrams.is_waiting());
         let mut buffer = [0; DATAGRAM_SIZE_MAX + 1];
-        assert!(matches!(
-            datagrams.receive(&mut buffer),
-            Received::Datagram { size: 1, .. }
-        ));
-        assert!(matches!(
-            datagrams.receive(&mut buffer),
-            Received::Datagram { size: 1, .. }
-        ));
+        for _ in 0..2 {
+            assert!(matches!(datagrams.receive(&mut buffer), Some(Ok((_, 1)))));
+        }
         assert_eq!(buffer[0], b'y');
-        assert!(matches!(datagrams.receive(&mut buffer), Received::Nothing));
+        assert!(datagrams.receive(&mut buffer).is_none());
     }
 }

@@ -8,13 +8,11 @@
 //!
 //! Invariant: a list of a newer version stays as it is.
 
+use super::error::Error;
 use super::state_file::{read_sealed, replace};
-use super::throttle::Class;
-use super::{Error, Reactor};
 use crate::id::FileId;
 use crate::limits::{VERIFIED_LOOK_PERIOD, VERIFIED_MAX, VERIFIED_PERIOD};
-use crate::node::{DiskError, Phase, Prepared, SwarmKey};
-use crate::store::verified::{self, FORMAT, State, VERIFIED_SIZE_MAX, Verified};
+use crate::store::verified::{self, FORMAT, VERIFIED_SIZE_MAX, Verified};
 use crate::time::Instant;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -107,96 +105,6 @@ impl VerifiedFile {
     }
 }
 
-impl Reactor {
-    /// Gives the node what is known of a fetch whose place was made or found.
-    pub(super) fn recall(&mut self, now: Instant, swarm: SwarmKey, found: Prepared) -> Prepared {
-        let (Some(list), Some(kept)) = (&self.verified, self.disk.kept(swarm)) else {
-            return found;
-        };
-        let known = list.find(kept.file);
-        let known = known.filter(|known| known.place == kept.place);
-        let before = known.and_then(|known| ago(known.at));
-        self.node.handle_verified(now, swarm, before);
-        let is_untouched = known.is_some_and(|known| match known.state {
-            State::Part => false,
-            State::Whole => kept.stamp == Some(known.stamp),
-            State::Repairing => true,
-        });
-        match found {
-            Prepared::Final if is_untouched => Prepared::Kept,
-            found => found,
-        }
-    }
-
-    /// Opens a finished file for writing, and notes that before a byte of it is written.
-    pub(super) fn reopen(&mut self, swarm: SwarmKey) {
-        let now = self.clock.now();
-        let result = match self.node.manifest(swarm) {
-            None => Ok(()),
-            Some(manifest) => {
-                let shards = self.node.bad(swarm);
-                let entries = shards.flat_map(|shard| {
-                    let length = manifest.shard_length(shard);
-                    manifest.segments(shard, 0, length).map(|of| of.entry)
-                });
-                self.disk.reopen(swarm, entries)
-            }
-        };
-        let result = result.and_then(|()| match self.save_verified_at_once(now) {
-            true => Ok(()),
-            false => Err(DiskError::Failed),
-        });
-        if result.is_err() {
-            self.disk.close_repair(swarm);
-        }
-        self.node.handle_reopened(now, swarm, result);
-    }
-
-    /// Writes the list if that is due.
-    pub(super) fn save_verified(&mut self, now: Instant) {
-        if self.verified.as_ref().is_some_and(|list| list.is_due(now)) {
-            self.save_verified_at_once(now);
-        }
-    }
-
-    /// Writes the list if there is news in it; false when that failed.
-    pub(super) fn save_verified_at_once(&mut self, now: Instant) -> bool {
-        let Some(list) = &mut self.verified else {
-            return true;
-        };
-        let (node, disk) = (&self.node, &self.disk);
-        let clock = clock();
-        let news = disk.swarms().filter_map(|swarm| {
-            let phase = node.progress(swarm)?.phase;
-            let kept = match phase {
-                Phase::Fetching | Phase::Ending | Phase::Complete | Phase::Repairing => {
-                    disk.kept(swarm)?
-                }
-                // Nobody knows yet what it is; while it is repaired it is known.
-                _ => disk.kept(swarm).filter(|kept| kept.is_repaired)?,
-            };
-            Some(Verified {
-                file: kept.file,
-                at: clock.saturating_sub(node.verified_ago(now, swarm)?.as_secs()),
-                place: kept.place,
-                stamp: kept.stamp.unwrap_or_default(),
-                state: match kept.stamp {
-                    _ if kept.is_repaired => State::Repairing,
-                    Some(_) => State::Whole,
-                    None => State::Part,
-                },
-            })
-        });
-        match list.update(now, news) {
-            Ok(()) => true,
-            Err(error) => {
-                self.warn(Class::Disk, || error.to_string());
-                false
-            }
-        }
-    }
-}
-
 fn is_same(one: &Verified, other: &Verified) -> bool {
     one.at.abs_diff(other.at) <= SAME
         && Verified {
@@ -221,16 +129,16 @@ mod tests {
     use super::*;
     use crate::id::Id;
     use crate::reactor::state_file::NEWER;
-    use crate::store::verified::State;
+    use crate::store::verified::FetchState;
     use std::fs;
 
     fn entry(number: u8, at: u64) -> Verified {
         Verified {
             file: FileId(Id([number; 20])),
             at,
-            place: [number; 20],
-            stamp: [0; 20],
-            state: State::Whole,
+            files: [number; 20],
+            times: [0; 20],
+            state: FetchState::Whole,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::time::Instant;
 /// The log of a node that runs on and on.
 pub struct EventLog<'a> {
     sink: &'a dyn LogSink,
-    throttle: Throttle<KINDS>,
+    throttles: [Throttle; KINDS],
 }
 
 /// How many kinds of events other nodes can cause.
@@ -23,7 +23,7 @@ impl EventLog<'_> {
     pub fn new(sink: &dyn LogSink) -> EventLog<'_> {
         EventLog {
             sink,
-            throttle: Throttle::default(),
+            throttles: Default::default(),
         }
     }
 
@@ -39,7 +39,7 @@ impl EventLog<'_> {
         if !self.sink.shows(priority) {
             return;
         }
-        match kind(event).map(|kind| self.throttle.admit(kind, now)) {
+        match kind(event).map(|kind| self.throttles[kind].admit(now)) {
             None => self.sink.write_line(priority, &line),
             Some(Some(left_out)) => self.sink.write_line(priority, &format!("{line}{left_out}")),
             Some(None) => {}
@@ -109,7 +109,7 @@ mod tests {
         let event = Event::Connected { swarm, address };
         event_log.write(Instant::ZERO, &event, Priority::Debug, String::new());
         let kind = kind(&event).unwrap();
-        let next = event_log.throttle.admit(kind, Instant::ZERO);
+        let next = event_log.throttles[kind].admit(Instant::ZERO);
         assert_eq!(next.map(|left_out| left_out.0), Some(0));
     }
 }

@@ -42,7 +42,7 @@ pub const VERIFIED_SIZE_MAX: usize = HEAD_SIZE + VERIFIED_MAX * ENTRY_SIZE + OVE
 
 /// How far the fetch of a file was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum FetchState {
     /// Some of it is there.
     Part = 0,
     /// All of it stood under its final name.
@@ -58,12 +58,12 @@ pub struct Verified {
     pub file: FileId,
     /// When what is held of it was verified, at the latest; seconds since 1970, as the clock said.
     pub at: u64,
-    /// Which files it was in.
-    pub place: Digest,
-    /// When those were changed last.
-    pub stamp: Digest,
+    /// The digest of its files' identities.
+    pub files: Digest,
+    /// The digest of the times at which these were last changed.
+    pub times: Digest,
     /// How far it was.
-    pub state: State,
+    pub state: FetchState,
 }
 
 /// Why bytes are no list.
@@ -84,8 +84,8 @@ pub fn emit(entries: &[Verified]) -> Vec<u8> {
         for (bytes, entry) in rest.chunks_exact_mut(ENTRY_SIZE).zip(entries) {
             bytes[..20].copy_from_slice(&entry.file.0.0);
             BE::write_u64(&mut bytes[20..28], entry.at);
-            bytes[28..48].copy_from_slice(&entry.place);
-            bytes[48..68].copy_from_slice(&entry.stamp);
+            bytes[28..48].copy_from_slice(&entry.files);
+            bytes[48..68].copy_from_slice(&entry.times);
             bytes[68] = entry.state as u8;
         }
     })
@@ -126,12 +126,12 @@ fn parse_entry(bytes: &[u8]) -> Option<Verified> {
     Some(Verified {
         file: FileId(Id(id)),
         at: BE::read_u64(&bytes[20..28]),
-        place: digest(28),
-        stamp: digest(48),
+        files: digest(28),
+        times: digest(48),
         state: match bytes[68] {
-            0 => State::Part,
-            1 => State::Whole,
-            2 => State::Repairing,
+            0 => FetchState::Part,
+            1 => FetchState::Whole,
+            2 => FetchState::Repairing,
             _ => return None,
         },
     })
@@ -145,17 +145,17 @@ mod tests {
     fn list() -> impl Strategy<Value = Vec<Verified>> {
         let digest = any::<[u8; 20]>();
         let state = prop_oneof![
-            Just(State::Part),
-            Just(State::Whole),
-            Just(State::Repairing)
+            Just(FetchState::Part),
+            Just(FetchState::Whole),
+            Just(FetchState::Repairing)
         ];
         let entry = (any::<u64>(), digest, digest, state);
         prop::collection::btree_map(any::<[u8; 20]>(), entry, 0..5).prop_map(|entries| {
-            let entry = |(id, (at, place, stamp, state))| Verified {
+            let entry = |(id, (at, files, times, state))| Verified {
                 file: FileId(Id(id)),
                 at,
-                place,
-                stamp,
+                files,
+                times,
                 state,
             };
             entries.into_iter().map(entry).collect()
@@ -184,9 +184,9 @@ mod tests {
         let entry = |number: usize| Verified {
             file: FileId(Id([number as u8; 20])),
             at: 0,
-            place: [0; 20],
-            stamp: [0; 20],
-            state: State::Part,
+            files: [0; 20],
+            times: [0; 20],
+            state: FetchState::Part,
         };
         let list: Vec<_> = (0..VERIFIED_MAX).map(entry).collect();
         assert_eq!(emit(&list).len(), VERIFIED_SIZE_MAX);

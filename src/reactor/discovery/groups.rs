@@ -1,213 +1,121 @@
-//! The sockets that hear calls, and the multicast groups that they are in.
+//! Multicast groups of local discovery: one socket of each family.
 //!
-//! One of each family; a host without IPv6 has only the other. Invariants: a socket counts as
-//! readable until it has said `WouldBlock`; all nodes of a host share the port, and each hears
-//! every call.
+//! All nodes of a host share the port, and each receives every query. Invariant: a group is joined at
+//! most once at each interface.
 
-use crate::limits::{DATAGRAM_SIZE_MAX, LINKS_MAX};
-use crate::reactor::interfaces::Networks;
-use crate::reactor::listen::canonical;
+use crate::reactor::interfaces::Network;
 use crate::reactor::token::Source;
-use crate::reactor::udp::Received;
+use crate::reactor::udp::DatagramSocket;
 use crate::wire::native::discovery::{GROUP_V4, GROUP_V6, PORT};
-use mio::net::UdpSocket;
-use mio::{Interest, Registry};
+use mio::Registry;
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use std::fs;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Flags of an interface (`IFF_UP`, `IFF_MULTICAST`).
 const UP: u32 = 0x1;
 const MULTICAST: u32 = 0x1000;
 
-/// Which IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// IPv4.
     V4,
-    /// IPv6, link-local.
+    /// Link-local.
     V6,
 }
 
 /// An interface, as one family sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Which IP.
     pub family: Family,
     /// The interface's index.
     pub index: u32,
-    /// Its name.
+    /// The interface's name.
     pub name: String,
 }
 
 impl Link {
-    /// Where calls go at it.
+    /// The group of its family at it.
     pub fn group(&self) -> SocketAddr {
         match self.family {
             Family::V4 => (GROUP_V4, PORT).into(),
-            Family::V6 => std::net::SocketAddrV6::new(GROUP_V6, PORT, 0, self.index).into(),
+            Family::V6 => SocketAddrV6::new(GROUP_V6, PORT, 0, self.index).into(),
         }
     }
 }
 
-/// The sockets.
-pub struct Groups {
-    sockets: Vec<(Family, UdpSocket)>,
-    readable: Vec<bool>,
+/// The socket of one family.
+pub struct Group {
+    pub family: Family,
+    pub socket: DatagramSocket,
 }
 
-impl Groups {
-    /// Binds them.
-    ///
-    /// # Errors
-    /// When neither family can be had.
-    pub fn open(registry: &Registry) -> io::Result<Groups> {
-        let mut sockets = Vec::new();
-        let mut failure = None;
-        for family in [Family::V4, Family::V6] {
-            let made = bind(family).and_then(|mut socket| {
-                let token = Source::Discovery(sockets.len()).token();
-                registry.register(&mut socket, token, Interest::READABLE)?;
-                Ok(socket)
-            });
-            match made {
-                Ok(socket) => sockets.push((family, socket)),
-                Err(error) => failure = Some(error),
-            }
-        }
-        match failure {
-            Some(error) if sockets.is_empty() => Err(error),
-            _ => Ok(Groups {
-                readable: vec![true; sockets.len()],
-                sockets,
-            }),
-        }
+impl Group {
+    pub fn open(registry: &Registry, family: Family, index: usize) -> io::Result<Group> {
+        let socket = bind(family)?;
+        let socket = DatagramSocket::new(registry, socket.into(), Source::Discovery(index))?;
+        Ok(Group { family, socket })
     }
 
-    /// The poll says that a socket can be read.
-    pub fn handle_readable(&mut self, index: usize) {
-        if let Some(readable) = self.readable.get_mut(index) {
-            *readable = true;
-        }
-    }
-
-    /// Whether some socket has not said `WouldBlock` yet.
-    pub fn is_readable(&self) -> bool {
-        self.readable.contains(&true)
-    }
-
-    /// Receives one datagram, of IPv4 first: who is found by both is then known by that, which
-    /// means the same to others.
-    pub fn receive(&mut self, buffer: &mut [u8; DATAGRAM_SIZE_MAX + 1]) -> Received {
-        for (readable, (_, socket)) in self.readable.iter_mut().zip(&self.sockets) {
-            if !*readable {
-                continue;
+    /// The link of a network's interface, if queries can be sent there: it has an address of the
+    /// family, is up, and can do multicast.
+    pub fn link(&self, network: &Network) -> Option<Link> {
+        let index = match (self.family, network.ip) {
+            (Family::V4, IpAddr::V4(_)) => {
+                name_to_index(self.socket.inner(), &network.interface).ok()?
             }
-            match socket.recv_from(buffer) {
-                Ok((size, _)) if size > DATAGRAM_SIZE_MAX => return Received::Oversize,
-                Ok((size, from)) => {
-                    let from = canonical(from);
-                    return Received::Datagram { from, size };
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *readable = false,
-                Err(error) => return Received::Failed(error),
+            (Family::V6, IpAddr::V6(ip)) if network.is_usable && ip.is_unicast_link_local() => {
+                network.index
             }
-        }
-        Received::Nothing
-    }
-
-    /// The interfaces to send queries at, those of IPv4 first: what has a network, is up, and can do
-    /// multicast; at most [`LINKS_MAX`] of each family. Loopback is not among them.
-    pub fn links(&self, networks: &Networks) -> Vec<Link> {
-        let mut links: Vec<Link> = Vec::new();
-        let mut add = |link: Link| {
-            let same = links.iter().filter(|other| other.family == link.family);
-            let is_known = links.contains(&link);
-            if !is_known && same.count() < LINKS_MAX && can_multicast(&link.name) {
-                links.push(link);
-            }
+            _ => return None,
         };
-        for (family, socket) in &self.sockets {
-            match family {
-                Family::V4 => networks.v4.iter().for_each(|at| {
-                    let name = at.interface.clone();
-                    if let Ok(index) = name_to_index(socket, &name) {
-                        add(Link {
-                            family: Family::V4,
-                            index,
-                            name,
-                        });
-                    }
-                }),
-                Family::V6 => {
-                    let usable = networks.v6.iter().filter(|at| at.is_usable);
-                    let local = usable.filter(|at| at.ip.is_unicast_link_local());
-                    local.for_each(|at| {
-                        add(Link {
-                            family: Family::V6,
-                            index: at.index,
-                            name: at.interface.clone(),
-                        });
-                    });
-                }
-            }
-        }
-        links
+        can_multicast(&network.interface).then(|| Link {
+            family: self.family,
+            index,
+            name: network.interface.clone(),
+        })
     }
 
-    /// Joins the group at an interface; whether calls are heard there now.
+    /// Joins the group at a link; whether queries are received there now.
     pub fn join(&self, link: &Link) -> bool {
-        let joined = self.with_socket(link, |socket| match link.family {
-            Family::V4 => {
-                let index = InterfaceIndexOrAddress::Index(link.index);
-                socket.join_multicast_v4_n(&GROUP_V4, &index)
-            }
+        let socket = SockRef::from(self.socket.inner());
+        let joined = match link.family {
+            Family::V4 => socket.join_multicast_v4_n(&GROUP_V4, &at(link)),
             Family::V6 => socket.join_multicast_v6(&GROUP_V6, link.index),
-        });
+        };
         match joined {
             Ok(()) => true,
             // Its address went and came back: the group was never left.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::ADDRINUSE) => true,
             Err(error) => {
-                log::info!("no calls are heard at {}: {error}", link.name);
+                log::info!("no queries are received at {}: {error}", link.name);
                 false
             }
         }
     }
 
-    /// Leaves the group at an interface, which may be gone already.
+    /// Leaves the group at a link, which may be gone already.
     pub fn leave(&self, link: &Link) {
-        let left = self.with_socket(link, |socket| match link.family {
-            Family::V4 => {
-                let index = InterfaceIndexOrAddress::Index(link.index);
-                socket.leave_multicast_v4_n(&GROUP_V4, &index)
-            }
+        let socket = SockRef::from(self.socket.inner());
+        let left = match link.family {
+            Family::V4 => socket.leave_multicast_v4_n(&GROUP_V4, &at(link)),
             Family::V6 => socket.leave_multicast_v6(&GROUP_V6, link.index),
-        });
+        };
         if let Err(error) = left {
             log::debug!("leaving {}: {error}", link.name);
         }
     }
+}
 
-    fn with_socket(
-        &self,
-        link: &Link,
-        what: impl Fn(SockRef<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mut sockets = self.sockets.iter();
-        match sockets.find(|(family, _)| *family == link.family) {
-            Some((_, socket)) => what(SockRef::from(socket)),
-            None => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
+fn at(link: &Link) -> InterfaceIndexOrAddress {
+    InterfaceIndexOrAddress::Index(link.index)
 }
 
 /// Binds to the group where that keeps everything else away: an IPv6 group would have to be bound
 /// at one interface.
-fn bind(family: Family) -> io::Result<UdpSocket> {
+fn bind(family: Family) -> io::Result<Socket> {
     let address: SocketAddr = match family {
         Family::V4 => (GROUP_V4, PORT).into(),
         Family::V6 => (Ipv6Addr::UNSPECIFIED, PORT).into(),
@@ -220,7 +128,7 @@ fn bind(family: Family) -> io::Result<UdpSocket> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    Ok(UdpSocket::from_std(socket.into()))
+    Ok(socket)
 }
 
 /// Whether an interface is up and can do multicast, as far as the kernel tells.

@@ -1,12 +1,12 @@
-//! The local network: which interfaces there are, and the sockets that hear calls.
+//! Local discovery: the interfaces of this host, and the sockets that receive queries at them.
 //!
-//! What is said, and when, the node decides (`kad::discovery`); calls go out from the sockets that the
-//! node listens on, so that their source is where it is found. Here are the two sockets that hear
-//! them, on a port that all nodes of a host share, in the groups of every interface.
+//! The node decides on the messages (`kad::discovery`). Queries go out from the sockets that the node
+//! listens on, so that their source is the node's address; they are received by two more sockets, on
+//! a port that all nodes of a host share, in the groups of every interface.
 //!
 //! ```text
-//!   an interface changes ─► changes ─► look ─► join its groups ─► node.discover: calls anew
-//!   a datagram at a group ─► node.handle_datagram, with the port and whether its source is on a link
+//!   an interface changes ─► handle_readable ─► update ─► join its groups ─► node.discover: queries
+//!   a datagram at a group ─► receive ─► node.handle_datagram, with the port and is_on_link
 //! ```
 //!
 //! Invariants: a node that listens on loopback addresses only has none of this; a failure at one
@@ -14,41 +14,53 @@
 
 mod groups;
 
-use super::Reactor;
 use super::interfaces::Networks;
 use super::interfaces::changes::Changes;
-use super::throttle::Class;
-use super::udp::Received;
-use crate::limits::{DISCOVERY_PER_TURN, LINKS_DELAY, LINKS_PERIOD};
-use crate::node::Port;
+use super::udp::DatagramBuffer;
+use crate::limits::{LINKS_DELAY, LINKS_MAX, LINKS_PERIOD};
 use crate::time::Instant;
-use groups::Groups;
-pub(super) use groups::{Family, Link};
+use groups::{Family, Group, Link};
 use mio::Registry;
-use std::net::IpAddr;
+use std::io;
+use std::net::SocketAddr;
 
-/// Local discovery, as far as sockets and interfaces go.
-pub(super) struct LocalDiscovery {
-    groups: Groups,
-    /// Absent where the kernel does not tell.
+/// The sockets and interfaces of local discovery.
+pub struct LocalDiscovery {
+    /// One a family; a host without IPv6 has only the other.
+    groups: Vec<Group>,
+    /// Absent where the kernel does not notify.
     changes: Option<Changes>,
-    networks: Networks,
-    links: Vec<Link>,
-    look_at: Instant,
+    pub networks: Networks,
+    /// The links whose groups are joined.
+    pub links: Vec<Link>,
+    /// When the interfaces are read again.
+    pub update_at: Instant,
 }
 
 impl LocalDiscovery {
-    fn open(registry: &Registry) -> std::io::Result<LocalDiscovery> {
+    /// Opens the sockets.
+    ///
+    /// # Errors
+    /// When neither family is available.
+    pub fn open(registry: &Registry) -> io::Result<LocalDiscovery> {
+        let mut groups = Vec::new();
+        for family in [Family::V4, Family::V6] {
+            match Group::open(registry, family, groups.len()) {
+                Ok(group) => groups.push(group),
+                Err(error) if family == Family::V6 && groups.is_empty() => return Err(error),
+                Err(_) => {}
+            }
+        }
         let changes = Changes::open(registry);
         if let Err(error) = &changes {
-            log::info!("not told of new interfaces: {error}; looking for them now and then");
+            log::info!("no notice of new interfaces: {error}; looking for them now and then");
         }
         Ok(LocalDiscovery {
-            groups: Groups::open(registry)?,
+            groups,
             changes: changes.ok(),
             networks: Networks::default(),
             links: Vec::new(),
-            look_at: Instant::ZERO,
+            update_at: Instant::ZERO,
         })
     }
 
@@ -57,115 +69,51 @@ impl LocalDiscovery {
         match &mut self.changes {
             Some(changes) if index == Changes::INDEX => {
                 changes.drain();
-                self.look_at = self.look_at.min(now + LINKS_DELAY);
+                self.update_at = self.update_at.min(now + LINKS_DELAY);
             }
-            _ => self.groups.handle_readable(index),
+            _ => self.groups[index].socket.is_readable = true,
         }
     }
 
-    /// Whether some discovery message may wait.
+    /// Whether a discovery message may wait.
     pub fn is_readable(&self) -> bool {
-        self.groups.is_readable()
+        self.groups.iter().any(|group| group.socket.is_readable)
     }
 
-    /// Whether `ip` is in a network that an interface of this host is attached to.
-    pub fn is_on_link(&self, ip: IpAddr) -> bool {
-        self.networks.is_on_link(ip)
+    /// Receives one datagram, of IPv4 first: a node that is found by both is then known by that,
+    /// which means the same to others.
+    pub fn receive(
+        &mut self,
+        buffer: &mut DatagramBuffer,
+    ) -> Option<io::Result<(SocketAddr, usize)>> {
+        let mut groups = self.groups.iter_mut();
+        groups.find_map(|group| group.socket.receive(buffer))
     }
 
-    /// When to look at the interfaces again.
-    pub fn look_at(&self) -> Instant {
-        self.look_at
-    }
-
-    /// Looks at the interfaces; whether one has come.
-    fn look(&mut self, now: Instant) -> bool {
-        self.look_at = now + LINKS_PERIOD;
+    /// Reads the interfaces anew; whether one has come.
+    pub fn update(&mut self, now: Instant) -> bool {
+        self.update_at = now + LINKS_PERIOD;
         match Networks::read() {
             Ok(networks) => self.networks = networks,
             Err(error) => log::info!("{error}; staying with the interfaces known so far"),
         }
-        let links = self.groups.links(&self.networks);
-        let came: Vec<_> = links
-            .iter()
-            .filter(|link| !self.links.contains(link))
-            .collect();
-        let gone = self.links.iter().filter(|link| !links.contains(link));
-        gone.for_each(|link| self.groups.leave(link));
-        let has_news = came
-            .into_iter()
-            .filter(|link| self.groups.join(link))
-            .count()
-            > 0;
-        self.links = links;
-        has_news
-    }
-}
-
-impl Reactor {
-    /// Looks for nodes of the local network from now on: finds other nodes there, and is found by them. Does
-    /// nothing when the node listens on loopback addresses only, and where multicast is not to be
-    /// had, which is said.
-    pub fn discover(&mut self) {
-        if self
-            .listening
-            .iter()
-            .all(|address| address.ip().is_loopback())
-        {
-            return;
-        }
-        match LocalDiscovery::open(self.poll.registry()) {
-            Ok(lan) => self.discovery = Some(lan),
-            Err(error) => log::warn!("cannot hear of other nodes on the local network: {error}"),
-        }
-        self.look_at_links();
-    }
-
-    /// Looks at the interfaces if it is time, and calls when one has come.
-    pub(super) fn look_at_links(&mut self) {
-        let now = self.clock.now();
-        let Some(lan) = self.discovery.as_mut().filter(|lan| lan.look_at <= now) else {
-            return;
-        };
-        if lan.look(now) {
-            self.node.discover(now);
-            self.settle();
-        }
-    }
-
-    /// Receives discovery messages until there are none or the budget ends.
-    pub(super) fn receive_discovery(&mut self) {
-        for _ in 0..DISCOVERY_PER_TURN {
-            let Some(lan) = self.discovery.as_mut().filter(|lan| lan.is_readable()) else {
-                return;
-            };
-            match lan.groups.receive(&mut self.datagram) {
-                Received::Datagram { from, size } => {
-                    self.handle_datagram(from, Port::Discovery, size);
+        let before = std::mem::take(&mut self.links);
+        let mut has_come = false;
+        for group in &self.groups {
+            let mut links: Vec<Link> = Vec::new();
+            for link in self.networks.0.iter().filter_map(|at| group.link(at)) {
+                if links.len() < LINKS_MAX && !links.contains(&link) {
+                    links.push(link);
                 }
-                Received::Oversize => self.counters.datagrams_dropped += 1,
-                Received::Failed(error) => {
-                    self.counters.datagrams_dropped += 1;
-                    self.warn(Class::Datagram, || {
-                        format!("receiving a discovery message: {error}")
-                    });
-                }
-                Received::Nothing => return,
             }
-        }
-    }
-
-    /// Sends the call that the node has written into the datagram's buffer to every interface.
-    pub(super) fn call(&mut self, size: usize) {
-        let Some(lan) = &self.discovery else { return };
-        let bytes = &self.datagram[..size];
-        for link in &lan.links {
-            let is_there = |ip| lan.networks.is_at(&link.name, ip);
-            match self.udp.call(link, is_there, bytes) {
-                Ok(()) => self.counters.datagrams_sent += 1,
-                // One that is down, or cannot do multicast.
-                Err(error) => log::debug!("calling at {}: {error}", link.name),
+            let of_family = before.iter().filter(|link| link.family == group.family);
+            let gone = of_family.filter(|link| !links.contains(link));
+            gone.for_each(|link| group.leave(link));
+            for link in links.iter().filter(|link| !before.contains(link)) {
+                has_come |= group.join(link);
             }
+            self.links.append(&mut links);
         }
+        has_come
     }
 }

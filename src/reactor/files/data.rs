@@ -63,7 +63,7 @@ impl Disk {
     /// Fills `buffer` from the range, whose length it has.
     pub fn read(&mut self, range: FileRange, buffer: &mut [u8]) -> Result<(), DiskError> {
         assert_eq!(buffer.len(), range.length as usize, "a range is read whole");
-        self.calls.advice += u64::from(range.offset == 0);
+        self.advice += u64::from(range.offset == 0);
         self.with_file(range, Check::Due, "read", |file| {
             if range.offset == 0 {
                 // Hashing and verifying read a file from its beginning to its end. Advice only.
@@ -80,7 +80,7 @@ impl Disk {
 
     /// Has the range read ahead, so that sending it waits less. Advice only.
     pub fn read_ahead(&mut self, range: FileRange) {
-        self.calls.advice += 1;
+        self.advice += 1;
         // A failure is reported when the range is sent.
         let _ = self.open(range, Check::Due, "read", |file| {
             let length = NonZeroU64::new(range.length.into());
@@ -153,7 +153,7 @@ impl Disk {
         })?;
         let is_due = check == Check::Now || open.unchecked.is_none_or(|size| size >= LOOK_SIZE);
         if is_due && files.expected(index).is_some() {
-            self.calls.looks += 1;
+            self.looks += 1;
             open.unchecked = None;
             let now = open.file.metadata();
             let now = now.map_err(|error| Fault::new("look at", &path(), error))?;

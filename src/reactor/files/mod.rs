@@ -69,15 +69,9 @@ pub struct Disk {
     watch: Watch,
     /// Bytes written to parts, and to journals of swarms that are gone.
     written: u64,
-    calls: Calls,
-}
-
-/// System calls of a kind that only this module makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Calls {
-    /// Checks of open files: `fstat`.
+    /// Checks of open files: calls of `fstat`.
     pub looks: u64,
-    /// Advice on the use of open files: `fadvise`.
+    /// Advice on the use of open files: calls of `fadvise`.
     pub advice: u64,
 }
 
@@ -93,7 +87,8 @@ impl Disk {
             syncing: None,
             watch: Watch::default(),
             written: 0,
-            calls: Calls::default(),
+            looks: 0,
+            advice: 0,
         }
     }
 
@@ -180,10 +175,6 @@ impl Disk {
     /// known of each.
     pub fn proof(&self, swarm: SwarmKey) -> Option<Proof> {
         Proof::of(self.find(swarm)?.files())
-    }
-
-    pub fn calls(&self) -> Calls {
-        self.calls
     }
 
     fn find(&self, swarm: SwarmKey) -> Option<&SwarmFiles> {

@@ -9,21 +9,10 @@ use super::Disk;
 use super::fault::Fault;
 use super::fingerprint::Fingerprint;
 use super::swarm_files::{Stage, SwarmFiles};
-use crate::id::FileId;
 use crate::node::{DiskError, SwarmKey};
 use crate::store::record::Digest;
+use crate::store::verified::{FetchState, Verified};
 use std::fs;
-
-/// The files of a fetch, as far as a start has to know them again.
-#[derive(Clone, Copy, Debug)]
-pub struct Kept {
-    pub file: FileId,
-    /// Which files they are.
-    pub place: Digest,
-    /// When they were changed last; only of a finished fetch.
-    pub stamp: Option<Digest>,
-    pub is_repaired: bool,
-}
 
 impl Disk {
     /// Begins to write a finished file again, in some of its entries.
@@ -51,19 +40,27 @@ impl Disk {
         self.open.close(swarm);
     }
 
-    /// The files of a fetch, if they are made and the fingerprint of each is known.
-    pub fn kept(&self, swarm: SwarmKey) -> Option<Kept> {
+    /// Describes the files of a fetch as a start has to know them again, if they are made and the
+    /// fingerprint of each is known; `at` is the time of their last verification.
+    pub fn describe(&self, swarm: SwarmKey, at: u64) -> Option<Verified> {
         let files = self.find(swarm)?;
-        let is_final = matches!(files.stage, Stage::Final);
-        if !is_final && !files.is_written() {
-            return None;
-        }
+        let state = match files.stage {
+            Stage::Part { .. } => FetchState::Part,
+            Stage::Final => FetchState::Whole,
+            Stage::Repair => FetchState::Repairing,
+            _ => return None,
+        };
         let digest = files.digest()?;
-        Some(Kept {
+        Some(Verified {
             file: files.file,
-            place: digest.files(),
-            stamp: is_final.then(|| digest.times()),
-            is_repaired: matches!(files.stage, Stage::Repair),
+            at,
+            files: digest.files(),
+            times: match state {
+                FetchState::Whole => digest.times(),
+                // They change as it is written.
+                FetchState::Part | FetchState::Repairing => Digest::default(),
+            },
+            state,
         })
     }
 

@@ -1,7 +1,7 @@
-//! That interfaces or their addresses have changed, as the kernel tells it (rtnetlink).
+//! Notices of the kernel that interfaces or their addresses have changed (rtnetlink).
 //!
-//! Not here: what has changed. Each message only says that it is worth a look, so none is read. So a
-//! node that idles wakes for a new interface, and not to look for one. Invariant: after `drain` the
+//! Not here: the changes. A message only means that the interfaces are worth reading anew, so none is
+//! parsed. An idle node wakes for a new interface, not to look for one. Invariant: after `drain` the
 //! next message makes an event.
 
 use crate::reactor::token::Source;
@@ -14,13 +14,13 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use rustix::net::{bind, recv, socket_with};
 use std::io;
 
-/// Groups of messages (rtnetlink(7)): addresses of IPv4 and IPv6, and routes of IPv4, which tell of
-/// its networks.
+/// Groups of messages (rtnetlink(7)): addresses of IPv4 and IPv6, and routes of IPv4, whose networks
+/// they are.
 const ADDRESSES_V4: u32 = 0x10;
 const ROUTES_V4: u32 = 0x40;
 const ADDRESSES_V6: u32 = 0x100;
 
-/// The socket that tells.
+/// The socket of the notices.
 pub struct Changes(OwnedFd);
 
 impl Changes {
@@ -46,7 +46,7 @@ impl Changes {
         Ok(Changes(socket))
     }
 
-    /// Takes everything that was told so far. That some of it was lost, is told as well.
+    /// Drops all messages so far. A loss of messages is reported like a message.
     pub fn drain(&mut self) {
         let mut message = [0; 64];
         while let Ok(1..) | Err(Errno::NOBUFS | Errno::INTR) =

@@ -1,8 +1,8 @@
-//! The networks that this host is attached to, as two tables of the kernel list them.
+//! The interfaces of this host and their networks, as two tables of the kernel list them.
 //!
 //! They are read anew whenever it matters (a connection is made while a cap is set, the interfaces
 //! have changed): networks come and go. Not here: private addresses that are routed elsewhere, as
-//! in a campus; those are not on-link. Invariant: a line that is not understood makes nobody on-link.
+//! in a campus; those are not on-link. Invariant: a line that does not parse makes nobody on-link.
 
 pub(super) mod changes;
 pub(super) mod scope_id;
@@ -16,51 +16,41 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 const ROUTES: &str = "/proc/self/net/route";
 /// IPv6 addresses of our interfaces, each with the length of its network's prefix.
 const ADDRESSES: &str = "/proc/self/net/if_inet6";
-/// What is read of either: thousands of lines.
+/// The most that is read of either: thousands of lines.
 const TABLE_SIZE_MAX: u64 = 256 * 1024;
 
-/// Bits of an IPv6 address that say that it cannot be used (yet): `IFA_F_TENTATIVE`, while it is
-/// made sure that nobody else has it, and `IFA_F_DADFAILED`.
+/// Flags of an IPv6 address that cannot be used (yet): `IFA_F_TENTATIVE`, while the host makes sure
+/// that no other has it, and `IFA_F_DADFAILED`.
 const UNUSABLE: u32 = 0x40 | 0x08;
 
-/// An IPv4 network at an interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetworkV4 {
-    /// The interface's name.
-    pub interface: String,
-    network: Ipv4Addr,
-    mask: Ipv4Addr,
-}
+/// Upper bits of an IPv4 address in its IPv6 form, `::ffff:0:0/96`.
+const MAPPED: u128 = u128::MAX << 32;
 
-/// An IPv6 address of an interface, and its network.
+/// A network that an interface is attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AddressV6 {
+pub struct Network {
     /// The interface's name.
     pub interface: String,
-    /// The interface's index.
+    /// The interface's index; 0 in the table of IPv4, which does not tell.
     pub index: u32,
-    /// The address.
-    pub ip: Ipv6Addr,
-    /// Whether it can be sent from.
+    /// The interface's address; of IPv4 the network's.
+    pub ip: IpAddr,
+    /// Whether the address can be sent from.
     pub is_usable: bool,
-    prefix_length: u32,
+    /// The bits that all addresses of the network share, IPv4 as IPv6.
+    mask: u128,
 }
 
-/// The networks at the interfaces of this host.
+/// The networks that the interfaces of this host are attached to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks {
-    /// Of IPv4.
-    pub v4: Vec<NetworkV4>,
-    /// Of IPv6.
-    pub v6: Vec<AddressV6>,
-}
+pub struct Networks(pub Vec<Network>);
 
 /// Whether `ip` is this host itself, or reached without a router.
 ///
 /// # Errors
 /// When the kernel's tables cannot be read.
 pub fn is_on_link(ip: IpAddr) -> Result<bool, Error> {
-    Ok(is_certainly_on_link(ip) || Networks::read()?.hold(ip))
+    Ok(is_certainly_on_link(ip) || Networks::read()?.is_on_link(ip))
 }
 
 /// Whether that is so whatever the tables say.
@@ -73,57 +63,49 @@ fn is_certainly_on_link(ip: IpAddr) -> bool {
 }
 
 impl Networks {
-    /// Those that there are now.
+    /// Reads the kernel's tables.
     ///
     /// # Errors
-    /// When the kernel's tables cannot be read.
+    /// When they cannot be read.
     pub fn read() -> Result<Networks, Error> {
-        Ok(Networks {
-            v4: networks(&read(ROUTES)?),
-            v6: addresses(&read(ADDRESSES)?),
-        })
+        let (routes, addresses) = (read(ROUTES)?, read(ADDRESSES)?);
+        Ok(Networks::parse(&routes, &addresses))
+    }
+
+    fn parse(routes: &str, addresses: &str) -> Networks {
+        let v4 = routes.lines().skip(1).filter_map(parse_route);
+        Networks(
+            v4.chain(addresses.lines().filter_map(parse_address))
+                .collect(),
+        )
     }
 
     /// Whether `ip` is of one of them, or link-local, or this host's loopback.
     pub fn is_on_link(&self, ip: IpAddr) -> bool {
-        is_certainly_on_link(ip) || self.hold(ip)
+        is_certainly_on_link(ip) || self.0.iter().any(|network| network.holds(ip))
     }
 
     /// Whether `ip` is of a network at this interface.
     pub fn is_at(&self, interface: &str, ip: IpAddr) -> bool {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => {
-                let mut here = self.v4.iter().filter(|at| at.interface == interface);
-                here.any(|at| at.holds(ip))
-            }
-            IpAddr::V6(ip) => {
-                let mut here = self.v6.iter().filter(|at| at.interface == interface);
-                here.any(|at| at.holds(ip))
-            }
-        }
-    }
-
-    fn hold(&self, ip: IpAddr) -> bool {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => self.v4.iter().any(|network| network.holds(ip)),
-            IpAddr::V6(ip) => self.v6.iter().any(|address| address.holds(ip)),
-        }
+        let mut here = self.0.iter().filter(|at| at.interface == interface);
+        here.any(|network| network.holds(ip))
     }
 }
 
-impl NetworkV4 {
-    fn holds(&self, ip: Ipv4Addr) -> bool {
-        ip & self.mask == self.network
+impl Network {
+    fn holds(&self, ip: IpAddr) -> bool {
+        (bits(self.ip) ^ bits(ip)) & self.mask == 0
     }
 }
 
-impl AddressV6 {
-    fn holds(&self, ip: Ipv6Addr) -> bool {
-        (self.ip.to_bits() ^ ip.to_bits()) >> (128 - self.prefix_length) == 0
+fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits(),
     }
 }
 
-/// A table; empty where the kernel has none, because it does without IPv6.
+/// Reads a table; empty where the kernel has none, because it does without IPv6.
 fn read(path: &str) -> Result<String, Error> {
     let mut text = String::new();
     let file = File::open(path);
@@ -134,45 +116,41 @@ fn read(path: &str) -> Result<String, Error> {
     }
 }
 
-/// Lines of `Iface Destination Gateway Flags RefCnt Use Metric Mask …`, numbers in hexadecimal,
+/// Parses `Iface Destination Gateway Flags RefCnt Use Metric Mask …`, numbers in hexadecimal,
 /// addresses in the memory order of this machine. The default route leads everywhere, so it names
 /// no network.
-fn networks(table: &str) -> Vec<NetworkV4> {
-    let network = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let interface = fields.next()?.to_owned();
-        let mut address = |skipped: usize| {
-            let number = u32::from_str_radix(fields.nth(skipped)?, 16).ok()?;
-            Some(Ipv4Addr::from(number.to_ne_bytes()))
-        };
-        let (network, gateway, mask) = (address(0)?, address(0)?, address(4)?);
-        let is_network = !mask.is_unspecified() && gateway.is_unspecified();
-        is_network.then_some(NetworkV4 {
-            interface,
-            network,
-            mask,
-        })
+fn parse_route(line: &str) -> Option<Network> {
+    let mut fields = line.split_whitespace();
+    let interface = fields.next()?.to_owned();
+    let mut address = |skipped: usize| {
+        let number = u32::from_str_radix(fields.nth(skipped)?, 16).ok()?;
+        Some(Ipv4Addr::from(number.to_ne_bytes()))
     };
-    table.lines().skip(1).filter_map(network).collect()
+    let (network, gateway, mask) = (address(0)?, address(0)?, address(4)?);
+    let is_network = !mask.is_unspecified() && gateway.is_unspecified();
+    is_network.then_some(Network {
+        interface,
+        index: 0,
+        ip: network.into(),
+        is_usable: true,
+        mask: MAPPED | u128::from(mask.to_bits()),
+    })
 }
 
-/// Lines of `address index prefix-length scope flags name`, numbers in hexadecimal.
-fn addresses(table: &str) -> Vec<AddressV6> {
-    let address = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let ip = u128::from_str_radix(fields.next()?, 16).ok()?;
-        let mut number = || u32::from_str_radix(fields.next()?, 16).ok();
-        let (index, prefix_length, _, flags) = (number()?, number()?, number()?, number()?);
-        let interface = fields.next()?.to_owned();
-        (1..=128).contains(&prefix_length).then_some(AddressV6 {
-            interface,
-            index,
-            ip: Ipv6Addr::from_bits(ip),
-            is_usable: flags & UNUSABLE == 0,
-            prefix_length,
-        })
-    };
-    table.lines().filter_map(address).collect()
+/// Parses `address index prefix-length scope flags name`, numbers in hexadecimal.
+fn parse_address(line: &str) -> Option<Network> {
+    let mut fields = line.split_whitespace();
+    let ip = u128::from_str_radix(fields.next()?, 16).ok()?;
+    let mut number = || u32::from_str_radix(fields.next()?, 16).ok();
+    let (index, prefix_length, _, flags) = (number()?, number()?, number()?, number()?);
+    let interface = fields.next()?.to_owned();
+    (1..=128).contains(&prefix_length).then(|| Network {
+        interface,
+        index,
+        ip: Ipv6Addr::from_bits(ip).into(),
+        is_usable: flags & UNUSABLE == 0,
+        mask: u128::MAX << (128 - prefix_length),
+    })
 }
 
 #[cfg(test)]
@@ -200,10 +178,7 @@ mod tests {
 
     #[test]
     fn a_network_at_an_interface_is_on_link_and_one_behind_a_router_is_not() {
-        let tables = Networks {
-            v4: networks(&routes()),
-            v6: Vec::new(),
-        };
+        let tables = Networks::parse(&routes(), "");
         let on_link = |ip: &str| tables.is_on_link(ip.parse().unwrap());
         assert!(on_link("10.99.1.77"));
         assert!(tables.is_at("eth0", "::ffff:10.99.1.77".parse().unwrap()));
@@ -219,12 +194,9 @@ mod tests {
                      00000000000000000000000000000001 01 80 10 80       lo\n\
                      fe800000000000000000000000000005 02 40 20 c0     eth0\n\
                      fd000000000000000000000000000005 03 00 00 80     tun0\n";
-        let tables = Networks {
-            v4: Vec::new(),
-            v6: addresses(table),
-        };
-        assert_eq!(tables.v6.len(), 3, "a network without a prefix is none");
-        let usable: Vec<bool> = tables.v6.iter().map(|at| at.is_usable).collect();
+        let tables = Networks::parse("", table);
+        assert_eq!(tables.0.len(), 3, "a network without a prefix is none");
+        let usable: Vec<bool> = tables.0.iter().map(|at| at.is_usable).collect();
         assert_eq!(usable, [true, true, false], "one is tentative");
         let on_link = |ip: &str| tables.is_on_link(ip.parse().unwrap());
         assert!(on_link("2001:db8::77"));

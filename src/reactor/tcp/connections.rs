@@ -117,22 +117,27 @@ impl Connections {
     }
 
     /// The key that an event's source stands for; none if that stream has ended.
-    pub fn key_of(&self, source: Source) -> Option<StreamKey> {
+    fn key_of(&self, source: Source) -> Option<StreamKey> {
         let Source::Stream { slot, .. } = source else {
             return None;
         };
-        let stream = self.slots.get(slot)?.as_ref()?;
-        source.is(stream.key).then_some(stream.key)
+        let key = self.slots.get(slot)?.as_ref()?.key;
+        (source == Source::stream(key)).then_some(key)
     }
 
-    /// The poll says that a stream can be read or written: it is served in this turn.
-    pub fn handle_ready(&mut self, key: StreamKey, event: &Event) {
-        if let Some(stream) = self.find(key) {
-            stream.readable |= event.is_readable();
-            stream.writable |= event.is_writable();
-            stream.ending |= event.is_read_closed() || event.is_error();
-            self.queue(key);
-        }
+    /// The poll says that a stream can be read or written: it is served in this turn. False if that
+    /// stream has ended.
+    pub fn handle_ready(&mut self, source: Source, event: &Event) -> bool {
+        let key = self.key_of(source);
+        let Some(stream) = key.and_then(|key| self.find(key)) else {
+            return false;
+        };
+        stream.readable |= event.is_readable();
+        stream.writable |= event.is_writable();
+        stream.ending |= event.is_read_closed() || event.is_error();
+        let key = stream.key;
+        self.queue(key);
+        true
     }
 
     /// Puts a stream on the ready list, once.

@@ -44,13 +44,13 @@ impl Reactor {
         self.advise(key);
         let sent = self.send(key);
         if sent != Half::Ended && (received == Half::More || sent == Half::More) {
-            self.connections.queue(key);
+            self.tcp.connections.queue(key);
         }
     }
 
     /// Whether the stream is connected; tells the node when it has just become so, or failed.
     fn establish(&mut self, key: StreamKey) -> bool {
-        let Some(stream) = self.connections.find(key) else {
+        let Some(stream) = self.tcp.connections.find(key) else {
             return false;
         };
         if stream.connected {
@@ -60,7 +60,7 @@ impl Reactor {
             Ok(true) => {
                 stream.connected = true;
                 self.node.handle_connected(self.clock.now(), key);
-                self.settle();
+                self.drain();
                 true
             }
             Ok(false) => false,
@@ -75,7 +75,7 @@ impl Reactor {
     fn receive(&mut self, key: StreamKey) -> Half {
         let mut bytes = 0;
         for _ in 0..STREAM_OPERATIONS_PER_TURN {
-            let Some(stream) = self.connections.find(key) else {
+            let Some(stream) = self.tcp.connections.find(key) else {
                 return Half::Ended;
             };
             if !stream.readable {
@@ -99,7 +99,7 @@ impl Reactor {
                     let now = self.clock.now();
                     self.node.handle_received(now, key, &self.buffer[..count]);
                     // Before the buffer is used again: writes refer to it.
-                    self.settle();
+                    self.drain();
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => stream.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -115,7 +115,7 @@ impl Reactor {
     fn send(&mut self, key: StreamKey) -> Half {
         let mut bytes = 0;
         for _ in 0..STREAM_OPERATIONS_PER_TURN {
-            match self.connections.find(key) {
+            match self.tcp.connections.find(key) {
                 None => return Half::Ended,
                 Some(stream) if !stream.writable => return Half::Resting,
                 Some(_) if bytes >= STREAM_BYTES_PER_TURN => return Half::More,
@@ -132,7 +132,7 @@ impl Reactor {
                     self.counters.bytes_sent += count as u64;
                     let count = u32::try_from(count).expect("a chunk is at most 4 GiB");
                     self.node.handle_sent(self.clock.now(), key, count);
-                    self.settle();
+                    self.drain();
                 }
                 Step::Again => {}
                 Step::Rest(half) => return half,
@@ -147,7 +147,7 @@ impl Reactor {
         let Some(range) = self.node.next_upload(key) else {
             return;
         };
-        let Some(stream) = self.connections.find(key) else {
+        let Some(stream) = self.tcp.connections.find(key) else {
             return;
         };
         if stream.advised != Some(range) {
@@ -157,7 +157,7 @@ impl Reactor {
     }
 
     fn send_bytes(&mut self, key: StreamKey, more: bool) -> Step {
-        let Some(stream) = self.connections.find(key) else {
+        let Some(stream) = self.tcp.connections.find(key) else {
             return Step::Rest(Half::Ended);
         };
         // With MORE, a header waits for the payload and shares its first packet.
@@ -174,7 +174,7 @@ impl Reactor {
     }
 
     fn send_file(&mut self, key: StreamKey, range: FileRange) -> Step {
-        let Some(stream) = self.connections.find(key) else {
+        let Some(stream) = self.tcp.connections.find(key) else {
             return Step::Rest(Half::Ended);
         };
         let begins = !stream.sending.is_some_and(|begun| continues(begun, range));
@@ -209,7 +209,7 @@ impl Reactor {
                     true => self.node.handle_missing(now, range.swarm),
                     false => self.node.handle_unsendable(now, key, error),
                 }
-                self.settle();
+                self.drain();
                 Step::Rest(Half::Ended)
             }
         }
@@ -221,7 +221,7 @@ impl Reactor {
             Ok(count) => Step::Sent(count),
             Err(Errno::INTR) => Step::Again,
             Err(Errno::AGAIN) => {
-                if let Some(stream) = self.connections.find(key) {
+                if let Some(stream) = self.tcp.connections.find(key) {
                     stream.writable = false;
                 }
                 Step::Rest(Half::Resting)
@@ -235,16 +235,15 @@ impl Reactor {
 
     /// The connection broke: frees it, then tells the node.
     fn lose(&mut self, key: StreamKey) {
-        self.connections.close(self.poll.registry(), key);
-        self.acceptor.handle_freed();
+        self.tcp.close(self.poll.registry(), key);
         self.node.handle_closed(self.clock.now(), key);
-        self.settle();
+        self.drain();
     }
 
     /// The node has ended the stream: sends its last words if the socket takes them at once, and
     /// frees it.
     pub(in crate::reactor) fn close(&mut self, key: StreamKey, last_words: LastWords) {
-        let Some(stream) = self.connections.find(key) else {
+        let Some(stream) = self.tcp.connections.find(key) else {
             return;
         };
         let words = last_words.as_ref();
@@ -253,8 +252,7 @@ impl Reactor {
             let sent = rustix::net::send(&stream.socket, words, SendFlags::NOSIGNAL);
             self.counters.goodbyes_lost += u64::from(sent.is_err());
         }
-        self.connections.close(self.poll.registry(), key);
-        self.acceptor.handle_freed();
+        self.tcp.close(self.poll.registry(), key);
     }
 }
 

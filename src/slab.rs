@@ -33,7 +33,7 @@ impl<K: SlotKey, T> Slots<K, T> {
         }
     }
 
-    /// The number of values.
+    /// The number of values in the slab.
     pub fn len(&self) -> usize {
         self.slab.len()
     }

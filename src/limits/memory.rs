@@ -32,7 +32,7 @@ impl Line {
         Line { what, count, size }
     }
 
-    /// Bytes of all items.
+    /// Bytes of all items together.
     pub const fn total(&self) -> usize {
         self.count * self.size
     }
@@ -43,42 +43,42 @@ impl Line {
 /// A [`SocketAddr`](std::net::SocketAddr), which the standard library defines.
 const ADDRESS_SIZE: usize = 32;
 const _: () = assert!(size_of::<std::net::SocketAddr>() <= ADDRESS_SIZE);
-/// `dht::bucket::Member`
+/// Bytes of a `dht::bucket::Member`.
 pub const MEMBER_SIZE: usize = 72;
-/// `dht::bucket::Bucket` without its contacts.
+/// Bytes of a `dht::bucket::Bucket` without its contacts.
 pub const BUCKET_SIZE: usize = 56;
-/// An entry of `dht::addresses`.
+/// Bytes of an entry of `dht::addresses`.
 pub const KNOWN_SIZE: usize = 88;
-/// `kad::rpc::Pending` without the providers of a `Replicate`.
+/// Bytes of a `kad::rpc::Pending` without the providers of a `Replicate`.
 pub const PENDING_SIZE: usize = 248;
-/// `wire::native::datagram::HandedProvider`
+/// Bytes of a `wire::native::datagram::HandedProvider`.
 pub const HANDED_SIZE: usize = 36;
-/// `dht::lookup::Lookup` without its paths and providers.
+/// Bytes of a `dht::lookup::Lookup` without its paths and providers.
 pub const LOOKUP_SIZE: usize = 136;
-/// `dht::lookup::Candidate`
+/// Bytes of a `dht::lookup::Candidate`.
 pub const CANDIDATE_SIZE: usize = 96;
-/// The result of a lookup without its providers.
+/// Bytes of the result of a lookup, without its providers.
 pub const FOUND_SIZE: usize = 1_088;
-/// `dht::records::Record`
+/// Bytes of a `dht::records::Record`.
 pub const RECORD_SIZE: usize = 40;
-/// A key of `dht::records` without its records.
+/// Bytes of a key of `dht::records` without its records.
 pub const KEY_SIZE: usize = 32;
-/// `kad::store::Store` without its providers.
+/// Bytes of a `kad::store::Store` without its providers.
 pub const STORE_SIZE: usize = 120;
-/// A datagram in the queue of `kad`.
+/// Bytes of a datagram in the queue of `kad`.
 pub const OUTGOING_SIZE: usize = 104;
-/// `dht::Event`
+/// Bytes of a `dht::Event`.
 pub const EVENT_SIZE: usize = 56;
-/// `swarm::stream::Stream` without its buffers and sets.
+/// Bytes of a `swarm::stream::Stream` without its buffers and sets.
 pub const STREAM_SIZE: usize = 2_560;
-/// `swarm::swarm::Swarm` without content.
+/// Bytes of a `swarm::swarm::Swarm` without content.
 pub const SWARM_SIZE: usize = 1_024;
-/// `swarm::flight::Flight`
+/// Bytes of a `swarm::flight::Flight`.
 pub const FLIGHT_SIZE: usize = 192;
-/// A provider that `swarm::providers` remembers.
+/// Bytes of a provider that `swarm::providers` remembers.
 pub const PROVIDER_SIZE: usize = 56;
 
-// -- what containers add
+// -- overhead of containers
 
 /// Capacity of a vector that grew to `count` items by doubling.
 const fn grown(count: usize) -> usize {

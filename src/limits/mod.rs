@@ -30,8 +30,8 @@ pub use swarm::*;
 /// A rate limit: `per_second` events in the long run, `burst` at once; each at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// Events a second.
+    /// Events a second in the long run.
     pub per_second: u32,
-    /// Events at once.
+    /// Events at once after a pause.
     pub burst: u32,
 }

@@ -24,8 +24,8 @@ pub const FAILED_RETRY: Duration = Duration::from_secs(60);
 pub const DROP_PERIOD: Duration = Duration::from_secs(4);
 /// The same while something in it does not rest.
 pub const DROP_PERIOD_BUSY: Duration = Duration::from_millis(500);
-/// What has not changed for so long is no longer being copied. A copy that stalls for longer is shared
-/// as it then is, and anew when it has gone on.
+/// What has not changed for so long is no longer being copied. A copy that stalls for longer is
+/// shared as it then is, and anew when it has gone on.
 pub const DROP_STILL: Duration = Duration::from_secs(2);
 /// Drop folders of a service.
 pub const DROP_FOLDERS_MAX: usize = 16;

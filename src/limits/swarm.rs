@@ -25,7 +25,7 @@ pub const REQUESTS_MAX: usize = 64;
 /// Requests sent together where many are in flight: one packet carries them, and wakes the other
 /// end once. Sender CPU per GiB on a fast link fell by a fourth.
 pub const REQUESTS_BATCH: usize = 8;
-/// Streams of a node.
+/// Streams of a node, for all its swarms: their buffers may take 10 MiB together.
 pub const STREAMS_MAX: usize = 64;
 /// Streams, of those, that accept peers while all others are in use: each peer is redirected to
 /// other providers and closed.
@@ -40,7 +40,7 @@ pub const SWARM_DIALS_MAX: usize = 16;
 /// Streams of a swarm above which a fetch dials no further provider: see the figures of
 /// `swarm::providers`.
 pub const SWARM_STREAMS_ENOUGH: usize = 24;
-/// Swarms of a node.
+/// Swarms of a node: each is a shared or fetched file or folder.
 pub const SWARMS_MAX: usize = 1_024;
 /// Providers remembered for a file: several times as many as a node may connect to.
 pub const PROVIDERS_MAX: usize = 4 * STREAMS_MAX;

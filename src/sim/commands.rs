@@ -122,7 +122,7 @@ impl World {
         self.hosts[host].is_paused = true;
     }
 
-    /// Resumes a paused host.
+    /// Resumes a paused host: everything that was held happens now.
     pub fn resume(&mut self, host: usize) {
         if std::mem::take(&mut self.hosts[host].is_paused) {
             for what in std::mem::take(&mut self.hosts[host].held) {
@@ -179,7 +179,7 @@ impl World {
         self.net.cut(set(one), set(other));
     }
 
-    /// Ends all cuts.
+    /// Ends the cuts of all links.
     pub fn end_cuts(&mut self) {
         self.net.end_cuts();
     }

@@ -152,7 +152,7 @@ impl Default for Disk {
 }
 
 impl Disk {
-    /// Stores a complete file.
+    /// Stores a complete file under its final name.
     pub fn put(&mut self, content: &Content) {
         let shard_size = content.manifest.shard_size();
         let stored = Stored::new(content.entries.clone(), shard_size, State::Final);

@@ -22,7 +22,7 @@ const SERVED_MAX: usize = 64;
 const TURN: Duration = Duration::from_micros(20);
 
 impl World {
-    /// Lets one thing happen.
+    /// Lets one scheduled thing happen, at the present instant.
     pub(super) fn handle(&mut self, what: Scheduled) {
         match what {
             Scheduled::Datagram(packet) => self.deliver(packet),

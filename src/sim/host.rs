@@ -37,7 +37,7 @@ pub struct Found {
     pub took: Duration,
     /// Length of the longest chain of contacts followed.
     pub hops: u32,
-    /// Requests sent.
+    /// The number of requests sent.
     pub asked: u32,
     /// The providers in the replies.
     pub providers: Vec<SocketAddr>,

@@ -17,7 +17,7 @@ use std::time::Duration;
 const RETRANSMIT: Duration = Duration::from_millis(1_000);
 
 impl World {
-    // -- what a driver asks of its kernel
+    // -- system calls
 
     /// Begins to connect. An address without a host never answers.
     pub(super) fn connect(&mut self, host: usize, stream: StreamKey, to: SocketAddr) {
@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    // -- the way
+    // -- transmission
 
     /// Bytes of a pipe that a host writes into: those that its uplink sends in a round trip come on
     /// top.

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// Datagrams and segments pass.
+    /// Datagrams and segments pass the link.
     Open,
     /// Datagrams are lost, segments retransmitted.
     Cut,
@@ -63,12 +63,12 @@ impl Net {
         self.clogged.remove(&(from, to));
     }
 
-    /// Ends all cuts.
+    /// Ends the cuts of all links.
     pub fn end_cuts(&mut self) {
         self.cuts.clear();
     }
 
-    /// Opens every link.
+    /// Opens every cut or clogged link.
     pub fn heal(&mut self) {
         self.cuts.clear();
         self.clogged.clear();

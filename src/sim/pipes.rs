@@ -78,7 +78,7 @@ pub struct End {
     pub host: usize,
     /// Its program's key of the stream, once there is a socket.
     pub stream: Option<StreamKey>,
-    /// Open, closed or dead.
+    /// Whether it is open, closed or dead.
     pub hold: Hold,
     /// A reset by the other end has arrived.
     pub is_reset: bool,
@@ -100,9 +100,9 @@ pub struct End {
     pub fin_arrived: bool,
 }
 
-/// A connection.
+/// A connection between two hosts, or of a host with itself.
 pub struct Connection {
-    /// Both ends.
+    /// The dialler's end, then the acceptor's.
     pub ends: [End; 2],
 }
 

@@ -29,7 +29,7 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Schedules a thing.
+    /// Schedules a thing for an instant.
     pub fn push(&mut self, at: Instant, what: T) {
         let order = self.next;
         self.next += 1;

@@ -17,7 +17,6 @@ pub(super) enum Scheduled {
     Accept(ConnectionKey, u32),
     /// The dialling host learns that its connection is accepted.
     Established(ConnectionKey),
-    /// A socket becomes ready.
     Ready(EndKey, Readiness),
     /// The uplink of a host has sent what it had begun.
     UplinkFree(usize),
@@ -41,7 +40,6 @@ pub(super) struct Packet {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Segment {
     Syn,
-    /// This many bytes.
     Data(usize),
     Fin,
     Reset,

@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 
 /// A program of a scripted host. Closures of the same form are scripts, too.
 pub trait Script {
-    /// Handles one input.
+    /// Handles one input; the world carries out the actions afterwards.
     fn handle(&mut self, input: Input<'_>, actions: &mut Actions<'_>);
 }
 
@@ -44,9 +44,9 @@ impl<F: FnMut(Input<'_>, &mut Actions<'_>)> Script for F {
 pub enum Input<'a> {
     /// The host has just started.
     Started,
-    /// A datagram arrives.
+    /// A datagram arrives at the host.
     Datagram { from: SocketAddr, bytes: &'a [u8] },
-    /// Another host has connected.
+    /// Another host has connected to this one.
     Accepted { stream: StreamKey, from: SocketAddr },
     /// A connection of [`Actions::connect`] is established.
     Connected { stream: StreamKey },
@@ -82,7 +82,7 @@ pub struct Actions<'a> {
 }
 
 impl Actions<'_> {
-    /// The virtual clock.
+    /// The time of the world's clock.
     pub fn now(&self) -> Instant {
         self.now
     }
@@ -97,7 +97,7 @@ impl Actions<'_> {
         self.list.push(Action::Datagram(to, bytes.into()));
     }
 
-    /// Connects to an address.
+    /// Connects to an address; `Connected` or `Closed` follows.
     pub fn connect(&mut self, to: SocketAddr) -> StreamKey {
         let stream = self.streams.insert(Outgoing::default());
         self.list.push(Action::Connect(stream, to));

@@ -22,7 +22,7 @@ pub struct Setup {
 /// How often a host is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checks {
-    /// Never: for measurements.
+    /// Never, which measurements use for speed.
     Off,
     /// After each of its steps.
     Every,

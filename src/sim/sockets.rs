@@ -9,7 +9,7 @@ use super::scheduled::Readiness;
 use crate::output::StreamKey;
 use std::collections::VecDeque;
 
-/// One socket.
+/// One socket with its readiness.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Socket {
     pub key: StreamKey,

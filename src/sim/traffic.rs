@@ -26,11 +26,11 @@ pub enum Cause {
     Ping,
     /// Stores of a provider's records.
     Store,
-    /// Records that holders replicate.
+    /// Replications of records by their holders.
     Replicate,
 }
 
-/// Bytes with one purpose.
+/// Bytes of datagrams with one purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bytes {
     /// Bytes of requests, without padding.

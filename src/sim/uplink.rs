@@ -26,11 +26,11 @@ const TURN_SIZE: usize = 6 * SEGMENT_SIZE;
 /// The segment after the waiting bytes of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// The stream stays open.
+    /// None: the stream stays open.
     Nothing,
-    /// The stream ends.
+    /// The end of the stream.
     Fin,
-    /// The stream is reset.
+    /// A reset of the stream.
     Reset,
 }
 
@@ -39,9 +39,9 @@ pub enum After {
 pub struct Lane {
     /// The end that sends them.
     pub at: EndKey,
-    /// Bytes of payload.
+    /// Bytes of payload that wait.
     pub count: usize,
-    /// The segment after them.
+    /// The segment that follows these bytes.
     pub after: After,
 }
 
@@ -70,7 +70,7 @@ impl Uplink {
         self.capacity.unwrap_or(general)
     }
 
-    /// Bytes sent, headers included.
+    /// Bytes sent so far, headers included.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
     }

@@ -94,7 +94,7 @@ impl World {
 
     // -- time
 
-    /// Lets time pass.
+    /// Lets this much time pass.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step(end) {}
@@ -136,7 +136,7 @@ impl World {
 
     // -- getters
 
-    /// The virtual clock.
+    /// The time of the virtual clock.
     pub fn now(&self) -> Instant {
         self.now
     }
@@ -146,7 +146,7 @@ impl World {
         self.hash
     }
 
-    /// The number of steps.
+    /// The number of steps so far.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -156,12 +156,12 @@ impl World {
         self.addressing
     }
 
-    /// The world's present faults.
+    /// The faults of the world at present.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// The number of hosts.
+    /// The number of hosts, running or not.
     pub fn len(&self) -> usize {
         self.hosts.len()
     }

@@ -48,7 +48,7 @@ pub enum Problem {
     KeyOrder,
     /// Lists and dictionaries are nested deeper than [`BENCODE_DEPTH_MAX`].
     Depth,
-    /// Bytes follow the value.
+    /// Bytes follow the end of the value.
     Trailing,
 }
 

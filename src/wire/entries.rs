@@ -47,7 +47,7 @@ struct Mark {
 pub struct Entry {
     /// Its index in the list.
     pub index: u32,
-    /// Bytes of the file.
+    /// Bytes of the file; may be 0.
     pub size: u64,
     /// Bytes of the files before it.
     pub offset: u64,
@@ -64,7 +64,6 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Listing {
     entries: Entries,
-    /// The last path.
     last: String,
 }
 
@@ -154,7 +153,7 @@ impl Entries {
         listing.entries
     }
 
-    /// The number of files.
+    /// The number of files in the list.
     pub fn len(&self) -> usize {
         self.count
     }

@@ -64,7 +64,7 @@ pub struct Segment {
     pub entry: u32,
     /// Bytes from the start of the file.
     pub offset: u64,
-    /// Bytes, at least 1.
+    /// Bytes of the range, at least 1.
     pub length: u32,
 }
 

@@ -14,7 +14,7 @@ use std::fmt;
 /// The rule that a name or path breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// The name is empty.
+    /// The name has no characters.
     Empty,
     /// The name has more than [`NAME_SIZE_MAX`] bytes.
     TooLong,

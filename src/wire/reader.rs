@@ -93,13 +93,13 @@ impl<'a> Writer<'a> {
         Writer { buffer, size: 0 }
     }
 
-    /// Appends all of `bytes`.
+    /// Appends all of `bytes` to the message.
     pub fn put(&mut self, bytes: &[u8]) {
         self.buffer[self.size..][..bytes.len()].copy_from_slice(bytes);
         self.size += bytes.len();
     }
 
-    /// Appends `count` zero bytes.
+    /// Appends `count` zero bytes to the message.
     pub fn zeros(&mut self, count: usize) {
         self.buffer[self.size..][..count].fill(0);
         self.size += count;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back_and_nothing_beyond_is_touched() {
+    fn written_values_read_back_and_bytes_beyond_stay() {
         let mut buffer = [0xa5; 32];
         let mut writer = Writer::new(&mut buffer);
         writer.u8(1);

@@ -17,9 +17,9 @@ pub const SHARD_NUMBER_SIZE: usize = 4;
 byte_enum! {
     /// The part of a file that a node has when it opens a stream.
     pub enum Holds {
-        /// No shard.
+        /// It has no shard yet.
         None = 0,
-        /// Every shard.
+        /// It has every shard of the file.
         All = 1,
         /// The shards in the `Map` frames that follow.
         Some = 2,
@@ -31,7 +31,7 @@ byte_enum! {
 pub struct Hello {
     /// The file that the stream is about.
     pub file: FileId,
-    /// The sender's node id.
+    /// The node id of the sender.
     pub node: NodeId,
     /// The port at which the sender accepts streams; 0 when it accepts none.
     pub port: u16,
@@ -50,7 +50,7 @@ pub struct Range {
     pub shard: u32,
     /// Bytes from the start of the shard.
     pub offset: u32,
-    /// Bytes, at least 1.
+    /// Bytes of the range, at least 1.
     pub length: u32,
 }
 
@@ -73,7 +73,7 @@ byte_enum! {
     pub enum CloseReason {
         /// Neither end has a shard that the other lacks.
         Done = 0,
-        /// The node stops.
+        /// The sender's node is about to stop.
         Stopping = 1,
         /// The sender has too many streams.
         Full = 2,

@@ -27,7 +27,7 @@ pub enum ManifestError {
     /// The manifest has more than [`MANIFEST_SIZE_MAX`] bytes, or its metainfo file more than
     /// [`METAINFO_SIZE_MAX`].
     TooLarge,
-    /// The bencoding is wrong.
+    /// The bencoding of the manifest is wrong.
     Syntax(BencodeError),
     /// The value of this key has the wrong type or range.
     Value(Key, BencodeError),

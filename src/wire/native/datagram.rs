@@ -168,14 +168,14 @@ pub struct HandedProvider {
 }
 const _: () = assert!(size_of::<HandedProvider>() <= crate::limits::memory::HANDED_SIZE);
 
-/// One datagram.
+/// One datagram: header and body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
     /// The receiver must not put the sender into its table (BEP 43).
     pub read_only: bool,
     /// Chosen by the requester, echoed by the reply.
     pub rpc_id: RpcId,
-    /// The sender's node id.
+    /// The node id of the sender.
     pub sender: NodeId,
     /// The fields that depend on the kind.
     pub body: Body,

@@ -71,12 +71,12 @@ pub enum Kind {
     Response(Cookie),
 }
 
-/// One discovery message.
+/// One discovery message, query or response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Discovery {
-    /// Query or response.
+    /// Its kind, with the cookie of a response.
     pub kind: Kind,
-    /// The sender's node id.
+    /// The node id of the sender.
     pub sender: NodeId,
     /// The sender's port for UDP and TCP; not 0.
     pub port: u16,
@@ -93,7 +93,7 @@ pub enum DiscoveryError {
     Magic,
     /// The version is not supported.
     Version,
-    /// The kind is unknown.
+    /// The kind is not a known one.
     Kind,
     /// The CRC does not match: damaged, or of another network.
     Crc,
@@ -101,7 +101,7 @@ pub enum DiscoveryError {
     Tag,
     /// The reserved byte is not zero.
     Reserved,
-    /// The port is 0.
+    /// The port of the sender is 0.
     Port,
     /// A query has a cookie, or a response has none.
     Cookie,

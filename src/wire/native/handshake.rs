@@ -87,7 +87,7 @@ pub enum HandshakeError {
 }
 
 impl Step {
-    /// Bytes of this step.
+    /// Bytes of this step on the wire.
     pub fn size(self) -> usize {
         match self {
             Step::Hello | Step::Challenge => STEP_SIZE_MAX,

@@ -1,4 +1,5 @@
-//! Datagrams, discovery messages and steps of handshakes: what parses is emitted as the very bytes it came from.
+//! Datagrams, discovery messages and steps of handshakes: a message that parses emits the bytes
+//! that it came from.
 //!
 //! No fuzzer guesses a CRC or a tag, so each input is tried as it is and with these put right.
 
@@ -69,10 +70,14 @@ fn check_step(bytes: &[u8]) {
 }
 
 fn check(bytes: &[u8], network: Network) {
-    if let Ok(hail) = Discovery::parse(bytes, network) {
+    if let Ok(message) = Discovery::parse(bytes, network) {
         let mut buffer = [0xa5; DISCOVERY_SIZE + TAG_SIZE];
-        let size = hail.emit(network, &mut buffer);
-        assert_eq!(buffer[..size], *bytes, "there is one encoding of {hail:?}");
+        let size = message.emit(network, &mut buffer);
+        assert_eq!(
+            buffer[..size],
+            *bytes,
+            "there is one encoding of {message:?}"
+        );
     }
     let Ok(datagram) = Datagram::parse(bytes, network) else {
         return;

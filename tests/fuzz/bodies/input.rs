@@ -2,7 +2,7 @@
 //!
 //! It never fails: past the end everything is 0, so every prefix of an input is an input.
 
-/// What is left of an input.
+/// The rest of an input.
 pub struct Input<'a> {
     rest: &'a [u8],
 }

@@ -119,7 +119,7 @@ fn check_segments(manifest: &Manifest, start: u32, length: u32) {
     let mut at = 0;
     for shard in 0..manifest.shard_count() {
         for segment in manifest.segments(shard, 0, manifest.shard_length(shard)) {
-            at = place(manifest, segment, at);
+            at = check_segment(manifest, segment, at);
         }
     }
     assert_eq!(at, manifest.size());
@@ -129,7 +129,7 @@ fn check_segments(manifest: &Manifest, start: u32, length: u32) {
     let shard_length = u64::from(manifest.shard_length(shard));
     let mut at = from + first.min(shard_length);
     for segment in manifest.segments(shard, start, length) {
-        at = place(manifest, segment, at);
+        at = check_segment(manifest, segment, at);
     }
     assert_eq!(
         at,
@@ -138,7 +138,7 @@ fn check_segments(manifest: &Manifest, start: u32, length: u32) {
 }
 
 /// Checks that a segment begins at byte `at` of the whole; where it ends.
-fn place(manifest: &Manifest, segment: Segment, at: u64) -> u64 {
+fn check_segment(manifest: &Manifest, segment: Segment, at: u64) -> u64 {
     let entry = manifest.entries().at(segment.entry);
     assert_eq!(
         entry.offset + segment.offset,

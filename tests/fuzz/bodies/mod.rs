@@ -2,8 +2,8 @@
 //!
 //! Each module is one target, and `run` is its body: it takes bytes and panics when a rule is
 //! broken. They are written once and run twice: under cargo-fuzz (`tests/fuzz/targets`), which
-//! looks for bytes that reach new code, and under `cargo test` (`tests/core/fuzz_bodies.rs`) over the
-//! corpora and mutations of them. Only the public interface of the crate is used.
+//! looks for bytes that reach new code, and under `cargo test` (`tests/core/fuzz_bodies.rs`) over
+//! the corpora and mutations of them. Only the public interface of the crate is used.
 
 #![allow(
     dead_code,

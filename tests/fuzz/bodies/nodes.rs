@@ -83,7 +83,7 @@ fn operate(puppet: &mut Puppet, input: &mut Input) {
     }
 }
 
-// -- who and what
+// -- addresses and ids
 
 /// One of a few addresses: some share an IP or a network, some cannot be one node's.
 fn address(input: &mut Input) -> SocketAddr {
@@ -116,7 +116,7 @@ fn id(input: &mut Input) -> Id {
 
 fn file_id(input: &mut Input) -> FileId {
     match input.below(6) {
-        place @ 0..4 => FILES[place].manifest.file_id(),
+        index @ 0..4 => FILES[index].manifest.file_id(),
         _ => FileId(id(input)),
     }
 }
@@ -137,8 +137,8 @@ fn contacts(input: &mut Input) -> impl Iterator<Item = Contact> {
 /// The id of the honest node at an address.
 fn id_at(address: SocketAddr) -> NodeId {
     let location = location_bytes(address);
-    NodeId(Id(std::array::from_fn(|place| {
-        location[17 - place % 18].wrapping_mul(37)
+    NodeId(Id(std::array::from_fn(|index| {
+        location[17 - index % 18].wrapping_mul(37)
     })))
 }
 
@@ -232,8 +232,8 @@ fn reply(puppet: &mut Puppet, input: &mut Input) {
     if puppet.asked.is_empty() {
         return;
     }
-    let place = input.below(puppet.asked.len());
-    let (to, asked) = puppet.asked[place].clone();
+    let index = input.below(puppet.asked.len());
+    let (to, asked) = puppet.asked[index].clone();
     let from = if input.byte() == 1 {
         address(input)
     } else {
@@ -302,8 +302,8 @@ fn with_stream(
 ) {
     let count = puppet.streams.len();
     if count > 0 {
-        let place = input.below(count);
-        let key = puppet.streams.keys().nth(place).copied();
+        let index = input.below(count);
+        let key = puppet.streams.keys().nth(index).copied();
         act(puppet, input, key.expect("one of them"));
     }
 }
@@ -420,7 +420,7 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
             raw_frame(kind, body)
         }
     };
-    // Who says one thing again and again, and never reads, must not fill the node's memory.
+    // A peer that repeats a frame and never reads must not fill the node's memory.
     let bytes = if input.byte() == 1 {
         bytes.repeat(size)
     } else {
@@ -431,7 +431,7 @@ fn send_frame(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
 
 /// Sends a range that the node has asked for, right or wrong.
 fn answer_request(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
-    let place = input.byte();
+    let index = input.byte();
     let file = file(input.below(4));
     let Some(other) = puppet
         .streams
@@ -440,7 +440,7 @@ fn answer_request(puppet: &mut Puppet, input: &mut Input, key: StreamKey) {
     else {
         return;
     };
-    let range = other.asked.remove(usize::from(place) % other.asked.len());
+    let range = other.asked.remove(usize::from(index) % other.asked.len());
     let mut shard = file.shard(
         range
             .shard
@@ -504,7 +504,7 @@ fn command(puppet: &mut Puppet, input: &mut Input) {
                 .map(|_| usize::from(input.short()))
                 .collect();
             let named = sizes.iter().enumerate();
-            let entries = named.map(|(place, &size)| (format!("f{place}"), size as u64));
+            let entries = named.map(|(index, &size)| (format!("f{index}"), size as u64));
             let entries = Entries::of(entries).expect("no two have one name");
             let name = input.choose(&["a", "..", "b"]).to_owned();
             puppet.share(ShareSpec {

@@ -1,5 +1,5 @@
-//! A driver that keeps the node's contract and decides nothing: what happens, and when, is said by
-//! the input.
+//! A driver that keeps the node's contract and decides nothing: the input says which events happen,
+//! and when.
 //!
 //! It carries out what the node asks for and checks all that the node says: every datagram and
 //! frame must parse, no unproved address gets more than it sent, what is written stays within its
@@ -50,7 +50,7 @@ pub struct Other {
     partial: Vec<u8>,
     /// Bytes of payload that must come before the next frame.
     payload_left: u32,
-    /// What the node has asked for and was not answered.
+    /// The requests of the node that have no answer yet.
     pub asked: Vec<Range>,
     /// The part of the manifest that the node has asked for.
     pub manifest_asked: Option<(u32, u32)>,
@@ -58,13 +58,13 @@ pub struct Other {
     pub backlog: VecDeque<u8>,
 }
 
-/// What lies on disk of one swarm.
+/// The files of one swarm on the disk.
 pub struct Disk {
     pub file: Option<&'static File>,
     pub entries: Vec<Vec<u8>>,
 }
 
-/// What an address has learnt from the node's replies.
+/// The proofs in the node's replies to one address.
 #[derive(Default)]
 pub struct Learnt {
     pub cookie: Cookie,
@@ -85,7 +85,7 @@ pub struct Puppet {
     pub asked: VecDeque<(SocketAddr, Datagram)>,
     pub learnt: BTreeMap<SocketAddr, Learnt>,
     pub events: Vec<Event>,
-    /// What the last request asked for.
+    /// The target of the last request.
     last_target: Id,
     /// Where the datagram being handled came from, and how long its reply may be.
     allowance: Option<(SocketAddr, usize)>,
@@ -301,7 +301,7 @@ impl Puppet {
         if let Some(file) = disk.file {
             let start = range.offset as usize;
             let right = &file.entries[range.entry as usize][start..start + bytes.len()];
-            assert!(bytes == right, "what is served has been verified");
+            assert!(bytes == right, "served bytes are verified");
         }
         let count = bytes.len().min(budget);
         let other = self.streams.get_mut(&key).expect("it was there");
@@ -371,7 +371,7 @@ impl Puppet {
     fn carry_out(&mut self, output: Output, buffer: &[u8]) {
         match output {
             Output::Connect { stream, to } => {
-                assert!(address::is_usable(to), "{to} is no place to connect to");
+                assert!(address::is_usable(to), "{to} cannot be connected to");
                 let dialling = Other {
                     dialling: true,
                     ..Other::default()
@@ -441,7 +441,7 @@ impl Puppet {
                 count <= OUTBOX_MAX,
                 "one input leads to datagrams without end"
             );
-            assert!(address::is_usable(to), "{to} is no place to send to");
+            assert!(address::is_usable(to), "{to} cannot be sent to");
             let datagram = Datagram::parse(&buffer[..size], network()).expect("a right datagram");
             assert_eq!(datagram.sender, OWN_ID);
             if datagram.body.is_reply() {
@@ -457,7 +457,7 @@ impl Puppet {
 
     fn hear_reply(&mut self, to: SocketAddr, size: usize, datagram: &Datagram) {
         let (from, allowance) = self.allowance.expect("a reply to nothing");
-        assert_eq!(to, from, "a reply goes to who asked");
+        assert_eq!(to, from, "a reply goes to its requester");
         let target = self.last_target;
         let learnt = self.learnt.entry(to).or_default();
         assert!(
@@ -538,7 +538,7 @@ impl Other {
     }
 }
 
-/// The file with this place in [`FILES`].
-pub fn file(place: usize) -> &'static File {
-    &FILES[place % FILES.len()]
+/// The file with this index in [`FILES`].
+pub fn file(index: usize) -> &'static File {
+    &FILES[index % FILES.len()]
 }

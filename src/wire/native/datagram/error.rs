@@ -4,15 +4,15 @@
 /// The first field of a datagram that is wrong or cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatagramError {
-    /// Shorter than the header.
+    /// It is shorter than the header.
     TooShort,
-    /// Longer than [`DATAGRAM_SIZE_MAX`](crate::limits::DATAGRAM_SIZE_MAX).
+    /// It is longer than [`DATAGRAM_SIZE_MAX`](crate::limits::DATAGRAM_SIZE_MAX).
     TooLong,
     /// The first byte is not [`MAGIC`](super::MAGIC).
     Magic,
     /// The version is not supported.
     Version,
-    /// The kind is unknown.
+    /// The kind is not a known one.
     Kind,
     /// The CRC does not match: damaged, or of another network.
     Crc,
@@ -20,7 +20,7 @@ pub enum DatagramError {
     Tag,
     /// A reserved flag is set.
     Flags,
-    /// The cookie is cut.
+    /// The cookie is cut short.
     Cookie,
     /// The address or cookie of *seen* is cut, or the address is not usable.
     Seen,
@@ -28,7 +28,7 @@ pub enum DatagramError {
     Target,
     /// The file id is cut.
     File,
-    /// The token is cut.
+    /// The token is cut short.
     Token,
     /// *provides* is cut, or neither 0 nor 1.
     Provides,

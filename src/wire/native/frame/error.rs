@@ -5,7 +5,7 @@
 pub enum FrameError {
     /// The first byte is not [`MAGIC`](super::MAGIC).
     Magic,
-    /// The kind is unknown.
+    /// The kind is not a known one.
     Kind,
     /// The header's reserved bytes are not zero.
     Reserved,
@@ -33,7 +33,7 @@ pub enum FrameError {
     RangeLength,
     /// The range ends beyond the largest shard.
     RangeOffset,
-    /// The reason is unknown.
+    /// The reason is not a known one.
     Reason,
     /// A location is not a usable address.
     Location,

@@ -5,10 +5,7 @@ mod measure;
 
 use measure::{measure, measure_prepared};
 use sprat::address::Contact;
-use sprat::dht::addresses::Permit;
-use sprat::dht::lookup::{Answer, Lookup};
-use sprat::dht::table::Table;
-use sprat::dht::{Params, Purpose};
+use sprat::dht::{Answer, Lookup, Params, Permit, Purpose, Table};
 use sprat::id::NodeId;
 use sprat::kad::{Config, Kad};
 use sprat::limits::{Allowance, DATAGRAM_SIZE_MAX, K};

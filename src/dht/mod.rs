@@ -18,21 +18,28 @@
 //!
 //! Invariant: a part sends nothing and names no message; its node tells it how requests ended.
 
-pub mod address_vote;
-pub mod addresses;
-pub mod bucket;
-pub mod budget;
+mod address_vote;
+mod addresses;
+mod bucket;
+mod budget;
 mod event;
-pub mod lookup;
+mod lookup;
 mod params;
-pub mod records;
+mod records;
 pub mod subnet;
-pub mod table;
-pub mod token;
+mod table;
+mod token;
 
+pub use address_vote::AddressVote;
+pub use addresses::{Addresses, Permit};
+pub use bucket::{Bucket, Member};
+pub use budget::{Budget, Destinations, SourceBudgets};
 pub use event::Event;
-pub use lookup::Purpose;
+pub use lookup::{Answer, Lookup, Outcome, Purpose};
 pub use params::Params;
+pub use records::{Full, Record, RecordLimits, Records, around};
+pub use table::{Admission, Contacts, Table};
+pub use token::Secrets;
 
 #[cfg(test)]
 mod tests;

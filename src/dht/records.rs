@@ -21,7 +21,7 @@ use std::ops::Bound;
 
 /// The limits of a table of records (rule 16).
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct RecordLimits {
     /// Files with records.
     pub keys: usize,
     /// Records in all.
@@ -63,7 +63,7 @@ struct Key {
 const _: () = assert!(size_of::<Key>() <= crate::limits::memory::KEY_SIZE);
 
 impl Key {
-    fn has_room(&self, limits: &Limits, location: SocketAddr) -> bool {
+    fn has_room(&self, limits: &RecordLimits, location: SocketAddr) -> bool {
         let group = subnet::global_subnet(location.ip());
         let is_beside = |record: &&Record| subnet::global_subnet(record.location.ip()) == group;
         self.records.len() < limits.per_key
@@ -74,7 +74,7 @@ impl Key {
 
 /// All records of this node.
 pub struct Records {
-    limits: Limits,
+    limits: RecordLimits,
     keys: BTreeMap<FileId, Key>,
     count: usize,
     per_ip: BTreeMap<IpAddr, usize>,
@@ -87,7 +87,7 @@ pub struct Full;
 
 impl Records {
     /// An empty table, which keeps at most as many records as `limits` allow.
-    pub fn new(limits: Limits) -> Records {
+    pub fn new(limits: RecordLimits) -> Records {
         Records {
             limits,
             keys: BTreeMap::new(),
@@ -287,7 +287,7 @@ mod tests {
     use crate::limits::*;
     use std::time::Duration;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: RecordLimits = RecordLimits {
         keys: KEYS_MAX,
         records: RECORDS_MAX,
         per_key: PROVIDERS_PER_KEY_MAX,

@@ -11,7 +11,7 @@
 use super::Kad;
 use super::rpc::{RetryPolicy, Task};
 use crate::address::{self, Contact};
-use crate::dht::addresses::Permit;
+use crate::dht::Permit;
 use crate::limits::{BACK_OFF_MAX, CANDIDATE_CONTACTS_MAX, PINGS_ACTIVE_MAX};
 use crate::limits::{PROBE_PERIOD, SAVED_CONTACTS_MAX};
 use crate::time::Instant;

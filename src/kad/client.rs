@@ -8,11 +8,7 @@
 use super::rpc::{Match, Overdue, Pending, RetryPolicy, Rpcs, Task};
 use super::{Kad, Outgoing};
 use crate::address::{self, Contact};
-use crate::dht::Event;
-use crate::dht::address_vote::AddressVote;
-use crate::dht::addresses::{Addresses, Permit};
-use crate::dht::budget::Destinations;
-use crate::dht::table::Admission;
+use crate::dht::{AddressVote, Addresses, Admission, Destinations, Event, Permit};
 use crate::time::{Instant, earliest};
 use crate::wire::native::datagram::{Body, Cookie, Datagram, ErrorCode, RpcId, Status};
 use std::net::SocketAddr;

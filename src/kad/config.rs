@@ -1,6 +1,6 @@
 //! The setup of a Kademlia node: its identity, its network and its limits.
 
-use crate::dht::{Params, records};
+use crate::dht::{Params, RecordLimits};
 use crate::id::NodeId;
 use crate::limits;
 use crate::wire::Network;
@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 /// The limits of the records that a node keeps for others (rule 16).
-pub const RECORD_LIMITS: records::Limits = records::Limits {
+pub const RECORD_LIMITS: RecordLimits = RecordLimits {
     keys: limits::KEYS_MAX,
     records: limits::RECORDS_MAX,
     per_key: limits::PROVIDERS_PER_KEY_MAX,

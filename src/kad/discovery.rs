@@ -23,7 +23,7 @@
 use super::rpc::RetryPolicy;
 use super::{Kad, Outgoing};
 use crate::address::{self, Contact};
-use crate::dht::budget::{Budget, SourceBudgets};
+use crate::dht::{Budget, SourceBudgets};
 use crate::limits::{DISCOVERY_ANSWERS, DISCOVERY_ANSWERS_EACH, DISCOVERY_CALLERS_MAX};
 use crate::limits::{DISCOVERY_PATIENCE, DISCOVERY_PAUSES, DISCOVERY_PERIOD};
 use crate::time::{Instant, earliest};

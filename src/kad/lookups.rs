@@ -12,9 +12,7 @@
 use super::rpc::{Pending, RetryPolicy, Task};
 use super::{Kad, Lookup};
 use crate::address::Contact;
-use crate::dht::lookup::{Answer, Outcome};
-use crate::dht::table::Contacts;
-use crate::dht::{Event, Purpose};
+use crate::dht::{Answer, Contacts, Event, Outcome, Purpose};
 use crate::id::{FileId, Id};
 use crate::limits::{BACKGROUND_LOOKUPS_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX, LOOKUPS_WAITING_MAX};
 use crate::limits::{REFRESH_VIEW, memory};

@@ -41,9 +41,7 @@ pub use config::{Config, RECORD_LIMITS};
 pub use counters::Counters;
 
 use crate::address::{self, Contact};
-use crate::dht::records::Records;
-use crate::dht::table::Table;
-use crate::dht::{Event, lookup};
+use crate::dht::{self, Event, Records, Table};
 use crate::id::{ID_BITS, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, EVENTS_MAX, K, OUTBOX_MAX, UPKEEP_PERIOD, memory};
 use crate::rng::Rng;
@@ -61,7 +59,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use store::Store;
 
-type Lookup = lookup::Lookup<Token>;
+type Lookup = dht::Lookup<Token>;
 
 /// A datagram that waits to be sent.
 #[derive(Clone, Copy, Debug)]

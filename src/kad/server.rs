@@ -15,10 +15,7 @@
 use super::rpc::{PING_BACK_SIZE, RetryPolicy};
 use super::{Kad, Outgoing};
 use crate::address::{Contact, is_of_use};
-use crate::dht::Params;
-use crate::dht::budget::SourceBudgets;
-use crate::dht::table::Contacts;
-use crate::dht::token::Secrets;
+use crate::dht::{Contacts, Params, Secrets, SourceBudgets};
 use crate::id::{FileId, Id};
 use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SECRET_PERIOD, SOURCES_MAX};
 use crate::rng::Rng;

@@ -11,7 +11,7 @@
 use super::Kad;
 use super::rpc::{RetryPolicy, Task};
 use super::store::{HeldToken, Store, StoreKind};
-use crate::dht::addresses::Permit;
+use crate::dht::Permit;
 use crate::limits::{STORES_ACTIVE_MAX, STORES_MAX};
 use crate::time::Instant;
 use crate::wire::native::datagram::Token;

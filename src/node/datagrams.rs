@@ -57,7 +57,7 @@ impl Node {
             }
             _ => self.kad.count_foreign(),
         }
-        self.settle(now);
+        self.relay(now);
     }
 
     /// Writes the next datagram into `buffer`, of at least [`DATAGRAM_SIZE_MAX`] bytes.

@@ -22,8 +22,8 @@
 //! the node has freed finds nothing, so late facts are harmless.
 
 mod datagrams;
+mod relay;
 pub mod saved;
-mod settle;
 mod streams;
 
 use crate::address::Contact;
@@ -107,7 +107,7 @@ impl Node {
         for &contact in contacts {
             self.kad.insert_saved(now, contact);
         }
-        self.settle(now);
+        self.relay(now);
     }
 
     /// Shares what lies on disk: [`Event::Shared`] follows when it is hashed.
@@ -117,7 +117,7 @@ impl Node {
     /// There are too many swarms.
     pub fn share(&mut self, now: Instant, share: ShareSpec) -> Result<SwarmKey, Refused> {
         let key = self.swarms.share(now, share);
-        self.settle(now);
+        self.relay(now);
         key
     }
 
@@ -137,7 +137,7 @@ impl Node {
         let key = self.swarms.fetch(now, file, manifest, providers);
         // What is due at once: the first dial and the first lookup.
         self.swarms.handle_timeout(now);
-        self.settle(now);
+        self.relay(now);
         key
     }
 
@@ -156,7 +156,7 @@ impl Node {
     /// is nobody to ask, or too many lookups wait.
     pub fn look_up(&mut self, now: Instant, file: FileId) -> bool {
         let is_accepted = self.kad.find_providers(now, file);
-        self.settle(now);
+        self.relay(now);
         is_accepted
     }
 
@@ -164,7 +164,7 @@ impl Node {
     /// it stops: [`dht::Event::Announced`] follows.
     pub fn provide(&mut self, now: Instant, file: FileId) {
         self.kad.provide(now, file);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// Serves a file of which the driver knows that the disk holds all of it, as it was when it was
@@ -175,7 +175,7 @@ impl Node {
     /// There are too many swarms, or one of this file.
     pub fn serve(&mut self, now: Instant, of: Manifest, from: Origin) -> Result<SwarmKey, Refused> {
         let key = self.swarms.serve(now, of, from);
-        self.settle(now);
+        self.relay(now);
         key
     }
 
@@ -183,20 +183,20 @@ impl Node {
     /// is on the disk stays.
     pub fn remove(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.remove(now, swarm);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// Holds a swarm still until [`Node::resume`]: it has no streams, is not announced, and nothing is
     /// read or looked up for it.
     pub fn suspend(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.suspend(now, swarm);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// Lets a swarm go on that was suspended.
     pub fn resume(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.resume(now, swarm);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// Asks whether a node is at `address`: [`dht::Event::Pinged`] follows. False: no node can be there, or
@@ -210,7 +210,7 @@ impl Node {
     pub fn stop(&mut self, now: Instant) {
         self.swarms.stop(now);
         self.saved.stop(now);
-        self.settle(now);
+        self.relay(now);
     }
 
     // -- facts in
@@ -228,7 +228,7 @@ impl Node {
     /// Bytes of a stream have come; they must stay in place until `poll_output` has nothing more.
     pub fn handle_received(&mut self, now: Instant, stream: StreamKey, bytes: &[u8]) {
         self.swarms.handle_received(now, stream, bytes);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// `count` bytes of the stream's current [`Chunk`] have gone out.
@@ -239,13 +239,13 @@ impl Node {
     /// The file range of the stream's current [`Chunk`] cannot be sent; the node ends the stream.
     pub fn handle_unsendable(&mut self, now: Instant, stream: StreamKey, error: DiskError) {
         self.swarms.handle_unsendable(now, stream, error);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// A connection has ended or could not be made; the driver has freed its socket.
     pub fn handle_closed(&mut self, now: Instant, stream: StreamKey) {
         self.swarms.handle_closed(now, stream);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The journal of an earlier try proves that a fetch holds this shard; before
@@ -269,7 +269,7 @@ impl Node {
     ) {
         self.swarms
             .handle_disk(now, swarm, DiskReport::Prepared(result));
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The answer to [`Output::Write`]: `length` bytes of `shard` are written.
@@ -290,33 +290,33 @@ impl Node {
                 result,
             },
         );
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The answer to `poll_read`: all bytes of the range.
     pub fn handle_read(&mut self, now: Instant, swarm: SwarmKey, result: Result<&[u8], DiskError>) {
         self.swarms
             .handle_disk(now, swarm, DiskReport::Read(result));
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The place of what is served is not there: it waits until `handle_returned`.
     pub fn handle_missing(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.handle_disk(now, swarm, DiskReport::Missing);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The place is there again, and everything in it as it was.
     pub fn handle_returned(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.handle_disk(now, swarm, DiskReport::Returned);
-        self.settle(now);
+        self.relay(now);
     }
 
     /// An entry of what is served is not the file that was hashed: it is no longer served.
     pub fn handle_changed(&mut self, now: Instant, swarm: SwarmKey, entry: u32) {
         self.swarms
             .handle_disk(now, swarm, DiskReport::Changed { entry });
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The answer to [`Output::Checkpoint`].
@@ -328,7 +328,7 @@ impl Node {
     ) {
         self.swarms
             .handle_disk(now, swarm, DiskReport::Checkpointed(result));
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The answer to [`Output::Reopen`].
@@ -340,7 +340,7 @@ impl Node {
     ) {
         self.swarms
             .handle_disk(now, swarm, DiskReport::Reopened(result));
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The answer to [`Output::Finish`].
@@ -352,7 +352,7 @@ impl Node {
     ) {
         self.swarms
             .handle_disk(now, swarm, DiskReport::Finished(result));
-        self.settle(now);
+        self.relay(now);
     }
 
     /// The list of [`Node::poll_saved`] stands on disk. When it could not be written, say nothing.
@@ -364,7 +364,7 @@ impl Node {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.kad.handle_timeout(now);
         self.swarms.handle_timeout(now);
-        self.settle(now);
+        self.relay(now);
     }
 
     // -- work out
@@ -465,15 +465,5 @@ impl Node {
     /// Kademlia, to look at.
     pub fn kad(&self) -> &Kad {
         &self.kad
-    }
-
-    /// How many contacts the routing table has.
-    pub fn contact_count(&self) -> usize {
-        self.kad.contact_count()
-    }
-
-    /// The contacts of the routing table.
-    pub fn contacts(&self) -> impl Iterator<Item = Contact> {
-        self.kad.contacts()
     }
 }

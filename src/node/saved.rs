@@ -32,8 +32,7 @@
 )]
 
 use crate::address::Contact;
-use crate::dht::bucket::{Bucket, Member};
-use crate::dht::table::Table;
+use crate::dht::{Bucket, Member, Table};
 use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
 use crate::id::{Id, NodeId};
 use crate::limits::{SAVE_DELAY, SAVE_PERIOD, SAVED_CONTACTS_MAX};

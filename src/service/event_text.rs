@@ -198,7 +198,7 @@ mod tests {
         let event = Event::Dht(dht::Event::LookupDone {
             target: Id::default(),
             purpose: dht::Purpose::FindValue,
-            outcome: dht::lookup::Outcome {
+            outcome: dht::Outcome {
                 hops: 1,
                 asked: 4,
                 answered: 3,

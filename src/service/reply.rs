@@ -10,7 +10,7 @@ use super::json::Object;
 use super::metrics::METRICS;
 use super::protocol::Line;
 use super::text;
-use crate::dht::lookup::Outcome;
+use crate::dht::Outcome;
 use crate::id::{FileId, NodeId};
 use crate::reactor::{self, Caps, Lag};
 use crate::{kad, swarm};

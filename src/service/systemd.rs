@@ -180,7 +180,7 @@ impl Status {
         let served = node.phases().filter(|&phase| phase == Phase::Complete);
         let served = served.count();
         Status {
-            contacts: node.contact_count(),
+            contacts: node.kad().contact_count(),
             served,
             fetched: node.phases().count() - served,
             streams: node.stream_count(),

@@ -248,7 +248,7 @@ pub fn a_loaded_node_takes_no_more_than_the_sum_says() {
     world.fill_table();
     println!(
         "{} contacts: {} KiB",
-        world.node.contact_count(),
+        world.node.kad().contact_count(),
         alive() / 1024
     );
     world.fill_records();
@@ -258,7 +258,7 @@ pub fn a_loaded_node_takes_no_more_than_the_sum_says() {
     let unopened = alive();
     let streams = world.open_streams(file);
     println!("{STAYING} open streams: {} KiB", alive() / 1024);
-    assert!(world.node.contact_count() > 1_000 && records > RECORDS_MAX / 2);
+    assert!(world.node.kad().contact_count() > 1_000 && records > RECORDS_MAX / 2);
     let at_work = alive() + line("program").total() + line("receive buffer").total();
     assert!(
         at_work <= 6 << 20,

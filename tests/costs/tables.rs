@@ -1,11 +1,7 @@
 //! Memory that the tables of a node take when all of them are full, and time that a newcomer costs.
 
 use sprat::address::Contact;
-use sprat::dht::Params;
-use sprat::dht::addresses::{Addresses, Permit};
-use sprat::dht::budget::Destinations;
-use sprat::dht::records::{Record, Records};
-use sprat::dht::table::Table;
+use sprat::dht::{Addresses, Destinations, Params, Permit, Record, Records, Table};
 use sprat::id::{FileId, Id, NodeId};
 use sprat::kad::{Config, Kad, RECORD_LIMITS};
 use sprat::limits::{ADDRESSES_MAX, Allowance, DATAGRAM_SIZE_MAX, KEYS_MAX, RECORDS_MAX};

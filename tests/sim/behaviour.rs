@@ -355,7 +355,7 @@ fn rule_15_who_starts_while_all_it_knew_are_down_meets_them_when_they_are_back()
     (0..8).for_each(|host| world.end(host, Death::PowerCut));
     world.start(3);
     world.run(Duration::from_secs(1_800));
-    assert_eq!(world.node(3).unwrap().contact_count(), 0);
+    assert_eq!(world.node(3).unwrap().kad().contact_count(), 0);
     // They come back as others, so that it is on host 3 to find them.
     for host in 4..8 {
         world.change_id(host);

@@ -165,7 +165,7 @@ impl Fleet {
             let node = self.world.node(host).expect("an elder lives");
             let kad = node.kad();
             assert_eq!(
-                node.contact_count(),
+                node.kad().contact_count(),
                 HOSTS - 1,
                 "host {host}: everybody is known"
             );

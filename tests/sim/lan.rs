@@ -78,7 +78,7 @@ fn a_node_of_another_lan_or_of_none_is_not_found() {
             world.events.iter().any(is_it)
         };
         assert!(world.run_until(Duration::from_secs(30), failed));
-        assert_eq!(world.node(host).unwrap().contact_count(), 0);
+        assert_eq!(world.node(host).unwrap().kad().contact_count(), 0);
     }
 }
 
@@ -87,9 +87,9 @@ fn a_network_that_comes_later_is_hailed() {
     let (_seeded, mut world, _) = lan_of(3, 9, 0);
     let late = world.add();
     world.run(Duration::from_secs(60));
-    assert_eq!(world.node(late).unwrap().contact_count(), 0);
+    assert_eq!(world.node(late).unwrap().kad().contact_count(), 0);
     world.attach(late, LAN);
-    let met = |world: &World| world.node(late).unwrap().contact_count() == 3;
+    let met = |world: &World| world.node(late).unwrap().kad().contact_count() == 3;
     assert!(world.run_until(Duration::from_secs(2), met));
 }
 
@@ -101,7 +101,7 @@ fn a_fleet_that_starts_at_once_makes_no_storm() {
     let sent = (0..150).map(|host| world.node(host).unwrap().kad().counters().sent);
     let most = sent.max().unwrap();
     assert!(most <= 600, "{most} datagrams of one node in 3 s");
-    let met = |host: usize| world.node(host).unwrap().contact_count();
+    let met = |host: usize| world.node(host).unwrap().kad().contact_count();
     let fewest = (0..150).map(met).min().unwrap();
     assert!(fewest >= 20, "{fewest} contacts");
     world.fetch(149, file, &[]).unwrap();

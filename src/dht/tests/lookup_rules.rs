@@ -1,8 +1,7 @@
 //! One lookup by rules 8, 16 and 17, step by step.
 
 use super::*;
-use crate::dht::addresses::Permit;
-use crate::dht::lookup::{Answer, Lookup};
+use crate::dht::{Answer, Lookup, Permit};
 use crate::limits::LOOKUP_ASKED_MAX;
 
 /// A contact at this distance from the target, which is 0.

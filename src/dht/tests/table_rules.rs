@@ -1,8 +1,7 @@
 //! The routing table by rules 1 – 7, 9 and 16, against a naive oracle: a list of all contacts.
 
 use super::*;
-use crate::dht::bucket::Bucket;
-use crate::dht::table::{Admission, Table};
+use crate::dht::{Admission, Bucket, Table};
 use crate::id::ID_BITS;
 use crate::limits::{NEAR_FACTOR, PER_SUBNET_MAX, STALE_AFTER};
 use crate::rng::Rng;

@@ -2,7 +2,7 @@
 
 use super::alone::*;
 use super::*;
-use crate::dht::lookup::Outcome;
+use crate::dht::Outcome;
 use crate::limits::{PROBE_PERIOD, RPC_TIMEOUT};
 use crate::wire::native::datagram::{Body, Status, Token};
 use arrayvec::ArrayVec;

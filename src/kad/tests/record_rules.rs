@@ -166,14 +166,11 @@ fn rule_10_the_closest_node_without_the_record_is_told_of_it() {
             (7, 7, 1),
         );
         lookup.seed(&peers);
-        while lookup
-            .ask_next(|_| crate::dht::addresses::Permit::Now)
-            .is_some()
-        {}
+        while lookup.ask_next(|_| crate::dht::Permit::Now).is_some() {}
         for (rank, &contact) in peers.iter().enumerate() {
             // All but the one that lies so far beyond the k closest have the record.
             let has_value = rank != 2 + between;
-            let answer = lookup::Answer {
+            let answer = crate::dht::Answer {
                 contacts: &[],
                 token: Token(4),
                 has_value,

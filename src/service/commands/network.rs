@@ -1,8 +1,6 @@
 //! Commands about the node and its network.
 
-use crate::dht::bucket::Member;
-use crate::dht::lookup::Outcome;
-use crate::dht::{self, records};
+use crate::dht::{self, Member, Outcome};
 use crate::id::FileId;
 use crate::kad::Kad;
 use crate::node::Event;
@@ -26,7 +24,7 @@ pub fn status(service: &mut Service, reactor: &mut Reactor, _: &[&str]) -> Resul
         has_key: reactor.network().key().is_some(),
         listening: reactor.listening().to_vec(),
         seen: node.kad().seen_address(),
-        contacts: node.contact_count(),
+        contacts: node.kad().contact_count(),
         streams: node.stream_count(),
         files: service.jobs.len(),
         written: reactor.written(),
@@ -91,7 +89,7 @@ fn contact(bucket: usize, member: &Member, now: Instant) -> Reply {
     })
 }
 
-fn record(id: FileId, record: &records::Record, now: Instant) -> Reply {
+fn record(id: FileId, record: &dht::Record, now: Instant) -> Reply {
     let left = record.expires_at.since(now).as_secs_f64();
     Reply::Record(Record {
         id,
@@ -246,7 +244,7 @@ mod tests {
             failures: 2,
             ..alive
         };
-        let record = records::Record {
+        let record = dht::Record {
             location: "[2001:db8::7]:4160".parse().unwrap(),
             expires_at: now + Duration::from_secs(7_199),
         };

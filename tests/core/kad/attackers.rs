@@ -384,7 +384,7 @@ fn sybils_of_one_subnet_beside_a_key_do_not_hide_it() {
     }
 }
 
-fn name(contacts: &mut sprat::dht::table::Contacts, sybils: &[Contact]) {
+fn name(contacts: &mut sprat::dht::Contacts, sybils: &[Contact]) {
     let count = contacts.len();
     contacts.clear();
     contacts.extend(sybils.iter().copied().take(count));

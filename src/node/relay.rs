@@ -1,5 +1,6 @@
-//! What Kademlia and the swarms, who do not know each other, want of each other.
+//! Relays between Kademlia and the swarms, which do not know each other.
 //!
+//! Swarms ask for providers and for announcements; Kademlia reports the providers that it finds.
 //! Invariant: after each fact, neither has anything left for the other.
 
 use super::{Event, Node};
@@ -10,8 +11,8 @@ use crate::swarm::Request;
 use crate::time::Instant;
 
 impl Node {
-    /// Carries between Kademlia and the swarms what each wants of the other.
-    pub(super) fn settle(&mut self, now: Instant) {
+    /// Hands the requests of the swarms to Kademlia, and its events to the swarms and the owner.
+    pub(super) fn relay(&mut self, now: Instant) {
         while let Some(request) = self.swarms.poll_request() {
             match request {
                 Request::FindProviders(file) => {

@@ -1,7 +1,9 @@
 //! A network with a key, as real processes: its members reach each other, strangers hear nothing,
 //! and what was recorded opens nothing.
 
-use crate::support::{DEADLINE, Scratch, Sprat, assert_same, run, text, with_providers};
+use crate::support::{
+    DEADLINE, Scratch, Sprat, assert_same, await_answer, run, text, with_providers,
+};
 use sprat::wire::native::datagram::{Body, Datagram, ErrorCode};
 use sprat::wire::native::handshake;
 use sprat::wire::{Key, Network};
@@ -10,27 +12,55 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long a stranger waits for the answer that must not come: more than a node takes on a busy
-/// machine.
-const SILENCE: Duration = Duration::from_secs(2);
-
-/// What has passed a place between two nodes, one way and the other.
+/// Bytes that have passed a tap between two nodes, one way and the other.
 #[derive(Default)]
 struct Said {
     there: Vec<Vec<u8>>,
     back: Vec<Vec<u8>>,
 }
 
+#[derive(Default)]
+struct Heard {
+    said: Mutex<Said>,
+    changed: Condvar,
+}
+
+impl Heard {
+    /// Bytes have been passed on to the node.
+    fn there(&self, bytes: &[u8]) {
+        self.said().there.push(bytes.to_vec());
+        self.changed.notify_all();
+    }
+
+    /// Bytes of the node are about to be passed on.
+    fn back(&self, bytes: &[u8]) {
+        self.said().back.push(bytes.to_vec());
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap()
+    }
+
+    /// Waits until something was passed on to the node.
+    fn wait(&self) {
+        let is_silent = |said: &mut Said| said.there.is_empty();
+        let waited = self
+            .changed
+            .wait_timeout_while(self.said(), DEADLINE, is_silent);
+        assert!(!waited.unwrap().1.timed_out(), "nobody tries");
+    }
+}
+
 /// Places before a node at which what is said to it, and by it, is heard.
 struct Taps {
     of_datagrams: SocketAddr,
     of_streams: SocketAddr,
-    datagrams: Arc<Mutex<Said>>,
-    streams: Arc<Mutex<Said>>,
+    datagrams: Arc<Heard>,
+    streams: Arc<Heard>,
 }
 
 impl Taps {
@@ -45,19 +75,15 @@ impl Taps {
         }
     }
 
-    /// Waits until somebody has said something both ways of speaking.
+    /// Waits until the node was sent a datagram, and bytes of a stream.
     fn wait(&self) {
-        let began = Instant::now();
-        let is_silent = |said: &Mutex<Said>| said.lock().unwrap().there.is_empty();
-        while is_silent(&self.datagrams) || is_silent(&self.streams) {
-            assert!(began.elapsed() < DEADLINE, "nobody tries");
-            thread::sleep(Duration::from_millis(20));
-        }
+        self.datagrams.wait();
+        self.streams.wait();
     }
 }
 
 /// The threads of a tap end with the test.
-fn tap_datagrams(node: SocketAddr, said: &Arc<Mutex<Said>>) -> SocketAddr {
+fn tap_datagrams(node: SocketAddr, said: &Arc<Heard>) -> SocketAddr {
     let front = UdpSocket::bind("127.0.0.1:0").unwrap();
     let behind = UdpSocket::bind("127.0.0.1:0").unwrap();
     behind.connect(node).unwrap();
@@ -70,15 +96,15 @@ fn tap_datagrams(node: SocketAddr, said: &Arc<Mutex<Said>>) -> SocketAddr {
         let mut buffer = [0; 2_000];
         while let Ok((size, from)) = front_in.recv_from(&mut buffer) {
             *of_client.lock().unwrap() = Some(from);
-            heard.lock().unwrap().there.push(buffer[..size].to_vec());
             _ = behind_out.send(&buffer[..size]);
+            heard.there(&buffer[..size]);
         }
     });
     let heard = Arc::clone(said);
     thread::spawn(move || {
         let mut buffer = [0; 2_000];
         while let Ok(size) = behind_in.recv(&mut buffer) {
-            heard.lock().unwrap().back.push(buffer[..size].to_vec());
+            heard.back(&buffer[..size]);
             if let Some(to) = *client.lock().unwrap() {
                 _ = front_out.send_to(&buffer[..size], to);
             }
@@ -87,7 +113,7 @@ fn tap_datagrams(node: SocketAddr, said: &Arc<Mutex<Said>>) -> SocketAddr {
     address
 }
 
-fn tap_streams(node: SocketAddr, said: &Arc<Mutex<Said>>) -> SocketAddr {
+fn tap_streams(node: SocketAddr, said: &Arc<Heard>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let said = Arc::clone(said);
@@ -99,16 +125,14 @@ fn tap_streams(node: SocketAddr, said: &Arc<Mutex<Said>>) -> SocketAddr {
                 thread::spawn(move || {
                     let mut buffer = [0; 65_536];
                     while let Ok(size @ 1..) = from.read(&mut buffer) {
-                        let mut said = said.lock().unwrap();
-                        let way = if is_back {
-                            &mut said.back
-                        } else {
-                            &mut said.there
-                        };
-                        way.push(buffer[..size].to_vec());
-                        drop(said);
+                        if is_back {
+                            said.back(&buffer[..size]);
+                        }
                         if to.write_all(&buffer[..size]).is_err() {
                             break;
+                        }
+                        if !is_back {
+                            said.there(&buffer[..size]);
                         }
                     }
                     _ = to.shutdown(std::net::Shutdown::Write);
@@ -158,16 +182,21 @@ fn a_node_with_a_key_and_one_without_never_exchange_a_byte() {
         let get = start(&scratch.place("get"), of_getter, &words);
         (share, get, taps)
     });
-    pairs.iter().for_each(|(_, _, taps)| taps.wait());
-    thread::sleep(SILENCE);
-    for ((share, get, taps), networks) in pairs.into_iter().zip(cases) {
+    for ((mut share, get, taps), networks) in pairs.into_iter().zip(cases) {
         let pair = format!("{networks:?}");
-        assert!(taps.datagrams.lock().unwrap().back.is_empty(), "{pair}");
-        assert!(taps.streams.lock().unwrap().back.is_empty(), "{pair}");
+        taps.wait();
+        // An answer to a member shows that the node has read what reached it before; the second one,
+        // that its streams had their turn.
+        let key = networks[0].get(1).map(|path| key_in(Path::new(path)));
+        let named = Network::named(Network::DEFAULT_NAME);
+        let network = key.map_or(named, |key| Network::with_key(Network::DEFAULT_NAME, key));
+        (0..2).for_each(|_| await_answer(&share.address(), network));
+        assert!(taps.datagrams.said().back.is_empty(), "{pair}");
+        assert!(taps.streams.said().back.is_empty(), "{pair}");
         assert_eq!(get.stop().code, Some(130), "{pair}");
         // Not when it ends, either.
         assert_eq!(share.stop().code, Some(0), "{pair}");
-        assert!(taps.streams.lock().unwrap().back.is_empty(), "{pair}");
+        assert!(taps.streams.said().back.is_empty(), "{pair}");
     }
 }
 
@@ -189,7 +218,7 @@ fn members_reach_each_other_and_what_was_recorded_is_worth_nothing() {
     assert_same(&file, &place.join("file.bin"));
 
     // Its whole opening once more: it gets a challenge, and the end.
-    let recorded = taps.streams.lock().unwrap().there.concat();
+    let recorded = taps.streams.said().there.concat();
     assert_eq!(recorded[0], handshake::MAGIC);
     let mut stream = TcpStream::connect(&node).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -206,10 +235,12 @@ fn members_reach_each_other_and_what_was_recorded_is_worth_nothing() {
 
     // Its datagrams once more, from another port: each gets no more than a cookie, or, because its token
     // is this IP's, what became of it when it was new.
-    let recorded = std::mem::take(&mut taps.datagrams.lock().unwrap().there);
+    let recorded = std::mem::take(&mut taps.datagrams.said().there);
     assert!(!recorded.is_empty());
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(SILENCE)).unwrap();
+    // Some get no answer.
+    let wait = Some(Duration::from_secs(1));
+    socket.set_read_timeout(wait).unwrap();
     let requests = recorded.iter().filter(|bytes| {
         let datagram = Datagram::parse(bytes, network).unwrap();
         !datagram.body.is_reply()

@@ -1,12 +1,10 @@
 //! Real nodes at rest, and one that stood still: what `benches/idle` and `benches/stopped` measure of
 //! thirty for minutes, of a few for seconds.
 
-use crate::support::{DEADLINE, Scratch, Sprat, assert_same, text};
+use crate::support::{DEADLINE, Scratch, Sprat, assert_same, ping, text};
 use rustix::process::Signal;
-use sprat::id::{Id, NodeId};
 use sprat::limits::DATAGRAM_SIZE_MAX;
 use sprat::wire::Network;
-use sprat::wire::native::datagram::{Body, Cookie, Datagram, Kind, RpcId};
 use std::fs;
 use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt as _;
@@ -14,6 +12,9 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// How long a node is watched at rest.
+const REST: Duration = Duration::from_secs(4);
 
 /// The number behind a key of a file in `/proc/PID`.
 fn number(pid: u32, file: &str, key: &str) -> u64 {
@@ -29,7 +30,7 @@ fn a_node_at_rest_hardly_wakes_and_neither_writes_nor_tells_systemd_anything() {
     let name = format!("sprat-{}-idle", std::process::id());
     let manager = SocketAddr::from_abstract_name(&name).unwrap();
     let manager = UnixDatagram::bind_addr(&manager).unwrap();
-    manager.set_nonblocking(true).unwrap();
+    manager.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut first = Sprat::node(&scratch.place("first"), "127.0.0.1:0", None);
     let through = first.address();
     let notify = [
@@ -41,41 +42,33 @@ fn a_node_at_rest_hardly_wakes_and_neither_writes_nor_tells_systemd_anything() {
     let words = ["node", "-l", "127.0.0.1:0", "-b", &through];
     let mut node = Sprat::start_with(&scratch.place("node"), &notify, &words);
     node.news("joined the network");
-    // The status that tells of the contact follows within five seconds.
-    thread::sleep(Duration::from_secs(6));
-    while manager.recv(&mut [0; 256]).is_ok() {}
+    // The last message of the start follows within five seconds.
+    let mut message = [0; 256];
+    let mut hear = || {
+        manager
+            .recv(&mut message)
+            .map(|size| message[..size].to_vec())
+    };
+    while !hear()
+        .expect("a status")
+        .starts_with(b"STATUS=contacts: 1;")
+    {}
+    manager.set_read_timeout(Some(REST)).unwrap();
     let look = || {
         let woken = number(node.pid(), "status", "voluntary_ctxt_switches");
         (woken, number(node.pid(), "io", "wchar"))
     };
     let (woken, written) = look();
-    thread::sleep(Duration::from_secs(4));
+    let heard = hear();
+    assert!(heard.is_err(), "systemd was told something: {heard:?}");
     let (woken, written) = (look().0 - woken, look().1 - written);
     // Two at most by the budget; its own id may be looked up again in this time, and a busy machine is
     // slow to start. A loop that spins, or a timer by the second, takes more.
     assert!(woken <= 12, "{woken} wake-ups in four seconds");
     assert_eq!(written, 0, "bytes written");
-    assert!(
-        manager.recv(&mut [0; 256]).is_err(),
-        "systemd was told something"
-    );
 }
 
-/// A ping of a node that nobody knows.
-fn ping() -> Datagram {
-    Datagram {
-        read_only: true,
-        rpc_id: RpcId([7; 20]),
-        sender: NodeId(Id([9; 20])),
-        body: Body::Ping {
-            cookie: Cookie::NONE,
-            padding: 0,
-        }
-        .padded_to(Kind::Ping.reply_size_max().unwrap()),
-    }
-}
-
-/// Stops a process and lets it go on.
+/// Stops a process and lets it go on after a while. Its clock is the system's, so time has to pass.
 fn stand_still(sprat: &Sprat, time: Duration) {
     sprat.signal(Signal::STOP);
     thread::sleep(time);
@@ -113,10 +106,8 @@ fn what_came_while_a_node_stood_still_is_not_answered_all_at_once() {
     let mut node = Sprat::node(&scratch.place("node"), "127.0.0.1:0", None);
     let to = node.address();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let (ping, network) = (ping(), Network::named(Network::DEFAULT_NAME));
-    let mut bytes = [0; DATAGRAM_SIZE_MAX];
-    let size = ping.emit(network, &mut bytes);
-    let ask = || socket.send_to(&bytes[..size], &to).unwrap();
+    let ping = ping(Network::named(Network::DEFAULT_NAME));
+    let ask = || socket.send_to(&ping, &to).unwrap();
     node.signal(Signal::STOP);
     for _ in 0..30 {
         ask();

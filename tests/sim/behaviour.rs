@@ -75,6 +75,33 @@ fn a_file_passes_short_reads_and_writes_and_is_the_same() {
     world.check_connections();
 }
 
+/// From the start of a node to the last shard: join, lookup, connection, manifest, data. No timer is
+/// on the way, so it takes a number of round trips, however long they are.
+#[test]
+fn a_file_that_the_network_knows_of_arrives_within_thirteen_round_trips() {
+    for delay in [1, 100].map(Duration::from_millis) {
+        let faults = Faults {
+            delay,
+            jitter: Duration::ZERO,
+            disk_delay: Duration::ZERO,
+            ..Faults::none()
+        };
+        let (_seeded, mut world) = world_of(2, 3, faults);
+        let file = world.publish(file(256 << 10));
+        world.share(1, file).unwrap();
+        world.run(Duration::from_secs(20));
+        let getter = world.add();
+        let began = world.now();
+        join(&mut world, getter);
+        world.fetch(getter, file, &[]).unwrap();
+        let is_whole = |world: &World| world.disk(getter).state(file) == Some(State::Final);
+        assert!(world.run_until(Duration::from_secs(60), is_whole));
+        let took = world.now().since(began);
+        let handling = Duration::from_micros(100);
+        assert!(took <= 26 * delay + handling, "{took:?}, {delay:?} one way");
+    }
+}
+
 #[test]
 fn a_fetch_survives_a_power_cut_that_tears_what_was_written() {
     let faults = Faults {

@@ -1,23 +1,24 @@
 //! The control socket: one request a connection from this machine's users, one answer in lines.
 //!
 //! ```text
-//!  accept ─► asking ──a whole line──► waiting ◄───────────┐
-//!              │                        │ answer           │ taken: room for more
-//!              │ too long, too slow     ▼                  │
-//!              └──────────────────► answering ─────────────┘
-//!                                       │ end, and all of it taken        closed by its user
-//!                                       └──────────────────────► (free) ◄──────── (anywhere)
+//!            a whole line            poll_client            answer: no room
+//!  Asking ──────────────────► Due ────────────────► Called ─────────────────► Full
+//!    │                         ▲                      │                         │
+//!    │ too long                └──────────────────────│──── send: all is sent ──┘
+//!    ▼                                                ▼ end
+//!  Ended ◄────────────────────────────────────────────┘
+//!    └─ send: all is sent ─► (free) ◄─ closed by its user, or too slow (any stage)
 //! ```
 //!
-//! What a request means and what an answer says, its owner knows (`cli::control`); here are only
-//! bytes. An answer is written as far as its client takes it: the owner is told when there is room
-//! again, so a listing of any length needs [`CONTROL_ANSWER_SIZE`] bytes, and the loop never waits.
+//! An answer is written as far as its client takes it, so a listing of any length needs
+//! [`CONTROL_ANSWER_SIZE`] bytes, and the loop never waits. Not here: what a request means, and how an
+//! answer is made (`answers`).
 //!
-//! Only the user whom the service runs as can connect: the socket has the mode 0600 before it
-//! listens. A socket file that nobody answers at is a dead service's, and replaced. Invariants: a
-//! client is told to the owner when its request is whole, and again only when it has been full; a
-//! key of one that is gone finds nothing.
+//! Only the user that the service runs as can connect: the socket has the mode 0600 before it listens.
+//! A socket file without a service behind it is replaced. Invariants: a client is due when its request
+//! is whole, and again only after it was full; the key of a client that is gone finds nothing.
 
+use super::protocol::Line;
 use crate::limits::{
     CONTROL_ANSWER_SIZE, CONTROL_ASK_TIMEOUT, CONTROL_CLIENTS_MAX, CONTROL_REQUEST_MAX,
     CONTROL_TAKE_TIMEOUT, SOCKET_PATH_MAX,
@@ -38,19 +39,19 @@ const LISTENER: usize = 0;
 /// The index of the first client.
 const FIRST_CLIENT: usize = 1;
 
-/// Names one client: place and generation, so that a stale key finds nothing.
+/// Names one client: slot and generation, so that a stale key finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClientKey {
-    place: usize,
+    slot: usize,
     generation: u64,
 }
 
-/// Whether an answer may go on now.
+/// Whether another line of an answer may follow now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// There is room for more.
     Some,
-    /// The owner is called again when there is.
+    /// The client is due again when there is.
     None,
     /// The client is gone.
     Gone,
@@ -68,27 +69,28 @@ pub struct Control {
 struct Client {
     socket: UnixStream,
     generation: u64,
+    stage: Stage,
     request: Vec<u8>,
-    /// Its request is whole.
-    has_asked: bool,
-    /// The owner is to be called.
-    is_due: bool,
     answer: Vec<u8>,
-    taken: usize,
-    /// The owner had more to say than there was room for.
-    was_full: bool,
-    /// The answer is whole.
-    has_ended: bool,
+    /// Bytes of the answer that its client has taken.
+    sent: usize,
     readable: bool,
     writable: bool,
     close_at: Option<Instant>,
 }
 
-/// How a client's share of a turn ended.
-#[derive(PartialEq, Eq)]
-enum Rest {
-    Waits,
-    Over,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its request is not whole.
+    Asking,
+    /// The service is to be called: there is a request, or room again.
+    Due,
+    /// The service answers.
+    Called,
+    /// The service has more to say than there is room for.
+    Full,
+    /// The answer is whole.
+    Ended,
 }
 
 impl Control {
@@ -127,95 +129,90 @@ impl Control {
         })
     }
 
-    // -- the poll's side
-
     /// Marks the listener or a client as ready, or frees a client that is gone. A client that closes
     /// only its sending half still waits for its answer.
     pub fn handle_ready(&mut self, ready: Readiness) {
-        let Some(place) = ready.index.checked_sub(FIRST_CLIENT) else {
+        let Some(slot) = ready.index.checked_sub(FIRST_CLIENT) else {
             self.is_ready = true;
             return;
         };
-        let Some(client) = self.clients.get_mut(place).and_then(Option::as_mut) else {
-            return;
-        };
-        client.readable |= ready.is_readable;
-        client.writable |= ready.is_writable;
-        if ready.is_closed {
-            self.clients[place] = None;
+        if let Some(client) = &mut self.clients[slot] {
+            client.readable |= ready.is_readable;
+            client.writable |= ready.is_writable;
+            if ready.is_closed {
+                self.clients[slot] = None;
+            }
         }
     }
 
-    /// Whether there is something to do without waiting for the poll.
-    pub fn has_work(&self) -> bool {
-        let is_busy =
-            |client: &Client| client.can_receive() || client.writable && client.has_unsent();
-        let is_due = |client: &Client| client.is_due || is_busy(client);
-        self.is_ready || self.clients.iter().flatten().any(is_due)
-    }
-
-    /// When to call [`Control::turn`]: at once, or when a client is given up.
+    /// When to call [`Control::turn`]: at once, or when a client is too slow.
     pub fn next_at(&self) -> Option<Instant> {
-        if self.has_work() {
-            return Some(Instant::ZERO);
+        let clients = || self.clients.iter().flatten();
+        match self.is_ready || clients().any(Client::has_work) {
+            true => Some(Instant::ZERO),
+            false => clients().fold(None, |next, client| earliest(next, client.close_at)),
         }
-        let clients = self.clients.iter().flatten();
-        clients.fold(None, |next, client| earliest(next, client.close_at))
     }
 
-    /// Accepts, reads and writes what can be without waiting. All of it is bounded by what one
-    /// client's request and answer may be.
+    /// Accepts, reads and writes as far as possible without waiting. All of it is bounded by the sizes
+    /// of a request and of an answer.
     pub fn turn(&mut self, now: Instant, reactor: &mut Reactor) {
         while self.is_ready {
             match self.listener.accept() {
-                Ok((socket, _)) => self.take_in(now, reactor, socket),
-                // Out of descriptors: whoever waits is taken in with the next who comes.
+                Ok((socket, _)) => self.insert(now, reactor, socket),
+                // `EMFILE`: pending connections are accepted together with the next one.
                 Err(error) => self.is_ready = error.kind() == ErrorKind::Interrupted,
             }
         }
-        for place in &mut self.clients {
-            let rest = place.as_mut().map(|client| client.turn(now));
-            if rest == Some(Rest::Over) {
-                // Closing takes a socket out of the poll.
-                *place = None;
-            }
+        for slot in &mut self.clients {
+            // Closing takes a socket out of the poll.
+            slot.take_if(|client| client.turn(now).is_err());
         }
     }
 
-    fn take_in(&mut self, now: Instant, reactor: &mut Reactor, mut socket: UnixStream) {
+    fn insert(&mut self, now: Instant, reactor: &mut Reactor, mut socket: UnixStream) {
         let free = self.clients.iter().position(Option::is_none);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = free.map(|place| {
-            let index = FIRST_CLIENT + place;
-            (place, reactor.register(&mut socket, index, interest))
-        });
-        let Some((place, Ok(()))) = registered else {
+        let mut register = |slot| reactor.register(&mut socket, FIRST_CLIENT + slot, interest);
+        let Some(slot) = free.filter(|&slot| register(slot).is_ok()) else {
+            let why = "the service has as many clients as it takes (try again)";
             // It fits the socket's buffer.
-            let _ = socket.write(b".1 the service has as many clients as it takes (try again)\n");
+            let _ = writeln!(socket, "{}", Line::End(1, why.into()).emit());
             return;
         };
         self.accepted += 1;
-        self.clients[place] = Some(Client::new(now, socket, self.accepted));
+        self.clients[slot] = Some(Client {
+            socket,
+            generation: self.accepted,
+            stage: Stage::Asking,
+            request: Vec::new(),
+            answer: Vec::new(),
+            sent: 0,
+            readable: true,
+            writable: true,
+            close_at: Some(now + CONTROL_ASK_TIMEOUT),
+        });
     }
 
-    // -- the owner's side
-
-    /// The next client that the owner is to look after: it has asked, or has room for more.
+    /// The next client that is due: it has asked, or has room for more.
     pub fn poll_client(&mut self) -> Option<ClientKey> {
-        let mut clients = self.clients.iter_mut().enumerate();
-        let (place, client) = clients
-            .find_map(|(place, client)| Some((place, client.as_mut().filter(|c| c.is_due)?)))?;
-        client.is_due = false;
-        Some(ClientKey {
-            place,
-            generation: client.generation,
-        })
+        self.clients
+            .iter_mut()
+            .enumerate()
+            .find_map(|(slot, client)| {
+                let client = client
+                    .as_mut()
+                    .filter(|client| client.stage == Stage::Due)?;
+                client.stage = Stage::Called;
+                let generation = client.generation;
+                Some(ClientKey { slot, generation })
+            })
     }
 
     /// The request of a client that has asked, without its line's end.
     pub fn request(&self, key: ClientKey) -> Option<&[u8]> {
-        let client = self.clients.get(key.place)?.as_ref()?;
-        let is_it = client.generation == key.generation && client.has_asked;
+        let client = self.clients[key.slot].as_ref()?;
+        let is_it = client.generation == key.generation && client.stage != Stage::Asking;
         is_it.then_some(&client.request)
     }
 
@@ -226,68 +223,57 @@ impl Control {
         };
         client.answer.extend_from_slice(line.as_bytes());
         client.answer.push(b'\n');
-        client.was_full = client.answer.len() - client.taken >= CONTROL_ANSWER_SIZE;
-        match client.was_full {
-            true => Room::None,
-            false => Room::Some,
-        }
+        let (stage, room) = match client.answer.len() - client.sent >= CONTROL_ANSWER_SIZE {
+            true => (Stage::Full, Room::None),
+            false => (Stage::Called, Room::Some),
+        };
+        client.stage = stage;
+        room
     }
 
     /// The answer is whole: the client is closed when it has taken all of it.
     pub fn end(&mut self, key: ClientKey) {
         if let Some(client) = self.find(key) {
-            client.has_ended = true;
-            client.was_full = false;
+            client.stage = Stage::Ended;
         }
     }
 
     fn find(&mut self, key: ClientKey) -> Option<&mut Client> {
-        let client = self.clients.get_mut(key.place)?.as_mut()?;
-        (client.generation == key.generation && !client.has_ended).then_some(client)
+        let client = self.clients[key.slot].as_mut()?;
+        (client.generation == key.generation && client.stage != Stage::Ended).then_some(client)
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        // Whoever asks now learns that no service runs. If it fails, the next service replaces it.
+        // A client learns now that no service runs. If this fails, the next service replaces it.
         let _ = fs::remove_file(&self.path);
     }
 }
 
 impl Client {
-    fn new(now: Instant, socket: UnixStream, generation: u64) -> Client {
-        Client {
-            socket,
-            generation,
-            request: Vec::new(),
-            has_asked: false,
-            is_due: false,
-            answer: Vec::new(),
-            taken: 0,
-            was_full: false,
-            has_ended: false,
-            readable: true,
-            writable: true,
-            close_at: Some(now + CONTROL_ASK_TIMEOUT),
-        }
-    }
-
     fn can_receive(&self) -> bool {
-        self.readable && !self.has_asked
+        self.readable && self.stage == Stage::Asking
     }
 
     fn has_unsent(&self) -> bool {
-        self.taken < self.answer.len()
+        self.sent < self.answer.len()
     }
 
-    fn turn(&mut self, now: Instant) -> Rest {
-        if self.receive().is_err() || self.send(now).is_err() {
-            return Rest::Over;
-        }
+    /// Whether there is something to do without waiting for the poll.
+    fn has_work(&self) -> bool {
+        let can_send = self.writable && self.has_unsent();
+        self.stage == Stage::Due || self.can_receive() || can_send
+    }
+
+    /// Receives and sends; an error ends it.
+    fn turn(&mut self, now: Instant) -> io::Result<()> {
+        self.receive()?;
+        self.send(now)?;
         let is_late = self.close_at.is_some_and(|at| at <= now);
-        match is_late || self.has_ended && !self.has_unsent() {
-            true => Rest::Over,
-            false => Rest::Waits,
+        match is_late || self.stage == Stage::Ended && !self.has_unsent() {
+            true => Err(ErrorKind::ConnectionAborted.into()),
+            false => Ok(()),
         }
     }
 
@@ -311,22 +297,21 @@ impl Client {
         self.request
             .extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
         if self.request.len() > CONTROL_REQUEST_MAX {
-            self.has_asked = true;
-            self.has_ended = true;
+            self.stage = Stage::Ended;
             self.request = Vec::new();
-            self.answer = b".1 the request is too long\n".to_vec();
+            let line = Line::End(1, "the request is too long".into());
+            self.answer = (line.emit() + "\n").into_bytes();
         } else if end.is_some() {
-            (self.has_asked, self.is_due) = (true, true);
             // Its answer may take the service hours.
-            self.close_at = None;
+            (self.stage, self.close_at) = (Stage::Due, None);
         }
     }
 
     fn send(&mut self, now: Instant) -> io::Result<()> {
         while self.writable && self.has_unsent() {
-            match self.socket.write(&self.answer[self.taken..]) {
+            match self.socket.write(&self.answer[self.sent..]) {
                 Ok(count) => {
-                    self.taken += count;
+                    self.sent += count;
                     self.close_at = Some(now + CONTROL_TAKE_TIMEOUT);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
@@ -334,15 +319,17 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        if !self.has_unsent() {
-            self.answer.clear();
-            self.taken = 0;
-            if self.has_asked {
-                self.close_at = None;
-            }
-            self.is_due |= std::mem::take(&mut self.was_full);
-        } else if self.close_at.is_none() {
-            self.close_at = Some(now + CONTROL_TAKE_TIMEOUT);
+        if self.has_unsent() {
+            self.close_at.get_or_insert(now + CONTROL_TAKE_TIMEOUT);
+            return Ok(());
+        }
+        self.answer.clear();
+        self.sent = 0;
+        if self.stage != Stage::Asking {
+            self.close_at = None;
+        }
+        if self.stage == Stage::Full {
+            self.stage = Stage::Due;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Commands about the files of the service.
 
+use super::{Performed, unknown};
 use crate::address::is_usable;
 use crate::limits::PATH_SIZE_MAX;
 use crate::node::{self, Phase, Progress};
@@ -13,24 +14,17 @@ use crate::wire::Link;
 use std::net::SocketAddr;
 use std::path::Path;
 
-pub fn add(
-    service: &mut Service,
-    reactor: &mut Reactor,
-    words: &[&str],
-) -> Result<Answer, Refusal> {
+pub fn add(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Performed {
     match words {
         ["share", path] => share(service, reactor, Path::new(path)),
         ["fetch", file, output, providers @ ..] => fetch(service, reactor, file, output, providers),
-        _ => Err(Refusal::usage(format!(
-            "the service knows no add {}",
-            words.join(" ")
-        ))),
+        _ => Err(unknown("add", words)),
     }
 }
 
 /// Shares what lies at a path. A known share that has changed, or waits, is shared as it is now; and it
 /// stays when it goes from a drop folder.
-fn share(service: &mut Service, reactor: &mut Reactor, path: &Path) -> Result<Answer, Refusal> {
+fn share(service: &mut Service, reactor: &mut Reactor, path: &Path) -> Performed {
     check_path(path)?;
     let (number, is_lost) = match service.jobs.of_share(path) {
         Some(job) => {
@@ -77,7 +71,7 @@ fn fetch(
     id: &str,
     output: &str,
     providers: &[&str],
-) -> Result<Answer, Refusal> {
+) -> Performed {
     let usage = |what: &str| Refusal::usage(format!("not {what} (see sprat help add)"));
     let id = id.parse().map_err(|_| usage("a file id"))?;
     let providers: Result<Vec<SocketAddr>, _> = providers.iter().map(|text| text.parse()).collect();
@@ -133,7 +127,7 @@ fn check_path(path: &Path) -> Result<(), Refusal> {
     Err(format!("not an absolute path of at most {PATH_SIZE_MAX} bytes: {path}").into())
 }
 
-pub fn rm(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Result<Answer, Refusal> {
+pub fn rm(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Performed {
     let job = service.jobs.named(words[0])?;
     if let Some(path) = job.path().filter(|_| job.entry.is_from_folder) {
         let path = path.display();
@@ -154,7 +148,7 @@ pub fn rm(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Resul
     Ok(Answer::Whole(note.into_iter().collect()))
 }
 
-pub fn ls(service: &mut Service, reactor: &mut Reactor, _: &[&str]) -> Result<Answer, Refusal> {
+pub fn ls(service: &mut Service, reactor: &mut Reactor, _: &[&str]) -> Performed {
     let (locations, mut after) = (service.locations(reactor), None);
     Answer::stream(move |service, reactor, _| {
         let Some(job) = service.jobs.after(after) else {
@@ -165,19 +159,11 @@ pub fn ls(service: &mut Service, reactor: &mut Reactor, _: &[&str]) -> Result<An
     })
 }
 
-pub fn pause(
-    service: &mut Service,
-    reactor: &mut Reactor,
-    words: &[&str],
-) -> Result<Answer, Refusal> {
+pub fn pause(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Performed {
     set_paused(service, reactor, words, true)
 }
 
-pub fn resume(
-    service: &mut Service,
-    reactor: &mut Reactor,
-    words: &[&str],
-) -> Result<Answer, Refusal> {
+pub fn resume(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Performed {
     set_paused(service, reactor, words, false)
 }
 
@@ -186,7 +172,7 @@ fn set_paused(
     reactor: &mut Reactor,
     words: &[&str],
     is_paused: bool,
-) -> Result<Answer, Refusal> {
+) -> Performed {
     let named = words
         .first()
         .map(|word| service.jobs.named(word))
@@ -209,11 +195,7 @@ fn set_paused(
     Ok(Answer::Whole(Vec::new()))
 }
 
-pub fn peers(
-    service: &mut Service,
-    reactor: &mut Reactor,
-    words: &[&str],
-) -> Result<Answer, Refusal> {
+pub fn peers(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Performed {
     let job = service.jobs.named(words[0])?;
     let node = reactor.node();
     let peers = job.swarm.into_iter().flat_map(|swarm| {

@@ -25,8 +25,10 @@ pub struct Command {
     pub summary: &'static str,
     /// For its own help: paragraphs of lines of at most 100 columns.
     pub details: &'static str,
-    run: fn(&mut Service, &mut Reactor, &[&str]) -> Result<Answer, Refusal>,
+    run: fn(&mut Service, &mut Reactor, &[&str]) -> Performed,
 }
+
+type Performed = Result<Answer, Refusal>;
 
 /// The operands of a command. Several operands are as many requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,15 +204,18 @@ pub(super) fn perform(
     service: &mut Service,
     reactor: &mut Reactor,
     request: &Request,
-) -> Result<Answer, Refusal> {
+) -> Performed {
     let words: Vec<&str> = request.words.iter().map(String::as_str).collect();
     let command = Command::named(request.command).filter(|command| command.takes(words.len()));
     match command {
         Some(command) => (command.run)(service, reactor, &words),
-        None => {
-            let words = words.join(" ");
-            let why = format!("the service knows no {} {words}", request.command);
-            Err(Refusal::usage(why))
-        }
+        None => Err(unknown(request.command, &words)),
     }
+}
+
+fn unknown(command: &str, words: &[&str]) -> Refusal {
+    Refusal::usage(format!(
+        "the service knows no {command} {}",
+        words.join(" ")
+    ))
 }

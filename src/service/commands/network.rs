@@ -1,5 +1,6 @@
 //! Commands about the node and its network.
 
+use super::Performed;
 use crate::dht::{self, Member, Outcome};
 use crate::id::FileId;
 use crate::kad::Kad;
@@ -15,7 +16,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub fn status(service: &mut Service, reactor: &mut Reactor, _: &[&str]) -> Result<Answer, Refusal> {
+pub fn status(service: &mut Service, reactor: &mut Reactor, _: &[&str]) -> Performed {
     let node = reactor.node();
     let memory = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let status = Status {
@@ -47,7 +48,7 @@ fn kib(status: &str, key: &str) -> Option<u64> {
 }
 
 /// The node itself, then its contacts a bucket at a time, then its records a file at a time.
-pub fn dht(_: &mut Service, _: &mut Reactor, _: &[&str]) -> Result<Answer, Refusal> {
+pub fn dht(_: &mut Service, _: &mut Reactor, _: &[&str]) -> Performed {
     let (mut next_bucket, mut after) = (None, None);
     Answer::stream(move |_, reactor, _| {
         let (kad, now) = (reactor.node().kad(), reactor.now());
@@ -98,7 +99,7 @@ fn record(id: FileId, record: &dht::Record, now: Instant) -> Reply {
     })
 }
 
-pub fn ping(_: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Result<Answer, Refusal> {
+pub fn ping(_: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Performed {
     let address: SocketAddr = words[0]
         .parse()
         .map_err(|_| Refusal::usage(format!("not an address: {}", words[0])))?;
@@ -124,11 +125,7 @@ fn pong(address: SocketAddr, took: Option<Duration>) -> Result<Step, Refusal> {
     }
 }
 
-pub fn find(
-    service: &mut Service,
-    reactor: &mut Reactor,
-    words: &[&str],
-) -> Result<Answer, Refusal> {
+pub fn find(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Performed {
     let id = match Link::parse(words[0]) {
         Ok(link) => link.file,
         Err(_) => {

@@ -212,7 +212,7 @@ impl Reactor {
                         self.counters.sheds += 1;
                         continue;
                     };
-                    congestion::handle_accept(&socket, from.ip());
+                    congestion::RULES.handle_accept(&socket, from.ip());
                     let registry = self.poll.registry();
                     let added = self.tcp.connections.insert(registry, key, socket, true);
                     if let Err(error) = added {

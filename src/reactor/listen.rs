@@ -105,7 +105,7 @@ fn bind_both(address: SocketAddr, dual_stack: bool) -> io::Result<Bound> {
         let address = SocketAddr::new(address.ip(), port);
         match socket(address, Type::DGRAM, Protocol::UDP, dual_stack) {
             Ok(udp) => {
-                congestion::prepare_listener(&tcp);
+                congestion::RULES.prepare_listener(&tcp);
                 tcp.listen(ACCEPT_BACKLOG)?;
                 return Ok(Bound {
                     address,

@@ -19,10 +19,10 @@ use std::thread;
 /// Bytes of the thread's stack: two calls deep.
 const STACK_SIZE: usize = 64 * 1024;
 
-/// What to wait for.
+/// A file, folder or file system to wait for.
 #[derive(Debug)]
 pub enum Request {
-    /// `fdatasync`: bytes, and what is needed to find them.
+    /// `fdatasync`: bytes, and the metadata to find them.
     Data(OwnedFd),
     /// `fsync`: of a folder, its names.
     All(OwnedFd),
@@ -30,55 +30,38 @@ pub enum Request {
     FileSystem(OwnedFd),
 }
 
-impl Request {
-    /// Waits for the disk, here and now.
-    pub fn wait(self) -> Result<(), Errno> {
-        match self {
-            Request::Data(file) => rustix::fs::fdatasync(file),
-            Request::All(file) => rustix::fs::fsync(file),
-            Request::FileSystem(file) => rustix::fs::syncfs(file),
-        }
-    }
-}
-
-/// The loop's end of it.
+/// The loop's end of the thread.
 pub struct SyncThread {
     waker: Arc<Waker>,
     /// Made with the first request: a node that only serves has one thread.
-    worker: Option<Worker>,
-}
-
-struct Worker {
-    requests: SyncSender<Request>,
-    results: Receiver<Result<(), Errno>>,
+    channels: Option<(SyncSender<Request>, Receiver<Result<(), Errno>>)>,
 }
 
 impl SyncThread {
-    /// A syncer whose results wake the loop by `waker`.
+    /// A thread whose results wake the loop by `waker`.
     pub fn new(waker: Waker) -> SyncThread {
         SyncThread {
             waker: Arc::new(waker),
-            worker: None,
+            channels: None,
         }
     }
 
-    /// Begins to wait for the disk; `poll` gives the result.
+    /// Begins to wait for the disk; `poll` returns the result.
     ///
     /// # Errors
-    ///
     /// When the system refuses a thread.
     pub fn request(&mut self, request: Request) -> io::Result<()> {
-        if self.worker.is_none() {
-            self.worker = Some(Worker::start(Arc::clone(&self.waker))?);
-        }
-        let worker = self.worker.as_ref().ok_or_else(gone)?;
-        worker.requests.try_send(request).map_err(|_| gone())
+        let (requests, _) = match &mut self.channels {
+            Some(channels) => channels,
+            none => none.insert(start(Arc::clone(&self.waker))?),
+        };
+        requests.try_send(request).map_err(|_| gone())
     }
 
     /// The result of the request under way, once there is one.
     pub fn poll(&mut self) -> Option<io::Result<()>> {
-        let worker = self.worker.as_ref()?;
-        match worker.results.try_recv() {
+        let (_, results) = self.channels.as_ref()?;
+        match results.try_recv() {
             Ok(result) => Some(result.map_err(io::Error::from)),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(Err(gone())),
@@ -86,24 +69,25 @@ impl SyncThread {
     }
 }
 
-impl Worker {
-    fn start(waker: Arc<Waker>) -> io::Result<Worker> {
-        let (requests, inbox) = sync_channel::<Request>(1);
-        let (outbox, results) = sync_channel(1);
-        let work = move || {
-            // Ends when the loop drops its end.
-            while let Ok(request) = inbox.recv() {
-                if outbox.send(request.wait()).is_err() || waker.wake().is_err() {
-                    return;
-                }
+fn start(waker: Arc<Waker>) -> io::Result<(SyncSender<Request>, Receiver<Result<(), Errno>>)> {
+    let (requests, inbox) = sync_channel(1);
+    let (outbox, results) = sync_channel(1);
+    let work = move || {
+        // Ends when the loop drops its end.
+        while let Ok(request) = inbox.recv() {
+            let result = match request {
+                Request::Data(file) => rustix::fs::fdatasync(file),
+                Request::All(folder) => rustix::fs::fsync(folder),
+                Request::FileSystem(file) => rustix::fs::syncfs(file),
+            };
+            if outbox.send(result).is_err() || waker.wake().is_err() {
+                return;
             }
-        };
-        thread::Builder::new()
-            .name("sync".into())
-            .stack_size(STACK_SIZE)
-            .spawn(work)?;
-        Ok(Worker { requests, results })
-    }
+        }
+    };
+    let thread = thread::Builder::new().name("sync".into());
+    thread.stack_size(STACK_SIZE).spawn(work)?;
+    Ok((requests, results))
 }
 
 fn gone() -> io::Error {

@@ -215,7 +215,7 @@ pub fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
     if let Some(ip) = from {
         socket.bind(&SocketAddr::new(ip, 0).into())?;
     }
-    congestion::prepare_connection(&socket, to.ip());
+    congestion::RULES.prepare_connection(&socket, to.ip());
     match socket.connect(&to.into()) {
         Ok(()) => {}
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}

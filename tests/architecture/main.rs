@@ -5,6 +5,7 @@
 
 mod cycles;
 mod layers;
+mod reading_path;
 mod rust;
 mod shape;
 mod sources;

@@ -8,9 +8,9 @@ pub struct Help {
     pub name: String,
     /// The words that may follow: `[OPTIONS] PATH...`.
     pub operands: String,
-    /// What it does, in one line.
+    /// Its summary, one line.
     pub gist: String,
-    /// What it does, in paragraphs.
+    /// Its description, in paragraphs.
     pub about: Vec<String>,
     /// Command lines.
     pub examples: Vec<String>,
@@ -27,7 +27,7 @@ pub struct OptionHelp {
     pub long: String,
     /// `ADDR[:PORT]`, or empty.
     pub value: String,
-    /// What it does.
+    /// Its meaning.
     pub meaning: String,
 }
 

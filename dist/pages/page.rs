@@ -1,9 +1,9 @@
-//! The parts of the man page that the help has already: synopsis, commands, options.
+//! The parts of the man page and of the README that come from the help: synopsis, commands, options.
 //!
 //! The rest of `dist/sprat.1` is written by hand. A part stands between two comments,
 //! `.\" from sprat help: NAME` and `.\" end`.
 
-use super::help::{self, Help};
+use super::help::{self, Help, OptionHelp};
 use std::fmt::Write as _;
 
 /// The page, with these parts as the help has them now.
@@ -108,4 +108,31 @@ fn in_bold(line: &str) -> String {
         text += part;
     }
     text
+}
+
+/// The README, with its table of options as the help has them now.
+pub fn with_options(readme: &str, commands: &[Help]) -> String {
+    let start = "| option | commands | meaning |\n|---|---|---|\n";
+    let (before, rest) = readme
+        .split_once(start)
+        .expect("the README has a table of options");
+    let (_, after) = rest.split_once("\n\n").expect("the table ends");
+    let row = |(option, takers): (&OptionHelp, Vec<&str>)| {
+        let short = match option.short.as_str() {
+            "" => String::new(),
+            short => format!("{short}, "),
+        };
+        let others = commands.iter().map(|command| command.name.as_str());
+        let others: Vec<&str> = others.filter(|name| !takers.contains(name)).collect();
+        let takers = match others.len() {
+            0 => "all".to_owned(),
+            1..=4 => format!("all but {}", others.join(" ")),
+            _ => takers.join(" "),
+        };
+        let heading = format!("{short}{} {}", option.long, option.value);
+        format!("| `{}` | {takers} | {} |", heading.trim(), option.meaning)
+    };
+    let rows = help::options(commands).into_iter().map(row);
+    let rows = rows.collect::<Vec<String>>().join("\n");
+    format!("{before}{start}{rows}\n\n{after}")
 }

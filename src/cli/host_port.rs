@@ -42,15 +42,14 @@ impl FromStr for HostPort {
     /// Parses `HOST:PORT`, where an IPv6 address has brackets.
     fn from_str(text: &str) -> Result<HostPort, String> {
         let (host, port) = split_port(text)?;
-        let host = match host {
-            Host::Absent => return Err(format!("no host: {text} (HOST:PORT)")),
-            Host::Bracketed(ip) => ip.to_string(),
-            Host::Plain(host) => host.to_owned(),
-        };
         match port {
+            _ if host.is_empty() => Err(format!("no host: {text} (HOST:PORT)")),
             None => Err(format!("no port: {text} (HOST:PORT)")),
             Some(0) => Err(format!("port out of range: {text} (1 to 65535)")),
-            Some(port) => Ok(HostPort { host, port }),
+            Some(port) => Ok(HostPort {
+                host: host.to_owned(),
+                port,
+            }),
         }
     }
 }
@@ -59,49 +58,35 @@ impl FromStr for HostPort {
 /// the IPv6 wildcard, which serves IPv4 as well; port 0 is any free port.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let (host, port) = split_port(text)?;
+    let wrong = |_| format!("not an address: {host} (a numeric IP, and IPv6 in brackets)");
     let ip = match host {
-        Host::Absent if port.is_none() => return Err("the address is empty".into()),
-        Host::Absent => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        Host::Bracketed(ip) => IpAddr::V6(ip),
-        Host::Plain(host) => host
-            .parse()
-            .map_err(|_| format!("not an address: {host} (a numeric IP, and IPv6 in brackets)"))?,
+        "" if port.is_none() => return Err("the address is empty".into()),
+        "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        host => host.parse().map_err(wrong)?,
     };
     Ok(SocketAddr::new(ip, port.unwrap_or(DEFAULT_PORT)))
 }
 
-enum Host<'a> {
-    Absent,
-    Bracketed(Ipv6Addr),
-    Plain(&'a str),
-}
-
-/// Splits at the last colon, behind which is the port.
-fn split_port(text: &str) -> Result<(Host<'_>, Option<u16>), String> {
-    if let Some(rest) = text.strip_prefix('[') {
-        let open = || format!("a bracket is open: {text} ([ADDR]:PORT)");
-        let (ip, rest) = rest.split_once(']').ok_or_else(open)?;
-        let ip = ip
-            .parse()
-            .map_err(|_| format!("not an IPv6 address: {ip}"))?;
-        return match (rest, rest.strip_prefix(':')) {
-            ("", _) => Ok((Host::Bracketed(ip), None)),
-            (_, Some(port)) => Ok((Host::Bracketed(ip), Some(parse_port(port)?))),
-            _ => Err(format!(
-                "something behind the bracket: {text} ([ADDR]:PORT)"
+/// Splits a host, without its brackets, from the port.
+fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let port = port.map(parse_port).transpose()?;
+    let Some(rest) = host.strip_prefix('[') else {
+        return match host.contains(':') {
+            true => Err(format!(
+                "more than one colon: {text} (write IPv6 in brackets)"
             )),
+            false => Ok((host, port)),
         };
-    }
-    if text.matches(':').count() > 1 {
-        return Err(format!(
-            "more than one colon: {text} (write IPv6 in brackets)"
-        ));
-    }
-    match text.split_once(':') {
-        Some(("", port)) => Ok((Host::Absent, Some(parse_port(port)?))),
-        Some((host, port)) => Ok((Host::Plain(host), Some(parse_port(port)?))),
-        None if text.is_empty() => Ok((Host::Absent, None)),
-        None => Ok((Host::Plain(text), None)),
+    };
+    let wrong = || format!("wrong brackets: {text} ([ADDR]:PORT)");
+    let host = rest.strip_suffix(']').ok_or_else(wrong)?;
+    match host.parse::<Ipv6Addr>() {
+        Ok(_) => Ok((host, port)),
+        Err(_) => Err(format!("not an IPv6 address: {host}")),
     }
 }
 
@@ -109,8 +94,8 @@ fn parse_port(text: &str) -> Result<u16, String> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("not a port: '{text}' (a number from 0 to 65535)"));
     }
-    text.parse()
-        .map_err(|_| format!("port out of range: {text} (0 to 65535)"))
+    let wrong = |_| format!("port out of range: {text} (0 to 65535)");
+    text.parse().map_err(wrong)
 }
 
 #[cfg(test)]

@@ -133,7 +133,6 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "join the network through this node; can be repeated",
         group: Group::Network,
         is_live: true,
-        ..FLAG
     },
     Flag {
         short: "d",
@@ -258,7 +257,6 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "no progress and no messages, only errors",
         group: Group::Verbosity,
         is_live: true,
-        ..FLAG
     },
     Flag {
         short: "v",
@@ -267,7 +265,6 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "more messages; twice: everything (RUST_LOG, if set, decides instead)",
         group: Group::Verbosity,
         is_live: true,
-        ..FLAG
     },
     Flag {
         short: "h",

@@ -76,7 +76,7 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_wrong() {
             "port out of range: 65536 (0 to 65535)",
         ),
         (&["get", NOBODY, "-l", "here:1"], "not an address: here"),
-        (&["get", NOBODY, "-l", "[::1"], "a bracket is open: [::1"),
+        (&["get", NOBODY, "-l", "[::1"], "wrong brackets: [::1"),
         (
             &["get", NOBODY, "-b", "127.0.0.1"],
             "no port: 127.0.0.1 (HOST:PORT)",

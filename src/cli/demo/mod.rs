@@ -85,10 +85,11 @@ impl Demo {
         let link = self.node(1).link(timeout)?;
         self.node(1).wait_until_announced()?;
         let size = format::size(self.size);
-        print(format!("  node 1  {}  shares {size}", self.address(1)))?;
-        print(format!("  node 2  {}  knows node 1", self.address(2)))?;
-        print(format!("  node 3  {}  knows node 2", self.address(3)))?;
-        print(format!("  link    {link}\n"))?;
+        let [one, two, three] = [1, 2, 3].map(|number| self.address(number));
+        print(format!(
+            "  node 1  {one}  shares {size}\n  node 2  {two}  knows node 1\n  \
+             node 3  {three}  knows node 2\n  link    {link}\n"
+        ))?;
         self.fetch(4, &link)?;
         self.node(4).wait_until_announced()?;
         print("  serving   node 4 is a provider now, too\n")?;
@@ -129,27 +130,19 @@ impl Demo {
         let lookup = lines.iter().rfind(found).cloned().unwrap_or_default();
         self.compare(&copy)?;
         let of = |key| json::number(&lookup, key).unwrap_or_default() as u64;
+        let (address, before) = (self.address(number), number - 1);
+        let (size, rate) = (format::size(self.size), format::rate(self.size, time));
         print(format!(
-            "Fetched at node {number} ({}), which knows node {}:",
-            self.address(number),
-            number - 1
-        ))?;
-        print(format!(
-            "  lookup    {} found: {}, {} asked, {} answered, {} ms",
+            "Fetched at node {number} ({address}), which knows node {before}:\n  \
+             lookup    {} found: {}, {} asked, {} answered, {} ms\n  \
+             transfer  {size} in {} ({rate}), lookup and verification included\n  \
+             verified  the SHA-1 of every shard; {name} equals the source byte for byte",
             format::count(of("providers"), "provider"),
             format::count(of("hops"), "hop"),
             format::count(of("asked"), "node"),
             of("answered"),
             of("ms"),
-        ))?;
-        print(format!(
-            "  transfer  {} in {} ({}), lookup and verification included",
-            format::size(self.size),
             format::duration(time),
-            format::rate(self.size, time),
-        ))?;
-        print(format!(
-            "  verified  the SHA-1 of every shard; {name} equals the source byte for byte"
         ))
     }
 
@@ -164,17 +157,14 @@ impl Demo {
         // Node 1 has sent the whole file to node 4 before.
         let from_first = format::size(self.sent(1).saturating_sub(self.size));
         let from_fourth = format::size(self.sent(4));
-        print(format!(
-            "  sources   {from_first} from node 1, {from_fourth} from node 4\n"
-        ))?;
-        print(format!("Peak memory of nodes 1 to 5: {memory}."))?;
         let took = format::duration(self.started_at.elapsed());
-        print(format!("All done in {took}.\n"))?;
         let program = env::args().next().unwrap_or_else(|| "sprat".into());
-        print("Now try it yourself, in two terminals or on two machines:")?;
-        print(format!("  {program} share FILE"))?;
         print(format!(
-            "  {program} get 'LINK'        # the link that share prints"
+            "  sources   {from_first} from node 1, {from_fourth} from node 4\n\n\
+             Peak memory of nodes 1 to 5: {memory}.\nAll done in {took}.\n\n\
+             Now try it yourself, in two terminals or on two machines:\n  \
+             {program} share FILE\n  \
+             {program} get 'LINK'        # the link that share prints"
         ))
     }
 

@@ -3,10 +3,10 @@
 
 use super::finding::{Finding, Grade};
 use crate::reactor;
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use std::fs;
 use std::io::{self, Read as _};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::time::Duration;
 
@@ -90,36 +90,39 @@ fn judge(interfaces: &[Interface], v4: Loop, v6: Loop) -> Vec<Finding> {
 /// never leaves this machine.
 fn loop_v4(index: u32) -> io::Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
     socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))?;
     socket.set_multicast_ttl_v4(0)?;
     socket.set_multicast_loop_v4(true)?;
-    let port = port_of(&socket)?;
-    receive_own(&socket, &SocketAddr::from((GROUP_V4, port)).into())
+    receive_own(&socket, Ipv4Addr::UNSPECIFIED.into(), |port| {
+        SocketAddr::from((GROUP_V4, port))
+    })
 }
 
 fn loop_v6(index: u32) -> io::Result<()> {
     let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_only_v6(true)?;
-    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?;
     socket.join_multicast_v6(&GROUP_V6, index)?;
     socket.set_multicast_if_v6(index)?;
     socket.set_multicast_hops_v6(0)?;
     socket.set_multicast_loop_v6(true)?;
-    let port = port_of(&socket)?;
-    receive_own(&socket, &SocketAddrV6::new(GROUP_V6, port, 0, index).into())
+    receive_own(&socket, Ipv6Addr::UNSPECIFIED.into(), |port| {
+        SocketAddrV6::new(GROUP_V6, port, 0, index).into()
+    })
 }
 
-fn port_of(socket: &Socket) -> io::Result<u16> {
-    let address = socket.local_addr()?.as_socket();
-    Ok(address.map_or(0, |address| address.port()))
-}
-
-fn receive_own(mut socket: &Socket, group: &SockAddr) -> io::Result<()> {
+/// Binds the socket to `any`, and sends from it to the group on its own port.
+fn receive_own(
+    mut socket: &Socket,
+    any: IpAddr,
+    group: impl FnOnce(u16) -> SocketAddr,
+) -> io::Result<()> {
+    socket.bind(&SocketAddr::new(any, 0).into())?;
+    let own = socket.local_addr()?.as_socket();
+    let group = group(own.map_or(0, |address| address.port()));
     let mut sent = [0; 16];
     getrandom::fill(&mut sent).map_err(io::Error::other)?;
     socket.set_read_timeout(Some(LOOP_TIMEOUT))?;
-    socket.send_to(&sent, group)?;
+    socket.send_to(&sent, &group.into())?;
     let mut received = [0; 16];
     match socket.read(&mut received) {
         Ok(_) if received == sent => Ok(()),

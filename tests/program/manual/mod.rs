@@ -1,6 +1,7 @@
-//! The man page and the completions are current and work, and every example of every text runs.
+//! The man page, the completions and the README agree with the help, and every example of every text
+//! runs.
 //!
-//! `cargo bench --profile dev --bench pages` writes the parts in `dist/` that are made from the help.
+//! `cargo bench --profile dev --bench pages` writes the parts that are made from the help.
 
 #[path = "../../../dist/pages/completions.rs"]
 mod completions;
@@ -16,20 +17,20 @@ use made::{BASH, FISH, PAGE, ZSH, path, text};
 use std::process::{Command, Output};
 
 #[test]
-fn the_man_page_and_the_completions_say_what_the_help_says() {
+fn the_man_page_the_completions_and_the_readme_agree_with_the_help() {
     for (name, made) in made::files() {
         let written = text(name);
         let lines = written.lines().zip(made.lines());
         let differs = lines.into_iter().find(|(one, other)| one != other);
         assert!(
             written == made,
-            "{name} is not what the help makes of it: {differs:?}\n\
-             cargo bench --profile dev --bench pages writes it anew"
+            "{name} does not agree with the help: {differs:?}\n\
+             cargo bench --profile dev --bench pages writes it again"
         );
     }
 }
 
-/// The output of a program; none, and the reason on standard error, where it is not installed.
+/// The output of a program; `None`, and a SKIPPED line, if it is not installed.
 fn tried(program: &str, words: &[&str]) -> Option<Output> {
     match Command::new(program)
         .args(words)
@@ -70,7 +71,7 @@ fn each_shell_reads_its_completions() {
     }
 }
 
-/// What bash offers behind these words, the last of which is being typed.
+/// The completions of bash after these words, the last of which is incomplete.
 fn offered(words: &[&str]) -> Option<Vec<String>> {
     let script = format!(
         "compopt() {{ :; }}; . {BASH}; COMP_WORDS=({}); COMP_CWORD={}; _sprat; \

@@ -1,4 +1,4 @@
-//! Writes the parts of `dist/` that are made from the help: of the man page and the completions.
+//! Writes the parts that are made from the help, of the man page, the completions and the README.
 //!
 //! `cargo bench --profile dev --bench pages`, after a change of a command or an option. The tests
 //! (`tests/program/manual`) assert that what is written is current.

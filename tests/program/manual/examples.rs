@@ -149,7 +149,9 @@ impl Stage {
     fn run(&mut self, words: &[String]) {
         let command = words[0].as_str();
         let mut own: Vec<String> = words.iter().map(|word| self.replaced(word)).collect();
-        if matches!(command, "node" | "share" | "get") && !own.iter().any(|word| word == "-l") {
+        if matches!(command, "node" | "share" | "get" | "doctor")
+            && !own.iter().any(|word| word == "-l")
+        {
             own.extend(["-l", "127.0.0.1:0"].map(str::to_owned));
         }
         let is_seeding = own.iter().any(|word| word == "--seed");

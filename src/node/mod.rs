@@ -467,3 +467,18 @@ impl Node {
         &self.kad
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Node;
+
+    impl Node {
+        pub(crate) fn dial_in_text(&mut self) {
+            self.swarms.dial_in_text();
+        }
+
+        pub(crate) fn text_stream_count(&self) -> usize {
+            self.swarms.text_stream_count()
+        }
+    }
+}

@@ -22,6 +22,8 @@ mod check;
 mod commands;
 pub mod content;
 mod datagrams;
+#[cfg(test)]
+mod dialect;
 pub mod disk;
 mod drive;
 pub mod faults;

@@ -152,6 +152,18 @@ mod tests {
     use crate::swarm::session::Dialect;
     use crate::wire::{Key, Network};
 
+    impl Swarms {
+        pub(crate) fn dial_in_text(&mut self) {
+            self.shared.dialect = Dialect::Text;
+        }
+
+        pub(crate) fn text_stream_count(&self) -> usize {
+            let is_text = |stream: &Stream| stream.session.is_text();
+            let streams = self.streams.iter();
+            streams.filter(|(_, stream)| is_text(stream)).count()
+        }
+    }
+
     #[test]
     fn peers_that_connect_and_say_nothing_leave_room_for_members() {
         let network = Network::with_key("test", Key::new([7; 16]));

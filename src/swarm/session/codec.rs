@@ -4,6 +4,8 @@
 //! variant, and a row of [`PREFIXES`]. The variant of the tests shows that nothing else changes.
 
 use super::native::{self, Native};
+#[cfg(test)]
+use super::text;
 use super::{Dialler, Inbox, Message, Received};
 use crate::rng::Rng;
 use crate::wire::Network;
@@ -12,6 +14,8 @@ use crate::wire::Network;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Native,
+    #[cfg(test)]
+    Text,
 }
 
 /// What reads and writes the messages of a session.
@@ -19,6 +23,8 @@ pub enum Codec {
     /// Too few bytes have come to tell.
     Unknown,
     Native(Native),
+    #[cfg(test)]
+    Text,
 }
 
 /// Bytes that the dialect does not have.
@@ -36,7 +42,11 @@ impl Dialect {
         seen: impl Iterator<Item = u8> + Clone,
         network: Network,
     ) -> Result<Option<Dialect>, Unreadable> {
-        let prefixes = [(native::prefix(network), Dialect::Native)];
+        let prefixes = [
+            (native::prefix(network), Dialect::Native),
+            #[cfg(test)]
+            (text::PREFIX, Dialect::Text),
+        ];
         let begins = |prefix: &[u8]| seen.clone().zip(prefix).all(|(byte, of)| byte == *of);
         let fits = prefixes.iter().find(|(prefix, _)| begins(prefix));
         let (prefix, dialect) = fits.ok_or(Unreadable)?;
@@ -48,6 +58,8 @@ impl Codec {
     pub fn new(dialect: Dialect, network: Network, dialler: Dialler, rng: &mut Rng) -> Codec {
         match dialect {
             Dialect::Native => Codec::Native(Native::new(network, dialler, rng)),
+            #[cfg(test)]
+            Dialect::Text => Codec::Text,
         }
     }
 
@@ -56,6 +68,8 @@ impl Codec {
         match self {
             Codec::Unknown => unreachable!("a dialled session knows its dialect"),
             Codec::Native(native) => native.greet(outbox),
+            #[cfg(test)]
+            Codec::Text => true,
         }
     }
 
@@ -69,6 +83,8 @@ impl Codec {
         match self {
             Codec::Unknown => Err(Unreadable),
             Codec::Native(native) => native.read(inbox, bytes, outbox),
+            #[cfg(test)]
+            Codec::Text => text::read(inbox, bytes),
         }
     }
 
@@ -78,6 +94,8 @@ impl Codec {
             // Nothing is known of the other end, and nothing is said to it.
             Codec::Unknown => {}
             Codec::Native(native) => native.write(message, outbox),
+            #[cfg(test)]
+            Codec::Text => text::write(message, outbox),
         }
     }
 }

@@ -20,6 +20,8 @@ mod codec;
 mod handshake;
 mod inbox;
 mod native;
+#[cfg(test)]
+mod text;
 
 use crate::limits::{BOX_SIZE, FRAME_BODY_MAX};
 use crate::output::{Ended, LastWords};
@@ -240,6 +242,12 @@ mod tests {
     use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
     const CLOSE: Message<'_> = Message::Close(CloseReason::Done);
+
+    impl Session {
+        pub fn is_text(&self) -> bool {
+            matches!(self.codec, Codec::Text)
+        }
+    }
 
     /// Gives bytes to a session in pieces of these sizes: how many messages they have, and whether a
     /// handshake was over.

@@ -6,7 +6,7 @@
 //!
 //! Invariant: a canonical address is never IPv4-mapped and has no scope id.
 
-use crate::id::NodeId;
+use crate::id::{Distance, Id, NodeId};
 use std::net::{IpAddr, SocketAddr};
 
 /// The id and address of a node, as other nodes know it.
@@ -16,6 +16,13 @@ pub struct Contact {
     pub id: NodeId,
     /// Its IP address and UDP port.
     pub address: SocketAddr,
+}
+
+impl Contact {
+    /// Returns the distance of the node's id to `target`.
+    pub fn distance(&self, target: Id) -> Distance {
+        self.id.0.distance(&target)
+    }
 }
 
 /// Converts an address to the form that is compared and stored: IPv4 as `V4`, even if a dual-stack

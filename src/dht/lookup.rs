@@ -359,7 +359,7 @@ impl<T: Clone + Default> Lookup<T> {
             hops,
             token: T::default(),
             has_value: false,
-            distance: contact.id.0.distance(&self.target),
+            distance: contact.distance(self.target),
             group: subnet::global_subnet(contact.address.ip()),
             state: State::Unasked,
         };

@@ -109,8 +109,8 @@ impl Table {
 
     /// Whether this contact is a member, at this address.
     pub fn holds(&self, contact: Contact) -> bool {
-        self.member(contact.id)
-            .is_some_and(|member| member.contact == contact)
+        let member = self.member(contact.id);
+        member.is_some_and(|member| member.contact == contact)
     }
 
     /// The member with this id.
@@ -156,27 +156,23 @@ impl Table {
         let groups = [home..home + 1, home + 1..self.buckets.len()];
         let outwards = (0..home).rev().map(|index| index..index + 1);
         for group in groups.into_iter().chain(outwards) {
-            let members = self.buckets[group]
-                .iter()
-                .flat_map(|bucket| &bucket.members);
+            let buckets = self.buckets[group].iter();
+            let members = buckets.flat_map(|bucket| &bucket.members);
             let wanted = members.filter(|member| is_wanted(member));
             wanted.for_each(|member| nearest.offer(member.contact));
             if nearest.found.len() == nearest.count {
                 break;
             }
         }
-        nearest
-            .found
-            .into_iter()
-            .map(|(_, contact)| contact)
-            .collect()
+        let found = nearest.found.into_iter();
+        found.map(|(_, contact)| contact).collect()
     }
 
     /// How many members are closer to `target` than we are, counting no further than `enough`.
     pub fn closer_than_self(&self, target: Id, enough: usize) -> usize {
         let ours = self.own.distance(&target);
         let nearest = self.closest(target, enough, None);
-        let is_closer = |contact: &&Contact| contact.id.0.distance(&target) < ours;
+        let is_closer = |contact: &&Contact| contact.distance(target) < ours;
         nearest.iter().filter(is_closer).count()
     }
 
@@ -198,14 +194,9 @@ impl Table {
     /// nodes around it would have one bucket and learn of no far nodes. Buckets from `whole_from`
     /// on are left out: all nodes of their ranges have just answered.
     pub fn refresh_far(&mut self, now: Instant, whole_from: usize) {
-        let prefixes = self
-            .members()
-            .map(|m| m.contact.id.0.distance(&self.own).shared_prefix());
-        let depth = prefixes
-            .max()
-            .unwrap_or(0)
-            .min(FAR_DEPTH_MAX)
-            .min(whole_from);
+        let distances = self.members().map(|m| m.contact.distance(self.own));
+        let nearest = distances.min().map_or(0, |nearest| nearest.shared_prefix());
+        let depth = nearest.min(FAR_DEPTH_MAX).min(whole_from);
         while self.buckets.len() <= depth {
             self.split();
         }
@@ -281,9 +272,8 @@ impl Table {
                 return Admission::Refused;
             }
             if bucket.members.len() < capacity {
-                bucket
-                    .cache
-                    .retain(|member| member.contact.id != newcomer.contact.id);
+                let id = newcomer.contact.id;
+                bucket.cache.retain(|member| member.contact.id != id);
                 bucket.members.push(newcomer);
                 return Admission::Added;
             }
@@ -309,11 +299,8 @@ impl Table {
     /// Splits the last bucket: the contacts that share one bit more with us move on (rule 4).
     fn split(&mut self) {
         let (depth, own) = (self.buckets.len(), self.own);
-        let last = self
-            .buckets
-            .last_mut()
-            .expect("a table has at least one bucket");
-        let is_nearer = |m: &Member| m.contact.id.0.distance(&own).shared_prefix() >= depth;
+        let last = self.buckets.last_mut().expect("a table has a bucket");
+        let is_nearer = |m: &Member| m.contact.distance(own).shared_prefix() >= depth;
         let mut next = Bucket::new(last.refresh_at);
         (next.members, last.members) = last.members.drain(..).partition(is_nearer);
         (next.cache, last.cache) = last.cache.drain(..).partition(is_nearer);
@@ -360,7 +347,7 @@ struct Nearest {
 
 impl Nearest {
     fn offer(&mut self, contact: Contact) {
-        let distance = contact.id.0.distance(&self.target);
+        let distance = contact.distance(self.target);
         let index = self.found.partition_point(|(other, _)| *other <= distance);
         if index == self.count {
             return;

@@ -114,33 +114,29 @@ impl Secrets {
 }
 
 fn cookie(secret: Secret, address: SocketAddr) -> u64 {
-    let mut message = [0; 19];
-    message[0] = COOKIE_TAG;
-    message[1..17].copy_from_slice(&octets(address.ip()));
-    message[17..].copy_from_slice(&address.port().to_be_bytes());
-    keyed_hash(secret, &message)
+    proof(
+        secret,
+        COOKIE_TAG,
+        address.ip(),
+        &address.port().to_be_bytes(),
+    )
 }
 
 fn token(secret: Secret, ip: IpAddr, target: Id) -> u64 {
-    let mut message = [0; 37];
-    message[0] = TOKEN_TAG;
-    message[1..17].copy_from_slice(&octets(ip));
-    message[17..].copy_from_slice(&target.0);
-    keyed_hash(secret, &message)
+    proof(secret, TOKEN_TAG, ip, &target.0)
 }
 
-/// SipHash-2-4 of `message`; 0, which means none, becomes 1.
-fn keyed_hash(secret: Secret, message: &[u8]) -> u64 {
+/// SipHash-2-4 of tag, IP and the rest; 0, which means none, becomes 1.
+fn proof(secret: Secret, tag: u8, ip: IpAddr, rest: &[u8]) -> u64 {
+    let ip = match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
     let mut hasher = SipHasher24::new_with_keys(secret[0], secret[1]);
-    hasher.write(message);
+    hasher.write(&[tag]);
+    hasher.write(&ip.octets());
+    hasher.write(rest);
     hasher.finish().max(1)
-}
-
-fn octets(ip: IpAddr) -> [u8; 16] {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
-    }
 }
 
 #[cfg(test)]

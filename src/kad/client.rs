@@ -33,13 +33,8 @@ impl Client {
 
     /// Whether `address` may be asked if it is a provider; [`Permit::Now`] counts as sent.
     pub fn permit_confirmation(&mut self, now: Instant, address: SocketAddr) -> Permit {
-        let Client {
-            rpcs,
-            addresses,
-            destinations,
-            ..
-        } = self;
-        match rpcs.has_room(1) {
+        let (addresses, destinations) = (&mut self.addresses, &mut self.destinations);
+        match self.rpcs.has_room(1) {
             true => addresses.permit_confirmation(now, address, destinations),
             false => Permit::Later,
         }

@@ -217,7 +217,7 @@ impl Kad {
         let found = lookup.closest();
         match found.last() {
             Some(last) if found.len() == self.config.params.k => {
-                last.id.0.distance(&self.config.id.0).shared_prefix() + 1
+                last.distance(self.config.id.0).shared_prefix() + 1
             }
             _ => ID_BITS,
         }

@@ -230,9 +230,7 @@ impl Kad {
         // A contact that has just failed to answer may be dead; better two hand on than none.
         let is_alive = |m: &Member| m.failures == 0 && m.contact.id != newcomer.id;
         let nearest = self.table.closest_where(file.0, 1, is_alive);
-        nearest
-            .iter()
-            .all(|contact| contact.id.0.distance(&file.0) > ours)
+        nearest.iter().all(|other| other.distance(file.0) > ours)
     }
 
     fn next_replication(&mut self, now: Instant) -> Instant {

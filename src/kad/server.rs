@@ -17,12 +17,14 @@ use super::{Kad, Outgoing};
 use crate::address::{Contact, is_of_use};
 use crate::dht::{Contacts, Params, Secrets, SourceBudgets};
 use crate::id::{FileId, Id};
-use crate::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SECRET_PERIOD, SOURCES_MAX};
+use crate::limits::{DATAGRAM_SIZE_MAX, K, PROVIDERS_PER_REPLY_MAX, SECRET_PERIOD, SOURCES_MAX};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::wire::address::ADDRESS_SIZE;
 use crate::wire::native::datagram::{Body, CONTACT_SIZE, Cookie, Datagram, ErrorCode, RpcId};
-use crate::wire::native::datagram::{Seen, Status, Token};
+use crate::wire::native::datagram::{
+    FIND_NODE_REPLY_SIZE_MAX, FIND_VALUE_REPLY_SIZE_MAX, Seen, Status, Token,
+};
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
 
@@ -79,6 +81,11 @@ impl Server {
         Token(self.secrets.token(to.ip(), target))
     }
 }
+
+/// Bytes of replies that name no provider and no contact.
+const FIND_NODE_REPLY_SIZE: usize = FIND_NODE_REPLY_SIZE_MAX - K * CONTACT_SIZE;
+const FIND_VALUE_REPLY_SIZE: usize =
+    FIND_VALUE_REPLY_SIZE_MAX - PROVIDERS_PER_REPLY_MAX * ADDRESS_SIZE - K * CONTACT_SIZE;
 
 /// The answer to a request.
 #[derive(Clone, Copy, Debug)]
@@ -223,26 +230,34 @@ impl Kad {
             address: to,
             cookie: Cookie(self.server.secrets.cookie(to)),
         };
-        let mut body = match reply.answer {
+        let requester = reply.requester;
+        let body = match reply.answer {
             Answer::Ping => Body::PingReply { seen },
-            Answer::Contacts(target) => Body::FindNodeReply {
-                seen,
-                token: self.server.token(to, target),
-                contacts: ArrayVec::new(),
-            },
-            Answer::Providers(file) => Body::FindValueReply {
-                seen,
-                token: self.server.token(to, file.0),
-                provides: self.announcements.files.contains_key(&file),
-                providers: ArrayVec::new(),
-                contacts: ArrayVec::new(),
-            },
+            Answer::Contacts(target) => {
+                let room = reply.allowance.saturating_sub(FIND_NODE_REPLY_SIZE);
+                Body::FindNodeReply {
+                    seen,
+                    token: self.server.token(to, target),
+                    contacts: self.contacts_for(requester, target, room),
+                }
+            }
+            Answer::Providers(file) => {
+                let room = reply.allowance.saturating_sub(FIND_VALUE_REPLY_SIZE);
+                let providers = self.providers_for(now, requester, file, room);
+                let room = room - providers.len() * ADDRESS_SIZE;
+                Body::FindValueReply {
+                    seen,
+                    token: self.server.token(to, file.0),
+                    provides: self.announcements.files.contains_key(&file),
+                    providers,
+                    contacts: self.contacts_for(requester, file.0, room),
+                }
+            }
             Answer::Stored(status) => Body::StoreReply { seen, status },
             Answer::Replicated(status) => Body::ReplicateReply { seen, status },
             Answer::Error(code) => Body::Error { seen, code },
         };
-        if let Some(room) = reply.allowance.checked_sub(body.size()) {
-            self.fill(now, reply, &mut body, room);
+        if body.size() <= reply.allowance {
             return Some((to, body, reply.rpc_id));
         }
         self.counters.too_short += 1;
@@ -252,35 +267,24 @@ impl Kad {
         fits.then_some((to, error, reply.rpc_id))
     }
 
-    /// Adds as many providers and then contacts to a reply as fit into `room` bytes; k contacts,
-    /// and never the requester (rule 9).
-    fn fill(&mut self, now: Instant, reply: &Reply, body: &mut Body, room: usize) {
-        let to = reply.requester;
-        match (reply.answer, body) {
-            (Answer::Contacts(target), Body::FindNodeReply { contacts, .. }) => {
-                *contacts = self.contacts_for(to, target, room);
-            }
-            (
-                Answer::Providers(file),
-                Body::FindValueReply {
-                    providers,
-                    contacts,
-                    ..
-                },
-            ) => {
-                let sample: ArrayVec<_, PROVIDERS_PER_REPLY_MAX> =
-                    self.records.sample(now, file, &mut self.rng);
-                let locations = sample.iter().map(|record| record.location);
-                let useful = locations.filter(|&location| is_of_use(location, to.address));
-                providers.extend(useful.take(room / ADDRESS_SIZE));
-                let room = room - providers.len() * ADDRESS_SIZE;
-                *contacts = self.contacts_for(to, file.0, room);
-            }
-            _ => {}
-        }
+    /// Some providers that the requester can use, as many as fit into `room` bytes.
+    fn providers_for(
+        &mut self,
+        now: Instant,
+        to: Contact,
+        file: FileId,
+        room: usize,
+    ) -> ArrayVec<SocketAddr, PROVIDERS_PER_REPLY_MAX> {
+        let sample = self
+            .records
+            .sample::<PROVIDERS_PER_REPLY_MAX>(now, file, &mut self.rng);
+        let locations = sample.iter().map(|record| record.location);
+        let useful = locations.filter(|&location| is_of_use(location, to.address));
+        useful.take(room / ADDRESS_SIZE).collect()
     }
 
-    /// The closest contacts that the requester can use, as many as fit into `room` bytes.
+    /// The closest contacts that the requester can use, as many as fit into `room` bytes; at most
+    /// k, and never the requester (rule 9).
     fn contacts_for(&self, to: Contact, target: Id, room: usize) -> Contacts {
         let count = self.config.params.k.min(room / CONTACT_SIZE);
         self.table.closest_where(target, count, |member| {

@@ -21,7 +21,7 @@ class Stream:
 
     def __init__(self, connection, network, timeout=TIMEOUT):
         self.socket, self.network, self.buffer = connection, network, bytearray()
-        self.payload_sent = 0
+        self.sent = 0
         connection.settimeout(timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -49,6 +49,7 @@ class Stream:
 
     def write(self, message):
         self.socket.sendall(message)
+        self.sent += len(message)
 
     def read(self, size):
         while len(self.buffer) < size:
@@ -64,9 +65,8 @@ class Stream:
         self.write(wire.emit_frame(self.network, kind, fields))
 
     def send_data(self, part, payload):
-        """Sends a part of a range, or of a part only the beginning of the payload."""
+        """Sends a part of a range, or only the beginning of its payload."""
         self.write(wire.emit_frame(self.network, wire.DATA, part) + payload)
-        self.payload_sent += len(payload)
 
     def receive(self):
         """The next frame. The payload of a `Data` is still to be read."""
@@ -134,7 +134,7 @@ def _shards_in(frame):
 
 
 def _fetch_shards(stream, manifest, offered):
-    """The content. Ranges of offered shards are asked for, and come in the order of the requests."""
+    """The content. Ranges of offered shards are asked for, and come in that order."""
     content, missing = bytearray(manifest.size), set(range(len(manifest.hashes)))
     queue, outstanding = [], []
     while missing:
@@ -150,7 +150,8 @@ def _fetch_shards(stream, manifest, offered):
             offered = _shards_in(frame)
             continue
         part, asked, offered = frame.fields, outstanding[0], []
-        wire.need(part[:2] == asked[:2] and part.length <= asked.length, "the beginning of a request")
+        is_next = part[:2] == asked[:2] and part.length <= asked.length
+        wire.need(is_next, "the beginning of a request")
         at = part.shard * manifest.shard_size + part.offset
         content[at:at + part.length] = stream.read(part.length)
         rest = Range(part.shard, part.offset + part.length, asked.length - part.length)
@@ -169,14 +170,14 @@ def _fetch_shards(stream, manifest, offered):
 class Listener:
     """Accepts streams, each served by a thread; attackers override `serve`."""
 
+    timeout = 120.0
+
     def __init__(self, address, network=Network()):
         self.network, self.node = network, new_id()
-        self.socket = socket.create_server(address, backlog=128,
-                                           family=socket.AF_INET6 if ":" in address[0] else
-                                           socket.AF_INET)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.create_server(address, backlog=128, family=family)
         self.address = self.socket.getsockname()[:2]
-        self.is_stopped = False
-        self.spent = 0
+        self.is_stopped, self.streams = False, []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -188,26 +189,34 @@ class Listener:
             threading.Thread(target=self.run, args=(connection, other), daemon=True).start()
 
     def run(self, connection, other):
-        stream = Stream(connection, self.network)
+        stream = self.keep(Stream(connection, self.network, self.timeout))
         try:
             stream.answer_handshake()
             self.serve(stream, other)
         except (OSError, EOFError, WireError):
             pass
         finally:
-            self.spent += stream.payload_sent
             stream.close()
+
+    def keep(self, stream):
+        self.streams.append(stream)
+        return stream
+
+    def sent(self):
+        """Bytes that it has sent on all streams."""
+        return sum(stream.sent for stream in self.streams)
 
     def serve(self, stream, other):
         """Carries the conversation on a stream until it ends."""
 
     def stop(self):
         self.is_stopped = True
-        # A thread that waits in accept is not woken by close alone.
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        # A thread that waits in accept or recv is not woken by close alone.
+        for each in [self.socket, *(stream.socket for stream in self.streams)]:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
         self.socket.close()
 
 
@@ -256,7 +265,7 @@ class Node:
         self.socket.bind(address)
         self.address = self.socket.getsockname()[:2]
         self.network, self.id, self.provides = network, new_id(), set(provides)
-        self.cookies, self.waiting = {}, {}
+        self.cookies, self.waiting, self.size_sent = {}, {}, 0
         self.lock = threading.Condition()
         self.thread = threading.Thread(target=self._receive, daemon=True)
         # So that `stop` is noticed.
@@ -303,6 +312,11 @@ class Node:
     def send(self, to, kind, rpc_id, **fields):
         packet = wire.emit_datagram(self.network, kind, rpc_id, self.id, **fields)
         self.socket.sendto(packet, to)
+        self.size_sent += len(packet)
+
+    def sent(self):
+        """Bytes that it has sent."""
+        return self.size_sent
 
     def ask(self, to, kind, timeout=TIMEOUT, **fields):
         """The reply to a request, which is repeated each second; its cookie is remembered. None: no

@@ -12,6 +12,22 @@ import tempfile
 import time
 
 SHARE_TIMEOUT = 60
+INSIDE = "SPRAT_TESTS_INSIDE"
+
+
+def enter_namespace():
+    """Starts this program again in a network namespace of its own, if that can be; whether it is in
+    one. The namespace ends with the program, and its loopback addresses are nobody else's."""
+    if not os.environ.get(INSIDE):
+        words = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "-r", "--net"]
+        possible = shutil.which("ip") and shutil.which("unshare") and subprocess.run(
+            [*words, "true"], capture_output=True).returncode == 0
+        os.environ[INSIDE] = "namespace" if possible else "host"
+        if possible:
+            os.execvp(words[0], [*words, sys.executable, *sys.argv])
+    if os.environ[INSIDE] == "namespace":
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    return os.environ[INSIDE] == "namespace"
 
 
 def sha256(path):
@@ -23,7 +39,7 @@ def sha256(path):
 
 
 class Processes:
-    """The processes of one scenario. `space` is the network namespace to run one in, if any."""
+    """The processes of one scenario, and their folder."""
 
     def __init__(self, sprat):
         self.sprat = os.path.realpath(sprat)
@@ -53,16 +69,15 @@ class Processes:
                 file.write(os.urandom(1 << 20))
         return path
 
-    def start(self, command, *words, space=None, out=None):
+    def start(self, command, *words):
         """Runs `sprat COMMAND` with a state folder of its own; what it says goes to `log`."""
         self.count += 1
         process_place = f"{self.place}/{self.count}"
         os.mkdir(process_place)
-        enter = ["ip", "netns", "exec", space] if space else []
-        line = [*enter, self.sprat, command, "-d", f"{process_place}/state", *map(str, words)]
+        line = [self.sprat, command, "-d", f"{process_place}/state", *map(str, words)]
         with open(f"{process_place}/log", "wb") as log:
-            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stderr=log, cwd=process_place,
-                                       stdout=open(out, "wb") if out else log)
+            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       cwd=process_place)
         process.place, process.log = process_place, f"{process_place}/log"
         self.all.append(process)
         return process
@@ -83,19 +98,19 @@ class Processes:
             time.sleep(0.01)
         raise RuntimeError(f"it does not say {word!r}: {self.log(process)[-500:]}")
 
-    def share(self, address, path, *words, space=None):
+    def share(self, address, path, *words):
         """Shares a file at an address: the process and its link."""
         at = listen_at(address)
-        process = self.start("share", "-v", "--no-lan", "-l", at, *words, path, space=space)
+        process = self.start("share", "-v", "--no-lan", "-l", at, *words, path)
         line = self.await_word(process, "magnet:", SHARE_TIMEOUT)
         return process, next(word for word in line.split() if word.startswith("magnet:"))
 
-    def get(self, address, link, *words, space=None):
+    def get(self, address, link, *words):
         """Starts to fetch what a link names: the process, whose file will be at `.got`."""
         self.count += 1
         got = f"{self.place}/got{self.count}"
         at = listen_at(address)
-        process = self.start("get", "-v", "--no-lan", "-l", at, "-o", got, *words, link, space=space)
+        process = self.start("get", "-v", "--no-lan", "-l", at, "-o", got, *words, link)
         process.got, process.began = got, time.monotonic()
         return process
 

@@ -1,5 +1,6 @@
-"""The bytes of the native dialect, written from src/wire/native/protocol.md alone: networks, addresses,
-datagrams, discovery messages, handshakes, frames, manifests. The numbers of sections are that page's.
+"""The bytes of the native dialect, written from src/wire/native/protocol.md alone: networks,
+addresses, datagrams, discovery messages, handshakes, frames, manifests. The numbers of sections are
+that page's.
 
 Nothing here does I/O. Standard library only.
 """
@@ -279,7 +280,8 @@ OPEN, MAP, HAVE, MANIFEST_REQUEST, MANIFEST_PART, REQUEST = 1, 2, 3, 4, 5, 6
 DATA, CANCEL, REFUSE, PROVIDERS, KEEP_ALIVE, CLOSE = 7, 8, 9, 10, 11, 12
 NONE, ALL, SOME = 0, 1, 2
 MISSING, CANCELLED, UNREADABLE, BUSY = 0, 1, 2, 3
-REASONS = ["done", "stopping", "full", "unknown file", "duplicate", "protocol", "timeout", "corrupt"]
+REASONS = ["done", "stopping", "full", "unknown file", "duplicate", "protocol", "timeout",
+           "corrupt"]
 BODY_SIZES = {OPEN: (56, 56), MAP: (5, 16384), HAVE: (4, 4096), MANIFEST_REQUEST: (8, 8),
               MANIFEST_PART: (9, 16376), REQUEST: (12, 12), DATA: (12, 12), CANCEL: (12, 12),
               REFUSE: (13, 13), PROVIDERS: (18, 576), KEEP_ALIVE: (0, 0), CLOSE: (1, 1)}
@@ -345,7 +347,8 @@ def parse_body(network, header, body):
         return Frame(kind, list(struct.unpack(f">{size // 4}I", body)))
     if kind == MANIFEST_REQUEST:
         offset, length = struct.unpack(">II", body)
-        need(1 <= length <= MANIFEST_PART_SIZE_MAX and offset + length <= 4 << 20, "manifest request")
+        need(1 <= length <= MANIFEST_PART_SIZE_MAX, "length of a manifest request")
+        need(offset + length <= 4 << 20, "offset of a manifest request")
         return Frame(kind, (offset, length))
     if kind == MANIFEST_PART:
         total, offset = struct.unpack(">II", body[:8])

@@ -7,9 +7,9 @@
 //! +-------+---------+---------------------+--------+
 //! ```
 //!
-//! Every version of every format keeps this frame, so a file of a newer version is told apart from a
-//! damaged one and is left alone. Not here: files; the drivers read and write them. Invariant: a body
-//! that [`Envelope::open`] returns is the one that was sealed, bit for bit.
+//! Every version of every format keeps this frame, so a file of a newer version is told apart from
+//! a damaged one and is left alone. Not here: files; the drivers read and write them. Invariant: a
+//! body that [`Envelope::open`] returns is the one that was sealed, bit for bit.
 
 /// Bytes around a body.
 pub const OVERHEAD: usize = 8 + 1 + CRC_SIZE;

@@ -1,8 +1,8 @@
 //! sprat turns a set of small computers into their own file distribution network.
 //!
-//! One node shares a file; other nodes fetch it by its id from every node that has a part of it, and
-//! serve their own parts to the rest. Two drivers run the same [`node::Node`]: `reactor` on real
-//! sockets and files, [`sim`] on virtual ones. Everything below the drivers is a state machine
+//! One node shares a file; other nodes fetch it by its id from every node that has a part of it,
+//! and serve their own parts to the rest. Two drivers run the same [`node::Node`]: `reactor` on
+//! real sockets and files, [`sim`] on virtual ones. Everything below the drivers is a state machine
 //! without I/O: time, randomness, datagrams and results of disk work are arguments.
 //!
 //! ```text

@@ -51,7 +51,8 @@ impl Rng {
         ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// Draws a period within an eighth of `period`, so that nodes that started together drift apart.
+    /// Draws a period within an eighth of `period`, so that nodes that started together drift
+    /// apart.
     pub fn jittered(&mut self, period: Duration) -> Duration {
         let eighth = period / 8;
         let micros = u64::try_from(eighth.as_micros()).unwrap_or(u64::MAX / 4);

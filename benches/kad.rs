@@ -1,4 +1,4 @@
-//! What a node's Kademlia costs: the closest contacts of a full table, a table insert, a lookup
+//! The costs of a node's Kademlia: the closest contacts of a full table, a table insert, a lookup
 //! step, and requests answered by the core alone.
 
 mod measure;

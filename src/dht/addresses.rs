@@ -11,7 +11,7 @@
 //! `()` in a dialect without one.
 //!
 //! Invariant: at most [`ADDRESSES_MAX`] addresses are kept, and the longest unused goes first. The
-//! time of an unanswered request outlives its address ([`PROBED_MAX`]): nobody makes us forget a
+//! time of an unanswered request outlives its address ([`PROBED_MAX`]): no node makes us forget a
 //! victim by naming a thousand others.
 
 use super::budget::Destinations;

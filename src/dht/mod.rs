@@ -4,7 +4,7 @@
 //! tokens and other rules, so they are two nodes and not one generic node; what is equal in both is
 //! here. Rules by number are those of the paper as this project keeps them.
 //!
-//! | part | what it keeps |
+//! | part | holds |
 //! |---|---|
 //! | [`table`], [`bucket`] | the contacts that have answered us, by their distance |
 //! | [`lookup`] | one iterative search for the nodes closest to an id |
@@ -13,7 +13,7 @@
 //! | [`budget`] | how often a source may send, and how many new destinations are contacted |
 //! | [`token`] | the secrets that cookies and write tokens are made with |
 //! | [`subnet`] | the groups of addresses that count as one owner |
-//! | [`Event`] | the news of a node for its owner |
+//! | [`Event`] | the events of a node for its owner |
 //! | [`address_vote`] | our own address, by the majority of repliers |
 //!
 //! Invariant: a part sends nothing and names no message; its node tells it how requests ended.

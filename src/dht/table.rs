@@ -15,8 +15,8 @@
 //! holds more than k, up to [`NEAR_FACTOR`] times as many, so that an attacker cannot grow it
 //! without end.
 //!
-//! The table asks nobody. [`Table::answered`] and [`Table::failed`] report how requests ended, and
-//! nothing else adds or removes a contact.
+//! The table sends no requests. [`Table::answered`] and [`Table::failed`] report how requests
+//! ended, and nothing else adds or removes a contact.
 //!
 //! Invariant: every contact is in the one bucket that its id belongs to, never our own id, each id
 //! and each address once; a contact that answers is never removed (rules 3, 5 and 7).

@@ -2,9 +2,9 @@
 //!
 //! Both are SipHash-2-4 of the facts that they are bound to, under a secret that rotates every
 //! period; the secret before it is accepted too, so a proof is good for one to two periods, and the
-//! node keeps nothing for each. A CRC would not do: it is linear, so anybody can compute further
-//! tokens from a few that they have seen. These are no signatures: only this node can verify them,
-//! and only while it runs.
+//! node keeps nothing for each. A CRC would not do: it is linear, so an observer can compute
+//! further tokens from a few that they have seen. These are no signatures: only this node can
+//! verify them, and only while it runs.
 //!
 //! A token can be used again while it is good. In a network with a key a recorded request must not
 //! be: [`Secrets::spend`] remembers the ids of the requests that had an effect for as long as their

@@ -1,4 +1,4 @@
-//! Kademlia's rules one by one, on parts of a node and on a node alone. Whole networks stand in
+//! Kademlia's rules one by one, on parts of a node and on a node alone. Whole networks are in
 //! `tests/core/kad`, on the public contract.
 
 mod alone;

@@ -103,7 +103,7 @@ impl Node {
     /// Takes in the contacts that [`Node::poll_saved`] gave before a restart: they are asked, and are
     /// contacts when they answer.
     pub fn restore(&mut self, now: Instant, contacts: &[Contact]) {
-        self.saved.stand(contacts);
+        self.saved.handle_saved(contacts);
         for &contact in contacts {
             self.kad.insert_saved(now, contact);
         }
@@ -357,7 +357,7 @@ impl Node {
 
     /// The list of [`Node::poll_saved`] stands on disk. When it could not be written, say nothing.
     pub fn handle_saved(&mut self, contacts: &[Contact]) {
-        self.saved.stand(contacts);
+        self.saved.handle_saved(contacts);
     }
 
     /// The instant of `poll_timeout` has come.

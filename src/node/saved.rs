@@ -1,13 +1,14 @@
-//! The contacts that survive a restart (rule 15): which, when they are written, and their bytes.
+//! The contacts that survive a restart (rule 15): their choice, the time of writing, and their
+//! bytes.
 //!
-//! They serve to find the network again when every bootstrap node is gone, or none is given. Saved
-//! are members of the routing table that answered their last request, most recently heard first, a
-//! few of each bucket ([`SAVED_CONTACTS_MAX`] in all); room that is left keeps those who stood
-//! there before, because silence is more often our own outage than everyone's end. After a restart
-//! they are candidates, who enter the table when they have answered (rule 3).
+//! They help to find the network again when every bootstrap node is gone, or none is given. Saved
+//! are members of the routing table that answered their last request, most recently seen first, a
+//! few of each bucket ([`SAVED_CONTACTS_MAX`] in all). Room that is left keeps the contacts of the
+//! list before, because silence is more often our own outage than the end of all others. After a
+//! restart they are candidates, which enter the table when they have answered (rule 3).
 //!
-//! Memory cards wear out, so a list is written only when at least half of it would be news, and at
-//! most once in [`SAVE_PERIOD`]; at a clean stop when any of it would be. A node whose contacts
+//! Memory cards wear out, so a list is written only when at least half of its contacts are new, and
+//! at most once in [`SAVE_PERIOD`]; at a clean stop when any of them is new. A node whose contacts
 //! stay the same writes nothing, however long it runs.
 //!
 //! ```text
@@ -18,10 +19,9 @@
 //!  magic      version            contacts: 20 + 16 + 2      of all before
 //! ```
 //!
-//! The network is the CRC-32 of nothing in it ([`Network::crc`]): contacts of another are of no
-//! use. What a newer version writes begins with the same magic and a greater version, and ends with
-//! the CRC. **What this is not**: files; the driver reads and writes them. Invariant: what was
-//! parsed emits the bytes that it came from.
+//! The network is the CRC-32 of no bytes in it ([`Network::crc`]): contacts of another network are
+//! of no use. The driver reads and writes the file. Invariant: a list that was parsed emits the
+//! bytes that it came from.
 
 #![deny(
     clippy::unwrap_used,
@@ -54,18 +54,18 @@ const _: () = assert!(
     "the count is one byte"
 );
 
-/// Why bytes are no list of contacts for this node.
+/// The reason why bytes are no list of contacts for this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SavedError {
     /// Damaged, of another format, or of a newer version, which must be left alone.
     Envelope(EnvelopeError),
-    /// They are of another network.
+    /// The list is of another network.
     Network,
-    /// More contacts than are saved, or no count.
+    /// The count is missing, or more than [`SAVED_CONTACTS_MAX`].
     Count,
-    /// A contact is cut off, or stands where no node can be.
+    /// A contact is cut off, or at an address that no node can have.
     Contact,
-    /// Something follows the contacts.
+    /// More bytes follow the contacts.
     Trailing,
 }
 
@@ -108,52 +108,51 @@ pub fn parse(bytes: &[u8], network: Network) -> Result<Vec<Contact>, SavedError>
     Ok(contacts)
 }
 
-/// What stands on disk, and when to look whether it should be written anew.
+/// The list on disk, and when to check if a new one should be written.
 #[derive(Debug)]
 pub(super) struct Saved {
     on_disk: Vec<Contact>,
-    look_at: Instant,
+    check_at: Instant,
     is_stopping: bool,
 }
 
 #[allow(clippy::arithmetic_side_effects, reason = "an instant saturates")]
 impl Saved {
-    /// Nothing is on disk.
     pub fn new(now: Instant) -> Saved {
         Saved {
             on_disk: Vec::new(),
-            look_at: now + SAVE_DELAY,
+            check_at: now + SAVE_DELAY,
             is_stopping: false,
         }
     }
 
-    /// This stands on disk now.
-    pub fn stand(&mut self, contacts: &[Contact]) {
+    /// These contacts are on disk now.
+    pub fn handle_saved(&mut self, contacts: &[Contact]) {
         self.on_disk = contacts.to_vec();
     }
 
-    /// The node is about to end: whoever is news is worth a write now.
+    /// The node is about to stop: any new contact is worth a write now.
     pub fn stop(&mut self, now: Instant) {
         self.is_stopping = true;
-        self.look_at = now;
+        self.check_at = now;
     }
 
     /// The list to be written now, if there is one.
     pub fn poll(&mut self, now: Instant, table: &Table) -> Option<Vec<Contact>> {
-        if now < self.look_at {
+        if now < self.check_at {
             return None;
         }
         let good = good(table);
-        let is_news = |contact: &&Contact| !self.on_disk.contains(contact);
-        let news = good.iter().filter(is_news).count();
-        let is_due = news > 0 && (self.is_stopping || news >= good.len().div_ceil(2));
+        let is_new = |contact: &&Contact| !self.on_disk.contains(contact);
+        let new_count = good.iter().filter(is_new).count();
+        let is_due = new_count > 0 && (self.is_stopping || new_count >= good.len().div_ceil(2));
         self.is_stopping = false;
-        self.look_at = now + if is_due { SAVE_PERIOD } else { SAVE_DELAY };
+        self.check_at = now + if is_due { SAVE_PERIOD } else { SAVE_DELAY };
         is_due.then(|| filled_up(good, &self.on_disk))
     }
 }
 
-/// The contacts that are worth saving: the most recently heard of each bucket, then the second of
+/// The contacts that are worth saving: the most recently seen of each bucket, then the second of
 /// each, and so on.
 fn good(table: &Table) -> Vec<Contact> {
     let mut found = Vec::with_capacity(SAVED_CONTACTS_MAX);
@@ -171,7 +170,7 @@ fn good(table: &Table) -> Vec<Contact> {
     found
 }
 
-/// Those of a bucket that answered their last request, most recently heard first.
+/// The members of a bucket that answered their last request, most recently seen first.
 fn alive(bucket: &Bucket) -> impl Iterator<Item = Contact> {
     let answered = |member: &&Member| member.failures == 0;
     bucket
@@ -182,7 +181,7 @@ fn alive(bucket: &Bucket) -> impl Iterator<Item = Contact> {
         .map(|member| member.contact)
 }
 
-/// `contacts`, and those of `others` that fit besides. An id, and an address, stands there once.
+/// `contacts`, and as many of `others` as fit. The list has each id and each address once.
 fn filled_up(mut contacts: Vec<Contact>, others: &[Contact]) -> Vec<Contact> {
     for other in others {
         let is_same = |c: &Contact| c.id == other.id || c.address == other.address;
@@ -227,7 +226,7 @@ mod tests {
         let mut saved = Saved::new(at(0));
         assert_eq!(saved.poll(at(1), &table), None, "it is too early");
         let first = saved.poll(at(60), &table).unwrap();
-        saved.stand(&first);
+        saved.handle_saved(&first);
         let hours = (1..1_000).map(|hour| at(60 + hour * 3_600));
         assert!(hours.clone().all(|now| saved.poll(now, &table).is_none()));
         saved.stop(at(9_000_000));
@@ -235,36 +234,40 @@ mod tests {
     }
 
     #[test]
-    fn rule_15_half_news_are_worth_a_write_each_hour_and_any_at_the_end() {
+    fn rule_15_a_half_new_list_is_written_once_an_hour_and_any_new_one_at_the_end() {
         let mut saved = Saved::new(at(0));
-        saved.stand(&[peer(1), peer(2), peer(3)]);
+        saved.handle_saved(&[peer(1), peer(2), peer(3)]);
         assert_eq!(saved.poll(at(60), &table_of(1..6)), None, "two of five");
         saved.stop(at(61));
         let all = saved.poll(at(61), &table_of(1..6)).unwrap();
         assert_eq!(all.len(), 5);
-        saved.stand(&all);
+        saved.handle_saved(&all);
         let moved_on = table_of(20..30);
         assert_eq!(saved.poll(at(3_600), &moved_on), None, "within the hour");
         assert!(saved.poll(at(3_661), &moved_on).is_some());
         assert_eq!(
             saved.poll(at(3_662), &moved_on),
             None,
-            "though that one failed"
+            "though that write failed"
         );
         assert!(saved.poll(at(7_261), &moved_on).is_some());
     }
 
     #[test]
-    fn rule_15_a_node_that_hears_nobody_leaves_the_list_as_it_is() {
+    fn rule_15_a_node_without_answers_leaves_the_list_as_it_is() {
         let mut table = table_of(1..10);
         let mut saved = Saved::new(at(0));
         let all = saved.poll(at(60), &table).unwrap();
-        saved.stand(&all);
+        saved.handle_saved(&all);
         (1..9).for_each(|number| table.failed(at(100), peer(number)));
         table.answered(at(100), peer(50));
         saved.stop(at(200));
         let list = saved.poll(at(200), &table).unwrap();
-        assert_eq!(list[..2], [peer(50), peer(9)], "who answers stands first");
+        assert_eq!(
+            list[..2],
+            [peer(50), peer(9)],
+            "contacts that answer come first"
+        );
         assert_eq!(list.len(), 10, "the silent may be back before us");
     }
 

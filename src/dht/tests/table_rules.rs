@@ -168,7 +168,7 @@ fn rule_05_a_newcomer_waits_and_replaces_the_dead_only() {
     assert_eq!(
         buckets(&table)[0],
         [9, 8],
-        "an answer clears what was before"
+        "an answer clears the failures before it"
     );
     fail(&mut table, contact(8), 1);
     assert_eq!(
@@ -345,11 +345,11 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let who = (0..64u64, 0..3usize);
+    let contact = (0..64u64, 0..3usize);
     prop_oneof![
-        4 => who.clone().prop_map(|(n, a)| Step::Answered(n, a)),
-        1 => who.clone().prop_map(|(n, a)| Step::Touched(n, a)),
-        3 => who.prop_map(|(n, a)| Step::Failed(n, a)),
+        4 => contact.clone().prop_map(|(n, a)| Step::Answered(n, a)),
+        1 => contact.clone().prop_map(|(n, a)| Step::Touched(n, a)),
+        3 => contact.prop_map(|(n, a)| Step::Failed(n, a)),
     ]
 }
 
@@ -391,7 +391,7 @@ proptest! {
     ) {
         let own = id(own, 6);
         let mut table = Table::new(own, &small(6), REFRESH_AT);
-        let who = |n: u64, a: usize| {
+        let contact = |n: u64, a: usize| {
             Contact { id: id(n, 6), address: address_of((n as usize + a) % 64) }
         };
         for step in steps {
@@ -399,11 +399,11 @@ proptest! {
             let mut taken = None;
             match step {
                 Step::Answered(n, a) => {
-                    table.answered(Instant::ZERO, who(n, a));
-                    taken = Some(who(n, a).address);
+                    table.answered(Instant::ZERO, contact(n, a));
+                    taken = Some(contact(n, a).address);
                 }
-                Step::Touched(n, a) => table.touch(Instant::ZERO, who(n, a)),
-                Step::Failed(n, a) => table.failed(Instant::ZERO, who(n, a)),
+                Step::Touched(n, a) => table.touch(Instant::ZERO, contact(n, a)),
+                Step::Failed(n, a) => table.failed(Instant::ZERO, contact(n, a)),
             }
             check(&table, own, 2);
             for member in before {

@@ -1,4 +1,4 @@
-//! One node alone, spoken to datagram by datagram, also by nodes that lie.
+//! One node alone, which gets datagrams from the test, also such as a liar would send.
 
 use super::*;
 use crate::wire::Network;
@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 /// The index of the address of the node under test.
 pub const NODE: usize = 0;
 
-/// A node alone, and whatever the test says to it.
+/// A node alone, with the state of the test that talks to it.
 pub struct Alone {
     pub kad: Kad,
     pub now: Instant,
@@ -76,7 +76,7 @@ impl Alone {
         self.sent()
     }
 
-    /// Says something to the node under a fresh id: what it sends.
+    /// Sends a body to the node under a fresh id, and returns the datagrams that the node sends.
     pub fn say(&mut self, from: Contact, body: Body) -> Vec<(SocketAddr, Datagram)> {
         let mut rpc_id = RpcId::default();
         self.rpc_ids.fill(&mut rpc_id.0);
@@ -105,8 +105,8 @@ impl Alone {
         sent
     }
 
-    /// Lets time pass while those of the first `peers` who are there (number, second) answer and
-    /// name nobody: what the node has asked of whom, and in which second.
+    /// Lets time pass while the peers that are there (number, second) answer without contacts.
+    /// Returns the requests of the node: second, receiver, body.
     pub fn live(
         &mut self,
         peers: u64,
@@ -140,7 +140,7 @@ impl Alone {
         assert!(self.kad.table().holds(peer));
     }
 
-    /// Answers what was sent to the peer, naming nobody.
+    /// Answers the requests that were sent to the peer, without contacts.
     pub fn answer_all(&mut self, peer: Contact, sent: &[(SocketAddr, Datagram)]) {
         for (to, request) in sent.iter().filter(|(to, _)| *to == peer.address) {
             assert_eq!(*to, peer.address);

@@ -1,4 +1,4 @@
-//! What strangers can make us send and keep (rule 16, and no amplification).
+//! Bounds on the datagrams and records that strangers can cause (rule 16, and no amplification).
 
 use super::alone::*;
 use super::*;
@@ -66,7 +66,7 @@ fn an_echoed_cookie_proves_the_address_and_brings_the_whole_reply() {
         let code = ErrorCode::Unproved;
         matches!(body, Body::Error { code: of, .. } if *of == code)
     };
-    // Whoever echoes a cookie that is none of ours is told the right one, and nothing else.
+    // A node that echoes a cookie that is none of ours gets the right one, and nothing else.
     let sent = alone.say(peer(50), short(Cookie(1)));
     assert!(sent.len() == 1 && is_unproved(&sent[0].1.body));
     let cookie = sent[0].1.body.seen().unwrap().cookie;
@@ -87,7 +87,7 @@ fn an_echoed_cookie_proves_the_address_and_brings_the_whole_reply() {
 }
 
 #[test]
-fn rule_16_an_unproved_source_is_heard_ten_times_a_second() {
+fn rule_16_an_unproved_source_is_served_ten_times_a_second() {
     let mut alone = Alone::new();
     for _ in 0..1_000 {
         alone.now += Duration::from_millis(10);
@@ -99,7 +99,7 @@ fn rule_16_an_unproved_source_is_heard_ten_times_a_second() {
 }
 
 #[test]
-fn rule_16_a_proved_source_over_its_budget_is_told_so() {
+fn rule_16_a_proved_source_over_its_budget_gets_an_error() {
     let one = crate::limits::Allowance {
         per_second: 1,
         burst: 1,
@@ -187,7 +187,7 @@ fn rule_16_a_node_that_names_victims_makes_us_ask_each_once_a_minute() {
 }
 
 #[test]
-fn what_nobody_drains_does_not_grow() {
+fn an_outbox_that_is_not_drained_does_not_grow() {
     let mut alone = Alone::with(Params {
         unproved_source: unlimited(),
         ..Params::default()

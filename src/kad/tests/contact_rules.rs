@@ -1,4 +1,4 @@
-//! Who becomes a contact, and which replies count (rules 3, 7, 9 and 15).
+//! Which nodes become contacts, and which replies count (rules 3, 7, 9 and 15).
 
 use super::alone::*;
 use super::*;
@@ -8,11 +8,11 @@ use crate::wire::native::datagram::{Body, Status, Token};
 use arrayvec::ArrayVec;
 
 #[test]
-fn rule_03_only_who_answers_a_ping_enters_the_table() {
+fn rule_03_only_a_node_that_answers_a_ping_enters_the_table() {
     let mut alone = Alone::new();
     let sent = alone.say(peer(1), find_node(peer(1).id.0));
     assert_eq!(pings(&sent), [peer(1).address]);
-    assert_eq!(alone.kad.contact_count(), 0, "a request is hearsay");
+    assert_eq!(alone.kad.contact_count(), 0, "a request is unverified");
     alone.befriend(peer(2));
     assert_eq!(alone.kad.contact_count(), 1);
 }
@@ -99,7 +99,7 @@ fn rule_07_a_claimed_id_does_not_move_a_member() {
         address: address_of(66),
         ..peer(1)
     };
-    // Within a minute of the member's last message nothing is asked at all.
+    // Within a minute of the member's last message no node is asked.
     assert_eq!(pings(&alone.say(thief, find_node(file(0).0))), []);
     alone.now += PROBE_PERIOD;
     let sent = alone.say(thief, find_node(file(0).0));
@@ -127,7 +127,7 @@ fn rule_07_a_member_that_has_moved_is_followed_once_its_old_address_is_silent() 
 }
 
 #[test]
-fn a_reply_counts_once_and_only_from_whom_it_was_asked_and_as_asked() {
+fn a_reply_counts_once_and_only_from_the_asked_address_and_of_the_asked_kind() {
     let mut alone = Alone::new();
     let now = alone.now;
     alone.kad.bootstrap(now, peer(1).address);
@@ -191,7 +191,7 @@ fn a_reply_after_the_timeout_is_a_sign_of_life_and_no_more() {
 }
 
 #[test]
-fn rule_09_find_replies_name_k_contacts_sorted_never_the_asker_never_us() {
+fn rule_09_find_replies_name_k_contacts_sorted_never_the_requester_never_us() {
     let mut alone = Alone::with(Params {
         unproved_source: unlimited(),
         ..Params::default()
@@ -214,7 +214,7 @@ fn rule_17_a_lookup_that_waits_for_saved_contacts_ends_when_all_of_them_are_sile
     let now = alone.now;
     assert!(
         !alone.kad.find_providers(now, file(1)),
-        "there is nobody at all"
+        "there is no node to ask"
     );
     alone.kad.insert_saved(now, peer(1));
     assert!(alone.kad.find_providers(now, file(1)));
@@ -254,7 +254,7 @@ fn rule_15_the_dead_are_not_among_the_contacts_to_be_saved() {
 }
 
 #[test]
-fn our_own_address_is_what_most_of_those_who_answered_say() {
+fn our_own_address_is_the_one_that_most_repliers_say() {
     let mut alone = Alone::new();
     assert_eq!(alone.kad.seen_address(), None);
     (1..4).for_each(|n| alone.befriend(peer(n)));
@@ -262,7 +262,7 @@ fn our_own_address_is_what_most_of_those_who_answered_say() {
 }
 
 #[test]
-fn a_node_that_answers_with_another_id_takes_the_place_of_the_one_that_was_there() {
+fn a_node_that_answers_with_another_id_replaces_the_one_at_its_address() {
     let mut alone = Alone::new();
     alone.befriend(peer(1));
     let now = alone.now;
@@ -279,7 +279,7 @@ fn a_node_that_answers_with_another_id_takes_the_place_of_the_one_that_was_there
 }
 
 #[test]
-fn strangers_are_asked_short_and_again_with_their_cookie_unless_somebody_waits() {
+fn unknown_nodes_are_asked_short_and_again_with_their_cookie_unless_a_user_waits() {
     let mut alone = Alone::new();
     alone.befriend(peer(1));
     let ask_stranger = |alone: &mut Alone, target: Id| {
@@ -295,7 +295,7 @@ fn strangers_are_asked_short_and_again_with_their_cookie_unless_somebody_waits()
         };
         alone.deliver(peer(1), request.rpc_id, body)[0].1.clone()
     };
-    // Nobody waits for our own id: 78 bytes, and the error that they bring is an invitation.
+    // No user waits for our own id: 78 bytes, and the error that they cause brings a cookie.
     let (now, own) = (alone.now, alone.kad.id().0);
     alone.kad.look_up_self();
     alone.kad.advance(now);
@@ -313,7 +313,7 @@ fn strangers_are_asked_short_and_again_with_their_cookie_unless_somebody_waits()
     assert_eq!((cookie, padding), (seen().cookie, 0));
     let more = alone.deliver(peer(2), again[0].1.rpc_id, error);
     assert!(more.is_empty(), "it does not keep us busy: {more:?}");
-    // Somebody waits: all of it in one round trip.
+    // A user waits: the whole exchange takes one round trip.
     let mut alone = Alone::new();
     alone.befriend(peer(1));
     alone.kad.find_node(now, file(0).0);

@@ -1,4 +1,4 @@
-//! Local discovery: who is called, who answers, and what comes of it.
+//! Local discovery: queries, responses, and the candidates that they make.
 
 use super::alone::*;
 use super::*;
@@ -27,8 +27,8 @@ impl Alone {
         alone
     }
 
-    /// The calls that are due.
-    fn calls(&mut self) -> Vec<Discovery> {
+    /// The queries that are due.
+    fn queries(&mut self) -> Vec<Discovery> {
         let mut buffer = [0xa5; DATAGRAM_SIZE_MAX];
         std::iter::from_fn(|| {
             self.kad
@@ -38,7 +38,7 @@ impl Alone {
         .collect()
     }
 
-    /// Gives it a discovery message: the discovery messages that it sends.
+    /// Hands a discovery message to the node, and returns those that it sends.
     fn hear(&mut self, from: Contact, kind: Kind, nonce: u64) -> Vec<(SocketAddr, Discovery)> {
         self.kad
             .handle_discovery(self.now, from.address, &discovery(from, kind, nonce));
@@ -52,7 +52,7 @@ impl Alone {
 }
 
 #[test]
-fn a_call_is_answered_to_the_caller_alone_and_makes_nobody_a_candidate() {
+fn a_query_is_answered_to_its_sender_alone_and_makes_no_candidate() {
     let mut alone = Alone::discovering();
     let answers = alone.hear(peer(1), Kind::Query, 77);
     let [(to, answer)] = answers[..] else {
@@ -65,16 +65,16 @@ fn a_call_is_answered_to_the_caller_alone_and_makes_nobody_a_candidate() {
 }
 
 #[test]
-fn an_answer_to_our_last_call_makes_a_candidate_that_is_pinged_with_its_cookie() {
+fn a_response_to_our_last_query_makes_a_candidate_that_is_pinged_with_its_cookie() {
     let mut alone = Alone::discovering();
-    let call = alone.calls()[0];
+    let query = alone.queries()[0];
     let kind = Kind::Response(Cookie(5));
-    let bytes = discovery(peer(1), kind, call.nonce ^ 1);
+    let bytes = discovery(peer(1), kind, query.nonce ^ 1);
     alone
         .kad
         .handle_discovery(alone.now, peer(1).address, &bytes);
     assert!(alone.sent().is_empty(), "recorded, or made up");
-    let bytes = discovery(peer(1), kind, call.nonce);
+    let bytes = discovery(peer(1), kind, query.nonce);
     alone
         .kad
         .handle_discovery(alone.now, peer(1).address, &bytes);
@@ -87,20 +87,20 @@ fn an_answer_to_our_last_call_makes_a_candidate_that_is_pinged_with_its_cookie()
             ..
         }
     ));
-    assert_eq!(alone.kad.contact_count(), 0, "an answer is hearsay");
+    assert_eq!(alone.kad.contact_count(), 0, "a response is unverified");
     alone.answer_all(peer(1), &sent);
     assert!(alone.kad.table().holds(peer(1)));
 }
 
-/// A saved contact that was asked in vain while it was down, and is up now.
+/// A saved contact was asked while it was down, and is up now.
 #[test]
-fn an_answer_ends_an_earlier_silence() {
+fn a_response_ends_an_earlier_silence() {
     let mut alone = Alone::discovering();
     alone.kad.insert_saved(alone.now, peer(1));
     assert_eq!(pings(&alone.sent()), [peer(1).address]);
     alone.pass(secs(7));
-    let call = alone.calls().pop().unwrap();
-    let bytes = discovery(peer(1), Kind::Response(Cookie(5)), call.nonce);
+    let query = alone.queries().pop().unwrap();
+    let bytes = discovery(peer(1), Kind::Response(Cookie(5)), query.nonce);
     alone
         .kad
         .handle_discovery(alone.now, peer(1).address, &bytes);
@@ -108,9 +108,9 @@ fn an_answer_ends_an_earlier_silence() {
 }
 
 #[test]
-fn a_node_that_was_not_told_to_hail_neither_calls_nor_answers() {
+fn a_node_without_discovery_sends_neither_queries_nor_responses() {
     let mut alone = Alone::new();
-    assert!(alone.calls().is_empty());
+    assert!(alone.queries().is_empty());
     assert!(alone.hear(peer(1), Kind::Query, 77).is_empty());
     assert!(alone.hear(peer(1), Kind::Response(Cookie(5)), 0).is_empty());
 }
@@ -133,12 +133,12 @@ fn discovery_of_ourselves_and_of_other_networks_are_not_answered() {
 }
 
 #[test]
-fn a_node_calls_four_times_in_its_first_seconds_and_then_seldom() {
+fn a_node_sends_four_queries_in_its_first_seconds_and_then_few() {
     let mut alone = Alone::discovering();
     let mut at = Vec::new();
     for tenth in 0..36_000 {
         let now = alone.now;
-        at.extend(alone.calls().iter().map(|_| now));
+        at.extend(alone.queries().iter().map(|_| now));
         alone.pass(Duration::from_millis(100));
         assert!(tenth > 50 || at.len() <= 4);
     }
@@ -148,13 +148,13 @@ fn a_node_calls_four_times_in_its_first_seconds_and_then_seldom() {
     );
     assert!(
         (9..=12).contains(&at.len()),
-        "{} calls in an hour",
+        "{} queries in an hour",
         at.len()
     );
 }
 
 #[test]
-fn answers_are_bounded_for_each_caller_and_for_all() {
+fn responses_are_bounded_for_each_sender_and_for_all() {
     let mut alone = Alone::discovering();
     let one = (0..100).map(|nonce| alone.hear(peer(1), Kind::Query, nonce).len());
     assert_eq!(one.sum::<usize>(), DISCOVERY_ANSWERS_EACH.burst as usize);
@@ -164,7 +164,7 @@ fn answers_are_bounded_for_each_caller_and_for_all() {
 }
 
 #[test]
-fn a_lookup_with_nobody_to_ask_waits_for_the_first_answers_and_no_longer() {
+fn a_lookup_without_contacts_waits_for_the_first_responses_and_no_longer() {
     let mut alone = Alone::new();
     assert!(!alone.kad.find_providers(alone.now, file(1)));
     alone.kad.discover(alone.now);

@@ -24,8 +24,8 @@ fn rule_02_lookups_and_tables_take_the_parameters_that_they_are_given() {
     }
 }
 
-/// How often each target was asked for in hours of a node with twenty contacts, its own id aside;
-/// and the seconds in which somebody was asked for its own.
+/// The requests of a node with twenty contacts in some hours: how many for each id but its own, and
+/// the seconds of those for its own.
 fn hours_among_twenty() -> (BTreeMap<Id, usize>, Vec<u64>) {
     let mut alone = Alone::new();
     (1..=20).for_each(|number| alone.befriend(peer(number)));

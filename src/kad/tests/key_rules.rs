@@ -1,4 +1,4 @@
-//! A network with a key: strangers hear nothing, and what a member has said is heard once.
+//! A network with a key: strangers get no answer, and a recorded request has no effect.
 
 use super::alone::*;
 use super::*;
@@ -66,7 +66,7 @@ impl Alone {
         rpc_id
     }
 
-    /// The cookie that the node gives to whoever is at a peer's address.
+    /// The cookie that the node gives to a peer's address.
     fn cookie_for(&mut self, peer: Contact) -> Cookie {
         let sent = self.say(peer, find_node(peer.id.0));
         sent[0].1.body.seen().unwrap().cookie
@@ -86,8 +86,8 @@ impl Alone {
         assert!(self.kad.table().holds(peer));
     }
 
-    /// The token that the node gives to who has proved its address.
-    fn leave_for(&mut self, peer: Contact) -> Token {
+    /// The token that the node gives to a peer that has proved its address.
+    fn proved_token_for(&mut self, peer: Contact) -> Token {
         let cookie = self.cookie_for(peer);
         let (target, padding) = (file(1).0, 0);
         let sent = self.say(
@@ -115,7 +115,7 @@ impl Alone {
 }
 
 #[test]
-fn a_stranger_hears_nothing_whatever_it_says() {
+fn a_stranger_gets_no_answer_to_any_datagram() {
     let mut alone = Alone::keyed();
     alone.kad.discover(alone.now);
     alone.sent();
@@ -131,7 +131,7 @@ fn a_stranger_hears_nothing_whatever_it_says() {
             };
             let mut buffer = [0xa5; DATAGRAM_SIZE_MAX + TAG_SIZE];
             let size = datagram.emit(network, &mut buffer);
-            // With what a member's datagram has more, and a CRC that is right, or not.
+            // With the bytes of a member's tag, and without; the CRC is right, or not.
             for more in [0, TAG_SIZE] {
                 alone
                     .kad
@@ -231,7 +231,7 @@ fn a_request_that_proves_itself_is_answered_and_its_sender_asked() {
     };
     let sent = alone.say(peer(1), find.clone());
     assert!(matches!(sent[0].1.body, Body::FindNodeReply { .. }));
-    // The same from elsewhere may have been recorded, though its sender is a friend.
+    // The same from another address may have been recorded, though its sender is a contact.
     let sent = alone.deliver(
         Contact {
             address: address_of(9),
@@ -255,7 +255,7 @@ fn a_request_that_proves_itself_is_answered_and_its_sender_asked() {
 #[test]
 fn a_recorded_store_has_no_effect() {
     let mut alone = Alone::keyed();
-    let token = alone.leave_for(peer(1));
+    let token = alone.proved_token_for(peer(1));
     let ids = [alone.fresh(), alone.fresh()];
     assert_eq!(alone.store_under(ids[0], token, 600), Status::Stored);
     // Its reply was lost, and it comes again.
@@ -276,9 +276,9 @@ fn a_recorded_store_has_no_effect() {
 }
 
 #[test]
-fn a_recorded_store_from_another_port_has_nobody_pinged() {
+fn a_recorded_store_from_another_port_causes_no_ping() {
     let mut alone = Alone::keyed();
-    let token = alone.leave_for(peer(1));
+    let token = alone.proved_token_for(peer(1));
     let rpc_id = alone.fresh();
     assert_eq!(alone.store_under(rpc_id, token, 600), Status::Stored);
     let mut elsewhere = peer(1);
@@ -295,9 +295,9 @@ fn a_recorded_store_from_another_port_has_nobody_pinged() {
 }
 
 #[test]
-fn recorded_hearsay_is_not_asked_about_again() {
+fn a_recorded_replication_is_not_verified_again() {
     let mut alone = Alone::keyed();
-    let token = alone.leave_for(peer(1));
+    let token = alone.proved_token_for(peer(1));
     let handed = HandedProvider {
         location: address_of(9),
         ttl: 600,

@@ -1,11 +1,11 @@
-//! Who may store what, and for how long (rules 10 and 14).
+//! Stores, replication and caching of records (rules 10, 13 and 14).
 
 use super::alone::*;
 use super::*;
 use crate::wire::native::datagram::{Body, Cookie, HandedProvider, Seen, Status, Token};
 use arrayvec::ArrayVec;
 
-/// What a provider at the usual port says.
+/// The store of a provider at the usual port.
 fn store(file: FileId, token: Token, ttl: u32) -> Body {
     let (port, padding) = (4160, 0);
     Body::Store {
@@ -63,7 +63,7 @@ fn a_store_needs_a_token_of_its_own_address_and_key() {
 }
 
 #[test]
-fn rule_14_a_record_lives_no_longer_than_we_allow_whatever_it_says() {
+fn rule_14_a_record_lives_no_longer_than_we_allow() {
     let mut alone = Alone::new();
     let token = alone.token_for(peer(1), file(1));
     alone.say(
@@ -83,7 +83,7 @@ fn rule_14_a_record_lives_no_longer_than_we_allow_whatever_it_says() {
 }
 
 #[test]
-fn rule_14_hearsay_is_stored_only_when_the_provider_itself_confirms_it() {
+fn rule_14_a_third_nodes_word_is_stored_only_when_the_provider_confirms_it() {
     let mut alone = Alone::new();
     let token = alone.token_for(peer(1), file(1));
     let claims = [peer(20), peer(21)].map(|provider| HandedProvider {
@@ -149,7 +149,7 @@ fn rule_14_a_victim_named_as_provider_gets_one_datagram_a_minute() {
 }
 
 #[test]
-fn rule_10_the_closest_node_without_the_record_is_told_of_it() {
+fn rule_10_the_closest_node_without_the_record_gets_it() {
     for (between, ttl) in [(0, 7_200), (1, 3_600), (3, 900)] {
         let mut alone = Alone::with(Params {
             k: 2,
@@ -168,7 +168,7 @@ fn rule_10_the_closest_node_without_the_record_is_told_of_it() {
         lookup.seed(&peers);
         while lookup.ask_next(|_| crate::dht::Permit::Now).is_some() {}
         for (rank, &contact) in peers.iter().enumerate() {
-            // All but the one that lies so far beyond the k closest have the record.
+            // All but the one that is `between` nodes beyond the k closest have the record.
             let has_value = rank != 2 + between;
             let answer = crate::dht::Answer {
                 contacts: &[],
@@ -336,7 +336,7 @@ fn rule_10_a_lookup_that_ends_with_providers_hands_them_on() {
     let now = alone.now;
     alone.kad.find_providers(now, file(1));
     let mut queue = alone.sent();
-    let mut told = Vec::new();
+    let mut receivers = Vec::new();
     while let Some((to, request)) = queue.pop() {
         let asked = (1..4).map(peer).find(|peer| peer.address == to);
         let Some(asked) = asked else { continue };
@@ -346,11 +346,11 @@ fn rule_10_a_lookup_that_ends_with_providers_hands_them_on() {
             providers.extend((asked != peer(2)).then(|| address_of(30)));
         }
         if let Body::Replicate { .. } = request.body {
-            told.push(asked);
+            receivers.push(asked);
         }
         queue.extend(alone.deliver(asked, request.rpc_id, reply));
     }
-    assert_eq!(told, [peer(2)]);
+    assert_eq!(receivers, [peer(2)]);
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn rule_13_a_provider_whose_holders_are_gone_announces_anew_long_before_the_hour
     (1..=8).for_each(|number| alone.befriend(peer(number)));
     let now = alone.now;
     alone.kad.provide(now, file(1));
-    // Everybody answers for five minutes, then half of them fall silent.
+    // All answer for five minutes, then half of them are silent.
     let asked = alone.live(8, 900, |number, second| second < 300 || number > 4);
     let is_store = |body: &Body| matches!(body, Body::Store { .. });
     let stores: Vec<u64> = asked
@@ -374,14 +374,14 @@ fn rule_13_a_provider_whose_holders_are_gone_announces_anew_long_before_the_hour
 }
 
 #[test]
-fn rule_13_who_was_silent_to_an_announcement_is_told_when_it_answers_again() {
+fn rule_13_a_contact_that_was_silent_to_an_announcement_gets_it_when_it_answers_again() {
     let mut alone = Alone::new();
     (1..=8).for_each(|number| alone.befriend(peer(number)));
     let now = alone.now;
     alone.kad.provide(now, file(1));
     let asked = alone.live(8, 900, |number, second| number != 8 || second >= 60);
-    let mut told = asked
+    let mut receivers = asked
         .iter()
         .filter(|(_, to, body)| *to == peer(8).address && matches!(body, Body::Store { .. }));
-    assert!(told.next().is_some_and(|(second, ..)| *second >= 60));
+    assert!(receivers.next().is_some_and(|(second, ..)| *second >= 60));
 }

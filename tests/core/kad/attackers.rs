@@ -1,6 +1,6 @@
-//! Strangers and nodes that mean harm, in a world in the open internet: what they get by it.
+//! Attackers in a world in the open internet, and the effect of each attack.
 //!
-//! Liars who hide keys have a file of their own, `liars`. Run with `-- --nocapture`, each test
+//! Liars that hide keys have a file of their own, `liars`. Run with `-- --nocapture`, each test
 //! prints its figures.
 
 use super::world::*;
@@ -48,7 +48,7 @@ fn find_node(rng: &mut Rng, cookie: Cookie) -> Body {
     }
 }
 
-/// Lookups of ten nodes for a key of node 1: how many found it.
+/// How many of ten nodes find a key of node 1.
 fn keys_found(world: &mut World, file: FileId) -> usize {
     let provider = world.contact(1).address;
     let finders = (20..30).filter(|&finder| world.find(finder, file).0.contains(&provider));
@@ -110,12 +110,12 @@ fn a_spoofed_address_gets_no_more_bytes_than_were_spent_and_changes_nothing() {
     println!("spoofing: {spent} bytes spent, {got} bytes to the victim");
     assert!(got > 0 && got <= spent, "{got} of {spent}");
     let after: Vec<usize> = world.nodes.iter().map(|kad| kad.table().len()).collect();
-    assert_eq!(tables, after, "nobody came into a table");
+    assert_eq!(tables, after, "no contact came into a table");
     assert!(world.nodes.iter().all(|kad| kad.records().is_empty()));
 }
 
 #[test]
-fn a_flood_is_dropped_cheaply_and_honest_lookups_go_on() {
+fn a_flood_is_dropped_cheaply_and_honest_lookups_continue() {
     for is_proved in [false, true] {
         let mut world = open_world(3);
         let mut rng = Rng::from_number(4);
@@ -157,7 +157,7 @@ fn a_flood_is_dropped_cheaply_and_honest_lookups_go_on() {
 }
 
 #[test]
-fn forged_tokens_grant_nothing_and_real_ones_nothing_else() {
+fn forged_tokens_have_no_effect_and_real_ones_none_elsewhere() {
     let mut world = open_world(5);
     let mut rng = Rng::from_number(6);
     let thief = Contact {
@@ -207,7 +207,7 @@ fn forged_tokens_grant_nothing_and_real_ones_nothing_else() {
             padding: 0,
         }
         .padded_to(900);
-        say(kad, rng, thief.address, body).expect("the door is open")
+        say(kad, rng, thief.address, body).expect("it is answered")
     };
     let tokens: Vec<u64> = (0..4)
         .map(|n| token_for(&mut kad_alone, &mut rng, n))
@@ -278,7 +278,7 @@ fn victims_named_by_liars_get_at_most_one_probe_a_minute_from_a_node() {
     for stray in &world.strays {
         if let Some(before) = last.insert((stray.from, stray.to), stray.at) {
             let pause = stray.at.since(before);
-            // What is in flight for 20 ms more or less.
+            // Datagrams in flight make 20 ms of difference.
             assert!(
                 pause + Duration::from_millis(50) >= PROBE_PERIOD,
                 "{pause:?}: {stray:?}"

@@ -1,9 +1,9 @@
 //! Small worlds, exhaustively: ids of four bits, k = 2, up to five nodes, and every order in which
 //! they can join, leave, answer and be silent, down to a bounded depth.
 //!
-//! The search replays each sequence of choices from the beginning, for a node cannot be copied. At
-//! each point the choices are: the datagrams in flight, each of which may arrive next or be lost;
-//! the timer that is due next; and the moves left (a node joins, leaves, or looks for an id).
+//! The search replays each sequence of choices from the beginning, because a node cannot be copied.
+//! At each point the choices are: the datagrams in flight, each of which may arrive next or be
+//! lost; the timer that is due next; and the moves left (a node joins, leaves, or looks for an id).
 //! States that were seen are not searched again: worlds that look alike from outside count as one.
 
 use super::world::{config, network, small};
@@ -24,7 +24,7 @@ const IDS: [u8; 5] = [0b0000, 0b0001, 0b0011, 0b1000, 0b1111];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Choice {
-    /// The datagram at this place of those in flight arrives, or is lost.
+    /// The datagram with this index among those in flight arrives, or is lost.
     Deliver(usize),
     Lose(usize),
     /// The next timer fires.
@@ -86,8 +86,8 @@ impl Small {
     fn choices(&self) -> Vec<Choice> {
         let mut choices = Vec::new();
         // The oldest three: a datagram is overtaken by few.
-        for place in 0..self.flights.len().min(3) {
-            choices.push(Choice::Deliver(place));
+        for index_in_flight in 0..self.flights.len().min(3) {
+            choices.push(Choice::Deliver(index_in_flight));
         }
         if self.losses_left > 0 && !self.flights.is_empty() {
             choices.push(Choice::Lose(0));
@@ -102,7 +102,7 @@ impl Small {
             // Not the one that looks.
             choices.push(Choice::Leave(last - 1));
         }
-        // One that knows nobody yet waits for as long as its bootstrap is silent.
+        // A node without contacts waits for as long as its bootstrap node is silent.
         if self.looks_left > 0 && !self.nodes[last].table().is_empty() {
             choices.push(Choice::Look(last));
         }
@@ -111,8 +111,8 @@ impl Small {
 
     fn apply(&mut self, choice: Choice) {
         match choice {
-            Choice::Deliver(place) => {
-                let flight = self.flights.remove(place);
+            Choice::Deliver(index_in_flight) => {
+                let flight = self.flights.remove(index_in_flight);
                 if self.is_up[flight.to] {
                     let from = address(flight.from);
                     self.nodes[flight.to].handle_datagram(self.now, from, &flight.bytes);
@@ -120,9 +120,9 @@ impl Small {
                     self.check_reply(flight.to, from, &flight.bytes);
                 }
             }
-            Choice::Lose(place) => {
+            Choice::Lose(index_in_flight) => {
                 self.losses_left -= 1;
-                self.flights.remove(place);
+                self.flights.remove(index_in_flight);
             }
             Choice::Timer => self.fire(),
             Choice::Join(index) => {
@@ -160,7 +160,7 @@ impl Small {
             let to = (0..self.nodes.len()).find(|&other| address(other) == to);
             self.flights.push(Flight {
                 from: index,
-                to: to.expect("nobody else exists"),
+                to: to.expect("no other node exists"),
                 bytes: buffer[..size].to_vec(),
             });
         }
@@ -175,9 +175,9 @@ impl Small {
         }
     }
 
-    /// A reply counts once: the same bytes again are unexpected, and bring nothing about.
+    /// A reply counts once: the same bytes again are unexpected and have no effect.
     fn check_reply(&mut self, index: usize, from: SocketAddr, bytes: &[u8]) {
-        let datagram = Datagram::parse(bytes, network()).expect("nobody damages");
+        let datagram = Datagram::parse(bytes, network()).expect("no datagram is damaged");
         if datagram.body.is_reply() {
             let (kad, in_flight) = (&mut self.nodes[index], self.flights.len());
             let before = *kad.counters();
@@ -190,7 +190,7 @@ impl Small {
         }
     }
 
-    /// Every contact in its bucket, once, never ourselves.
+    /// Every contact is in its bucket, once, and is never the node itself.
     fn check_tables(&self) {
         for kad in &self.nodes {
             let buckets = kad.table().buckets();
@@ -209,7 +209,7 @@ impl Small {
         }
     }
 
-    /// Whatever happened: with datagrams delivered in order from now on, every lookup ends.
+    /// With datagrams delivered in order from now on, every lookup ends, whatever happened before.
     fn check_end(&mut self) {
         let end = self.now + LOOKUP_TIMEOUT;
         while self.ended < self.started && self.now <= end {
@@ -221,8 +221,8 @@ impl Small {
         assert_eq!(self.ended, self.started, "every lookup ends, and once");
     }
 
-    /// What can be told of this world from outside, and decides what can happen: not when it is,
-    /// nor which random ids are in use.
+    /// A hash of the state that an observer sees and that decides the next events: without the time
+    /// and the random ids.
     fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (&self.is_up, &self.has_joined).hash(&mut hasher);

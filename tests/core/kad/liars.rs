@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Honest nodes of each group, which publish and search over the same number of paths.
 const GROUP_SIZE: usize = 20;
 
-/// What liars say.
+/// The lies of a world.
 #[derive(Clone, Copy, PartialEq)]
 enum Tale {
     /// Each other, the closest to the target first; never a provider.
@@ -27,12 +27,12 @@ enum Tale {
     Forged,
 }
 
-/// When they began to lie.
+/// When the liars began to lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Since {
-    /// After everybody had joined: what a lookup alone can do about them (S/Kademlia, 5).
+    /// After all nodes had joined: only lookups can defend against them (S/Kademlia, 5).
     TablesWereMade,
-    /// While everybody joined as well, so that they are in most places of the tables.
+    /// While the nodes joined as well, so that they are in most slots of the tables.
     TheBeginning,
 }
 
@@ -55,7 +55,7 @@ fn lookups_among_liars(tale: Tale, since: Since, paths: &[usize]) -> Vec<(usize,
     let mut world = World::new(77, Params::default());
     let mut rng = Rng::from_number(78);
     let liars: Vec<usize> = (1..size).filter(|_| rng.below(5) == 0).collect();
-    // Who is there from the beginning knows who lies: those join as the others do.
+    // Liars from the beginning join as the others do.
     for index in 0..size {
         world.add_at(global_address(index));
         if liars.binary_search(&index).is_ok() {
@@ -71,7 +71,7 @@ fn lookups_among_liars(tale: Tale, since: Since, paths: &[usize]) -> Vec<(usize,
         world.run(Duration::from_millis(20));
     }
     world.run(secs(60));
-    // Those who publish and search: a group for each number of paths.
+    // The nodes that publish and search: a group for each number of paths.
     for &paths in paths {
         let params = Params {
             paths,

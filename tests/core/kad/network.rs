@@ -131,7 +131,7 @@ fn rule_09_tables_of_a_hundred_nodes_hold_their_whole_neighbourhood() {
 }
 
 #[test]
-fn rule_12_who_joins_looks_up_its_own_id_and_then_the_far_buckets() {
+fn rule_12_a_node_that_joins_looks_up_its_own_id_and_then_the_far_buckets() {
     let mut world = World::of(100, 17, Params::default());
     let newcomer = world.add();
     world.with(newcomer, |kad, now| kad.bootstrap(now, address_of(50)));
@@ -148,14 +148,14 @@ fn rule_12_who_joins_looks_up_its_own_id_and_then_the_far_buckets() {
         .collect();
     assert_eq!(lookups[0], (own, Purpose::Join));
     let prefix = |id: Id| id.distance(&own).shared_prefix();
-    let everybody = world.closest(own, newcomer);
-    let nearest = prefix(everybody[0].0);
+    let all_nodes = world.closest(own, newcomer);
+    let nearest = prefix(all_nodes[0].0);
     assert!(nearest >= 5, "the id space is not empty around it");
     for depth in 0..nearest {
         let refreshed =
             |&(id, purpose): &(Id, Purpose)| purpose == Purpose::Refresh && prefix(id) == depth;
-        // What the lookup of our own id has wholly found needs no other.
-        let mut of_bucket = everybody.iter().filter(|id| prefix(id.0) == depth);
+        // A bucket that the lookup of our own id has found completely needs no refresh.
+        let mut of_bucket = all_nodes.iter().filter(|id| prefix(id.0) == depth);
         let is_whole = of_bucket.all(|&id| world.nodes[newcomer].table().member(id).is_some());
         assert!(lookups.iter().any(refreshed) || is_whole, "bucket {depth}");
     }
@@ -194,7 +194,7 @@ fn rule_17_a_lookup_begun_while_joining_waits_for_the_first_contact() {
     world.set_down(0, true);
     assert!(
         !world.with(1, |kad, now| kad.find_providers(now, file(0))),
-        "nobody to ask"
+        "no node to ask"
     );
     world.with(1, |kad, now| kad.bootstrap(now, address_of(0)));
     assert!(world.with(1, |kad, now| kad.find_providers(now, file(0))));
@@ -211,7 +211,7 @@ fn rule_17_a_lookup_begun_while_joining_waits_for_the_first_contact() {
 }
 
 #[test]
-fn rule_06_a_node_whose_link_was_down_for_an_hour_comes_back_by_itself() {
+fn rule_06_a_node_whose_link_was_down_for_an_hour_rejoins_by_itself() {
     let mut world = World::of(12, 7, Params::default());
     world.is_cut[3] = true;
     for round in 0..60 {
@@ -274,7 +274,7 @@ fn rule_13_a_node_that_comes_later_is_handed_the_records_it_should_hold() {
     let beside = file(0).0.with_bit(159, !file(0).0.bit(159));
     let newcomer = world.add_with(config(beside, Params::default()), address_of(30));
     world.with(newcomer, |kad, now| kad.bootstrap(now, address_of(9)));
-    // The provider itself may not know it yet: a holder hands over, and the provider is asked.
+    // The provider may not know it yet: a holder hands the record over, and the provider is asked.
     world.run(secs(20));
     assert_eq!(
         world.nodes[newcomer]
@@ -309,7 +309,7 @@ fn rule_14_a_withdrawn_file_is_forgotten_and_a_dead_provider_expires() {
     assert_eq!(
         held(&world, 1),
         0,
-        "nobody keeps a dead provider's record alive"
+        "no node keeps a dead provider's record alive"
     );
 }
 

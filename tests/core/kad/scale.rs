@@ -9,7 +9,7 @@ use sprat::dht::Params;
 use sprat::rng::Rng;
 use std::time::Duration;
 
-/// Hops beyond ⌈log2 n⌉ that a lookup may take: its first and its last may bring nothing.
+/// Hops beyond ⌈log2 n⌉ that a lookup may take: the first and the last may bring no closer node.
 const HOPS_SLACK: u32 = 2;
 
 #[test]
@@ -57,7 +57,7 @@ fn measure(size: usize) {
     );
 }
 
-/// KiB of this process, where the system tells; else 0.
+/// KiB of this process, where the system reports them; otherwise 0.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

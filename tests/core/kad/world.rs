@@ -1,10 +1,10 @@
 //! A world of Kademlia nodes: a virtual clock, datagrams in flight with seeded delay and loss, and
-//! liars, who run the same node and change what it sends.
+//! liars, which run the same node and change the datagrams that it sends.
 //!
-//! It drives [`Kad`] by its public contract alone, and checks in passing what must hold of every
-//! datagram and every timer. What it is not: the simulator of whole nodes, which has streams, disks
-//! and all kinds of faults; here thousands of nodes fit into a second of test. Invariant: the same
-//! seed gives the same world.
+//! It drives [`Kad`] by its public contract alone, and checks the rules that hold for every
+//! datagram and every timer. It is not the simulator of whole nodes, which has streams, disks and
+//! all kinds of faults; here thousands of nodes fit into a second of test. Invariant: the same seed
+//! gives the same world.
 
 use sprat::address::Contact;
 use sprat::dht::{Event, Params, Purpose};
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What comes to pass at an instant.
+/// An event of the world.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     /// A datagram arrives.
@@ -33,7 +33,7 @@ enum Due {
     Timer(usize),
 }
 
-/// A datagram that went to where nobody is.
+/// A datagram that went to an address without a node.
 #[derive(Clone, Copy, Debug)]
 pub struct Stray {
     pub at: Instant,
@@ -42,7 +42,7 @@ pub struct Stray {
     pub size: usize,
 }
 
-/// What a liar makes of a reply: its index, who asked, what was looked for, and the reply.
+/// Changes a reply of a liar: its index, the requester, the target, and the reply.
 pub type Lie = Box<dyn FnMut(usize, SocketAddr, Id, &mut Datagram)>;
 
 #[derive(Default)]
@@ -56,11 +56,11 @@ pub struct World {
     pub now: Instant,
     pub nodes: Vec<Kad>,
     pub events: Vec<Vec<Event>>,
-    /// Of every 100 datagrams, so many are lost.
+    /// Datagrams of 100 that are lost.
     pub loss: u64,
-    /// Nodes that run, and whose link carries nothing.
+    /// Nodes that run with a dead link.
     pub is_cut: Vec<bool>,
-    /// Datagrams to addresses where nobody is.
+    /// Datagrams to addresses without a node.
     pub strays: Vec<Stray>,
     /// Datagrams delivered.
     pub delivered: u64,
@@ -79,7 +79,7 @@ pub fn network() -> Network {
     Network::named("test")
 }
 
-/// Where nodes stand unless a test says otherwise: in a local network.
+/// The default address of a node: in a local network.
 pub fn address_of(index: usize) -> SocketAddr {
     SocketAddr::from(([127, 0, (index / 250) as u8, 1 + (index % 250) as u8], 4160))
 }
@@ -136,12 +136,12 @@ impl World {
         }
     }
 
-    /// A new node in the local network that knows nobody: its index.
+    /// Adds a node without contacts in the local network, and returns its index.
     pub fn add(&mut self) -> usize {
         self.add_at(address_of(self.nodes.len()))
     }
 
-    /// A new node that knows nobody.
+    /// Adds a node without contacts.
     pub fn add_at(&mut self, address: SocketAddr) -> usize {
         let random = self.rng.id();
         let id = (self.params.id_bits..160).fold(random, |id, bit| id.with_bit(bit, false));
@@ -188,12 +188,12 @@ impl World {
         }
     }
 
-    /// Makes a node a liar, who lies as [`World::lie`] says.
+    /// Makes a node a liar, which lies as [`World::lie`] says.
     pub fn corrupt(&mut self, index: usize) {
         self.liars.is_liar[index] = true;
     }
 
-    /// What all liars do to the contacts and providers that they send.
+    /// Sets the lie of all liars.
     pub fn lie(&mut self, lie: Lie) {
         self.liars.lie = Some(lie);
     }
@@ -205,7 +205,7 @@ impl World {
         self.drain(index);
     }
 
-    /// Gives one node a command, and sends what comes of it.
+    /// Gives one node a command, and sends the datagrams that it causes.
     pub fn with<T>(&mut self, index: usize, command: impl FnOnce(&mut Kad, Instant) -> T) -> T {
         let result = command(&mut self.nodes[index], self.now);
         self.drain(index);
@@ -230,7 +230,7 @@ impl World {
         true
     }
 
-    /// Looks from one node for the nodes closest to `target`: who was found, with hops and nodes
+    /// Looks from one node for the nodes closest to `target`: the nodes found, hops, and nodes
     /// asked.
     pub fn look_up(&mut self, index: usize, target: Id) -> (Vec<NodeId>, u32, u32) {
         self.events[index].clear();
@@ -240,7 +240,7 @@ impl World {
         (found.iter().map(|c| c.id).collect(), done.0, done.1)
     }
 
-    /// Looks from one node for the providers of `file`: them, with hops and nodes asked.
+    /// Looks from one node for the providers of `file`: the providers, hops, and nodes asked.
     pub fn find(&mut self, index: usize, file: FileId) -> (Vec<SocketAddr>, u32, u32) {
         self.events[index].clear();
         assert!(self.with(index, |kad, now| kad.find_providers(now, file)));
@@ -248,7 +248,7 @@ impl World {
         (self.providers_heard(index, file), done.0, done.1)
     }
 
-    /// Runs until a lookup has ended, which every lookup does: hops, and nodes asked.
+    /// Runs until a lookup has ended, and returns its hops and the nodes asked.
     fn finish(&mut self, index: usize, wanted: Id, reason: Purpose) -> (u32, u32) {
         let mut done = None;
         let end = self.now + secs(61);
@@ -294,7 +294,7 @@ impl World {
         heard.collect()
     }
 
-    /// A datagram from wherever the test says.
+    /// Sends a datagram from any address.
     pub fn inject(&mut self, from: SocketAddr, to: usize, datagram: &Datagram) {
         let mut buffer = [0xa5; DATAGRAM_SIZE_MAX];
         let size = datagram.emit(network(), &mut buffer);
@@ -379,7 +379,7 @@ impl World {
         let may_drop = self.liars.lie.is_some();
         assert!(
             may_drop || node.counters().dropped == 0,
-            "what is drained is not dropped"
+            "no drained datagram is dropped"
         );
         let next = node.poll_timeout().map(|at| at.max(self.now));
         if let Some(at) = next.filter(|_| next != self.timers[index]) {
@@ -395,7 +395,7 @@ impl World {
 }
 
 impl Liars {
-    /// Remembers what is looked for, for the reply does not say it.
+    /// Remembers the target of a request, because the reply does not name it.
     fn overhear(&mut self, bytes: &[u8]) {
         if let Ok(datagram) = Datagram::parse(bytes, network()) {
             let target = match datagram.body {

@@ -56,7 +56,7 @@ fn rows(hosts: usize, size: usize, mix_count: usize) {
             of.ratio,
             of.origin_payload,
             of.overhead,
-            fleet.sent_in_vain(),
+            fleet.wasted(),
             began.elapsed(),
         );
     }
@@ -64,7 +64,8 @@ fn rows(hosts: usize, size: usize, mix_count: usize) {
 
 fn main() {
     println!(
-        "| hosts | file | uplinks | bound | time ÷ bound | origin sent ÷ file | overhead | bytes in vain | took |"
+        "| hosts | file | uplinks | bound | time ÷ bound | origin sent ÷ file | overhead \
+         | bytes wasted | took |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     for hosts in [2, 4, 8, 16, 32, 64, 125] {

@@ -64,13 +64,14 @@ fn table_of_size() {
         let (ended, most, bytes) = (trial.ended, trial.hops_most, trial.world.datagram_bytes);
         let (time, memory) = (began.elapsed(), memory());
         println!(
-            "| {nodes} | {ended} | {success:.1} % | {hops:.2} | {most} | {bytes} | {time:.1?} | {memory} |"
+            "| {nodes} | {ended} | {success:.1} % | {hops:.2} | {most} | {bytes} | {time:.1?} \
+             | {memory} |"
         );
         assert!(success >= 99.9);
     }
 }
 
-/// What the process takes now, as the system says it.
+/// Memory of the process, as the system reports it.
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

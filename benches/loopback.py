@@ -1,6 +1,6 @@
 """Sprats on loopback as processes of this script: to start, to hear, to look at from outside.
 
-What /proc says of them is read here, so that the programs under measurement need no switch for it.
+This script reads /proc for their figures, so that the programs under measurement need no switch for it.
 """
 
 import os

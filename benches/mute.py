@@ -1,7 +1,7 @@
 """A provider that lies by silence: it opens every stream as one that has the whole file, and never
 sends a byte of it. For `scenarios`; run as `mute.py ADDRESS PORT FILE_ID SHARD_COUNT MANIFEST_SIZE`.
 
-What it says is the `Open` frame of src/wire/native/frame.rs, in the network "sprat".
+It sends the `Open` frame of src/wire/native/frame.rs, in the network "sprat".
 """
 
 import os

@@ -1,7 +1,7 @@
 """Hosts on this machine: network namespaces on one bridge, each with a thin uplink, that run sprat.
 
-Used by `fleet` and `scenarios`. Needs root, ip and tc. What it makes carries this process's number,
-and it removes that, and nothing else.
+Used by `fleet` and `scenarios`. Needs root, ip and tc. Its devices carry this process's number,
+and it removes them, and nothing else.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-//! What a transfer costs on loopback: a real `sprat share` serves a file of 256 MiB to a reader
+//! Costs of a transfer on loopback: a real `sprat share` serves a file of 256 MiB to a reader
 //! that only counts bytes (*serve*), and to a real node that verifies and writes it (*fetch*); and
 //! hashing alone, as it runs over a file on disk (*verify*).
 

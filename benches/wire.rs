@@ -1,4 +1,4 @@
-//! What one datagram costs to write and to read, CRC included.
+//! Costs of writing and of reading one datagram, CRC included.
 
 mod measure;
 

@@ -23,7 +23,7 @@ pub fn measure_bytes<T>(name: &str, time: Duration, size: u64, mut work: impl Fn
     });
 }
 
-/// The same, where each call takes an input of its own; the time of making and dropping is not in it.
+/// The same, where each call takes an input of its own; making and dropping it is not measured.
 pub fn measure_prepared<I, T>(
     name: &str,
     time: Duration,

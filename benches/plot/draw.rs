@@ -82,17 +82,14 @@ fn draw(lines: &[Line]) -> String {
         )
         .expect("a string takes everything");
     }
+    let bottom = HEIGHT - below + 20.0;
     for power in 1..=most_hosts.log2() as u32 {
         let hosts = f64::from(1 << power);
-        text(
-            x(hosts),
-            HEIGHT - below + 20.0,
-            "middle",
-            &hosts.to_string(),
-        );
+        text(x(hosts), bottom, "middle", &hosts.to_string());
     }
+    let middle = x(most_hosts.sqrt() * 1.4);
     text(
-        x(most_hosts.sqrt() * 1.4),
+        middle,
         HEIGHT - 8.0,
         "middle",
         "hosts, the origin among them",

@@ -98,7 +98,7 @@ fn prose(text: &str) -> String {
     lines
 }
 
-/// What stands between backquotes is bold.
+/// Sets text between backquotes in bold.
 fn in_bold(line: &str) -> String {
     let mut parts = line.split('`');
     let mut text = parts.next().unwrap_or_default().to_owned();

@@ -197,7 +197,8 @@ fn imports_of_one_direction_are_no_cycle() {
         ),
         (
             "src/a/c.rs",
-            "// use super::b::B;\npub struct C;\n#[cfg(test)]\nmod tests { use super::super::b::B; }",
+            "// use super::b::B;\npub struct C;\n\
+             #[cfg(test)]\nmod tests { use super::super::b::B; }",
         ),
     ]);
     assert_eq!(found, [""; 0]);

@@ -3,8 +3,8 @@
 use crate::rust::{code, paths, shipped};
 use crate::sources::{Source, rust_files};
 
-/// The layers, lowest first. A module may name those below it, and its own. The parts of Kademlia in
-/// `dht` and the formats in `wire` do not know each other: a dialect puts them together.
+/// The layers, lowest first. A module may name those below it, and its own. The parts of Kademlia
+/// in `dht` and the formats in `wire` do not know each other: a dialect puts them together.
 const LAYERS: [&[&str]; 11] = [
     &["address", "id", "limits", "time", "rng"],
     &["bitmap", "rate", "envelope"],
@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 11] = [
 /// Modules that do I/O, read clocks and use the system's randomness.
 const DRIVERS: [&str; 4] = ["reactor", "sim", "service", "cli"];
 
-/// What no module of the core may name, and why.
+/// Paths that no module of the core may name, and the reason.
 const BANNED: [(&str, &str); 26] = [
     ("std::net::TcpStream", "sockets belong to the drivers"),
     ("std::net::TcpListener", "sockets belong to the drivers"),
@@ -93,7 +93,7 @@ fn backward_arrows(module: &str, depth: usize, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What the core must not name.
+/// Paths in a text that the core must not name.
 fn impurities(text: &str) -> Vec<String> {
     let paths = paths(&code(shipped(text)));
     let mut found = Vec::new();
@@ -189,7 +189,7 @@ fn an_arrow_that_runs_forwards_is_none_of_the_rules_business() {
 }
 
 #[test]
-fn whatever_ties_the_core_to_a_machine_is_found() {
+fn a_path_that_ties_the_core_to_a_machine_is_found() {
     let first = |text| impurities(text).into_iter().next().unwrap_or_default();
     assert!(first("use std::net::{IpAddr, UdpSocket};").starts_with("std::net::UdpSocket"));
     assert!(first("use std::time::{Duration, Instant};").starts_with("std::time::Instant"));

@@ -28,7 +28,7 @@ const CHECKPOINTS: [&[u32]; 2] = [&[2, 0], &[3]];
 /// The shard that is written last, and for which the finish alone answers.
 const LAST: u32 = 1;
 
-/// What stands for a file: names lead to these, as to inodes.
+/// An inode: names lead to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Node {
     /// The part's folder, which has one entry.
@@ -62,7 +62,7 @@ enum Change {
     Names(Vec<(Name, Option<Node>)>),
 }
 
-/// What survives a cut.
+/// The state of a disk after a cut.
 #[derive(Clone, Debug, Default)]
 struct Image {
     files: BTreeMap<Node, Vec<u8>>,
@@ -109,9 +109,9 @@ impl Image {
 /// A disk, and a fetch on it.
 #[derive(Default)]
 struct Disk {
-    /// What is on it for certain.
+    /// The state that is certain: every write in it is durable.
     image: Image,
-    /// What may be on it.
+    /// Writes that no sync covers yet: a cut keeps some of them.
     pending: Vec<Change>,
     writer: Option<Writer>,
     journal_size: usize,
@@ -157,7 +157,7 @@ impl Disk {
         self.gained.push(shard);
     }
 
-    /// What was pending and matches is on the disk from now on.
+    /// Makes the pending changes that match durable.
     fn sync(&mut self, covers: impl Fn(&Change) -> bool) {
         for change in std::mem::take(&mut self.pending) {
             match covers(&change) {
@@ -245,7 +245,7 @@ impl Disk {
         }
     }
 
-    /// What a start would find.
+    /// Checks the promises against the disk that a start would find.
     fn check(&self, image: &Image) -> Result<(), String> {
         let is_right = |bytes: &[u8], shard: u32| {
             let at = shard as usize * SHARD_SIZE;

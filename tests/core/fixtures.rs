@@ -1,10 +1,10 @@
-//! Golden bytes: every datagram and frame kind, every way in which they can be wrong, and metainfo
-//! files made by other programs.
+//! Golden bytes: every datagram and frame kind, and every way in which they can be wrong.
 //!
-//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `handshake`, `discovery`, `journal`, `memory`, `node-id` or `verified` is
-//! annotated hex text, written from the byte rulers and not by the encoder. It begins with `kind:` and the value it must parse to
-//! (`value:`, the `Debug` text, which may take several lines), or with `error:` and the error it
-//! must be refused with; `key:` gives the network a key. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
+//! A fixture in `fixtures/contacts`, `datagram`, `frame`, `handshake`, `discovery`, `journal`,
+//! `memory`, `node-id` or `verified` is annotated hex text, written from the byte rulers and not by
+//! the encoder. It begins with `kind:` and the value it must parse to (`value:`, the `Debug` text,
+//! which may take several lines), or with `error:` and the error that refuses it; `key:` gives the
+//! network a key. Then come the bytes; `00*17` is seventeen of them. `#` begins a comment.
 
 use sprat::envelope::EnvelopeError;
 use sprat::id::{FileId, Id, NodeId};
@@ -13,27 +13,26 @@ use sprat::service::StateDir;
 use sprat::service::catalog::{self, CatalogError};
 use sprat::store::record::{self, Unusable, Writer};
 use sprat::store::verified::{self, VerifiedError};
-use sprat::wire::bencode::Decoder;
+use sprat::wire::Network;
 use sprat::wire::native::handshake::{HandshakeError, Nonce, Nonces, Step};
 use sprat::wire::native::{datagram, discovery, frame};
 use sprat::wire::{
     Datagram, DatagramError, Discovery, DiscoveryError, Frame, FrameError, Header, Key,
 };
-use sprat::wire::{Entries, Manifest, ManifestError, Network};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-/// What a buffer is filled with before something is emitted into it.
+/// The byte of a buffer into which nothing has been emitted.
 const FILL: u8 = 0xa5;
 
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures")
         .join(name)
 }
 
-fn files_of(folder: &Path) -> Vec<PathBuf> {
+pub fn files_of(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder of fixtures");
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -149,7 +148,7 @@ fn with_key(digits: &str) -> Network {
     Network::with_key(Network::DEFAULT_NAME, key)
 }
 
-/// What `emit` writes, after it is certain that nothing beyond is touched.
+/// The bytes that `emit` writes; asserts that it touches nothing beyond.
 fn emitted(capacity: usize, emit: impl Fn(&mut [u8]) -> usize) -> Vec<u8> {
     let mut buffer = vec![FILL; capacity];
     let size = emit(&mut buffer);
@@ -201,7 +200,7 @@ fn handshakes_are_what_their_fixtures_say() {
         let key = network
             .key()
             .expect("a handshake is a network's with a key");
-        // Which one is due is not in the bytes; the wrong ones say a `Hello` where there is a choice.
+        // The bytes do not say which one is due; wrong ones are a `Hello` where there is a choice.
         let (step, known) = match (bytes.len(), bytes[2]) {
             (20, _) => (Step::Proof, Nonces { dialler, acceptor }),
             (_, 2) => (
@@ -273,7 +272,7 @@ fn journals_are_what_their_fixtures_say() {
         if let Some(stamp) = &replayed.closed {
             writer.closed(stamp, &mut emitted);
         }
-        // What came after a clean stop, or was damaged, no writer writes at once.
+        // No writer writes at once a record that follows a clean stop, or is damaged.
         let kind = match (good == bytes.len(), emitted == bytes) {
             (true, true) => "Journal",
             (true, false) => "History",
@@ -400,161 +399,6 @@ fn every_flipped_bit_and_every_cut_of_a_datagram_or_discovery_message_is_noticed
         }
         for size in 0..bytes.len() {
             assert!(is_wrong(&bytes[..size]));
-        }
-    }
-}
-
-/// One entry of `fixtures/torrent/index.txt`.
-#[derive(Debug)]
-struct Listed {
-    /// Absent for one that must be refused.
-    id: Option<String>,
-    size: u64,
-    piece_length: u32,
-    name: String,
-    entries: Vec<(String, u64)>,
-}
-
-fn listed_torrents() -> BTreeMap<String, Listed> {
-    let text = std::fs::read_to_string(folder("torrent").join("index.txt")).unwrap();
-    let mut listed = BTreeMap::new();
-    let mut last = String::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let mut words = line
-            .trim_start()
-            .splitn(if line.starts_with(' ') { 2 } else { 5 }, "  ");
-        let mut next = || words.next().unwrap_or_default().to_owned();
-        if line.starts_with(' ') {
-            let size = next().parse().unwrap();
-            let entry: &mut Listed = listed.get_mut(&last).unwrap();
-            entry.entries.push((next(), size));
-            continue;
-        }
-        last = next();
-        let id = Some(next()).filter(|id| id != "-");
-        let mut number = || next().parse().unwrap_or_default();
-        let (size, piece_length) = (number(), number() as u32);
-        let entry = Listed {
-            id,
-            size,
-            piece_length,
-            name: next(),
-            entries: Vec::new(),
-        };
-        assert!(
-            listed.insert(last.clone(), entry).is_none(),
-            "{last} is listed twice"
-        );
-    }
-    listed
-}
-
-#[test]
-fn metainfo_files_of_other_programs_have_the_ids_that_those_print() {
-    let mut listed = listed_torrents();
-    for path in files_of(&folder("torrent")) {
-        let file = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if file == "index.txt" {
-            continue;
-        }
-        let expected = listed
-            .remove(&file)
-            .unwrap_or_else(|| panic!("{file} is not listed"));
-        let bytes = std::fs::read(&path).unwrap();
-        let Some(id) = expected.id else {
-            assert_eq!(
-                Manifest::from_metainfo(&bytes),
-                Err(ManifestError::VersionTwo),
-                "{file}"
-            );
-            continue;
-        };
-        let manifest = Manifest::from_metainfo(&bytes).unwrap_or_else(|e| panic!("{file}: {e}"));
-        assert_eq!(manifest.file_id().to_string(), id, "{file}");
-        assert_eq!(manifest.size(), expected.size, "{file}");
-        assert_eq!(manifest.shard_size(), expected.piece_length, "{file}");
-        assert_eq!(manifest.name(), expected.name, "{file}");
-        assert_eq!(manifest.is_folder(), !expected.entries.is_empty(), "{file}");
-        if manifest.is_folder() {
-            let entries = manifest.entries();
-            let sizes = entries.iter().map(|entry| entry.size);
-            let entries = entries.paths().zip(sizes);
-            assert_eq!(entries.collect::<Vec<_>>(), expected.entries, "{file}");
-        }
-        let again = Manifest::take_metainfo(manifest.metainfo().concat());
-        assert_eq!(again.as_ref(), Ok(&manifest), "{file}");
-    }
-    assert!(
-        listed.is_empty(),
-        "listed but not there: {:?}",
-        listed.keys()
-    );
-}
-
-#[test]
-fn a_manifest_that_is_built_is_the_one_that_other_programs_have_read() {
-    let listed = listed_torrents();
-    for (file, expected) in listed.iter().filter(|(file, _)| file.starts_with("sprat-")) {
-        let golden = std::fs::read(folder("torrent").join(file)).unwrap();
-        let manifest = Manifest::from_metainfo(&golden).unwrap();
-        let hashes: Vec<u8> = (0..manifest.shard_count())
-            .flat_map(|shard| *manifest.shard_hash(shard))
-            .collect();
-        let single = vec![(String::new(), expected.size)];
-        let folder = !expected.entries.is_empty();
-        let entries = if folder { &expected.entries } else { &single };
-        let entries = Entries::of(entries.iter().cloned()).unwrap();
-        let size = manifest.shard_size();
-        let built = Manifest::build(&expected.name, folder, entries, size, &hashes).unwrap();
-        assert_eq!(built.metainfo().concat(), golden, "{file}");
-        assert_eq!(Some(built.file_id().to_string()), expected.id, "{file}");
-    }
-    assert_eq!(
-        listed
-            .keys()
-            .filter(|file| file.starts_with("sprat-"))
-            .count(),
-        3
-    );
-}
-
-#[test]
-fn every_cut_and_every_changed_byte_of_a_metainfo_file_is_read_without_panic() {
-    for path in files_of(&folder("torrent")) {
-        let mut bytes = std::fs::read(&path).unwrap();
-        for size in 0..bytes.len() {
-            let cut = Manifest::from_metainfo(&bytes[..size]);
-            assert!(cut.is_err(), "{path:?} cut to {size}");
-        }
-        for at in 0..bytes.len() {
-            let was = bytes[at];
-            for byte in [
-                0,
-                b'0',
-                b'9',
-                b'd',
-                b'e',
-                b'i',
-                b'l',
-                b':',
-                b'-',
-                was ^ 1,
-                0xff,
-            ] {
-                bytes[at] = byte;
-                // Any answer is right: that one comes is the point, and that what is read is
-                // consistent.
-                if let Ok(manifest) = Manifest::from_metainfo(&bytes) {
-                    assert!(Decoder::new(manifest.bytes()).skip().is_ok());
-                    (0..manifest.shard_count()).for_each(|shard| {
-                        let length = manifest.shard_length(shard);
-                        let segments = manifest.segments(shard, 0, length);
-                        assert_eq!(segments.map(|segment| segment.length).sum::<u32>(), length);
-                        let _ = manifest.shard_hash(shard);
-                    });
-                }
-            }
-            bytes[at] = was;
         }
     }
 }

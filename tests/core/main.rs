@@ -8,6 +8,7 @@ mod crash;
 mod fixtures;
 mod fuzz_bodies;
 mod kad;
+mod metainfo;
 mod negative_discovery;
 mod negative_packets;
 mod plot;

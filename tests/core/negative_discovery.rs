@@ -1,7 +1,8 @@
-//! Wrong discovery messages, made from right ones one fault at a time: each is refused with the error of its first
-//! wrong field, as `negative_packets` does for datagrams and frames.
+//! Wrong discovery messages, made from right ones one fault at a time: each is refused with the
+//! error of its first wrong field, as `negative_packets` does for datagrams and frames.
 //!
-//! The discovery messages are put together by this file from the byte ruler of `wire::native::discovery`, CRC included.
+//! This file puts the messages together from the byte ruler of `wire::native::discovery`, CRC
+//! included.
 
 use sprat::wire::{Discovery, DiscoveryError as H, Network};
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ fn discovery(start: [u8; 4], port: u16, cookie: u64, name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn every_hail_with_one_fault_is_refused_for_it() {
+fn every_discovery_message_with_one_fault_is_refused_for_it() {
     let name = Network::DEFAULT_NAME;
     let parse = |bytes: &[u8]| Discovery::parse(bytes, Network::named(name)).map(|_| ());
     let mut met = BTreeSet::new();

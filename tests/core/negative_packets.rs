@@ -1,9 +1,9 @@
 //! Wrong packets, made from right ones one fault at a time: each is refused with the error of its
 //! first wrong field.
 //!
-//! Which error that is, is read off the byte rulers of `wire::native::datagram` and `wire::native::frame`: every
-//! kind is written here as the list of its fields, each with its right bytes, its wrong ones, and
-//! its error. The packets are put together by this file, not by the code under test, CRC included.
+//! The byte rulers of `wire::native::datagram` and `wire::native::frame` say which error that is:
+//! every kind is written here as the list of its fields, each with its right bytes, its wrong ones,
+//! and its error. This file puts the packets together, CRC included, not the code under test.
 
 use sprat::wire::{Datagram, DatagramError as D, Frame, FrameError as F, Header, Network};
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Each way in which bencode, a name, or a manifest can be wrong, is told by its own error.
+//! Each way in which bencode, a name or a manifest can be wrong has its own error.
 
 use crate::every::variant;
 use sprat::limits::{
@@ -131,7 +131,7 @@ fn a_name_stays_below_its_folder_and_survives_every_file_system() {
     assert_eq!(name::parse(b"\xff"), Err(NameError::NotUtf8));
     assert!(name::parse("a".repeat(NAME_SIZE_MAX).as_bytes()).is_ok());
     met.insert(variant(NameError::NotUtf8));
-    // What only a path can have, and the manifest's table tries.
+    // Errors of paths alone: the table of manifests tries them.
     met.extend([NameError::NoComponent, NameError::TooDeep].map(variant));
     let all = every!(NameError: Empty TooLong NotUtf8 Dots Separator Control DroppedEnd Device
         NoComponent TooDeep);
@@ -377,7 +377,7 @@ fn each_error_of_a_metainfo_file_is_told() {
 }
 
 #[test]
-fn what_a_reader_would_refuse_is_not_built() {
+fn a_manifest_that_a_reader_would_refuse_is_not_built() {
     let build = |name: &str, entries: &[(&str, u64)], hashes: &[u8]| {
         let entries = Entries::of(entries.iter().copied())?;
         Manifest::build(name, true, entries, 65_536, hashes).map(|_| ())

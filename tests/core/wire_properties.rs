@@ -1,4 +1,4 @@
-//! What holds for all datagrams, frames and manifests, and that no bytes make a parser panic.
+//! Properties of all datagrams, frames and manifests; and no bytes make a parser panic.
 
 use arrayvec::ArrayVec;
 use proptest::array::uniform20;

@@ -1,7 +1,7 @@
 //! Memory and time of a node at its bounds, counted by this binary's allocator.
 //!
-//! The tests run one after the other on one thread, because an allocation of another test would be
-//! counted as well: this file has its own `main` instead of the test harness. It prints the figures.
+//! The tests run one after the other on one thread, because an allocation of another test would
+//! count as well: this file has its own `main` instead of the test harness. It prints the figures.
 //! `cargo test --test costs NAME` runs the tests with NAME in their name.
 
 // An allocator cannot be written without `unsafe`; this one only counts and passes on. The crate

@@ -16,7 +16,7 @@ use sprat::wire::{Entries, Network};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Streams that a node keeps: who comes after them is sent on.
+/// Streams that a node keeps: it redirects a peer that connects when they are taken.
 const STAYING: usize = STREAMS_MAX - STREAMS_SPARE;
 /// Nodes that come into view: far more than the table takes.
 const NEWCOMERS: u32 = 4_000;
@@ -276,7 +276,7 @@ pub fn a_loaded_node_takes_no_more_than_the_sum_says() {
         alive() - unopened <= line("streams").total() + 64 * 1024,
         "their line"
     );
-    // What the core has: not the program, and not the reactor's buffers.
+    // The core alone, without the program and the buffers of the reactor.
     let outside = ["program", "receive buffer", "readiness", "clients"];
     let is_outside = |what: &str| outside.iter().any(|start| what.starts_with(start));
     let lines = LINES.iter().filter(|line| !is_outside(line.what));

@@ -67,7 +67,7 @@ pub fn the_tables_of_a_node_take_a_mebibyte_when_they_are_full() {
     assert!(each < 1_280, "{each} KiB");
 }
 
-/// A node's side of a conversation with whoever the test plays.
+/// A node, in a conversation with peers that the test plays.
 struct Conversation {
     kad: Kad,
     now: Instant,

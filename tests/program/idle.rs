@@ -1,5 +1,5 @@
-//! Real nodes at rest, and one that stood still: what `benches/idle` and `benches/stopped` measure of
-//! thirty for minutes, of a few for seconds.
+//! Real nodes at rest, and one that stood still: a few of them for seconds. `benches/idle` and
+//! `benches/stopped` measure thirty for minutes.
 
 use crate::support::{DEADLINE, Scratch, Sprat, assert_same, ping, text};
 use rustix::process::Signal;
@@ -60,10 +60,10 @@ fn a_node_at_rest_hardly_wakes_and_neither_writes_nor_tells_systemd_anything() {
     };
     let (woken, written) = look();
     let heard = hear();
-    assert!(heard.is_err(), "systemd was told something: {heard:?}");
+    assert!(heard.is_err(), "systemd has heard something: {heard:?}");
     let (woken, written) = (look().0 - woken, look().1 - written);
-    // Two at most by the budget; its own id may be looked up again in this time, and a busy machine is
-    // slow to start. A loop that spins, or a timer by the second, takes more.
+    // Two at most by the budget; the node may look up its own id again in this time, and a busy
+    // machine is slow to start. A loop that spins, or a timer by the second, takes more.
     assert!(woken <= 12, "{woken} wake-ups in four seconds");
     assert_eq!(written, 0, "bytes written");
 }
@@ -101,7 +101,7 @@ fn a_transfer_goes_on_when_either_end_stood_still() {
 }
 
 #[test]
-fn what_came_while_a_node_stood_still_is_not_answered_all_at_once() {
+fn pings_that_arrive_while_a_node_stands_still_are_not_answered_all_at_once() {
     let scratch = Scratch::new();
     let mut node = Sprat::node(&scratch.place("node"), "127.0.0.1:0", None);
     let to = node.address();

@@ -8,14 +8,14 @@ use sprat::wire::{Entries, Manifest};
 use std::fs::{self, File};
 use std::time::Instant;
 
-/// Memory of a node at work with a short manifest, in KiB: 4 MiB of what ships, and what is built for
-/// tests takes 1 MiB more.
+/// Memory of a node at work with a short manifest, in KiB: 4 MiB as released, and the program as
+/// built for tests takes 1 MiB more.
 const MEMORY_MAX: u64 = 6 * 1024;
-/// What of it is not the program's own file, or a library's.
+/// The part of it that is not mapped from the program's file or a library, in KiB.
 const OWN_MEMORY_MAX: u64 = 512;
-/// What each entry of a folder may take of it besides, in bytes: 41 in the manifest, 10 in the lists of
-/// paths and sizes of the node and of the disk, 24 for its stamp. What is taken for a while when they
-/// are made or read is less than what comes after it; it may leave holes.
+/// Bytes of it that each entry of a folder may add: 41 in the manifest, 10 in the lists of paths
+/// and sizes of the node and of the disk, 24 for its fingerprint. Making and reading them takes
+/// less than serving does later; it may leave holes.
 const MEMORY_PER_FILE_MAX: u64 = 100;
 const SPARSE_SIZE: u64 = 100 << 30;
 

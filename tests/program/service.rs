@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// The socket of a service manager.
 struct Manager {
     socket: UnixDatagram,
-    /// What a service finds in `$NOTIFY_SOCKET`.
+    /// The value of `$NOTIFY_SOCKET` for a service.
     name: String,
 }
 
@@ -148,8 +148,8 @@ fn a_socket_that_nobody_listens_on_is_said_and_the_node_runs_on() {
 
 // -- the journal
 
-/// What `sprat` with `words` says, to its end, when `$JOURNAL_STREAM` names standard error, or something
-/// else.
+/// The lines that `sprat` with `words` prints to its end, when `$JOURNAL_STREAM` names standard
+/// error, or another file.
 fn said_to_a_journal(scratch: &Scratch, is_journal: bool, words: &[&str]) -> Vec<String> {
     let place = scratch.place("journal");
     let path = place.join("stderr");
@@ -207,10 +207,10 @@ fn a_journal_gets_priorities_instead_of_the_programs_name() {
     assert!(lines[0].starts_with("sprat: option --listen"), "{lines:?}");
 }
 
-// -- what is dropped
+// -- dropped messages
 
 #[test]
-fn what_strangers_send_in_vain_is_counted_and_not_logged() {
+fn messages_of_strangers_that_are_dropped_are_counted_and_not_logged() {
     let scratch = Scratch::new();
     let place = scratch.place("node");
     let mut node = Sprat::node(&place, "127.0.0.1:0", None);

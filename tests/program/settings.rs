@@ -7,18 +7,19 @@ use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-#[test]
-fn a_wrong_setting_ends_with_2_and_says_where_it_stands() {
+/// A node with this file, these variables and these options ends with 2 and this one line.
+fn fails(file: &str, variables: &[(&str, &str)], flags: &[&str], message: &str) {
     let scratch = Scratch::new();
     let place = scratch.place("home");
-    let conf = place.join("conf");
-    let fails = |file: &str, variables: &[(&str, &str)], flags: &[&str], message: &str| {
-        fs::write(&conf, file).unwrap();
-        let words = [&["node", "-l", "127.0.0.1:0", "--config", "conf"], flags].concat();
-        let ended = Sprat::start_with(&place, variables, &words).end();
-        ended.assert(2, message);
-        assert_eq!(ended.err.len(), 1, "one line is enough: {ended:?}");
-    };
+    fs::write(place.join("conf"), file).unwrap();
+    let words = [&["node", "-l", "127.0.0.1:0", "--config", "conf"], flags].concat();
+    let ended = Sprat::start_with(&place, variables, &words).end();
+    ended.assert(2, message);
+    assert_eq!(ended.err.len(), 1, "one line is enough: {ended:?}");
+}
+
+#[test]
+fn a_wrong_setting_in_a_file_ends_with_2_and_says_where_it_stands() {
     let cases = [
         ("up = fast", "sprat: conf, line 1, up: not a rate: \"fast\""),
         (
@@ -49,6 +50,12 @@ fn a_wrong_setting_ends_with_2_and_says_where_it_stands() {
     for (file, message) in cases {
         fails(file, &[], &[], message);
     }
+}
+
+#[test]
+fn a_wrong_setting_of_the_environment_ends_with_2_and_says_where_it_stands() {
+    let scratch = Scratch::new();
+    let place = scratch.place("home");
     let variables = [
         (
             "SPRAT_DOWN",
@@ -69,7 +76,7 @@ fn a_wrong_setting_ends_with_2_and_says_where_it_stands() {
     for (name, value, message) in variables {
         fails("", &[(name, value)], &[], message);
     }
-    // What is overruled is not looked at: the line goes first, and its own mistake is the one told.
+    // An overruled setting is not read: the command line wins, and its mistake is the one reported.
     fails(
         "up = fast",
         &[("SPRAT_UP", "slow")],
@@ -88,7 +95,7 @@ fn a_wrong_setting_ends_with_2_and_says_where_it_stands() {
         2,
         "sprat: variable SPRAT_CONFIG: cannot read missing: no such file",
     );
-    // Who asks for help may have come for just that.
+    // Help is printed in spite of a wrong setting: it may be the reason to ask for it.
     let ended = Sprat::start_with(&place, &[("SPRAT_UP", "fast")], &["node", "--help"]).end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
@@ -171,7 +178,8 @@ fn at_sighup_a_node_heeds_what_can_change_and_names_what_cannot() {
     // It goes on waiting for that.
     reload(
         &format!("{joined}network = office\nup = 2M\nlimit-lan = yes\n"),
-        "settings read again: up and limit-lan changed; network will when the node is started again",
+        "settings read again: up and limit-lan changed; \
+         network will when the node is started again",
     );
     reload(
         "up = 3M\nnot a setting\n",
@@ -191,7 +199,7 @@ fn at_sighup_a_node_heeds_what_can_change_and_names_what_cannot() {
 
 #[test]
 fn without_a_service_a_hangup_ends_what_it_always_ended() {
-    // Who runs the tests may have it ignored, as nohup(1) does, and that is inherited.
+    // The environment of the tests may ignore it, as nohup(1) does, and children inherit that.
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();

@@ -38,7 +38,7 @@ fn join(world: &mut World, host: usize) {
     }
 }
 
-/// What a lookup of `host` for `key` finds.
+/// The providers that a lookup of `host` for `key` finds.
 fn look_up(world: &mut World, host: usize, key: FileId) -> Vec<std::net::SocketAddr> {
     world.found.clear();
     assert!(world.command(host, |node, now| node.look_up(now, key)));
@@ -75,8 +75,8 @@ fn a_file_passes_short_reads_and_writes_and_is_the_same() {
     world.check_connections();
 }
 
-/// From the start of a node to the last shard: join, lookup, connection, manifest, data. No timer is
-/// on the way, so it takes a number of round trips, however long they are.
+/// From the start of a node to the last shard: join, lookup, connection, manifest, data. No timer
+/// is on the way, so it takes a number of round trips, however long they are.
 #[test]
 fn a_file_that_the_network_knows_of_arrives_within_thirteen_round_trips() {
     for delay in [1, 100].map(Duration::from_millis) {
@@ -153,7 +153,7 @@ fn writes_that_land_elsewhere_are_found_by_their_hashes_and_repaired_and_nobody_
         world.share(2, own).unwrap();
         world.run(Duration::from_secs(10));
         world.fetch(2, shared, &[]).unwrap();
-        // What its journal proves by then is not all there.
+        // By then, shards that its journal proves are not on the disk.
         world.run(Duration::from_secs(40));
         if seed % 2 == 1 && world.disk(2).state(shared) == Some(State::Partial) {
             world.restart(2, Death::PowerCut, false);
@@ -166,7 +166,7 @@ fn writes_that_land_elsewhere_are_found_by_their_hashes_and_repaired_and_nobody_
         hits += (0..count)
             .filter(|&of| world.disk(2).is_hit(shared, of))
             .count();
-        // Whoever fetches from it meanwhile gets nothing wrong (the world looks at each shard).
+        // A peer that fetches from it meanwhile gets no wrong shard (the world checks each).
         world.set_faults(Faults::none());
         world.fetch(3, shared, &[]).unwrap();
         world.run_until(Duration::from_secs(600), |world| whole(world, 3));
@@ -176,7 +176,7 @@ fn writes_that_land_elsewhere_are_found_by_their_hashes_and_repaired_and_nobody_
         let is_right = |world: &World| held(world, 2, shared) == (true, count);
         assert!(
             world.run_until(week, is_right),
-            "what went astray is repaired"
+            "misdirected writes are repaired"
         );
         world.run(week);
         // A start would have hashed it anew.
@@ -225,7 +225,7 @@ fn both_parts_of_a_network_serve_and_then_merge() {
 
 /// Seed 896: none of the twenty closest were in the part where the key was announced.
 #[test]
-fn what_was_announced_in_a_small_part_is_found_by_all_when_the_network_is_whole_again() {
+fn keys_announced_in_a_small_part_are_found_by_all_when_the_network_is_whole_again() {
     let (_seeded, mut world) = world_of(32, 11, Faults::none());
     let key = FileId(Id([8; 20]));
     let mut hosts: Vec<usize> = (0..32).collect();
@@ -376,7 +376,7 @@ fn rule_15_a_network_without_power_meets_again_without_any_node_to_join_through(
 }
 
 #[test]
-fn rule_15_who_starts_while_all_it_knew_are_down_meets_them_when_they_are_back() {
+fn rule_15_a_node_that_starts_while_all_its_contacts_are_down_meets_them_when_they_are_back() {
     let (_seeded, mut world) = world_of(8, 10, Faults::none());
     world.run(Duration::from_secs(60));
     (0..8).for_each(|host| world.end(host, Death::PowerCut));
@@ -401,7 +401,7 @@ fn rule_15_a_network_where_nobody_comes_or_goes_writes_its_contacts_once() {
 }
 
 #[test]
-fn what_was_clogged_is_released_and_does_no_harm() {
+fn clogged_streams_are_released_and_do_no_harm() {
     let (_seeded, mut world) = world_of(12, 7, Faults::none());
     for other in 1..12 {
         world.clog(other, 0);

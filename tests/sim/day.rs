@@ -1,5 +1,5 @@
-//! A day in the life of a fleet: files are added, fetched and removed, nodes are killed and come back, at
-//! random; and at the end of each hour, when it rests, nothing in a node has grown.
+//! A day in the life of a fleet: files are added, fetched and removed, nodes are killed and come
+//! back, at random; and at the end of each hour, at rest, nothing in a node has grown.
 //!
 //! Three hours run with every test, a day with `SPRAT_DAY=1` (minutes).
 
@@ -21,10 +21,10 @@ const BUSY: u64 = 3_000;
 /// Seconds of rest before the look, and after it.
 const RESTS: u64 = 300;
 
-/// What an hour has left.
+/// The state of the fleet at the end of an hour.
 #[derive(Debug)]
 struct Hour {
-    /// What the world did in the five minutes after the look: timers, and what they lead to.
+    /// Steps of the world in the five minutes at rest: timers and their consequences.
     steps: u64,
     datagram_bytes: u64,
     /// Records held by all that lived throughout.
@@ -158,7 +158,7 @@ impl Fleet {
         self.world.found.clear();
     }
 
-    /// Looks at those who have lived since the beginning, at rest: how many records they hold.
+    /// Counts the records of the nodes that have lived since the beginning, at rest.
     fn look(&self) -> usize {
         let mut records = 0;
         for host in 0..ELDERS {

@@ -83,7 +83,7 @@ fn a_node_of_another_lan_or_of_none_is_not_found() {
 }
 
 #[test]
-fn a_network_that_comes_later_is_hailed() {
+fn a_network_that_comes_later_is_queried() {
     let (_seeded, mut world, _) = lan_of(3, 9, 0);
     let late = world.add();
     world.run(Duration::from_secs(60));
@@ -93,7 +93,7 @@ fn a_network_that_comes_later_is_hailed() {
     assert!(world.run_until(Duration::from_secs(2), met));
 }
 
-/// The power comes back: everyone calls everyone, but nobody has to be told of everyone.
+/// The power comes back: all nodes query all others, but no node needs an answer of each.
 #[test]
 fn a_fleet_that_starts_at_once_makes_no_storm() {
     let (_seeded, mut world, file) = lan_of(150, 10, 0);

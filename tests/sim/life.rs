@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Hosts of a world.
 const HOSTS: usize = 32;
-/// The hosts through which all join. Whoever else is down after the faults may stay down.
+/// The hosts through which all join. Any other that is down after the faults may stay down.
 const MEETING_POINTS: usize = 3;
 /// Seconds of faults, from the start.
 const FAULTS: u64 = 420;
@@ -22,7 +22,7 @@ const QUIET: u64 = 120;
 /// Of so many worlds, one is of a network with a key.
 const KEYED: u64 = 4;
 
-/// What became of a world.
+/// The outcome of a world.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Report {
     pub hash: u64,
@@ -43,12 +43,12 @@ pub struct Life {
     files: Vec<FileId>,
     /// Keys that are announced, with nothing behind them.
     keys: Vec<FileId>,
-    /// What each host's owner wants: announced keys, shared files, fetched files.
+    /// The wishes of each host's owner: announced keys, shared files, fetched files.
     keys_of: Vec<BTreeSet<FileId>>,
     shared_by: Vec<BTreeSet<FileId>>,
     wanted_by: Vec<BTreeSet<FileId>>,
     fetching: BTreeMap<(usize, SwarmKey), FileId>,
-    /// What ends or begins at a second: restarts, resumptions, healed ways.
+    /// Events by second: restarts, resumptions, healed paths.
     later: BTreeMap<u64, Vec<Later>>,
     /// The ids of nodes that are no more.
     dead: BTreeSet<NodeId>,
@@ -128,7 +128,7 @@ impl Life {
         }
     }
 
-    // -- what owners do
+    // -- commands of the owners
 
     /// The owner of a host that has just been started does what it wants.
     fn begin(&mut self, host: usize) {
@@ -264,7 +264,7 @@ impl Life {
         self.later.entry(second).or_default().push(later);
     }
 
-    // -- what the world does
+    // -- faults
 
     fn misbehave(&mut self, second: u64, faults: Faults) {
         let chance = self.rng.below(40);

@@ -1,10 +1,10 @@
 //! Whole networks of real nodes in simulated worlds.
 //!
 //! ```text
-//! cargo test --test sim                                              the fixed worlds, and as many as fit
-//! SPRAT_SEED=123 cargo test --release --test sim one_world           one world, again
-//! SPRAT_SIM_SEEDS=0..5000 cargo test --release --test sim worlds -- --nocapture     many more
-//! SPRAT_DAY=1 cargo test --release --test sim hours -- --nocapture     a day of a fleet
+//! cargo test --test sim                                           the fixed worlds, and more
+//! SPRAT_SEED=123 cargo test --release --test sim one_world        one world, again
+//! SPRAT_SIM_SEEDS=0..5000 cargo test --release --test sim worlds -- --nocapture  many more
+//! SPRAT_DAY=1 cargo test --release --test sim hours -- --nocapture  a day of a fleet
 //! ```
 
 mod behaviour;

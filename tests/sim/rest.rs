@@ -1,4 +1,4 @@
-//! What nodes do while nothing is to be done, and what one does that stood still for a while.
+//! Nodes at rest, and a node that stood still for a while.
 //!
 //! Real processes are measured by `benches/idle` and `benches/stopped`; here, the same to the step.
 

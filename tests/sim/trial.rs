@@ -49,7 +49,7 @@ impl Trial {
             seed,
             faults: Faults::none(),
             addressing: Addressing::Global,
-            // What must hold in the small worlds holds in the large ones, which are for figures.
+            // The small worlds check the invariants; the large ones are for figures.
             checks: if count > CHECKED_MAX {
                 Checks::Off
             } else {
@@ -104,7 +104,7 @@ impl Trial {
 
     fn plan_departure(&mut self, host: usize) {
         let Some(median) = self.median else { return };
-        // Exponential, so that who is here already is no different from who comes.
+        // Exponential: the remaining life of a node does not depend on its age.
         let uniform = (self.rng.below(1 << 32) as f64 + 1.0) / (1u64 << 32) as f64;
         let life = -uniform.log2() * median.as_secs_f64();
         let second = self.second + 1 + life as u64;
@@ -258,7 +258,8 @@ pub fn churn_row(
     let minutes = median.as_secs_f64() / 60.0;
     let ended = trial.ended;
     println!(
-        "| {nodes} | {minutes:.1} min | {ended} | {success:.2} % | {took:?} | {maintenance:.0} B/s |"
+        "| {nodes} | {minutes:.1} min | {ended} | {success:.2} % | {took:?} \
+         | {maintenance:.0} B/s |"
     );
     (success, maintenance)
 }

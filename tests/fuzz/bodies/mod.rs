@@ -13,10 +13,12 @@
 pub mod bencode;
 pub mod datagrams;
 pub mod files;
+pub mod ids;
 pub mod input;
 pub mod links;
 pub mod manifests;
 pub mod nodes;
+pub mod other;
 pub mod packets;
 pub mod puppet;
 pub mod streams;

@@ -5,19 +5,18 @@
 //! honest ones stand side by side, because a bug seldom lies on the first step: an operation can
 //! echo the node's own cookies, tokens and RPC ids, and send the shards that it asks for.
 
-use super::files::FILES;
+use super::ids::{address, contacts, file_id, id, id_at, usable};
 use super::input::Input;
 use super::packets::{self, frame_bytes, network, raw_frame};
-use super::puppet::{OWN_ID, Puppet, file};
-use sprat::address::Contact;
-use sprat::id::{FileId, Id, NodeId};
+use super::puppet::{Puppet, file};
+use sprat::id::{FileId, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SHARD_COUNT_MAX};
 use sprat::node::{DiskError, Prepared, ShareSpec, StreamKey};
 use sprat::wire::native::datagram::{ErrorCode, HandedProvider, Seen, Status};
 use sprat::wire::native::frame::{CloseReason, Hello, Holds, RejectReason};
 use sprat::wire::native::frame::{location_bytes, shard_bytes};
 use sprat::wire::{Body, Cookie, Datagram, Entries, Frame, RpcId, Token};
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Operations of one input: more only repeat themselves.
 const OPERATIONS_MAX: usize = 1_000;
@@ -80,75 +79,6 @@ fn operate(puppet: &mut Puppet, input: &mut Input) {
             let knows = input.bit();
             puppet.fetch(file, knows, &providers[..input.below(3)]);
         }
-    }
-}
-
-// -- addresses and ids
-
-/// One of a few addresses: some share an IP or a network, some cannot be one node's.
-fn address(input: &mut Input) -> SocketAddr {
-    let byte = input.byte();
-    let (kind, low) = (byte >> 5, byte & 31);
-    match kind {
-        0..=3 => SocketAddr::from(([10, kind, 0, low], 4160)),
-        4 => SocketAddr::from(([10, 0, 0, 1], 4160 + u16::from(low))),
-        5 => SocketAddr::from((
-            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, low.into()),
-            4160,
-        )),
-        6 => SocketAddr::from(([127, 0, 0, 1], u16::from(low))),
-        _ => SocketAddr::from(([224 + low % 32, 0, 0, 1], u16::from(low))),
-    }
-}
-
-/// An id: near the node's own, far from it, or its own.
-fn id(input: &mut Input) -> Id {
-    let byte = input.byte();
-    let mut bytes = OWN_ID.0.0;
-    if byte < 160 {
-        bytes[usize::from(byte / 8)] ^= 0x80 >> (byte % 8);
-        bytes[19] ^= input.byte();
-    } else if byte < 250 {
-        bytes = [byte; 20];
-    }
-    Id(bytes)
-}
-
-fn file_id(input: &mut Input) -> FileId {
-    match input.below(6) {
-        index @ 0..4 => FILES[index].manifest.file_id(),
-        _ => FileId(id(input)),
-    }
-}
-
-fn contacts(input: &mut Input) -> impl Iterator<Item = Contact> {
-    let count = input.below(21);
-    (0..count).map(|_| {
-        let address = usable(input);
-        let id = if input.byte() == 1 {
-            NodeId(id(input))
-        } else {
-            id_at(address)
-        };
-        Contact { id, address }
-    })
-}
-
-/// The id of the honest node at an address.
-fn id_at(address: SocketAddr) -> NodeId {
-    let location = location_bytes(address);
-    NodeId(Id(std::array::from_fn(|index| {
-        location[17 - index % 18].wrapping_mul(37)
-    })))
-}
-
-/// An address that can be written into a packet.
-fn usable(input: &mut Input) -> SocketAddr {
-    let address = address(input);
-    if sprat::address::is_usable(address) {
-        address
-    } else {
-        SocketAddr::from(([10, 9, 9, 9], 4160))
     }
 }
 

@@ -6,6 +6,7 @@
 //! entry, what is served or called complete is right, and nothing that waits grows without bound.
 
 use super::files::{FILES, File};
+use super::other::Other;
 use super::packets::{network, parse_frame};
 use sprat::address;
 use sprat::id::{FileId, Id, NodeId};
@@ -14,7 +15,6 @@ use sprat::node::{Arrival, DiskError, Port, ShareSpec, Transmit};
 use sprat::node::{Chunk, Config, Event, FileRange, Node, Output, Prepared, StreamKey, SwarmKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
-use sprat::wire::stream::Range;
 use sprat::wire::{Body, Cookie, Datagram, Frame, Manifest, Token};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -37,25 +37,6 @@ pub enum Job {
     Reopen(SwarmKey),
     Finish(SwarmKey),
     Read(FileRange),
-}
-
-/// The other end of a stream.
-#[derive(Default)]
-pub struct Other {
-    /// The connection is being made.
-    pub dialling: bool,
-    /// The node has said that there is something to send.
-    pub wants_to_send: bool,
-    /// Bytes of a frame that came in part.
-    partial: Vec<u8>,
-    /// Bytes of payload that must come before the next frame.
-    payload_left: u32,
-    /// The requests of the node that have no answer yet.
-    pub asked: Vec<Range>,
-    /// The part of the manifest that the node has asked for.
-    pub manifest_asked: Option<(u32, u32)>,
-    /// Bytes on their way to the node.
-    pub backlog: VecDeque<u8>,
 }
 
 /// The files of one swarm on the disk.
@@ -502,39 +483,6 @@ impl Disk {
     fn range(&self, range: FileRange) -> &[u8] {
         let start = range.offset as usize;
         &self.entries[range.entry as usize][start..start + range.length as usize]
-    }
-}
-
-impl Other {
-    /// Takes in bytes that the node has sent: every frame must be right.
-    fn hear(&mut self, bytes: &[u8]) {
-        assert_eq!(self.payload_left, 0, "a frame in the middle of payload");
-        self.partial.extend(bytes);
-        while !self.partial.is_empty() {
-            let Some((frame, size)) = parse_frame(&self.partial) else {
-                assert!(self.is_cut(), "a wrong frame: {:x?}", self.partial);
-                return;
-            };
-            match frame {
-                Frame::Request(range) => self.asked.push(range),
-                Frame::ManifestRequest { offset, length } => {
-                    self.manifest_asked = Some((offset, length));
-                }
-                Frame::Data(range) => self.payload_left = range.length,
-                _ => {}
-            }
-            self.partial.drain(..size);
-            assert!(self.payload_left == 0 || self.partial.is_empty());
-        }
-    }
-
-    /// Whether the frame that came in part can still become one.
-    fn is_cut(&self) -> bool {
-        let Some(header) = self.partial.first_chunk() else {
-            return true;
-        };
-        sprat::wire::Header::parse(header)
-            .is_ok_and(|header| self.partial.len() < header.body_size() + 12)
     }
 }
 

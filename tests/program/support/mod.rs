@@ -1,5 +1,5 @@
-//! What the end-to-end tests share: the real program as child processes on loopback, files to
-//! share, a proxy that stops a transfer in its middle, and pings.
+//! Shared by the end-to-end tests: the real program as child processes on loopback, files to share,
+//! a proxy that stops a transfer in its middle, and pings.
 //!
 //! Invariant: every wait has a deadline, and no child outlives its test.
 
@@ -197,7 +197,7 @@ impl Sprat {
         self.memory("VmHWM:")
     }
 
-    /// What of its memory is no file's, in KiB (`RssAnon`): the same however it was built.
+    /// Its memory that no file backs, in KiB (`RssAnon`): the same in every build.
     pub fn memory_of_its_own(&self) -> u64 {
         self.memory("RssAnon:")
     }

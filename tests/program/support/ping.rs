@@ -26,7 +26,7 @@ pub fn ping(network: Network) -> Vec<u8> {
     bytes
 }
 
-/// Pings the node at `address` until it answers; a datagram may be lost, and a ping be one too many.
+/// Pings the node at `address` until it answers: it drops a ping that is one too many.
 pub fn await_answer(address: &str, network: Network) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let wait = Some(Duration::from_millis(200));

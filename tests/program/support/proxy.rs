@@ -24,8 +24,8 @@ struct Allowance {
     spent: bool,
 }
 
-/// A share of `file.bin`, of `size` bytes, and a proxy before it that lets `allowance` bytes pass until
-/// it is opened: the share, its file, the proxy, and a link by way of it.
+/// A share of `file.bin`, of `size` bytes, and a proxy before it that lets `allowance` bytes pass
+/// until it is opened: the share, its file, the proxy, and a link by way of it.
 pub fn share_behind_proxy(
     scratch: &Scratch,
     size: usize,

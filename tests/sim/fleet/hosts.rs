@@ -13,10 +13,10 @@ use std::time::Duration;
 /// Bytes a second of a megabit a second.
 pub const MBIT: u64 = 125_000;
 
-/// What a fleet is made of.
+/// The hosts, links and file of a fleet.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What determines it.
+    /// Seed of everything that is random in it.
     pub seed: u64,
     /// Bytes of the file.
     pub size: usize,
@@ -72,7 +72,7 @@ pub struct Fleet {
     origin_before: u64,
 }
 
-/// What a fleet has done.
+/// Results of a fleet.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
     /// From the first start to the last end, divided by the bound.
@@ -225,22 +225,22 @@ impl Fleet {
         progress.map_or((0, 0), |progress| (progress.received, progress.sent))
     }
 
-    /// Fails if a byte came twice, or in vain.
+    /// Asserts that no host received a byte twice, or sent one that nobody needed.
     pub fn check_no_byte_came_twice(&self) {
         for host in 1..self.world.len() {
             assert_eq!(self.payload(host).0, self.plan.size as u64, "host {host}");
         }
-        assert_eq!(self.sent_in_vain(), 0);
+        assert_eq!(self.wasted(), 0);
     }
 
-    /// Payload that was sent and that nobody needed, or that was on its way when its stream ended, where
-    /// all who fetched the file have it and still run.
-    pub fn sent_in_vain(&self) -> u64 {
+    /// Payload that nobody needed, or that was on its way when its stream ended. All hosts have the
+    /// file and still run.
+    pub fn wasted(&self) -> u64 {
         let sent: u64 = (0..self.world.len()).map(|host| self.payload(host).1).sum();
         sent - (self.world.len() as u64 - 1) * self.plan.size as u64
     }
 
-    /// What has come of it.
+    /// The results so far.
     pub fn figures(&self) -> Figures {
         let hosts = self.world.len();
         let ends = (1..hosts).filter_map(|host| Some(self.begun[host] + self.took[host]?));

@@ -1,4 +1,4 @@
-//! What holds for every fleet, whatever its uplinks, and whoever comes and goes.
+//! Properties of every fleet, for any uplinks, while hosts join and leave.
 
 use super::hosts::{Fleet, MBIT, Plan};
 use sprat::rng::Rng;

@@ -1,6 +1,6 @@
-//! What must be so in a world after its faults: whatever somebody provides is found and fetched.
+//! Properties of a world after its faults: every file that a node provides is found and fetched.
 //!
-//! What must be so at any time is not here: the world checks that itself, after every step.
+//! Properties that hold at any time are not here: the world checks them itself, after every step.
 
 use super::{FAULTS, Life, QUIET};
 use sprat::address::is_local;
@@ -11,19 +11,19 @@ use sprat::sim::disk::State;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Every lookup must be over by then, and so have found its providers, which it tells as soon as it
-/// hears of them. (At any time, faults and all, it is over within `LOOKUP_TIMEOUT`: the world checks
-/// that.)
+/// Every lookup must be over by then, and have found its providers, which it reports as soon as it
+/// learns of them. (At any time, in spite of faults, it is over within `LOOKUP_TIMEOUT`: the world
+/// checks that.)
 const LOOKUP: Duration = Duration::from_secs(10);
 
 impl Life {
-    /// Every key with a live provider is found by every node in time, and all agree who is closest.
+    /// Every key with a live provider is found by every node in time, and all agree on the closest.
     pub(super) fn find_everything(&mut self) {
         let keys: Vec<FileId> = self.keys.iter().chain(&self.files).copied().collect();
         let running: Vec<usize> = self.world.running().collect();
         let mut second = FAULTS + QUIET;
         for key in keys {
-            // As it is before: lookups find the dead, and their places go to those who wait.
+            // Before the lookups: these find the dead, and their slots go to candidates.
             let ids = running.iter().map(|&host| self.world.id(host));
             let crowded: BTreeSet<_> = ids.filter(|&id| self.is_crowded_out(id)).collect();
             let asked_at = self.world.now();
@@ -57,11 +57,11 @@ impl Life {
         }
     }
 
-    /// A lookup has found those of the k closest that live, and so all lookups for one key agree.
+    /// A lookup has found the living of the k closest, and so all lookups for one key agree.
     ///
-    /// Nodes that died stand among the k that others name until five requests to them went
-    /// unanswered (rule 6), and take the places of the last of those who live. So the k closest are
-    /// taken among all that ever lived.
+    /// Dead nodes are among the k that others name until five requests to them have failed
+    /// (rule 6), in place of the last of the living. So the k closest are taken among all that ever
+    /// lived.
     fn compare(&self, host: usize, key: FileId, found: &[NodeId], crowded: &BTreeSet<NodeId>) {
         let others = self.world.running().filter(|&other| other != host);
         let others: BTreeSet<NodeId> = others.map(|other| self.world.id(other)).collect();

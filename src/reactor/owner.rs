@@ -1,7 +1,6 @@
-//! What the owner of a service asks of it beside sharing and fetching.
+//! Commands of the owner: any command of the node, and those that need the disk as well.
 //!
-//! Thin: each is the node's own command, and what the disk has to do for it. Invariant: nothing here
-//! deletes or changes a file.
+//! Invariant: nothing here deletes or changes a file.
 
 use super::files::{self, Proof};
 use super::{Error, Reactor, refused};
@@ -11,8 +10,8 @@ use crate::wire::Manifest;
 use std::path::{Path, PathBuf};
 
 impl Reactor {
-    /// Serves again what lies at `path`, without reading it, if it is what `proof` was made of and what the
-    /// manifest lists; else gives the manifest back.
+    /// Serves `path` again, without reading it, if it is as `proof` and the manifest say; else gives
+    /// the manifest back.
     ///
     /// # Errors
     /// As [`Reactor::share`], or there is a swarm of this file.
@@ -35,7 +34,7 @@ impl Reactor {
             Origin::Own => self.disk.share(swarm, walked),
             Origin::Fetched => {
                 self.disk.serve(swarm, walked, file);
-                // When it was read through last.
+                // The time of its last verification.
                 self.note_last_verified(now, swarm, Prepared::Final);
             }
         }
@@ -43,27 +42,27 @@ impl Reactor {
         Ok(Ok(swarm))
     }
 
-    /// Runs a command of the owner's on the node, and does what the node asks for then.
+    /// Runs a command of the owner on the node, and then carries out the node's outputs.
     pub fn command<T>(&mut self, command: impl FnOnce(&mut Node, Instant) -> T) -> T {
         let result = command(&mut self.node, self.clock.now());
-        // A share may go on that was being hashed.
+        // A share that is resumed may have to be hashed.
         self.is_reading = true;
         self.drain();
         result
     }
 
-    /// What proves later that a share is as it was when it was hashed.
+    /// The proof that a share has not changed since it was hashed.
     pub fn proof(&self, swarm: SwarmKey) -> Option<Proof> {
         self.disk.proof(swarm)
     }
 
-    /// Where the bytes of an unfinished fetch are.
+    /// The path of the bytes of an unfinished fetch.
     pub fn part_path(&self, swarm: SwarmKey) -> Option<PathBuf> {
         self.disk.part_path(swarm)
     }
 }
 
-/// What proves later that a file or folder is as it is now.
+/// The proof that a file or folder is as it is now.
 ///
 /// # Errors
 /// As [`Reactor::share`].

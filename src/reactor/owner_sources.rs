@@ -1,7 +1,7 @@
 //! Sources that the owner watches with this loop: the service's control socket, for example.
 //!
-//! The loop only passes their readiness on. Invariant: readiness is kept until the owner takes it, and
-//! never reaches the next source of the same index.
+//! The loop only passes their readiness on. Invariant: readiness is kept until the owner takes it,
+//! and never reaches the next source of the same index.
 
 use crate::limits::OWNER_SOURCES_MAX;
 use mio::event::Event;

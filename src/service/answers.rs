@@ -7,8 +7,8 @@
 //!                        (pending)
 //! ```
 //!
-//! Invariant: an answer holds a position in a listing, never a copy of all of it, so that a listing of
-//! any length takes bounded room ([`CONTROL_ANSWER_SIZE`](crate::limits::CONTROL_ANSWER_SIZE)).
+//! Invariant: an answer holds a position in a listing, never a copy of all of it, so that a listing
+//! of any length takes bounded room ([`CONTROL_ANSWER_SIZE`](crate::limits::CONTROL_ANSWER_SIZE)).
 
 use super::control::{ClientKey, Room};
 use super::protocol::{Line, Request};

@@ -17,15 +17,16 @@
 //! ```
 //!
 //! Numbers are big-endian, paths absolute, unknown values zeros, and only fetches (2, 3) have
-//! providers. The catalog before is kept as `service.old`, and loaded, with a warning, when `service` is
-//! damaged. It is written with `replace`, so a power cut leaves one of them whole. Invariants: a parsed
-//! catalog emits the bytes that it came from; a catalog of a newer version stays as it is.
+//! providers. The catalog before is kept as `service.old`, and loaded, with a warning, when
+//! `service` is damaged. It is written with `replace`, so a power cut leaves one of them whole.
+//! Invariants: a parsed catalog emits the bytes that it came from; a catalog of a newer version
+//! stays as it is.
 
 use super::state_dir::StateDir;
 use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
 use crate::id::{FileId, ID_SIZE, Id};
 use crate::limits::{LINK_PROVIDERS_MAX, PATH_SIZE_MAX, SWARMS_MAX};
-use crate::reactor::state_file::{NEWER, read, replace};
+use crate::reactor::state_file::{read, read_sealed, replace};
 use crate::reactor::{Error, OutputPath, Proof};
 use crate::wire::address;
 use crate::wire::reader::{Reader, Writer};
@@ -58,7 +59,7 @@ const HAS_FILE: u8 = 2;
 const HAS_PROOF: u8 = 4;
 const FROM_FOLDER: u8 = 8;
 
-/// What is done with a file or folder.
+/// The work of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Shared from where it lies.
@@ -77,7 +78,7 @@ pub enum Work {
 /// One file or folder that a service was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogEntry {
-    /// What is done with it.
+    /// Shares, fetches, or serves.
     pub work: Work,
     /// Its id, once known.
     pub file: Option<FileId>,
@@ -256,21 +257,14 @@ impl StateDir {
     pub fn load_catalog(&self) -> Result<Vec<CatalogEntry>, Error> {
         for name in [NAME, OLD_NAME] {
             let path = self.path().join(name);
-            let failed = |error| Error::new(format!("read {}", path.display()), error);
-            let bytes = match read(&path, CATALOG_SIZE_MAX as u64) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed(error)),
-            };
-            match parse(&bytes) {
-                Ok(entries) => return Ok(entries),
-                Err(CatalogError::Envelope(EnvelopeError::Newer)) => {
-                    return Err(failed(io::Error::other(NEWER)));
-                }
-                Err(_) => log::warn!(
+            let bytes = read_sealed(&path, CATALOG_SIZE_MAX, &FORMAT)?;
+            match bytes.as_deref().map(parse) {
+                Some(Ok(entries)) => return Ok(entries),
+                Some(Err(_)) => log::warn!(
                     "{} is damaged: what was added last may be forgotten (see sprat ls)",
                     path.display()
                 ),
+                None => {}
             }
         }
         Ok(Vec::new())
@@ -282,7 +276,7 @@ impl StateDir {
     /// When it cannot be written; the one before stands then.
     pub fn save_catalog(&self, entries: &[CatalogEntry]) -> Result<(), Error> {
         let path = self.path().join(NAME);
-        // A damaged one must not take the place of one that is whole.
+        // A damaged catalog must not replace a whole one.
         let is_good = read(&path, CATALOG_SIZE_MAX as u64).is_ok_and(|bytes| parse(&bytes).is_ok());
         if is_good {
             let old = self.path().join(OLD_NAME);
@@ -307,6 +301,7 @@ impl StateDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reactor::state_file::NEWER;
 
     fn entries() -> Vec<CatalogEntry> {
         let share = CatalogEntry {
@@ -355,7 +350,7 @@ mod tests {
         }
         fs::write(&path, [&good[..], &[0]].concat()).unwrap();
         assert_eq!(state.load_catalog().unwrap(), entries()[..1]);
-        // What is damaged does not take the place of what is whole.
+        // A damaged catalog does not replace `service.old`.
         state.save_catalog(&entries()[..2]).unwrap();
         assert_eq!(state.load_catalog().unwrap(), entries()[..2]);
         fs::remove_file(&path).unwrap();

@@ -11,12 +11,13 @@
 //! ```
 //!
 //! An answer is written as far as its client takes it, so a listing of any length needs
-//! [`CONTROL_ANSWER_SIZE`] bytes, and the loop never waits. Not here: what a request means, and how an
-//! answer is made (`answers`).
+//! [`CONTROL_ANSWER_SIZE`] bytes, and the loop never waits. Not here: what a request means, and how
+//! an answer is made (`answers`).
 //!
-//! Only the user that the service runs as can connect: the socket has the mode 0600 before it listens.
-//! A socket file without a service behind it is replaced. Invariants: a client is due when its request
-//! is whole, and again only after it was full; the key of a client that is gone finds nothing.
+//! Only the user that the service runs as can connect: the socket has the mode 0600 before it
+//! listens. A socket file without a service behind it is replaced. Invariants: a client is due when
+//! its request is whole, and again only after it was full; the key of a client that is gone finds
+//! nothing.
 
 use super::protocol::Line;
 use crate::limits::{
@@ -129,8 +130,8 @@ impl Control {
         })
     }
 
-    /// Marks the listener or a client as ready, or frees a client that is gone. A client that closes
-    /// only its sending half still waits for its answer.
+    /// Marks the listener or a client as ready, or frees a client that is gone. A client that
+    /// closes only its sending half still waits for its answer.
     pub fn handle_ready(&mut self, ready: Readiness) {
         let Some(slot) = ready.index.checked_sub(FIRST_CLIENT) else {
             self.is_ready = true;
@@ -154,8 +155,8 @@ impl Control {
         }
     }
 
-    /// Accepts, reads and writes as far as possible without waiting. All of it is bounded by the sizes
-    /// of a request and of an answer.
+    /// Accepts, reads and writes as far as possible without waiting. All of it is bounded by the
+    /// sizes of a request and of an answer.
     pub fn turn(&mut self, now: Instant, reactor: &mut Reactor) {
         while self.is_ready {
             match self.listener.accept() {
@@ -277,7 +278,7 @@ impl Client {
         }
     }
 
-    /// Reads up to the end of the request; what follows it is left where it is.
+    /// Reads up to the end of the request; bytes behind it are dropped.
     fn receive(&mut self) -> io::Result<()> {
         let mut bytes = [0; 4096];
         while self.can_receive() {
@@ -341,7 +342,8 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     socket.set_nonblocking(true)?;
     rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    // Where a system does not take the mode over, nobody can connect before `listen`.
+    // Some systems do not apply the mode of a socket to its file; no client can connect before
+    // `listen`.
     rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)?;
     socket.listen(CONTROL_CLIENTS_MAX as i32)?;
     Ok(UnixListener::from_std(

@@ -1,7 +1,7 @@
 //! The log of a node's events, in lines for people.
 //!
-//! Not here: the words (`event_text`). Invariant: of each kind of event that another node can cause, a
-//! service logs at most one line in ten seconds.
+//! Not here: the words (`event_text`). Invariant: of each kind of event that another node can
+//! cause, a service logs at most one line in ten seconds.
 
 use super::event_text;
 use super::log_sink::{LogSink, Priority};
@@ -47,7 +47,7 @@ impl EventLog<'_> {
     }
 }
 
-/// Logs an event, however many there are: for a user who waits for what it is about.
+/// Logs an event without a limit: for a command that waits for it.
 pub fn log(sink: &dyn LogSink, reactor: &Reactor, event: &Event) {
     if let Some((priority, line)) = line(reactor, event) {
         sink.write_line(priority, &line);
@@ -104,7 +104,7 @@ mod tests {
         );
         assert!(kind(&Event::Connected { swarm, address }).is_some());
         assert!(kind(&Event::Dht(dht::Event::Joined { contacts: 1 })).is_none());
-        // Below -v nobody reads of connections: the first that is read is told, not the first at all.
+        // Without -v connections are not shown: a hidden line does not count for the limit.
         let mut event_log = EventLog::new(&Quiet);
         let event = Event::Connected { swarm, address };
         event_log.write(Instant::ZERO, &event, Priority::Debug, String::new());

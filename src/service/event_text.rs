@@ -10,7 +10,8 @@ use crate::node::{DiskError, Ended, Event, Phase, Remedy};
 use crate::reactor::Reactor;
 use std::path::Path;
 
-/// An event in one line; `None` for what the command itself tells (its file's beginning and end).
+/// An event in one line; `None` for the events that each command words itself (its file's beginning
+/// and end).
 pub fn line(event: &Event) -> Option<(Priority, String)> {
     let news = |text| Some((Priority::Info, text));
     let detail = |text| Some((Priority::Debug, text));
@@ -142,7 +143,7 @@ pub fn ended(reason: Ended) -> &'static str {
     }
 }
 
-/// An event as a JSON line; `None` for what the command itself tells.
+/// An event as a JSON line; `None` for the events that each command writes itself.
 pub fn json(event: &Event) -> Option<String> {
     let object = match *event {
         Event::Dht(dht::Event::Joined { contacts }) => {

@@ -1,4 +1,4 @@
-//! Why a fetch or a share failed, in words: what, where, and what to do.
+//! Failures of fetches and shares in words: the failure, its place, and a remedy.
 
 use super::format;
 use crate::id::FileId;
@@ -17,8 +17,8 @@ pub fn of_fetch(
     let path = path.map_or_else(|| file.to_string(), |path| path.display().to_string());
     match cause {
         Failure::Nobody { asked: 0 } => format!(
-            "no node answers for {file} (is the sharer running, can it be reached, and is it of this \
-             network: the same --network and --key?)"
+            "no node answers for {file} (is the sharer running, can it be reached, and is it of \
+             this network: the same --network and --key?)"
         ),
         Failure::Nobody { asked } => format!(
             "nobody in the network has {file} (asked {}; is the sharer running and joined to the \
@@ -60,7 +60,7 @@ pub fn of_fetch(
     }
 }
 
-/// The message of a share of what lies at `path`; `disk` has the system's words.
+/// The message of a share of `path`; `disk` has the system's words.
 pub fn of_share(path: &Path, cause: Failure, disk: Option<&str>) -> String {
     let path = path.display();
     match cause {

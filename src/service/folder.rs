@@ -1,4 +1,4 @@
-//! A drop folder (`--share-dir`): what is put into it is shared, what is taken out is withdrawn.
+//! A drop folder (`--share-dir`): its entries are shared, and withdrawn when they are removed.
 //!
 //! ```text
 //!            as it was at a restart, or unchanged for DROP_STILL
@@ -8,14 +8,14 @@
 //! ```
 //!
 //! Each of its entries, file or folder, is a share of its own. Names that begin with `.`, or end in
-//! `.part`, `.tmp` or `.part.journal`, are somebody's work and left alone. What is still being copied
-//! changes its size or times, and is not read before it rests.
+//! `.part`, `.tmp` or `.part.journal`, are unfinished work and left alone. A file that is being
+//! copied changes its size or times, and is not read before it rests.
 //!
-//! It is looked through at intervals, not by inotify: inotify says nothing of what is inside of a folder
-//! that was put there, nor of a mount that came or went, so the interval would have to stay; and one
-//! `readdir` in four seconds is a quarter of a wake-up a second. What lies *in* a shared folder is looked
-//! at once a minute, as all that is shared. Invariants: a folder that cannot be read withdraws nothing;
-//! nothing but what was found here is withdrawn from here.
+//! It is scanned at intervals, not watched by inotify: inotify reports neither changes inside of a
+//! folder in it nor mounts, so the interval would have to stay; and one `readdir` in four seconds
+//! is a quarter of a wake-up a second. The contents of a shared folder are checked once a minute,
+//! as those of every share. Invariants: a folder that cannot be read withdraws nothing; only jobs
+//! that were found in a drop folder are withdrawn.
 
 use super::Service;
 use super::catalog::{CatalogEntry, Work};
@@ -43,7 +43,7 @@ pub struct Folder {
 /// An entry, as it was seen last.
 #[derive(Clone, Copy)]
 struct Entry {
-    /// What the system says of the entry itself: size, inode, and time of modification.
+    /// Size, inode, and time of modification of the entry itself.
     surface: (u64, u64, i64, i64),
     /// Covers it and all in it; none where they cannot be shared.
     proof: Option<Proof>,
@@ -54,7 +54,7 @@ struct Entry {
 }
 
 impl Folder {
-    /// A folder that nothing is known of; its path is absolute.
+    /// A folder that was not scanned yet; its path is absolute.
     pub fn new(path: PathBuf, now: Instant) -> Folder {
         Folder {
             path,
@@ -99,7 +99,7 @@ impl Service<'_> {
         }
     }
 
-    /// Withdraws what was found in this folder and is not in it any more.
+    /// Withdraws the jobs of entries that are not in this folder any more.
     fn withdraw_all_but(&mut self, reactor: &mut Reactor, index: usize, names: &[OsString]) {
         let folder = &self.folders[index];
         let is_gone = |path: &Path| {
@@ -115,7 +115,7 @@ impl Service<'_> {
             .for_each(|number| self.withdraw(reactor, number));
     }
 
-    /// Withdraws a job, unless its owner has added it besides.
+    /// Withdraws a job, unless its owner has added it as well.
     fn withdraw(&mut self, reactor: &mut Reactor, number: u64) {
         if !self
             .jobs
@@ -145,7 +145,7 @@ impl Service<'_> {
         if known.as_ref().is_some_and(is_fresh) {
             return known;
         }
-        // What cannot be shared is said when it rests.
+        // If it cannot be shared, `start` says so when it rests.
         let proof = prove(&path).ok().flatten();
         let (mut changed_at, mut number) = (now, None);
         match known {

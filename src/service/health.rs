@@ -1,7 +1,7 @@
-//! The health of a state folder, seen from outside: what is in it and whether it would be loaded.
+//! The health of a state folder, seen from outside: its files, and whether they would be loaded.
 //!
-//! Invariant: nothing in it is changed, and no process is kept from using it: its lock is tried for a
-//! moment, shared, and released.
+//! Invariant: nothing in it is changed, and no process is kept from using it: its lock is tried for
+//! a moment, shared, and released.
 
 use super::catalog::{self, CATALOG_SIZE_MAX, CatalogError};
 use super::state_dir::{METAINFO_SIZE_MAX, NODE_ID_SIZE, manifest_name, parse_node_id};
@@ -28,7 +28,7 @@ pub enum Kept {
     Good,
     /// It is of another network.
     Other,
-    /// It is not what was written.
+    /// It differs from what was written.
     Damaged,
     /// A newer version wrote it.
     Newer,
@@ -111,7 +111,7 @@ impl Health {
     }
 }
 
-/// What was read of `path`; `None` when there is nothing.
+/// The result of reading `path`; `None` when there is nothing.
 fn found<T>(path: &Path, result: io::Result<T>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),

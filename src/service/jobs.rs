@@ -1,7 +1,7 @@
-//! The jobs of the service: files and folders that it was given, and the state of each.
+//! The jobs of the service: the files and folders that it shares or fetches, and the state of each.
 //!
-//! Not here: what is done with them (`work`). Invariants: numbers rise and are not used again, so a
-//! listing can go on behind a job that is gone meanwhile; there are never more jobs than swarms.
+//! Not here: the work on them (`work`). Invariants: numbers rise and are not used again, so a
+//! listing can continue behind a job that was removed; there are never more jobs than swarms.
 
 use super::catalog::{CatalogEntry, Work};
 use crate::id::FileId;
@@ -15,17 +15,17 @@ use std::path::Path;
 pub struct Job {
     /// Names it as long as the service runs.
     pub number: u64,
-    /// What survives a restart.
+    /// The part of it that survives a restart.
     pub entry: CatalogEntry,
     /// Its swarm, while the node has one.
     pub swarm: Option<SwarmKey>,
-    /// Why it waits, or has changed.
+    /// The reason why it waits, or has changed.
     pub why: Option<String>,
     /// When it is started next.
     pub start_at: Option<Instant>,
     /// It was never hashed: if that fails, it is rejected.
     pub is_new: bool,
-    /// Some of it is not what was hashed.
+    /// Some of it differs from what was hashed.
     pub has_changed: bool,
     /// A fetch was connected with another node.
     pub has_met: bool,
@@ -81,7 +81,7 @@ impl Jobs {
         self.all.iter().find(|job| job.entry.file == Some(file))
     }
 
-    /// The job that shares what lies at `path`.
+    /// The job that shares `path`.
     pub fn of_share(&mut self, path: &Path) -> Option<&mut Job> {
         let is_it = |job: &&mut Job| matches!(&job.entry.work, Work::Share(at) if at == path);
         self.all.iter_mut().find(is_it)
@@ -106,7 +106,7 @@ impl Jobs {
         Some(self.all.remove(index))
     }
 
-    /// What survives a restart.
+    /// The catalog of all jobs.
     pub fn entries(&self) -> Vec<CatalogEntry> {
         self.all.iter().map(|job| job.entry.clone()).collect()
     }
@@ -123,7 +123,7 @@ impl Jobs {
         all.fold(None, |next, job| earliest(next, job.start_at))
     }
 
-    /// Has jobs that wait for another one to go, or for other nodes, started at once.
+    /// Starts jobs at once that wait for another one to go, or for other nodes.
     pub fn retry(&mut self, now: Instant) {
         let waits = |job: &&mut Job| job.swarm.is_none() && job.why.is_some();
         let waiting = self.all.iter_mut().filter(waits);
@@ -138,7 +138,7 @@ impl Jobs {
     /// The job that a person means by an id, the first digits of one, a link, or an absolute path.
     ///
     /// # Errors
-    /// It is none or several; which is said.
+    /// No job is meant, or several are.
     pub fn named(&self, word: &str) -> Result<&Job, String> {
         let digits = match Link::parse(word) {
             Ok(link) => link.file.to_string(),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_by_number_survives_what_goes_meanwhile() {
+    fn a_walk_by_number_survives_jobs_that_are_removed() {
         let mut jobs = jobs();
         assert_eq!(jobs.after(None).unwrap().number, 0);
         jobs.remove(1);

@@ -1,14 +1,15 @@
 //! JSON: one object a line, written for programs, and read back by the demo.
 //!
-//! Objects of texts, arrays of them, numbers and truth values only, so a writer and a reader of a few
-//! lines do. Invariant: a line holds one whole object, whatever texts are in it.
+//! Objects of texts, arrays of them, numbers and truth values only, so a writer and a reader of a
+//! few lines do. Invariant: a line holds one whole object, whatever texts are in it.
 
 use crate::id::{FileId, NodeId};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The version of the objects of listings: raised when a member changes or goes, not when one comes.
+/// The version of the objects of listings: raised when a member changes or goes, not when one
+/// comes.
 const LISTING_VERSION: u64 = 1;
 
 /// An object that is being written; its first members name its kind.

@@ -1,4 +1,4 @@
-//! The place where lines for people go, in the numbers of syslog(3).
+//! A sink for lines that people read, each with a priority of syslog(3).
 //!
 //! The command line implements it on standard error, as plain lines or for systemd's journal.
 

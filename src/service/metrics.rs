@@ -1,8 +1,8 @@
 //! The metrics of a node: one row each. `sprat status` is made of them, as text and as JSON.
 //!
-//! One more metric is one more row here, and its line in `fixtures/control`. The rows of work that was
-//! dropped have a piece of text; the pieces follow each other in the text of a status. Invariant: every
-//! counter of dropped work is a row.
+//! One more metric is one more row here, and its line in `fixtures/control`. The rows of work that
+//! was dropped have a piece of text; the pieces follow each other in the text of a status.
+//! Invariant: every counter of dropped work is a row.
 
 use super::format::count;
 use super::json::Object;
@@ -13,14 +13,14 @@ use std::time::Duration;
 pub struct Metric {
     /// Its name in JSON.
     pub name: &'static str,
-    /// What it counts in.
+    /// The unit of its value.
     pub unit: Unit,
     /// Its part of the text: `#` stands for the number, `#noun` for the number and its noun.
     text: &'static str,
     read: fn(&Status) -> Option<u64>,
 }
 
-/// What a metric counts in.
+/// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Bytes,
@@ -32,7 +32,8 @@ pub enum Unit {
 
 /// A row is the meaning, the name, the unit, the piece of text, and how to read it.
 macro_rules! metrics {
-    ($(#[doc = $meaning:literal] $name:ident: $unit:ident $text:literal |$status:ident| $read:expr;)*) => {
+    ($(#[doc = $meaning:literal]
+    $name:ident: $unit:ident $text:literal |$status:ident| $read:expr;)*) => {
         /// Every metric, in the order of the JSON object.
         pub const METRICS: &[Metric] = &[$(Metric {
             name: stringify!($name),

@@ -1,16 +1,16 @@
-//! The service: a node that runs for months, and does what its users ask over the control socket.
+//! The service: a node that runs for months, and performs commands from its control socket.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `catalog`, `state_dir`, `health` | what survives a restart: the state folder |
-//! | `jobs`, `work`, `folder` | the files that it was given, and what is done with them |
+//! | `catalog`, `state_dir`, `health` | the state folder, which survives a restart |
+//! | `jobs`, `work`, `folder` | the files that it shares and fetches, and the work on them |
 //! | `commands`, `answers` | the one table of commands, their handlers, and answers on their way |
-//! | `reply`, `metrics`, `text`, `json` | typed replies, the one table of metrics, and their renderings |
+//! | `reply`, `metrics`, `text`, `json` | typed replies, the one table of metrics, renderings |
 //! | `control`, `protocol`, `socket_path` | the control socket, and its lines |
 //! | `event_text`, `failure_text`, `event_log` | events and failures in words |
 //! | `systemd` | readiness, watchdog and status for the service manager |
 //!
-//! Invariant: whatever is asked, the loop does not wait but for the short files of its state.
+//! Invariant: no command blocks the loop, but for the short files of the state folder.
 
 mod answers;
 pub mod catalog;
@@ -83,7 +83,7 @@ pub(crate) struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// A service whose node has just started. The jobs of its catalog are started soon.
+    /// Creates the service of a node that has just started. The jobs of its catalog start soon.
     ///
     /// # Errors
     /// When the catalog cannot be read, or was written by a newer version.
@@ -104,7 +104,7 @@ impl<'a> Service<'a> {
             let is_from_folder = entry.is_from_folder;
             let job = jobs.push(entry, now);
             if is_from_folder {
-                // It is started when it is found there again.
+                // It starts when the scan of its folder finds it again.
                 job.start_at = None;
                 let is_there = |path| folders.iter().any(|folder: &Folder| folder.has(path));
                 let number = job.number;
@@ -127,7 +127,7 @@ impl<'a> Service<'a> {
     /// Runs the loop until a signal ends it; SIGHUP has `reload` read the settings again.
     ///
     /// # Errors
-    /// When the loop cannot go on.
+    /// When the system's `poll` fails.
     pub fn run(
         &mut self,
         reactor: &mut Reactor,
@@ -178,7 +178,7 @@ impl<'a> Service<'a> {
         all.into_iter().chain(folders).fold(None, earliest)
     }
 
-    /// Does what is due: one piece of it.
+    /// Does one piece of the work that is due.
     fn handle_timeout(&mut self, reactor: &mut Reactor) {
         self.serve_clients(reactor);
         let now = reactor.now();
@@ -202,13 +202,13 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// The folder of what is fetched without a path of its own.
+    /// The folder of fetches without a path of their own.
     fn files_dir(&self) -> Option<PathBuf> {
         let folder = self.setup.state.as_ref()?.path().join("files");
         path::absolute(folder).ok()
     }
 
-    /// Where other machines reach this node: for links.
+    /// The addresses at which other machines reach this node: for links.
     fn locations(&self, reactor: &Reactor) -> Vec<String> {
         let locations = locations::locations(reactor.listening(), &self.setup.bootstraps);
         locations.iter().map(ToString::to_string).collect()
@@ -228,7 +228,8 @@ mod fixtures {
     use super::reply::Reply;
     use std::path::Path;
 
-    /// Checks that replies, all of them results, are rendered as two files in `fixtures/control` have it.
+    /// Checks that replies, all of them results, are rendered as two files in `fixtures/control`
+    /// have it.
     pub fn assert_rendered(replies: &[Reply], name: &str) {
         for (json, ending) in [(false, "txt"), (true, "json")] {
             let lines = replies.iter().flat_map(|reply| reply.lines(json));

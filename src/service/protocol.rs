@@ -1,4 +1,4 @@
-//! What a client and a service say to each other over the control socket: lines of text.
+//! The lines of text that a client and a service exchange over the control socket.
 //!
 //! ```text
 //!  request   sprat 1 TAB form TAB command [TAB word]... LF       one a connection
@@ -12,15 +12,15 @@
 //! ```
 //!
 //! The service renders either form, so that a client needs to understand neither. A service of
-//! another version refuses the request in one line. Not here: what the commands mean. Invariants: no
-//! line holds a line's end; what was parsed emits the bytes that it came from.
+//! another version rejects the request in one line. Not here: the commands (`commands`).
+//! Invariants: no line holds a line's end; a parsed request emits the bytes that it came from.
 
 use super::commands::Command;
 
-/// What a request begins with; a service answers no other version.
+/// The beginning of a request; a service answers no other version.
 const GREETING: &str = "sprat 1";
 
-/// What a client wants.
+/// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Results are JSON, not text.
@@ -46,7 +46,7 @@ impl Request {
     /// Reads a line.
     ///
     /// # Errors
-    /// What is wrong, for a person.
+    /// A sentence that says what is wrong.
     pub fn parse(line: &[u8]) -> Result<Request, String> {
         let line = std::str::from_utf8(line).map_err(|_| "the request is not UTF-8")?;
         let mut words = line.split('\t');

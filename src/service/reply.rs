@@ -1,10 +1,10 @@
 //! The replies of the service: typed values. `text` and JSON render them.
 //!
-//! In JSON each reply is an object of a line, with `version` 1 and a `kind`; its members are the fields
-//! below, in their order. Sizes are bytes, rates bytes a second, times seconds; an unknown value is
-//! `null`. Members may be added within a version, so readers skip members that they do not know.
-//! `fixtures/control` has an example of each. Invariant: a reply holds what it tells of, so it can be
-//! rendered at any time.
+//! In JSON each reply is an object of a line, with `version` 1 and a `kind`; its members are the
+//! fields below, in their order. Sizes are bytes, rates bytes a second, times seconds; an unknown
+//! value is `null`. Members may be added within a version, so readers skip members that they do not
+//! know. `fixtures/control` has an example of each. Invariant: a reply holds its values, so it can
+//! be rendered at any time.
 
 use super::json::Object;
 use super::metrics::METRICS;

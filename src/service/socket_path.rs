@@ -1,4 +1,4 @@
-//! Where the control socket is: where a service makes it, and where a client looks for it.
+//! The path of the control socket: where a service makes it, and where a client looks for it.
 //!
 //! ```text
 //!  -d DIR given                      DIR/control
@@ -7,7 +7,7 @@
 //!  else, clients only                /run/sprat/control              (the system's service)
 //! ```
 //!
-//! Whoever names a folder means that one, so `-d` wins for both. Invariant: a service is found by a
+//! A named folder is meant exactly, so `-d` wins for both. Invariant: a service is found by a
 //! client that is called with the same `-d` in the same environment.
 
 use super::state_dir::{usual_dir, variable};

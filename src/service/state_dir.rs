@@ -1,24 +1,24 @@
-//! The state folder: what a node keeps across restarts, and the lock that keeps a second node off
-//! it.
+//! The state folder: the files of a node that survive a restart, and the lock that keeps a second
+//! node out.
 //!
 //! ```text
 //!  DIR/lock                        flock held while a process uses DIR; holds its process id as text
 //!  DIR/node-id                     magic "sprat-id" 8, version 1, node id 20, CRC-32 of these 4
 //!  DIR/contacts                    good contacts: see `node::saved` (written by the reactor)
-//!  DIR/verified                    what was verified when: see `journal::verified` (likewise)
-//!  DIR/service, DIR/service.old    what a service was given to do: see `memory`
-//!  DIR/control                     a service's control socket: see `control`
+//!  DIR/verified                    times of verifications: see `store::verified` (likewise)
+//!  DIR/service, DIR/service.old    the jobs of a service: see `catalog`
+//!  DIR/control                     the control socket of a service: see `control`
 //!  DIR/manifests/<40 hex>.torrent  a fetch's manifest, or a share's, as a metainfo file (BEP 3)
 //! ```
 //!
-//! Every file is written beside its place, synced, renamed, and the folder synced, so a power cut
-//! leaves the old or the new one. A damaged file is replaced; one of a newer version is refused and
-//! left alone. Invariant: no two processes hold one [`StateDir`] at a time.
+//! Every file is replaced whole (`reactor::state_file`). A damaged file is replaced; a file of a
+//! newer version is refused and left alone. Invariant: no two processes hold one [`StateDir`] at a
+//! time.
 
 use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
 use crate::id::{FileId, ID_SIZE, Id, NodeId};
 use crate::reactor::Error;
-use crate::reactor::state_file::{NEWER, read, replace, sync_folder};
+use crate::reactor::state_file::{read, read_sealed, replace, sync_folder};
 use crate::wire::Manifest;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -53,25 +53,18 @@ impl StateDir {
     pub fn open(path: &Path) -> Result<StateDir, Error> {
         let failed = |error| Error::new(format!("use the state folder {}", path.display()), error);
         let mut builder = fs::DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(failed)?;
+        let made = builder.recursive(true).mode(0o700).create(path);
+        made.map_err(failed)?;
         let mut options = File::options();
-        let options = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
-        let mut lock = options.open(path.join("lock")).map_err(failed)?;
+        let options = options.read(true).write(true).create(true).mode(0o600);
+        let lock = options.truncate(false).open(path.join("lock"));
+        let mut lock = lock.map_err(failed)?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(failed(held_by_another(lock, path))),
             Err(errno) => return Err(failed(errno.into())),
         }
-        // For people only: the lock itself is what counts, so nothing is synced.
+        // For people only: the lock itself counts, so nothing is synced.
         lock.set_len(0).map_err(failed)?;
         writeln!(lock, "{}", std::process::id()).map_err(failed)?;
         Ok(StateDir {
@@ -80,7 +73,7 @@ impl StateDir {
         })
     }
 
-    /// The folder.
+    /// The folder, as it was given to `open`.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -91,30 +84,17 @@ impl StateDir {
     /// When it cannot be read or written, or was written by a newer version.
     pub fn node_id(&self, fresh: NodeId) -> Result<NodeId, Error> {
         let path = self.path.join("node-id");
-        let failed = |error| Error::new(format!("read {}", path.display()), error);
-        let bytes = match read(&path, NODE_ID_SIZE as u64) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return self.keep_node_id(fresh);
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        match parse_node_id(&bytes) {
-            Ok(id) => Ok(id),
-            Err(EnvelopeError::Newer) => Err(failed(io::Error::other(NEWER))),
-            Err(_) => {
-                log::warn!("{} is damaged: this node takes a new id", path.display());
-                self.keep_node_id(fresh)
-            }
+        let bytes = read_sealed(&path, NODE_ID_SIZE, &NODE_ID)?;
+        match bytes.as_deref().map(parse_node_id) {
+            Some(Ok(id)) => return Ok(id),
+            Some(Err(_)) => log::warn!("{} is damaged: this node takes a new id", path.display()),
+            None => {}
         }
+        replace(&self.path, "node-id", &[&emit_node_id(fresh)])?;
+        Ok(fresh)
     }
 
-    fn keep_node_id(&self, id: NodeId) -> Result<NodeId, Error> {
-        replace(&self.path, "node-id", &[&emit_node_id(id)])?;
-        Ok(id)
-    }
-
-    /// Keeps the manifest of a fetch.
+    /// Saves the manifest of a fetch or a share.
     pub fn save_manifest(&self, manifest: &Manifest) -> Result<(), Error> {
         let folder = self.path.join("manifests");
         let failed = |error| Error::new(format!("make {}", folder.display()), error);
@@ -131,7 +111,7 @@ impl StateDir {
         )
     }
 
-    /// Forgets a manifest. If that fails, it lies there for the next who wants it.
+    /// Forgets a manifest. If that fails, the next job of this file finds it.
     pub fn forget_manifest(&self, file: FileId) {
         let _ = fs::remove_file(self.path.join("manifests").join(manifest_name(file)));
     }
@@ -150,10 +130,8 @@ impl StateDir {
         let manifest = Manifest::take_metainfo(bytes).ok();
         let manifest = manifest.filter(|manifest| manifest.file_id() == file);
         if manifest.is_none() {
-            log::warn!(
-                "{} is damaged: the manifest is fetched again",
-                path.display()
-            );
+            let path = path.display();
+            log::warn!("{path} is damaged: the manifest is fetched again");
         }
         manifest
     }
@@ -164,7 +142,7 @@ pub fn variable(name: &str) -> Option<PathBuf> {
     env::var_os(name).map(PathBuf::from)
 }
 
-/// The usual place of the state, in the environment that `variable` reads.
+/// The usual folder of the state, in the environment that `variable` reads.
 pub fn usual_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     // The XDG specification wants relative paths to be ignored.
     let absolute = |name| variable(name).filter(|path| path.is_absolute());

@@ -1,13 +1,13 @@
-//! What the service manager is told (sd_notify(3)): that the node listens, reloads, stops, how it
-//! does, and that its loop turns.
+//! Notifications for the service manager (sd_notify(3)): readiness, reloads, stopping, a status
+//! line, and pings for the watchdog.
 //!
-//! Each is one datagram to the socket that `$NOTIFY_SOCKET` names. The `sd-notify` crate is not used:
-//! it knows no abstract sockets, and its sends wait for systemd without an end, which would hold the
-//! loop up. Not here: what a reload does, and what systemd does with what it hears.
+//! Each is one datagram to the socket that `$NOTIFY_SOCKET` names. The `sd-notify` crate is not
+//! used: it does not support abstract sockets, and its sends wait for systemd without a timeout,
+//! which would block the loop.
 //!
 //! Invariants: a ping belongs to a turn of the loop, so a loop that hangs sends none; pings and
-//! status never wait, the three others a second at most; the status is looked at in turns that happen
-//! anyway, so a node at which nothing changes sends pings alone.
+//! status never wait, other notifications a second at most; the status is checked in turns that
+//! happen anyway, so a node at which nothing changes sends pings alone.
 
 use crate::limits::{NOTIFY_TIMEOUT, STATUS_PERIOD};
 use crate::node::Phase;
@@ -20,37 +20,32 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-/// The end of a service towards systemd.
+/// The status of a node that has just started.
+const FIRST_STATUS: &str = "STATUS=contacts: 0; files served: 0, under way: 0; streams: 0";
+
+/// Sends notifications of a service to systemd.
 pub struct Systemd {
     socket: UnixDatagram,
     manager: SocketAddrUnix,
     watchdog: Option<Watchdog>,
-    status: Status,
+    /// The status line that it was told last, or that of a node at its start.
+    status: String,
     status_at: Instant,
 }
 
-/// The pings that systemd waits for.
+/// The pings that systemd expects.
 struct Watchdog {
-    /// Within which it wants one, else it ends the service.
+    /// Without a ping for so long, systemd ends the service.
     timeout: Duration,
     last_at: Instant,
 }
 
-/// What the status line says.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Status {
-    contacts: usize,
-    served: usize,
-    fetched: usize,
-    streams: usize,
-}
-
 impl Systemd {
-    /// The manager that the environment, as `variable` reads it, tells of; `None` where this is no
+    /// The manager that the environment, as `variable` reads it, names; `None` if this is no
     /// service of systemd.
     ///
     /// # Errors
-    /// When the environment names no socket that can be used, or no time that is one.
+    /// When the environment names no usable socket, or a watchdog time that is no number.
     pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<Systemd>, Error> {
         let Some(name) = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
             return Ok(None);
@@ -61,16 +56,15 @@ impl Systemd {
         let timeout = Some(NOTIFY_TIMEOUT);
         socket.set_write_timeout(timeout).map_err(failed)?;
         let is_ours = |pid: OsString| pid == *std::process::id().to_string();
-        let watched = variable("WATCHDOG_USEC").filter(|_| {
-            // Absent, it is meant for whoever reads it.
-            variable("WATCHDOG_PID").is_none_or(is_ours)
-        });
+        // Without a process id it is meant for every process of the unit.
+        let watched = variable("WATCHDOG_USEC");
+        let watched = watched.filter(|_| variable("WATCHDOG_PID").is_none_or(is_ours));
         let watchdog = watched.map(|text| Watchdog::of(&text)).transpose()?;
         Ok(Some(Systemd {
             socket,
             manager,
             watchdog,
-            status: Status::default(),
+            status: FIRST_STATUS.to_owned(),
             status_at: Instant::ZERO,
         }))
     }
@@ -81,15 +75,14 @@ impl Systemd {
         Some(watchdog.last_at + watchdog.timeout / 2)
     }
 
-    /// From when on a turn that happens anyway is of use.
+    /// From when on to call [`Systemd::report`] in a turn that happens anyway.
     pub fn deferrable_at(&self) -> Instant {
         let ping = |watchdog: &Watchdog| watchdog.last_at + watchdog.timeout / 3;
-        self.watchdog
-            .as_ref()
-            .map_or(self.status_at, |of| self.status_at.min(ping(of)))
+        let ping_at = self.watchdog.as_ref().map(ping);
+        ping_at.map_or(self.status_at, |at| at.min(self.status_at))
     }
 
-    /// Tells systemd that the node is there for others: at the start, and after each reload.
+    /// Tells systemd that the node is ready: at the start, and after each reload.
     pub fn tell_ready(&self) {
         self.send("READY=1");
     }
@@ -108,7 +101,7 @@ impl Systemd {
         self.send("STOPPING=1");
     }
 
-    /// Pings and tells how the node does, if it is time for that. Call it after every turn.
+    /// Sends a ping and the status line, if they are due. Call it after every turn.
     pub fn report(&mut self, reactor: &Reactor) {
         let now = reactor.now();
         self.ping(now);
@@ -116,10 +109,10 @@ impl Systemd {
             return;
         }
         self.status_at = now + STATUS_PERIOD;
-        let status = Status::of(reactor);
+        let status = status_line(reactor);
         if self.status != status {
+            self.try_send(&status);
             self.status = status;
-            self.try_send(&status.line());
         }
     }
 
@@ -135,7 +128,7 @@ impl Systemd {
         }
     }
 
-    /// Sends what may get lost.
+    /// Sends without waiting; the datagram may get lost.
     fn try_send(&self, words: &str) {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         if let Err(errno) = sendto(&self.socket, words.as_bytes(), flags, &self.manager) {
@@ -143,22 +136,17 @@ impl Systemd {
         }
     }
 
-    /// Sends what systemd waits for.
+    /// Sends a notification that systemd waits for.
     fn send(&self, words: &str) {
-        let sent = sendto(
-            &self.socket,
-            words.as_bytes(),
-            SendFlags::NOSIGNAL,
-            &self.manager,
-        );
-        if let Err(errno) = sent {
+        let flags = SendFlags::NOSIGNAL;
+        if let Err(errno) = sendto(&self.socket, words.as_bytes(), flags, &self.manager) {
             log::warn!("systemd did not take {words:?}: {errno}");
         }
     }
 }
 
 impl Watchdog {
-    /// From microseconds in digits.
+    /// Parses a number of microseconds.
     fn of(text: &OsStr) -> Result<Watchdog, Error> {
         let micros = text.to_str().and_then(|text| text.parse::<u64>().ok());
         match micros.filter(|&micros| micros > 0) {
@@ -174,31 +162,19 @@ impl Watchdog {
     }
 }
 
-impl Status {
-    fn of(reactor: &Reactor) -> Status {
-        let node = reactor.node();
-        let served = node.phases().filter(|&phase| phase == Phase::Complete);
-        let served = served.count();
-        Status {
-            contacts: node.kad().contact_count(),
-            served,
-            fetched: node.phases().count() - served,
-            streams: node.stream_count(),
-        }
-    }
-
-    fn line(&self) -> String {
-        let Status {
-            contacts,
-            served,
-            fetched,
-            streams,
-        } = self;
-        format!(
-            "STATUS=contacts: {contacts}; files served: {served}, under way: {fetched}; \
-             streams: {streams}"
-        )
-    }
+/// The line for people that systemd shows.
+fn status_line(reactor: &Reactor) -> String {
+    let node = reactor.node();
+    let served = node
+        .phases()
+        .filter(|&phase| phase == Phase::Complete)
+        .count();
+    format!(
+        "STATUS=contacts: {}; files served: {served}, under way: {}; streams: {}",
+        node.kad().contact_count(),
+        node.phases().count() - served,
+        node.stream_count(),
+    )
 }
 
 /// The address of a socket as systemd writes it: an absolute path, or an abstract name behind `@`.
@@ -262,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_that_does_not_read_holds_nobody_up() {
+    fn a_manager_that_does_not_read_does_not_block_the_loop() {
         let (manager, mut systemd) = pair("full");
         let begun = std::time::Instant::now();
         for at in 1..2_000 {

@@ -9,16 +9,16 @@
 //! ```
 //!
 //! A share is not hashed anew at a restart when a proof says that it has not changed (`reactor`'s
-//! `Proof`: paths, sizes, inodes, times); a complete fetch is a share, too. One job is started a turn,
-//! so a thousand of them do not hold the loop up. Invariant: no job is dropped but by its owner's
-//! command, whatever fails.
+//! `Proof`: paths, sizes, inodes, times); a complete fetch is a share, too. One job is started a
+//! turn, so a thousand of them do not hold the loop up. Invariant: no job is dropped but by its
+//! owner's command, whatever fails.
 
 use super::answers::Refusal;
 use super::catalog::{CatalogEntry, Work};
 use super::jobs::Job;
 use super::{Service, Setup, failure_text, format};
 use crate::dht;
-use crate::limits::{FAILED_RETRY, MISSING_RETRY, REMEMBER_DELAY};
+use crate::limits::{CATALOG_SAVE_DELAY, FAILED_RETRY, MISSING_RETRY};
 use crate::node::{DiskError, Event, Failure, Origin, Remedy, SwarmKey};
 use crate::reactor::{Error, OutputPath, Reactor, prove};
 use crate::time::Instant;
@@ -91,7 +91,7 @@ impl Service<'_> {
             },
         );
         if job.why.as_ref() != Some(&why) {
-            // The client of a new job is told instead.
+            // The failure of a new job is the answer to its client instead.
             if !job.is_new {
                 let line = format!("{why} (it waits, and is tried again)");
                 self.setup.log.warn(line);
@@ -102,7 +102,7 @@ impl Service<'_> {
 
     /// Saves the catalog soon.
     pub(super) fn save_soon(&mut self, now: Instant) {
-        self.save_at.get_or_insert(now + REMEMBER_DELAY);
+        self.save_at.get_or_insert(now + CATALOG_SAVE_DELAY);
     }
 
     /// Saves the catalog if that is due at `now`.
@@ -124,7 +124,7 @@ impl Service<'_> {
         }
     }
 
-    /// Takes in an event of the node.
+    /// Handles an event of the node.
     pub(super) fn handle_event(&mut self, reactor: &mut Reactor, event: &Event) {
         self.event_log.log(reactor, event);
         let message = |swarm| reactor.disk_message(swarm).map(str::to_owned);
@@ -228,7 +228,7 @@ impl Service<'_> {
         let number = job.number;
         job.swarm = None;
         self.wait(now, number, why);
-        // Another job has to go first, or its owner says `resume`.
+        // It is started again when another job goes, or at `sprat resume`.
         let is_hopeless = matches!(
             cause,
             Failure::Known
@@ -243,7 +243,7 @@ impl Service<'_> {
     }
 }
 
-/// Serves what lies at `path`. Without a proof that it has not changed, it is hashed, or verified.
+/// Serves `path`. Without a proof that it has not changed, it is hashed, or verified.
 fn serve(
     setup: &Setup,
     reactor: &mut Reactor,
@@ -268,7 +268,7 @@ fn serve(
     }
     match (origin, entry.file) {
         (Origin::Fetched, Some(file)) => {
-            // What is not there must not be fetched again: its owner may have moved it.
+            // A missing file must not be fetched again: its owner may have moved it.
             fs::metadata(path)
                 .map_err(|error| Error::new(format!("share {}", path.display()), error))?;
             reactor.fetch(file, manifest, &[], &OutputPath::Named(path.to_owned()))

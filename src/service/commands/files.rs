@@ -22,8 +22,8 @@ pub fn add(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Perf
     }
 }
 
-/// Shares what lies at a path. A known share that has changed, or waits, is shared as it is now; and it
-/// stays when it goes from a drop folder.
+/// Shares a path. A known share that has changed, or waits, is hashed again; and it stays when it
+/// is removed from a drop folder.
 fn share(service: &mut Service, reactor: &mut Reactor, path: &Path) -> Performed {
     check_path(path)?;
     let (number, is_lost) = match service.jobs.of_share(path) {
@@ -256,7 +256,7 @@ fn file(job: &Job, reactor: &Reactor, locations: &[String]) -> File {
     }
 }
 
-/// What a swarm is doing, in one word.
+/// The state of a swarm, in one word.
 fn state(job: &Job, progress: &Progress) -> &'static str {
     match progress.phase {
         Phase::Complete if job.has_changed => "changed",

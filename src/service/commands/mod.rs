@@ -1,9 +1,9 @@
-//! The commands of the service: one row each. The command line has its list of them, and their help,
-//! from this table.
+//! The commands of the service: one row each. The command line has its list of them, and their
+//! help, from this table.
 //!
-//! One more command is one more row here, and its handler in `files` or `network`. A handler changes
-//! the service, and says how the answer is made. Invariant: a change of the catalog is written to the
-//! disk before it is answered, so that not even a power cut undoes what was said to be done.
+//! One more command is one more row here, and its handler in `files` or `network`. A handler
+//! changes the service, and returns the answer or its source. Invariant: a change of the catalog is
+//! on the disk before it is answered, so that a power cut cannot undo a change that was confirmed.
 
 mod files;
 mod network;
@@ -17,7 +17,7 @@ use crate::reactor::Reactor;
 pub struct Command {
     /// The word that calls it.
     pub name: &'static str,
-    /// What follows the word.
+    /// The operands behind the word.
     pub operands: Operands,
     /// Whether its results can be JSON.
     pub has_results: bool,
@@ -39,7 +39,7 @@ pub enum Operands {
     Any(Operand),
 }
 
-/// What an operand names.
+/// The kind of an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operand {
     /// A path to share, or a link to fetch.
@@ -174,7 +174,7 @@ no node of its network answers within five seconds.",
         details:
             "\
 The running node looks up the providers of a file without fetching it, and prints an address a
-line. ID is 40 hexadecimal digits, a link, or what `sprat ls` shows. Exit code 1 if there are none.",
+line. ID is 40 hexadecimal digits, a link, or what `sprat ls` shows. Exit code 1 if there is none.",
         run: network::find,
     },
 ];

@@ -184,7 +184,7 @@ mod tests {
     use crate::service::fixtures::{assert_rendered, fixture};
     use crate::wire::Network;
 
-    /// The lines that a step and what follows it are sent as.
+    /// The lines that a step and the refusal behind it are sent as.
     fn lines(step: Result<Step, Refusal>, then: Option<Refusal>, json: bool) -> Vec<String> {
         let (replies, refusal) = match step {
             Ok(Step::Say(replies) | Step::Last(replies)) => (replies, then),

@@ -1,4 +1,4 @@
-//! The control socket with real clients. Not here: what requests mean.
+//! The control socket with real clients. Not here: the meaning of requests.
 
 use super::*;
 use crate::id::NodeId;
@@ -46,7 +46,7 @@ impl Bench {
         user
     }
 
-    /// Takes in what has happened, and what is due at `now`.
+    /// Handles events of the poll, and the timeouts at `now`.
     fn turn(&mut self, now: Instant) {
         let until = Some(self.reactor.now() + Duration::from_millis(1));
         loop {
@@ -80,7 +80,7 @@ fn lines(user: User) -> Vec<String> {
 }
 
 #[test]
-fn a_request_in_pieces_is_told_once_and_answered() {
+fn a_request_in_pieces_is_due_once_and_answered() {
     let mut bench = Bench::new();
     let mut user = bench.connect();
     user.write_all(b"stat").unwrap();
@@ -138,7 +138,7 @@ fn a_long_answer_waits_for_its_client_in_bounded_room() {
 }
 
 #[test]
-fn who_asks_nothing_or_too_much_or_leaves_frees_the_place() {
+fn a_client_that_asks_nothing_or_too_much_or_leaves_frees_its_slot() {
     let mut bench = Bench::new();
     let mut silent = bench.connect();
     silent.write_all(b"st").unwrap();
@@ -171,7 +171,7 @@ fn who_asks_nothing_or_too_much_or_leaves_frees_the_place() {
 }
 
 #[test]
-fn who_takes_nothing_is_closed_and_who_closes_one_half_is_answered() {
+fn a_client_that_reads_nothing_is_closed_and_a_half_closed_one_is_answered() {
     let mut bench = Bench::new();
     let mut user = bench.connect();
     user.write_all(b"ls\n").unwrap();
@@ -194,7 +194,7 @@ fn who_takes_nothing_is_closed_and_who_closes_one_half_is_answered() {
 }
 
 #[test]
-fn more_clients_than_there_are_places_are_told_to_come_again() {
+fn a_client_without_a_free_slot_gets_one_line() {
     let mut bench = Bench::new();
     let users: Vec<User> = (0..CONTROL_CLIENTS_MAX).map(|_| bench.connect()).collect();
     bench.turn(Instant::ZERO);
@@ -213,7 +213,7 @@ fn more_clients_than_there_are_places_are_told_to_come_again() {
 }
 
 #[test]
-fn the_socket_is_its_users_alone_and_goes_with_the_service() {
+fn only_its_user_can_connect_and_the_socket_goes_with_the_service() {
     let mut bench = Bench::new();
     let path = bench.control.path.clone();
     let mode = fs::metadata(&path).unwrap().permissions().mode();

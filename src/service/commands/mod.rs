@@ -174,7 +174,8 @@ no node of its network answers within five seconds.",
         details:
             "\
 The running node looks up the providers of a file without fetching it, and prints an address a
-line. ID is 40 hexadecimal digits, a link, or what `sprat ls` shows. Exit code 1 if there is none.",
+line. ID is 40 hexadecimal digits, a link, or what `sprat ls` shows. Exit code 1 if there are
+none.",
         run: network::find,
     },
 ];

@@ -171,8 +171,7 @@ no node of its network answers within five seconds.",
         operands: Operands::One(Operand::File),
         has_results: true,
         summary: "look up the providers of a file",
-        details:
-            "\
+        details: "\
 The running node looks up the providers of a file without fetching it, and prints an address a
 line. ID is 40 hexadecimal digits, a link, or what `sprat ls` shows. Exit code 1 if there are
 none.",

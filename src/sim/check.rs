@@ -5,17 +5,17 @@
 //!
 //! Invariant: a check changes nothing, so a world without checks has the same events.
 
+use super::content::Content;
+use super::host::Host;
 use super::ledger;
-use super::pipes::Hold;
+use super::pipes::{End, Hold};
 use super::setup::Checks;
 use super::world::World;
-use crate::address::is_local;
-use crate::dht::subnet;
-use crate::id::FileId;
-use crate::limits::{
-    CACHE, K, LOOKUP_TIMEOUT, NEAR_FACTOR, PER_SUBNET_MAX, RECORD_TTL, STREAMS_MAX,
-};
-use crate::node::SwarmKey;
+use crate::address::{Contact, is_local};
+use crate::dht::subnet::subnet;
+use crate::kad::Kad;
+use crate::limits::{LOOKUP_TIMEOUT, PER_SUBNET_MAX, RECORD_TTL, STREAMS_MAX};
+use crate::node::{Node, SwarmKey};
 use crate::wire::native::datagram::{Body, Datagram, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,73 +28,9 @@ impl World {
             Checks::OneIn(count) if self.hosts[host].steps % count != 0 => return,
             _ => {}
         }
-        self.check_table(host);
-        self.check_lookups(host);
-        self.check_sockets(host);
-    }
-
-    /// Checks that contacts are in their bucket, once, and never the node itself, and the caps of
-    /// buckets and subnets.
-    fn check_table(&self, host: usize) {
         let of = &self.hosts[host];
         let Some(node) = &of.node else { return };
-        let own = of.config.id.0;
-        let buckets = node.kad().table().buckets();
-        for (index, bucket) in buckets.iter().enumerate() {
-            assert!(
-                bucket.members.len() <= K * NEAR_FACTOR,
-                "host {host}: a bucket is too large"
-            );
-            assert!(
-                bucket.cache.len() <= CACHE,
-                "host {host}: a cache is too large"
-            );
-            let mut subnets: Vec<subnet::Subnet> = Vec::new();
-            for member in bucket.members.iter().chain(&bucket.cache) {
-                let contact = member.contact;
-                assert!(contact.id.0 != own, "host {host} is its own contact");
-                assert!(
-                    contact.address != of.address,
-                    "host {host} has its own address as contact"
-                );
-                let shared = contact.id.0.distance(&own).shared_prefix();
-                let is_last = index + 1 == buckets.len();
-                assert!(
-                    shared == index || (is_last && shared > index),
-                    "host {host}: {contact:?} stands in bucket {index} and shares {shared} bits"
-                );
-                assert!(
-                    self.host_at(contact.address).is_some(),
-                    "host {host}: {contact:?} never replied, no host is there"
-                );
-            }
-            for member in &bucket.members {
-                let ip = member.contact.address.ip();
-                if !is_local(ip) {
-                    subnets.push(subnet::subnet(ip));
-                }
-            }
-            subnets.sort_unstable();
-            let is_crowded = subnets
-                .windows(PER_SUBNET_MAX + 1)
-                .any(|w| w[0] == w[PER_SUBNET_MAX]);
-            assert!(
-                !is_crowded,
-                "host {host}: bucket {index} has too many of one subnet"
-            );
-        }
-        let mut ids: Vec<_> = node.kad().table().members().map(|m| m.contact.id).collect();
-        let count = ids.len();
-        ids.sort_unstable();
-        ids.dedup();
-        assert!(ids.len() == count, "host {host} has a contact twice");
-    }
-
-    /// Checks that every lookup ends within its bound.
-    fn check_lookups(&self, host: usize) {
-        let Some(node) = &self.hosts[host].node else {
-            return;
-        };
+        self.check_table(host, node.kad());
         if let Some(started_at) = node.kad().oldest_lookup_at() {
             let age = self.now.since(started_at);
             assert!(
@@ -102,32 +38,52 @@ impl World {
                 "host {host}: a lookup has lasted {age:?}"
             );
         }
-    }
-
-    /// Checks that each stream of the node has a socket.
-    fn check_sockets(&self, host: usize) {
-        let of = &self.hosts[host];
-        let Some(node) = &of.node else { return };
         let (streams, sockets) = (node.stream_count(), of.sockets.count());
         assert!(
-            streams == sockets,
+            streams == sockets && streams <= STREAMS_MAX,
             "host {host}: {streams} streams and {sockets} sockets"
         );
-        assert!(streams <= STREAMS_MAX);
+    }
+
+    /// Checks the table against its own invariants and the world: buckets, live hosts, subnets.
+    fn check_table(&self, host: usize, kad: &Kad) {
+        let of = &self.hosts[host];
+        let table = kad.table();
+        table.invariants();
+        for (index, bucket) in table.buckets().iter().enumerate() {
+            for member in bucket.members.iter().chain(&bucket.cache) {
+                let Contact { id, address } = member.contact;
+                let shared = id.0.distance(&of.config.id.0).shared_prefix();
+                let is_last = index + 1 == table.buckets().len();
+                assert!(
+                    shared == index || (is_last && shared > index),
+                    "host {host}: {id:?} is in bucket {index} and shares {shared} bits"
+                );
+                assert!(address != of.address, "host {host} is its own contact");
+                let target = self.host_at(address);
+                assert!(target.is_some(), "host {host}: no host is at {address}");
+            }
+            let ips = bucket.members.iter().map(|of| of.contact.address.ip());
+            let mut subnets: Vec<_> = ips.filter(|ip| !is_local(*ip)).map(subnet).collect();
+            subnets.sort_unstable();
+            let mut runs = subnets.windows(PER_SUBNET_MAX + 1);
+            assert!(
+                !runs.any(|run| run[0] == run[PER_SUBNET_MAX]),
+                "host {host}: bucket {index} has too many of one subnet"
+            );
+        }
     }
 
     /// Checks that each open end of a connection has a socket at its host.
     pub fn check_connections(&self) {
-        let open = |host: usize| {
-            let ends = self
-                .connections
-                .iter()
-                .flat_map(|(_, connection)| &connection.ends);
-            ends.filter(|end| end.host == host && end.hold == Hold::Open && end.stream.is_some())
-                .count()
-        };
+        let ends = || self.connections.iter().flat_map(|(_, of)| &of.ends);
+        let is_open = |end: &&End| end.hold == Hold::Open && end.stream.is_some();
         for (host, of) in self.hosts.iter().enumerate() {
-            let (ends, sockets) = (open(host), of.sockets.count());
+            let ends = ends()
+                .filter(is_open)
+                .filter(|end| end.host == host)
+                .count();
+            let sockets = of.sockets.count();
             assert!(
                 ends == sockets,
                 "host {host}: {ends} open ends and {sockets} sockets"
@@ -135,36 +91,31 @@ impl World {
         }
     }
 
+    /// The content of a swarm of a host's node.
+    fn content_of(&self, host: usize, swarm: SwarmKey) -> Option<&Content> {
+        let file = self.hosts[host].disk.file(swarm)?;
+        self.contents.get(&file)
+    }
+
     /// Checks that a shard that a node holds is right, except where a write went astray.
     pub(super) fn check_shard(&self, host: usize, swarm: SwarmKey, shard: u32) {
-        let of = &self.hosts[host];
-        let Some(node) = &of.node else { return };
-        let Some(content) = of
-            .disk
-            .file(swarm)
-            .and_then(|file| self.contents.get(&file))
-        else {
+        let Host { node, disk, .. } = &self.hosts[host];
+        let (Some(node), Some(content)) = (node, self.content_of(host, swarm)) else {
             return;
         };
         if node.holds(swarm, shard) {
             let file = content.file();
             assert!(
-                of.disk.holds(content, shard) || of.disk.is_hit(file, shard),
-                "host {host} holds shard {shard} of {:?}, and it is wrong",
-                content.file()
+                disk.holds(content, shard) || disk.is_hit(file, shard),
+                "host {host} holds shard {shard} of {file:?}, and it is wrong"
             );
         }
     }
 
     /// Checks all shards that a node holds of a swarm; if it is complete, it holds every shard.
     pub fn check_swarm(&self, host: usize, swarm: SwarmKey, is_complete: bool) {
-        let of = &self.hosts[host];
-        let Some(node) = &of.node else { return };
-        let Some(content) = of
-            .disk
-            .file(swarm)
-            .and_then(|file| self.contents.get(&file))
-        else {
+        let node = self.hosts[host].node.as_ref();
+        let (Some(node), Some(content)) = (node, self.content_of(host, swarm)) else {
             return;
         };
         for shard in 0..content.manifest.shard_count() {
@@ -209,20 +160,17 @@ impl World {
             "host {host} named a contact twice"
         );
         // The reply does not name the file: a location must have provided any file lately.
+        let provides = |node: &Node| node.kad().provided_files().next().is_some();
         for location in providers {
             let Some(at) = self.host_at(location) else {
                 panic!("host {host} named {location} as provider, where no host is");
             };
-            let provides = |node: &crate::node::Node| node.kad().provided_files().next().is_some();
             let of = &self.hosts[at];
             if of.script.is_some() || of.node.as_ref().is_some_and(provides) {
                 continue;
             }
-            let files = (FileId::default(), location)..;
-            let last = self
-                .provided
-                .range(files)
-                .filter(|((_, of), _)| *of == location);
+            let provided = self.provided.iter();
+            let last = provided.filter(|((_, of), _)| *of == location);
             let last = last.map(|(_, &at)| at).max();
             assert!(
                 last.is_some_and(|last| self.now.since(last) <= RECORD_TTL),

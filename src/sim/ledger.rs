@@ -83,20 +83,14 @@ impl Ledger {
             self.order.pop_front();
             self.asked.remove(&old);
         }
-        let repeated = self.asked.contains_key(&key);
-        if !repeated {
+        self.asked.entry(key).or_insert_with(|| {
             self.order.push_back((now, key));
-            let kind = kind as u8;
-            let is_answered = false;
-            self.asked.insert(
-                key,
-                Asked {
-                    to,
-                    kind,
-                    is_answered,
-                },
-            );
-        }
+            Asked {
+                to,
+                kind: kind as u8,
+                is_answered: false,
+            }
+        });
     }
 
     /// Judges a datagram before it is delivered to `host`.

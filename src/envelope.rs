@@ -11,14 +11,14 @@
 //! a damaged one and is left alone. Not here: files; the drivers read and write them. Invariant: a
 //! body that [`Envelope::open`] returns is the one that was sealed, bit for bit.
 
-/// Bytes around a body.
+/// Bytes that an envelope adds to its body.
 pub const OVERHEAD: usize = 8 + 1 + CRC_SIZE;
 const CRC_SIZE: usize = 4;
 
 /// The magic and the current version of one format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// Names the format.
+    /// The first eight bytes, which name the format.
     pub magic: &'static [u8; 8],
     /// The version that is written; the first one is 1.
     pub version: u8,
@@ -31,7 +31,7 @@ pub enum EnvelopeError {
     TooShort,
     /// The CRC does not match: the bytes are damaged.
     Crc,
-    /// Another format.
+    /// The bytes are of another format.
     Magic,
     /// A newer version wrote them: they must be left alone.
     Newer,

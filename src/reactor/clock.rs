@@ -17,7 +17,6 @@ impl Clock {
         Clock(std::time::Instant::now())
     }
 
-    /// The time now.
     pub fn now(&self) -> Instant {
         let micros = u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX);
         Instant::from_micros(micros)

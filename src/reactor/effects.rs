@@ -1,7 +1,7 @@
 //! The work that the node asks for, and its results.
 //!
-//! Invariant: after [`Reactor::drain`], the node has nothing more to ask for, unless a datagram waits
-//! for its socket.
+//! Invariant: after [`Reactor::drain`], the node has nothing more to ask for, unless a datagram
+//! waits for its socket.
 
 use super::Reactor;
 use super::event_loop::Class;
@@ -169,8 +169,8 @@ impl Reactor {
         self.drain();
     }
 
-    /// Logs the last failure of a swarm's disk work: as a warning where no event of the node reports
-    /// it to the owner, else as a detail.
+    /// Logs the last failure of a swarm's disk work: as a warning where no event of the node
+    /// reports it to the owner, else as a detail.
     pub(super) fn log_disk(&mut self, level: Level, swarm: SwarmKey) {
         // A line that is not shown must not keep a warning from being logged.
         if !log::log_enabled!(level) {

@@ -21,7 +21,7 @@ pub struct Lag {
 }
 
 impl Lag {
-    /// A turn begins.
+    /// Notes that a turn begins.
     pub fn begin(&mut self, now: Instant) {
         self.began_at = Some(now);
     }
@@ -33,7 +33,7 @@ impl Lag {
         }
     }
 
-    /// Counts one turn.
+    /// Adds the duration of one turn to its bucket.
     pub fn count(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = (u64::BITS - micros.leading_zeros()) as usize;
@@ -56,7 +56,7 @@ impl Lag {
         self.most
     }
 
-    /// The longest turn.
+    /// The duration of the longest turn so far.
     pub fn most(&self) -> Duration {
         self.most
     }

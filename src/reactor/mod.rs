@@ -70,9 +70,9 @@ pub struct Setup {
     /// Where to listen, UDP and TCP alike, all on one port (0: a free one). Empty: every address,
     /// port 4160.
     pub listen: Vec<SocketAddr>,
-    /// The node's network.
+    /// The network that the node is part of.
     pub network: Network,
-    /// The node's id.
+    /// The node's id, which it keeps across restarts.
     pub id: NodeId,
     /// The node asks, but must not be put into tables.
     pub read_only: bool,
@@ -81,7 +81,7 @@ pub struct Setup {
 /// What ended a call of [`Reactor::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
-    /// The node has news.
+    /// An event of the node, for its owner.
     Event(Event),
     /// The time given has come.
     Deadline,
@@ -100,14 +100,14 @@ pub struct Counters {
     pub sleeps: u64,
     /// Events for a stream that had ended already.
     pub stale_tokens: u64,
-    /// Datagrams received.
+    /// Datagrams that were received and given to the node.
     pub datagrams_received: u64,
-    /// Datagrams sent.
+    /// Datagrams that the system has taken.
     pub datagrams_sent: u64,
     /// Datagrams dropped: too long to be ours, refused by the system, or come while the process
     /// was stopped.
     pub datagrams_dropped: u64,
-    /// Connections accepted.
+    /// Connections that were accepted, those shed aside.
     pub accepts: u64,
     /// Connections closed at once, for want of a descriptor or of a place.
     pub sheds: u64,
@@ -119,19 +119,19 @@ pub struct Counters {
     pub receives: u64,
     /// Calls of `send` on streams.
     pub sends: u64,
-    /// Calls of `sendfile`.
+    /// Calls of `sendfile`, for shards.
     pub file_sends: u64,
-    /// Calls of `pread`.
+    /// Calls of `pread`, for verification.
     pub reads: u64,
-    /// Calls of `pwrite`.
+    /// Calls of `pwrite`, for shards.
     pub writes: u64,
     /// Looks at open files (`fstat`).
     pub looks: u64,
-    /// Advice about files (`fadvise`).
+    /// Advice about the use of files (`fadvise`).
     pub advice: u64,
-    /// Bytes received on streams.
+    /// Bytes received on streams, overhead of the dialect included.
     pub bytes_received: u64,
-    /// Bytes sent on streams.
+    /// Bytes sent on streams, overhead of the dialect included.
     pub bytes_sent: u64,
 }
 
@@ -246,7 +246,7 @@ impl Reactor {
         self.network
     }
 
-    /// The node.
+    /// The node, to look at.
     pub fn node(&self) -> &Node {
         &self.node
     }
@@ -284,8 +284,9 @@ impl Reactor {
         self.node.forget_bootstrap(address);
     }
 
-    /// Looks for nodes of the local network from now on, and is found by them. Does nothing when the
-    /// node listens on loopback addresses only; logs a warning where multicast is not available.
+    /// Looks for nodes of the local network from now on, and is found by them. Does nothing when
+    /// the node listens on loopback addresses only; logs a warning where multicast is not
+    /// available.
     pub fn discover(&mut self) {
         let mut locals = self.udp.locals().iter();
         if locals.all(|address| address.ip().is_loopback()) {
@@ -311,8 +312,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Watches a source of the owner's: its readiness is [`Happening::Source`], with `index`, which is
-    /// below [`OWNER_SOURCES_MAX`]. Closing a source ends this.
+    /// Watches a source of the owner's: its readiness is [`Happening::Source`], with `index`, which
+    /// is below [`OWNER_SOURCES_MAX`]. Closing a source ends this.
     ///
     /// # Errors
     /// When the system refuses to watch it.
@@ -458,8 +459,8 @@ impl Reactor {
         self.lag
     }
 
-    /// Says goodbye to every stream, sends what the sockets take, has what was fetched made durable,
-    /// all within two seconds, and saves the contacts.
+    /// Says goodbye to every stream, sends what the sockets take, has what was fetched made
+    /// durable, all within two seconds, and saves the contacts.
     pub fn stop(mut self) {
         self.node.stop(self.clock.now());
         self.drain();

@@ -1,7 +1,8 @@
-//! The small files of the state folder that the loop writes: contacts and the list of verified files.
+//! The small files of the state folder that the loop writes: contacts and the list of verified
+//! files.
 //!
-//! Writing one waits for the disk, but hardly ever once an hour. Invariant: a file is noted as being
-//! repaired before a byte of the repair is written.
+//! Writing one waits for the disk, but hardly ever once an hour. Invariant: a file is noted as
+//! being repaired before a byte of the repair is written.
 
 use super::Reactor;
 use super::event_loop::Class;

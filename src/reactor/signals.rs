@@ -1,10 +1,12 @@
-//! SIGINT and SIGTERM as readable sources of the poll; SIGHUP, too, where it is asked for; and SIGCONT.
+//! SIGINT and SIGTERM as readable sources of the poll; SIGHUP, too, where it is asked for; and
+//! SIGCONT.
 //!
-//! A signal's handler sets a flag and writes one byte into a socket pair; nothing else happens outside
-//! the loop. SIGPIPE is ignored by Rust's runtime already: a broken stream is an error of `send`.
-//! SIGHUP is left to the system unless it is asked for: a share under `nohup` ignores it. SIGCONT is
-//! the loop's own: nothing else tells it for certain that the process stood still. It only has a flag,
-//! because a poll that had something to report before the stop does not report a pipe.
+//! A signal's handler sets a flag and writes one byte into a socket pair; nothing else happens
+//! outside the loop. SIGPIPE is ignored by Rust's runtime already: a broken stream is an error of
+//! `send`. SIGHUP is left to the system unless it is asked for: a share under `nohup` ignores it.
+//! SIGCONT is the loop's own: nothing else tells it for certain that the process stood still. It
+//! only has a flag, because a poll that had something to report before the stop does not report a
+//! pipe.
 //!
 //! Invariant: a signal that ends the node is reported before one that does not.
 
@@ -53,7 +55,6 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Catches SIGHUP, too.
     pub fn catch_hangup(&mut self) -> Result<(), Error> {
         match self.caught.iter().any(|caught| caught.signal == SIGHUP) {
             true => Ok(()),

@@ -1,5 +1,5 @@
-//! Keeps lines that others can cause from filling the log: one line a class every ten seconds, which
-//! says how many like it were left out before it.
+//! Keeps lines that others can cause from filling the log: one line a class every ten seconds,
+//! which says how many like it were left out before it.
 
 use crate::limits::LOG_INTERVAL;
 use crate::time::Instant;

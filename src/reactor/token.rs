@@ -13,7 +13,6 @@
 use crate::node::StreamKey;
 use mio::Token;
 
-/// What a token names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A UDP socket, by its index.
@@ -29,15 +28,9 @@ pub enum Source {
     /// A source of the local network, by its index.
     Discovery(usize),
     /// A stream's slot, and the generation as far as the token keeps it.
-    Stream {
-        /// The slot.
-        slot: usize,
-        /// The generation's low bits.
-        generation: usize,
-    },
+    Stream { slot: usize, generation: usize },
 }
 
-/// Bits below the index.
 const FLAG_BITS: u32 = 1;
 const INDEX_BITS: u32 = 8;
 

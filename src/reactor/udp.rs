@@ -88,10 +88,8 @@ struct Waiting {
     bytes: [u8; DATAGRAM_SIZE_MAX],
 }
 
-/// Outcome of a send.
 #[derive(Debug)]
 pub enum Sent {
-    /// The system has it.
     Gone,
     /// It waits until its socket is writable.
     Waits,
@@ -188,8 +186,8 @@ impl UdpSockets {
     }
 
     /// Sends `bytes` to the multicast group `to` at the interface of this index, from the first
-    /// address listened on that is there: every wildcard of the group's family is, and every address
-    /// for which `is_there` holds.
+    /// address listened on that is there: every wildcard of the group's family is, and every
+    /// address for which `is_there` holds.
     ///
     /// # Errors
     /// When no address is, or the interface does not take it. A datagram may get lost.

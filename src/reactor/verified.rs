@@ -1,10 +1,11 @@
-//! The list of what was verified when, in the state folder (`journal::verified` says what is in it).
+//! The list of what was verified when, in the state folder (`journal::verified` says what is in
+//! it).
 //!
 //! It is written when a file is complete, before the first byte of a repair and after it, and at a
-//! clean stop; besides at most once a day, and only when something in it is news, so that an idle node
-//! writes nothing. A damaged
-//! list is no reason not to start: the next one replaces it. Times are the wall clock's, which on
-//! small devices is often wrong: a time that has not come yet says nothing.
+//! clean stop; besides at most once a day, and only when something in it is news, so that an idle
+//! node writes nothing. A damaged list is no reason not to start: the next one replaces it. Times
+//! are the wall clock's, which on small devices is often wrong: a time that has not come yet says
+//! nothing.
 //!
 //! Invariant: a list of a newer version stays as it is.
 

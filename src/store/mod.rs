@@ -7,14 +7,14 @@
 //! ```
 //!
 //! Read [`record`] first (the journal's bytes, and what is believed of them after a crash), then
-//! [`plan`] (the order of the steps, as data); [`verified`] is a list of what was verified when. All
-//! are without I/O: the reactor carries the steps
-//! out on files, the simulator on a disk that loses what was not synced, and so the order that is
-//! tested is the order that ships.
+//! [`plan`] (the order of the steps, as data); [`verified`] is a list of what was verified when.
+//! All are without I/O: the reactor carries the steps out on files, the simulator on a disk that
+//! loses what was not synced, and so the order that is tested is the order that ships.
 //!
-//! What it costs: at most `CHECKPOINT_SIZE` bytes or `CHECKPOINT_PERIOD` of a fetch come again after
-//! a power cut; those shards are not looked for on the disk, because reading a mostly empty file of
-//! 20 GiB takes longer than fetching 32 MiB. What the journal proves is served at once, unread.
+//! What it costs: at most `CHECKPOINT_SIZE` bytes or `CHECKPOINT_PERIOD` of a fetch come again
+//! after a power cut; those shards are not looked for on the disk, because reading a mostly empty
+//! file of 20 GiB takes longer than fetching 32 MiB. What the journal proves is served at once,
+//! unread.
 //!
 //! Invariants: a record names only shards whose bytes were synced before it was appended; no byte
 //! of a durable shard is written before a journal that no longer proves it has taken the old one's

@@ -29,8 +29,8 @@ pub enum Step {
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// The part's files are made or found, and an old journal was read, or something durable is lost:
-    /// a new journal begins, with what the old one proved and still is so.
+    /// The part's files are made or found, and an old journal was read, or something durable is
+    /// lost: a new journal begins, with what the old one proved and still is so.
     Begin,
     /// What was gained becomes durable.
     Checkpoint,

@@ -12,9 +12,9 @@
 //! ```
 //!
 //! All numbers are big-endian. *Place* says which files the part's are (their inodes and sizes), so
-//! that the journal of a part that somebody has replaced proves nothing. *Stamp* says when they were
-//! last changed; it is written at a clean stop, so that a part that somebody has edited since is
-//! verified. A record's CRC is seeded with the header's, and epochs count up from 1: a record of
+//! that the journal of a part that somebody has replaced proves nothing. *Stamp* says when they
+//! were last changed; it is written at a clean stop, so that a part that somebody has edited since
+//! is verified. A record's CRC is seeded with the header's, and epochs count up from 1: a record of
 //! another journal, or one in the wrong place, is not believed.
 //!
 //! A journal is read up to its last good record. What comes behind that is a torn tail; the next
@@ -22,9 +22,9 @@
 //!
 //! **Each record only adds to what is believed**, so damage anywhere takes belief away and never
 //! gives any. A shard that is lost is therefore no record: a new journal without it takes the place
-//! of the old one before the shard's bytes are written again (`Plan::Begin`). Version 1 had a record
-//! of kind 2 for it, and where that one was damaged the shard counted as held again; what version 1
-//! wrote is not believed. A *closed* that is damaged leaves what a crash leaves.
+//! of the old one before the shard's bytes are written again (`Plan::Begin`). Version 1 had a
+//! record of kind 2 for it, and where that one was damaged the shard counted as held again; what
+//! version 1 wrote is not believed. A *closed* that is damaged leaves what a crash leaves.
 
 use crate::bitmap::Bitmap;
 use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
@@ -32,7 +32,7 @@ use crate::id::{FileId, Id};
 use crate::limits::JOURNAL_RUNS_MAX;
 use byteorder::{BE, ByteOrder as _};
 
-/// Bytes of the header.
+/// Bytes of a journal's header.
 pub const HEADER_SIZE: usize = 64;
 /// The envelope of the header.
 const FORMAT: Envelope = Envelope {
@@ -52,9 +52,9 @@ pub type Digest = [u8; 20];
 /// What a journal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The file being fetched.
+    /// The id of the file that is being fetched.
     pub file: FileId,
-    /// Its shards.
+    /// The number of the file's shards.
     pub shards: u32,
     /// One more than the journal's before it; the first is 1.
     pub generation: u32,
@@ -62,26 +62,25 @@ pub struct Header {
     pub place: Digest,
 }
 
-/// Consecutive shards.
+/// Shards with consecutive numbers, as a record names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The first.
+    /// The number of the first shard.
     pub first: u32,
     /// How many, at least 1.
     pub count: u32,
 }
 
-/// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Gained = 1,
     Closed = 3,
 }
 
-/// What a journal proves.
+/// The contents of a journal up to its last good record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
-    /// Its header.
+    /// The journal's header, for the next one's generation.
     pub header: Header,
     /// The shards that are on the disk.
     pub held: Bitmap,
@@ -104,7 +103,7 @@ pub enum Unusable {
     Newer,
 }
 
-/// Writes one journal.
+/// Writes one journal: its header, then records.
 #[derive(Clone, Debug)]
 pub struct Writer {
     /// The CRC of the header, which seeds that of each record.

@@ -11,12 +11,12 @@
 //!                    seconds since 1970        0 part, 1 whole, 2 being repaired
 //! ```
 //!
-//! *Place* and *stamp* are those of a journal ([`super::record`]): which files they are, and when they
-//! were last changed; the stamp is zero where it says nothing (of a part, and while a repair changes
-//! it). A start learns two things here. How long ago was verified what a journal proves, which it
-//! believes unread. And that a finished file is the very one that this node has put there and nobody
-//! has touched since, or that it was being repaired: what is wrong in it has gone bad and may be
-//! written again, while a file that its user has edited is left alone.
+//! *Place* and *stamp* are those of a journal ([`super::record`]): which files they are, and when
+//! they were last changed; the stamp is zero where it says nothing (of a part, and while a repair
+//! changes it). A start learns two things here. How long ago was verified what a journal proves,
+//! which it believes unread. And that a finished file is the very one that this node has put there
+//! and nobody has touched since, or that it was being repaired: what is wrong in it has gone bad
+//! and may be written again, while a file that its user has edited is left alone.
 //!
 //! Nothing that is believed about a shard depends on it: where it is missing or damaged, files that
 //! are not right are left alone, and parts are read through soon.
@@ -54,7 +54,7 @@ pub enum FetchState {
 /// What is kept of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// The file.
+    /// The id of the fetched file.
     pub file: FileId,
     /// When what is held of it was verified, at the latest; seconds since 1970, as the clock said.
     pub at: u64,
@@ -62,7 +62,7 @@ pub struct Verified {
     pub files: Digest,
     /// The digest of the times at which these were last changed.
     pub times: Digest,
-    /// How far it was.
+    /// How far the fetch of the file was.
     pub state: FetchState,
 }
 

@@ -1,7 +1,7 @@
 //! Multicast groups of local discovery: one socket of each family.
 //!
-//! All nodes of a host share the port, and each receives every query. Invariant: a group is joined at
-//! most once at each interface.
+//! All nodes of a host share the port, and each receives every query. Invariant: a group is joined
+//! at most once at each interface.
 
 use crate::reactor::interfaces::Network;
 use crate::reactor::token::Source;
@@ -30,9 +30,7 @@ pub enum Family {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     pub family: Family,
-    /// The interface's index.
     pub index: u32,
-    /// The interface's name.
     pub name: String,
 }
 

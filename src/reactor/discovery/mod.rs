@@ -1,8 +1,8 @@
 //! Local discovery: the interfaces of this host, and the sockets that receive queries at them.
 //!
-//! The node decides on the messages (`kad::discovery`). Queries go out from the sockets that the node
-//! listens on, so that their source is the node's address; they are received by two more sockets, on
-//! a port that all nodes of a host share, in the groups of every interface.
+//! The node decides on the messages (`kad::discovery`). Queries go out from the sockets that the
+//! node listens on, so that their source is the node's address; they are received by two more
+//! sockets, on a port that all nodes of a host share, in the groups of every interface.
 //!
 //! ```text
 //!   an interface changes ─► handle_readable ─► update ─► join its groups ─► node.discover: queries

@@ -1,9 +1,9 @@
 //! Execution of a plan of [`crate::store::plan`] on files, in tasks.
 //!
-//! A step of the plan becomes the tasks that it consists of; a task that waits for the disk is given
-//! to the sync thread, and the commit rests meanwhile. Invariants: a step begins when the one before
-//! it is done wholly; nothing is renamed before it is seen to be what this fetch has made and written,
-//! in its size; a rename never replaces anything.
+//! A step of the plan becomes the tasks that it consists of; a task that waits for the disk is
+//! given to the sync thread, and the commit rests meanwhile. Invariants: a step begins when the one
+//! before it is done wholly; nothing is renamed before it is seen to be what this fetch has made
+//! and written, in its size; a rename never replaces anything.
 
 use super::fault::Fault;
 use super::fingerprint::{FilesDigest, Fingerprint};
@@ -34,7 +34,6 @@ pub enum Goal {
     Finished,
 }
 
-/// Plans under way.
 #[derive(Debug)]
 pub struct Commit {
     pub goal: Goal,
@@ -94,8 +93,9 @@ impl Commit {
         }
     }
 
-    /// Makes new shards durable. The first checkpoint begins the journal (a fetch that is over sooner
-    /// never has one), and so does one after a loss of durable shards, with those that are `kept`.
+    /// Makes new shards durable. The first checkpoint begins the journal (a fetch that is over
+    /// sooner never has one), and so does one after a loss of durable shards, with those that are
+    /// `kept`.
     pub fn checkpoint(
         files: &mut SwarmFiles,
         last: bool,
@@ -123,8 +123,8 @@ impl Commit {
         }
     }
 
-    /// The sync failed. Whatever the reason, written bytes may be lost: not even a full disk is worth
-    /// waiting for then.
+    /// The sync failed. Whatever the reason, written bytes may be lost: not even a full disk is
+    /// worth waiting for then.
     pub fn sync_failed(&self, error: io::Error) -> Fault {
         Fault {
             error: DiskError::Failed,
@@ -343,7 +343,8 @@ fn check_identity(files: &SwarmFiles, part: &Path) -> Result<(), Fault> {
 
 /// The folders above the entries, each once; the part's own is the empty path.
 fn folders_of(files: &SwarmFiles) -> BTreeSet<PathBuf> {
-    // One by one: a set that is collected takes a list of all ancestors first, 2.5 MB of 20,000 files.
+    // One by one: a set that is collected takes a list of all ancestors first, 2.5 MB of 20,000
+    // files.
     let mut folders = BTreeSet::new();
     for (path, _) in files.files() {
         for folder in path.ancestors().skip(1) {

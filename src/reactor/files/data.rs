@@ -3,10 +3,10 @@
 //! A file is checked (`fstat`) before some of its uses: is it still as expected? A check costs a
 //! system call, so not every operation has one. An open descriptor never refers to another file, so
 //! *which* file it is needs one check after each `open`. That a *part* was never shorter needs one
-//! before each write of its last byte, and one at the end: after a cut, only such a write makes it as
-//! long as it was, so one of the two finds out. A *shared* file may be edited at any time, so each
-//! range that is served has its check. The others, once in [`LOOK_SIZE`] bytes, only let a fetch that
-//! cannot succeed fail early.
+//! before each write of its last byte, and one at the end: after a cut, only such a write makes it
+//! as long as it was, so one of the two finds out. A *shared* file may be edited at any time, so
+//! each range that is served has its check. The others, once in [`LOOK_SIZE`] bytes, only let a
+//! fetch that cannot succeed fail early.
 //!
 //! Invariant: no byte is written to a file that is not as expected.
 
@@ -36,9 +36,10 @@ enum Check {
 impl Disk {
     /// Writes all of `bytes` to the range, into the page cache.
     ///
-    /// Nothing here starts the write-back: on a disk held to 10 MB/s, the call that does so held the
-    /// loop up for 1.2 s, and without it the longest pause was 21 ms. The `fdatasync` of a checkpoint
-    /// writes it all out, and the node asks for no more than the disk takes (`swarm/checkpoint`).
+    /// Nothing here starts the write-back: on a disk held to 10 MB/s, the call that does so held
+    /// the loop up for 1.2 s, and without it the longest pause was 21 ms. The `fdatasync` of a
+    /// checkpoint writes it all out, and the node asks for no more than the disk takes
+    /// (`swarm/checkpoint`).
     pub fn write(&mut self, range: FileRange, bytes: &[u8]) -> Result<(), DiskError> {
         let length = u64::from(range.length);
         assert_eq!(bytes.len() as u64, length, "a range is written whole");
@@ -97,8 +98,8 @@ impl Disk {
         send: impl FnOnce(&File) -> Result<usize, Errno>,
     ) -> Result<Result<usize, Errno>, DiskError> {
         self.with_file(range, Check::Due, "serve", |file| match send(file) {
-            // `sendfile` reports nothing at the end of the file; the range has bytes left, so it was
-            // cut.
+            // `sendfile` reports nothing at the end of the file; the range has bytes left, so it
+            // was cut.
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Err(
                 errno @ (Errno::IO | Errno::INVAL | Errno::STALE | Errno::OVERFLOW | Errno::UCLEAN),

@@ -24,7 +24,6 @@ impl Fault {
         }
     }
 
-    /// The same, for `map_err`.
     pub fn at<E: Into<io::Error>>(operation: &str, path: &Path) -> impl Fn(E) -> Fault + Copy {
         move |cause| Fault::new(operation, path, cause)
     }

@@ -9,9 +9,10 @@
 //! | [`FilesDigest::times`] | seconds, nanoseconds | nobody has touched them | journal, `verified` |
 //! | [`Proof`] | path, zero, size, inode, seconds, nanoseconds | both | `service` |
 //!
-//! The device is in none of them: its number changes with the order in which disks are found. An edit
-//! in place whose author sets the time back is found by the scrub only. Invariant: equal digests mean
-//! equal inodes and sizes (`files`), times (`times`), or all of these and the paths ([`Proof`]).
+//! The device is in none of them: its number changes with the order in which disks are found. An
+//! edit in place whose author sets the time back is found by the scrub only. Invariant: equal
+//! digests mean equal inodes and sizes (`files`), times (`times`), or all of these and the paths
+//! ([`Proof`]).
 
 use crate::node::DiskError;
 use crate::store::record::Digest;
@@ -85,8 +86,8 @@ impl Fingerprint {
     }
 }
 
-/// A row of the table that a swarm has of its files, which may be 32,768: the fingerprint without the
-/// size, which the manifest has too.
+/// A row of the table that a swarm has of its files, which may be 32,768: the fingerprint without
+/// the size, which the manifest has too.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileRow {
     inode: u64,

@@ -74,7 +74,6 @@ impl Job {
         }
     }
 
-    /// Ends the job.
     pub fn end(self, result: Result<(), DiskError>) -> Done {
         match self.work {
             Work::Prepare(preparation) => {

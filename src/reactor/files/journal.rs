@@ -1,8 +1,8 @@
 //! The journal of a fetch as a file, beside the part: `NAME.part.journal`.
 //!
-//! It lies there and not in the state folder, so that part and journal are on one file system: a card
-//! that is taken out takes both, and a second sprat on the machine finds both. [`crate::store`] has
-//! its bytes.
+//! It lies there and not in the state folder, so that part and journal are on one file system: a
+//! card that is taken out takes both, and a second sprat on the machine finds both.
+//! [`crate::store`] has its bytes.
 //!
 //! Invariant: a journal is believed only if the part's files are the very ones it was written for,
 //! and, after a clean stop, nobody has touched them since.

@@ -1,7 +1,7 @@
 //! Where a file or folder lies on the disk: its paths, complete and unfinished.
 //!
-//! Invariant: the paths of a part and its journal differ from those of every other final path in the
-//! same folder.
+//! Invariant: the paths of a part and its journal differ from those of every other final path in
+//! the same folder.
 
 use crate::limits::NAME_SIZE_MAX;
 use crate::reactor::error::Error;
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// Where a fetched file or folder goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputPath {
-    /// The final path. If it ends with `/`, or is an existing folder that is not the fetched one, the
-    /// manifest's name goes beneath it.
+    /// The final path. If it ends with `/`, or is an existing folder that is not the fetched one,
+    /// the manifest's name goes beneath it.
     Named(PathBuf),
     /// The folder; the manifest's name goes beneath it.
     In(PathBuf),

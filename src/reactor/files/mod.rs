@@ -1,14 +1,14 @@
 //! The disk: the files of each swarm, and the work on them that the node asks for.
 //!
-//! Read `swarm_files` first (how far the files of a swarm are made), then `data` (reads, writes, and
-//! `sendfile`), then `prepare` (how the files of a fetch are made) and `commit` (how they are made
-//! durable). Every call is one short piece of work: a bounded range, or a bounded number of files,
-//! because the network waits meanwhile.
+//! Read `swarm_files` first (how far the files of a swarm are made), then `data` (reads, writes,
+//! and `sendfile`), then `prepare` (how the files of a fetch are made) and `commit` (how they are
+//! made durable). Every call is one short piece of work: a bounded range, or a bounded number of
+//! files, because the network waits meanwhile.
 //!
-//! Not here: which bytes are right. Invariants: no range of a shared file is begun to be served unless
-//! it is the file that was shared, and a part gets its final name only if it is the file that was made
-//! and never was shorter (see `data`); nothing is opened outside the swarm's folder; every failure
-//! keeps its words for the owner.
+//! Not here: which bytes are right. Invariants: no range of a shared file is begun to be served
+//! unless it is the file that was shared, and a part gets its final name only if it is the file
+//! that was made and never was shorter (see `data`); nothing is opened outside the swarm's folder;
+//! every failure keeps its words for the owner.
 
 mod commit;
 mod data;
@@ -217,8 +217,8 @@ impl Disk {
         self.jobs.push_back(Job::prepare(swarm));
     }
 
-    /// Begins to make new shards of a fetch durable; with `kept`, the journal begins anew and proves
-    /// those besides, and nothing else. Its end comes from `step`.
+    /// Begins to make new shards of a fetch durable; with `kept`, the journal begins anew and
+    /// proves those besides, and nothing else. Its end comes from `step`.
     pub fn checkpoint(
         &mut self,
         swarm: SwarmKey,

@@ -15,12 +15,10 @@ pub struct OpenFiles {
     mark: u64,
 }
 
-/// One open file.
 pub struct Open {
     swarm: SwarmKey,
     entry: u32,
     used_at: u64,
-    /// The file.
     pub file: File,
     /// Bytes read and written since its last check; none before the first one.
     pub unchecked: Option<u64>,

@@ -18,9 +18,7 @@ use std::path::{Component, Path};
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Reading.
     Read,
-    /// Reading and writing.
     Write,
     /// As `Write`; it is made, with its folders, when it is not there.
     Create,

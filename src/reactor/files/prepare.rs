@@ -12,8 +12,8 @@
 //!                       └──► no proof ─────────────────────────────────────► Partial
 //! ```
 //!
-//! Invariants: an existing `NAME.part` is taken over as it is but for its size; its bytes are proved
-//! by its journal, or verified by the node.
+//! Invariants: an existing `NAME.part` is taken over as it is but for its size; its bytes are
+//! proved by its journal, or verified by the node.
 
 use super::fault::Fault;
 use super::fingerprint::{FilesDigest, Fingerprint};
@@ -32,13 +32,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Preparation under way.
 #[derive(Debug)]
 pub struct Preparation {
     /// The files that were found, as far as it is known.
     pub found: Prepared,
     phase: Phase,
-    /// The next entry.
     next: usize,
     /// The digest of a part's files as they were found.
     digest: FilesDigest,
@@ -48,7 +46,6 @@ pub struct Preparation {
 enum Phase {
     /// Compares the sizes of the files under the final name.
     Compare,
-    /// Makes the part's files.
     Make,
 }
 
@@ -190,9 +187,9 @@ impl Preparation {
     /// The files are there, and an old journal may prove shards of them.
     ///
     /// One that is believed gives way to a new one before anything is written, because it would be
-    /// wrong afterwards; so does one that was left behind by files that are gone. Where the node has
-    /// to verify, a journal begins only after that: a half of what is there would be all that it
-    /// proves.
+    /// wrong afterwards; so does one that was left behind by files that are gone. Where the node
+    /// has to verify, a journal begins only after that: a half of what is there would be all that
+    /// it proves.
     fn resume(&mut self, files: &mut SwarmFiles) -> Result<Outcome, Fault> {
         let replayed = journal::read(&files.layout, files.file, files.shards)?;
         if let Some(old) = &replayed {

@@ -58,11 +58,9 @@ pub struct SwarmFiles {
     pub file: FileId,
     /// The shards of a fetch.
     pub shards: u32,
-    /// The last journal's generation.
     pub generation: u32,
     /// The journal of a fetch, once there is one.
     pub journal: Option<Journal>,
-    /// Bytes written to journals.
     pub journal_written: u64,
     /// The folder that is served from, once it was checked.
     pub root: Option<Fingerprint>,
@@ -138,11 +136,11 @@ impl SwarmFiles {
         Some(digest)
     }
 
-    /// Finds out whether a file is still as expected, now that it is `now`; else the reason. Without
-    /// an expectation it is.
+    /// Finds out whether a file is still as expected, now that it is `now`; else the reason.
+    /// Without an expectation it is.
     ///
-    /// Shards of a file that is being written were verified in that file at its whole size, so there
-    /// both must stay.
+    /// Shards of a file that is being written were verified in that file at its whole size, so
+    /// there both must stay.
     pub fn check(&self, index: usize, now: &Fingerprint) -> Result<(), (DiskError, &'static str)> {
         self.check_against(self.expected(index), index, now)
     }

@@ -3,8 +3,8 @@
 //! `fdatasync` returns when the card has everything, and a slow card takes seconds for 32 MiB; the
 //! kernel's only non-blocking form of it is io_uring, whose bindings need `unsafe`. So one thread
 //! does nothing but wait in `fsync` and `fdatasync`: it owns no state, decides nothing, and has one
-//! file at a time. Everything else stays on the loop's thread. A fetch of 200 MiB onto a device held
-//! to 10 MB/s then holds the loop up for 21 ms at most (`sprat get -v` prints it).
+//! file at a time. Everything else stays on the loop's thread. A fetch of 200 MiB onto a device
+//! held to 10 MB/s then holds the loop up for 21 ms at most (`sprat get -v` prints it).
 //!
 //! Invariant: at most one request is under way; its result is taken before the next is made.
 

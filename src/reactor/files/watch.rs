@@ -8,11 +8,11 @@
 //! ```
 //!
 //! Every file is checked (`lstat`) once in `WATCH_PERIOD`, a few a turn; sooner while a folder is
-//! missing. No inotify: it needs a watch for each folder, of which a user has few, and it says nothing
-//! about a mount that went.
+//! missing. No inotify: it needs a watch for each folder, of which a user has few, and it says
+//! nothing about a mount that went.
 //!
-//! Invariants: files in a missing folder are not checked, and are served again only when all of them
-//! are as they were; a pass that has begun comes to its end without sleeping.
+//! Invariants: files in a missing folder are not checked, and are served again only when all of
+//! them are as they were; a pass that has begun comes to its end without sleeping.
 
 use super::fingerprint::Fingerprint;
 use super::swarm_files::{Stage, SwarmFiles};
@@ -68,13 +68,11 @@ impl Watch {
         Some(self.began_at + period)
     }
 
-    /// Begins a pass.
     pub fn begin(&mut self, now: Instant) {
         self.began_at = now;
         self.next = Some((0, 0));
     }
 
-    /// Checks a few files.
     pub fn advance(&mut self, swarms: &mut [Option<SwarmFiles>]) -> Option<Seen> {
         let (mut slot, mut entry) = self.next.take()?;
         while let Some(files) = swarms.get_mut(slot) {

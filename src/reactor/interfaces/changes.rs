@@ -1,8 +1,8 @@
 //! Notices of the kernel that interfaces or their addresses have changed (rtnetlink).
 //!
-//! Not here: the changes. A message only means that the interfaces are worth reading anew, so none is
-//! parsed. An idle node wakes for a new interface, not to look for one. Invariant: after `drain` the
-//! next message makes an event.
+//! Not here: the changes. A message only means that the interfaces are worth reading anew, so none
+//! is parsed. An idle node wakes for a new interface, not to look for one. Invariant: after `drain`
+//! the next message makes an event.
 
 use crate::reactor::token::Source;
 use mio::unix::SourceFd;
@@ -14,8 +14,8 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use rustix::net::{bind, recv, socket_with};
 use std::io;
 
-/// Groups of messages (rtnetlink(7)): addresses of IPv4 and IPv6, and routes of IPv4, whose networks
-/// they are.
+/// Groups of messages (rtnetlink(7)): addresses of IPv4 and IPv6, and routes of IPv4, whose
+/// networks they are.
 const ADDRESSES_V4: u32 = 0x10;
 const ROUTES_V4: u32 = 0x40;
 const ADDRESSES_V6: u32 = 0x100;

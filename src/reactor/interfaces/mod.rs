@@ -29,7 +29,6 @@ const MAPPED: u128 = u128::MAX << 32;
 /// A network that an interface is attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// The interface's name.
     pub interface: String,
     /// The interface's index; 0 in the table of IPv4, which does not tell.
     pub index: u32,

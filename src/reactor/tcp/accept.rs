@@ -27,7 +27,6 @@ pub struct Acceptor {
     retry_at: Option<Instant>,
 }
 
-/// What one accept brought.
 #[derive(Debug)]
 pub enum Accepted {
     /// A connection, and its other end's canonical address.
@@ -41,7 +40,6 @@ pub enum Accepted {
 }
 
 impl Acceptor {
-    /// Takes the listeners in.
     pub fn new(registry: &Registry, listeners: Vec<std::net::TcpListener>) -> io::Result<Acceptor> {
         let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect();
         for (index, listener) in listeners.iter_mut().enumerate() {
@@ -70,7 +68,6 @@ impl Acceptor {
         self.ready.contains(&true)
     }
 
-    /// When to call `handle_timeout`.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.retry_at
     }
@@ -97,7 +94,6 @@ impl Acceptor {
         }
     }
 
-    /// Accepts one connection.
     pub fn accept(&mut self, now: Instant) -> Accepted {
         while let Some(index) = self.ready.iter().position(|&ready| ready) {
             let error = match self.listeners[index].accept() {

@@ -1,13 +1,14 @@
 //! Congestion control: streams on the own network follow one that does not pace.
 //!
-//! BBR spaces a stream's packets out in time, which needs a timer for each; it is meant for long paths.
-//! On a network that is reached without a router it gains nothing and costs processor time at both
-//! ends, and in a fleet of thin uplinks packets wait for their timer while the uplink is idle. So there
-//! the streams follow CUBIC (RFC 9438), or Reno (RFC 5681) where a process may not choose that. Streams
-//! to elsewhere keep the machine's choice, and on machines that do not pace nothing changes.
+//! BBR spaces a stream's packets out in time, which needs a timer for each; it is meant for long
+//! paths. On a network that is reached without a router it gains nothing and costs processor time
+//! at both ends, and in a fleet of thin uplinks packets wait for their timer while the uplink is
+//! idle. So there the streams follow CUBIC (RFC 9438), or Reno (RFC 5681) where a process may not
+//! choose that. Streams to elsewhere keep the machine's choice, and on machines that do not pace
+//! nothing changes.
 //!
-//! Measured on two processors, medians of 8 or 10 transfers of 1 GiB without a limit, and of 4 fleets
-//! each (CUBIC's transfers in another call than Reno's, each beside BBR's):
+//! Measured on two processors, medians of 8 or 10 transfers of 1 GiB without a limit, and of 4
+//! fleets each (CUBIC's transfers in another call than Reno's, each beside BBR's):
 //!
 //! | | BBR | Reno | CUBIC |
 //! |---|---|---|---|
@@ -17,10 +18,10 @@
 //! | 16 hosts, 100 Mbit/s, 64 MiB | 1.135 | 1.125 | 1.13 |
 //! | 32 hosts, 20 Mbit/s, 16 MiB | 1.19 | 1.165 | 1.165 |
 //!
-//! Invariant: the control is set before a connection is made, because Linux goes on pacing one that BBR
-//! has had once (0.24 s instead of 0.17 s above). The other end of an accepted one is known only
-//! afterwards: a listener passes its own control on, and connections from elsewhere get the machine's
-//! back.
+//! Invariant: the control is set before a connection is made, because Linux goes on pacing one that
+//! BBR has had once (0.24 s instead of 0.17 s above). The other end of an accepted one is known
+//! only afterwards: a listener passes its own control on, and connections from elsewhere get the
+//! machine's back.
 
 use crate::reactor::interfaces::is_on_link;
 use mio::net::TcpStream;
@@ -89,8 +90,8 @@ mod tests {
     use super::*;
     use std::net::SocketAddr;
 
-    /// The same rules on a machine whose choice is something else than BBR: whatever it is counts as
-    /// paced, and Reno, which every machine has, takes its place.
+    /// The same rules on a machine whose choice is something else than BBR: whatever it is counts
+    /// as paced, and Reno, which every machine has, takes its place.
     const ANY: Rules = Rules {
         is_paced: |name| name == machines_choice().unwrap(),
         unpaced: &[b"reno"],

@@ -11,11 +11,12 @@
 //!
 //! Not here: what is sent. Invariants: a slot holds one generation at a time, and a key or token of
 //! another finds nothing; a stream counts as readable (writable) until the socket has said
-//! `WouldBlock`, or has given less than there was room for; a stream is on the ready list at most once; `close` is the only end of a
-//! connection.
+//! `WouldBlock`, or has given less than there was room for; a stream is on the ready list at most
+//! once; `close` is the only end of a connection.
 //!
-//! The sockets' buffers are left to the kernel, which sizes them by the path. Tried were fixed sizes, 1 GiB
-//! between two network namespaces on a busy machine; processor time of who sends it, median of four:
+//! The sockets' buffers are left to the kernel, which sizes them by the path. Tried were fixed
+//! sizes, 1 GiB between two network namespaces on a busy machine; processor time of who sends it,
+//! median of four:
 //!
 //! | buffers | ms |
 //! |---|---|
@@ -39,11 +40,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-/// One connection.
 pub struct Connection {
-    /// The socket.
     pub socket: TcpStream,
-    /// The socket is connected.
     pub connected: bool,
     /// There may be something to receive: the socket has not shown since the last event that it is
     /// empty.

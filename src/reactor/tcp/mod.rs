@@ -21,7 +21,6 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Adds the listeners.
     pub fn new(registry: &Registry, listeners: Vec<std::net::TcpListener>) -> io::Result<Tcp> {
         Ok(Tcp {
             acceptor: Acceptor::new(registry, listeners)?,

@@ -20,11 +20,9 @@ enum Half {
     Resting,
     /// The budget ended first.
     More,
-    /// The stream has ended.
     Ended,
 }
 
-/// What one send did.
 enum Step {
     Sent(usize),
     Again,

@@ -4,6 +4,7 @@
 //! say them; [`crate::node`] has the contract that they belong to. Invariant: every type is small
 //! and `Copy`, and borrows nothing.
 
+use crate::bitmap::Bitmap;
 use crate::dht;
 use crate::id::FileId;
 use std::fmt;
@@ -148,8 +149,6 @@ pub enum Prepared {
     Fresh,
     /// An unfinished fetch, which may hold some shards.
     Partial,
-    /// An unfinished fetch, whose journal proves the shards that `handle_durable` has told of.
-    Journaled,
     /// Files of the right sizes under the final name, which may hold every shard.
     Final,
     /// The same, and this node has put them there, and nobody else has touched them since: what is
@@ -162,6 +161,8 @@ pub enum Prepared {
 pub enum DiskReport<'a> {
     /// The answer to [`Output::Prepare`].
     Prepared(Result<Prepared, DiskError>),
+    /// The other answer to it: an unfinished fetch, whose journal proves these shards.
+    Journaled(&'a Bitmap),
     /// The answer to [`Output::Write`].
     Written {
         /// The shard of the range.

@@ -248,110 +248,14 @@ impl Node {
         self.relay(now);
     }
 
-    /// The journal of an earlier try proves that a fetch holds this shard; before
-    /// `handle_prepared` with [`Prepared::Journaled`].
-    pub fn handle_durable(&mut self, swarm: SwarmKey, shard: u32) {
-        self.swarms.handle_durable(swarm, shard);
-    }
-
-    /// What the disk has of a fetch was verified so long ago (`None`: nobody knows); before
-    /// `handle_prepared`.
+    /// What the disk has of a fetch was last verified this long ago (`None`: that is not known).
     pub fn handle_verified(&mut self, now: Instant, swarm: SwarmKey, ago: Option<Duration>) {
         self.swarms.handle_verified(now, swarm, ago);
     }
 
-    /// The answer to [`Output::Prepare`].
-    pub fn handle_prepared(
-        &mut self,
-        now: Instant,
-        swarm: SwarmKey,
-        result: Result<Prepared, DiskError>,
-    ) {
-        self.swarms
-            .handle_disk(now, swarm, DiskReport::Prepared(result));
-        self.relay(now);
-    }
-
-    /// The answer to [`Output::Write`]: `length` bytes of `shard` are written.
-    pub fn handle_written(
-        &mut self,
-        now: Instant,
-        swarm: SwarmKey,
-        shard: u32,
-        length: u32,
-        result: Result<(), DiskError>,
-    ) {
-        self.swarms.handle_disk(
-            now,
-            swarm,
-            DiskReport::Written {
-                shard,
-                length,
-                result,
-            },
-        );
-        self.relay(now);
-    }
-
-    /// The answer to `poll_read`: all bytes of the range.
-    pub fn handle_read(&mut self, now: Instant, swarm: SwarmKey, result: Result<&[u8], DiskError>) {
-        self.swarms
-            .handle_disk(now, swarm, DiskReport::Read(result));
-        self.relay(now);
-    }
-
-    /// The place of what is served is not there: it waits until `handle_returned`.
-    pub fn handle_missing(&mut self, now: Instant, swarm: SwarmKey) {
-        self.swarms.handle_disk(now, swarm, DiskReport::Missing);
-        self.relay(now);
-    }
-
-    /// The place is there again, and everything in it as it was.
-    pub fn handle_returned(&mut self, now: Instant, swarm: SwarmKey) {
-        self.swarms.handle_disk(now, swarm, DiskReport::Returned);
-        self.relay(now);
-    }
-
-    /// An entry of what is served is not the file that was hashed: it is no longer served.
-    pub fn handle_changed(&mut self, now: Instant, swarm: SwarmKey, entry: u32) {
-        self.swarms
-            .handle_disk(now, swarm, DiskReport::Changed { entry });
-        self.relay(now);
-    }
-
-    /// The answer to [`Output::Checkpoint`].
-    pub fn handle_checkpointed(
-        &mut self,
-        now: Instant,
-        swarm: SwarmKey,
-        result: Result<(), DiskError>,
-    ) {
-        self.swarms
-            .handle_disk(now, swarm, DiskReport::Checkpointed(result));
-        self.relay(now);
-    }
-
-    /// The answer to [`Output::Reopen`].
-    pub fn handle_reopened(
-        &mut self,
-        now: Instant,
-        swarm: SwarmKey,
-        result: Result<(), DiskError>,
-    ) {
-        self.swarms
-            .handle_disk(now, swarm, DiskReport::Reopened(result));
-        self.relay(now);
-    }
-
-    /// The answer to [`Output::Finish`].
-    pub fn handle_finished(
-        &mut self,
-        now: Instant,
-        swarm: SwarmKey,
-        result: Result<(), DiskError>,
-    ) {
-        self.swarms
-            .handle_disk(now, swarm, DiskReport::Finished(result));
+    /// The result of disk work, or a change of files that are served.
+    pub fn handle_disk(&mut self, now: Instant, swarm: SwarmKey, report: DiskReport<'_>) {
+        self.swarms.handle_disk(now, swarm, report);
         self.relay(now);
     }
 

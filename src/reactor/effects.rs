@@ -5,12 +5,12 @@
 
 use super::Reactor;
 use super::event_loop::Class;
-use super::files::{Done, Seen};
+use super::files::Done;
 use super::interfaces::is_on_link;
 use super::listen;
 use super::tcp::connections;
 use super::udp::Sent;
-use crate::node::{FileRange, Output, StreamKey, SwarmKey};
+use crate::node::{DiskReport, FileRange, Output, Prepared, StreamKey, SwarmKey};
 use log::Level;
 use std::net::SocketAddr;
 
@@ -117,35 +117,45 @@ impl Reactor {
         let bytes = &self.buffer[start as usize..][..range.length as usize];
         self.counters.writes += 1;
         let result = self.disk.write(range, bytes);
-        let (now, swarm) = (self.clock.now(), range.swarm);
-        self.node
-            .handle_written(now, swarm, shard, range.length, result);
+        let report = DiskReport::Written {
+            shard,
+            length: range.length,
+            result,
+        };
+        self.report(range.swarm, report);
         if result.is_err() {
-            self.log_disk(Level::Info, swarm);
+            self.log_disk(Level::Info, range.swarm);
         }
+    }
+
+    /// Gives the node the result of disk work.
+    pub(super) fn report(&mut self, swarm: SwarmKey, report: DiskReport<'_>) {
+        self.node.handle_disk(self.clock.now(), swarm, report);
     }
 
     /// Gives the node the result of a job.
     pub(super) fn end_job(&mut self, swarm: SwarmKey, done: Done) {
         let now = self.clock.now();
         let is_failed = match done {
-            Done::Prepared(result, held) => {
-                for shard in held.iter() {
-                    self.node.handle_durable(swarm, shard);
-                }
+            Done::Prepared(result) => {
                 let result = result.map(|found| self.note_last_verified(now, swarm, found));
-                self.node.handle_prepared(now, swarm, result);
+                self.report(swarm, DiskReport::Prepared(result));
                 result.is_err()
             }
+            Done::Journaled(durable) => {
+                self.note_last_verified(now, swarm, Prepared::Partial);
+                self.report(swarm, DiskReport::Journaled(&durable));
+                false
+            }
             Done::Checkpointed(result) => {
-                self.node.handle_checkpointed(now, swarm, result);
+                self.report(swarm, DiskReport::Checkpointed(result));
                 if let (Ok(()), Some(progress)) = (result, self.node.progress(swarm)) {
                     log::debug!("checkpoint: {} shards durable", progress.durable);
                 }
                 result.is_err()
             }
             Done::Finished(result) => {
-                self.node.handle_finished(now, swarm, result);
+                self.report(swarm, DiskReport::Finished(result));
                 if self.node.verified_ago(now, swarm).is_some() {
                     self.save_verified(now);
                 }
@@ -154,17 +164,6 @@ impl Reactor {
         };
         if is_failed {
             self.log_disk(Level::Info, swarm);
-        }
-        self.drain();
-    }
-
-    /// Gives the node a change of served files.
-    pub(super) fn handle_seen(&mut self, seen: Seen) {
-        let now = self.clock.now();
-        match seen {
-            Seen::Missing(swarm) => self.node.handle_missing(now, swarm),
-            Seen::Returned(swarm) => self.node.handle_returned(now, swarm),
-            Seen::Changed(swarm, entry) => self.node.handle_changed(now, swarm, entry),
         }
         self.drain();
     }

@@ -22,7 +22,7 @@ use crate::limits::{
     ACCEPTS_PER_TURN, DATAGRAM_SIZE_MAX, DATAGRAMS_PER_TURN, DISCOVERY_PER_TURN,
     LATE_DATAGRAMS_MAX, READS_PER_TURN,
 };
-use crate::node::{Arrival, Port};
+use crate::node::{Arrival, DiskReport, Port};
 use crate::time::Instant;
 use log::Level;
 use std::io;
@@ -266,8 +266,9 @@ impl Reactor {
         if let Some((swarm, done)) = self.disk.step() {
             self.end_job(swarm, done);
         }
-        if let Some(seen) = self.disk.watch(self.clock.now()) {
-            self.handle_seen(seen);
+        if let Some((swarm, report)) = self.disk.watch(self.clock.now()) {
+            self.report(swarm, report);
+            self.drain();
         }
         self.is_reading = false;
         for _ in 0..READS_PER_TURN {
@@ -278,8 +279,8 @@ impl Reactor {
             let bytes = &mut self.buffer[..range.length as usize];
             self.counters.reads += 1;
             let result = self.disk.read(range, bytes);
-            let bytes = result.map(|()| &*bytes);
-            self.node.handle_read(now, range.swarm, bytes);
+            let report = DiskReport::Read(result.map(|()| &*bytes));
+            self.node.handle_disk(now, range.swarm, report);
             if result.is_err() {
                 self.log_disk(Level::Info, range.swarm);
             }

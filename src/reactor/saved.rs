@@ -7,7 +7,7 @@
 use super::Reactor;
 use super::event_loop::Class;
 use super::verified::{ago, clock};
-use crate::node::{DiskError, Phase, Prepared, SwarmKey};
+use crate::node::{DiskError, DiskReport, Phase, Prepared, SwarmKey};
 use crate::store::verified::{FetchState, Verified};
 use crate::time::Instant;
 
@@ -70,7 +70,7 @@ impl Reactor {
         if result.is_err() {
             self.disk.close_repair(swarm);
         }
-        self.node.handle_reopened(now, swarm, result);
+        self.report(swarm, DiskReport::Reopened(result));
     }
 
     /// Writes the list of verified files if that is due.

@@ -198,16 +198,15 @@ impl Disk {
     ///
     /// # Errors
     /// When the file does not fit.
-    pub fn prepare(&mut self, content: &Content) -> Result<(Prepared, Bitmap), DiskError> {
-        let none = Bitmap::default();
+    pub fn prepare(&mut self, content: &Content) -> Result<(Prepared, Option<Bitmap>), DiskError> {
         if let Some(stored) = self.stored.get_mut(&content.file()) {
             match stored.state {
-                State::Final => return Ok((Prepared::Final, none)),
-                State::Repair => return Ok((Prepared::Kept, none)),
+                State::Final => return Ok((Prepared::Final, None)),
+                State::Repair => return Ok((Prepared::Kept, None)),
                 State::Partial => {}
             }
             let Some(old) = &stored.journal else {
-                return Ok((Prepared::Partial, none));
+                return Ok((Prepared::Partial, None));
             };
             let (file, shards) = (content.file(), content.manifest.shard_count());
             let replayed = record::replay(&old.bytes, file, shards);
@@ -218,7 +217,7 @@ impl Disk {
                 ..old.header
             };
             stored.journal = Some(Journal::begin(header, &replayed.held));
-            return Ok((Prepared::Journaled, replayed.held));
+            return Ok((Prepared::Partial, Some(replayed.held)));
         }
         let left = self.free.checked_sub(content.manifest.size());
         self.free = left.ok_or(DiskError::NoSpace)?;
@@ -226,7 +225,7 @@ impl Disk {
         let entries = sizes.map(|size| Rc::new(vec![0; size])).collect();
         let stored = Stored::new(entries, content.manifest.shard_size(), State::Partial);
         self.stored.insert(content.file(), stored);
-        Ok((Prepared::Fresh, none))
+        Ok((Prepared::Fresh, None))
     }
 
     /// Begins a checkpoint of the gained shards; with `kept`, a new journal proves these, too.

@@ -10,7 +10,7 @@ use super::script::Input;
 use super::world::World;
 use crate::dht;
 use crate::id::FileId;
-use crate::node::{Event, FileRange, Node, Output, saved};
+use crate::node::{DiskReport, Event, FileRange, Node, Output, saved};
 use crate::output::{DiskError, SwarmKey};
 use crate::time::Instant;
 use crate::wire::Manifest;
@@ -69,7 +69,12 @@ impl World {
             } => {
                 let result = is_kept.then_some(()).ok_or(DiskError::Failed);
                 let node = self.node_mut(host);
-                node.handle_written(now, range.swarm, shard, range.length, result);
+                let report = DiskReport::Written {
+                    shard,
+                    length: range.length,
+                    result,
+                };
+                node.handle_disk(now, range.swarm, report);
                 self.check_shard(host, range.swarm, shard);
                 self.note(6, host, u64::from(shard) << 32 | u64::from(range.length));
             }
@@ -81,7 +86,7 @@ impl World {
                     false => disk.read(range),
                 };
                 if let Some(node) = node {
-                    node.handle_read(now, range.swarm, result);
+                    node.handle_disk(now, range.swarm, DiskReport::Read(result));
                 }
                 self.hosts[host].is_reading = false;
                 self.note(7, host, range.offset);
@@ -92,7 +97,8 @@ impl World {
                     true => Err(DiskError::Failed),
                     false => self.hosts[host].disk.finish(swarm),
                 };
-                self.node_mut(host).handle_finished(now, swarm, result);
+                let report = DiskReport::Finished(result);
+                self.node_mut(host).handle_disk(now, swarm, report);
                 self.note(8, host, u64::from(swarm.generation));
             }
         }
@@ -114,11 +120,12 @@ impl World {
         };
         // The time of the last verification is not kept here.
         node.handle_verified(now, swarm, None);
-        if let Ok((_, held)) = &result {
-            held.iter()
-                .for_each(|shard| node.handle_durable(swarm, shard));
-        }
-        node.handle_prepared(now, swarm, result.map(|(found, _)| found));
+        let report = match &result {
+            Ok((_, Some(held))) => DiskReport::Journaled(held),
+            Ok((found, None)) => DiskReport::Prepared(Ok(*found)),
+            Err(error) => DiskReport::Prepared(Err(*error)),
+        };
+        node.handle_disk(now, swarm, report);
         self.note(5, host, u64::from(swarm.generation));
         true
     }
@@ -183,7 +190,8 @@ impl World {
                 Output::Checkpoint { swarm, anew, .. } => self.begin_commit(host, swarm, anew),
                 Output::Reopen(swarm) => {
                     let result = self.hosts[host].disk.reopen(swarm);
-                    self.node_mut(host).handle_reopened(now, swarm, result);
+                    let report = DiskReport::Reopened(result);
+                    self.node_mut(host).handle_disk(now, swarm, report);
                 }
                 Output::Finish(swarm) => self.disk_work(host, Fact::Finished(swarm)),
             }
@@ -311,7 +319,8 @@ impl World {
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
-        self.node_mut(host).handle_checkpointed(now, swarm, result);
+        let report = DiskReport::Checkpointed(result);
+        self.node_mut(host).handle_disk(now, swarm, report);
         self.note(10, host, u64::from(swarm.generation));
     }
 

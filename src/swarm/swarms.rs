@@ -291,17 +291,7 @@ impl Swarms {
         }
     }
 
-    /// The journal of an earlier try proves this shard; before [`DiskReport::Prepared`] with
-    /// `Prepared::Journaled`.
-    pub fn handle_durable(&mut self, key: SwarmKey, shard: u32) {
-        if let Some(swarm) = self.swarms.get_mut(key) {
-            if shard < swarm.shard_count() && swarm.held.count() == 0 {
-                swarm.durability.durable.insert(shard);
-            }
-        }
-    }
-
-    /// When what the disk has of a swarm was last verified; before [`DiskReport::Prepared`].
+    /// Sets the time of a swarm's last verification; before [`DiskReport::Prepared`].
     pub fn handle_verified(&mut self, now: Instant, key: SwarmKey, ago: Option<Duration>) {
         if let Some(swarm) = self.swarms.get_mut(key) {
             swarm.set_verified_ago(now, ago);
@@ -461,6 +451,7 @@ impl Scope<'_> {
     fn handle_disk(&mut self, report: DiskReport<'_>) {
         match report {
             DiskReport::Prepared(result) => self.handle_prepared(result),
+            DiskReport::Journaled(durable) => self.handle_journaled(durable),
             DiskReport::Written {
                 shard,
                 length,

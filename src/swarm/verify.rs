@@ -9,6 +9,7 @@ use super::flight::State as FlightState;
 use super::scan::{Scan, Step};
 use super::scope::Scope;
 use super::state::Phase;
+use crate::bitmap::Bitmap;
 use crate::limits::{BAD_SHARDS_MAX, SCRUB_INTERVAL};
 use crate::output::{DiskError, Ended, Event, Failure, Output, Prepared, StreamKey};
 use crate::wire::Manifest;
@@ -26,7 +27,6 @@ impl Scope<'_> {
                 self.swarm.scrub_due_at = self.now + SCRUB_INTERVAL;
                 return self.start_fetching();
             }
-            Ok(Prepared::Journaled) => return self.start_from_journal(),
             Ok(Prepared::Partial) => Found::Partial,
             Ok(Prepared::Final) => Found::Final,
             Ok(Prepared::Kept) => Found::Kept,
@@ -41,11 +41,16 @@ impl Scope<'_> {
     }
 
     /// The journal proves some shards: they are served at once.
-    fn start_from_journal(&mut self) {
-        let durable = std::mem::take(&mut self.swarm.durability.durable);
-        durable.iter().for_each(|shard| self.swarm.gain(shard));
-        let (swarm, held) = (self.key, durable.count());
-        self.swarm.durability.durable = durable;
+    pub fn handle_journaled(&mut self, durable: &Bitmap) {
+        if self.swarm.content.manifest.is_none() {
+            return;
+        }
+        let shard_count = self.swarm.shard_count();
+        for shard in durable.iter().take_while(|&shard| shard < shard_count) {
+            self.swarm.durability.durable.insert(shard);
+            self.swarm.gain(shard);
+        }
+        let (swarm, held) = (self.key, self.swarm.durability.durable.count());
         self.push_event(Event::Resumed { swarm, held });
         if held > 0 {
             self.schedule_haves();

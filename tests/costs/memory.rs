@@ -7,7 +7,7 @@ use sprat::address::Contact;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::memory::{LINES, Line, MEMORY_MAX, file_memory};
 use sprat::limits::{DATAGRAM_SIZE_MAX, KEYS_MAX, RECORDS_MAX, STREAMS_MAX, STREAMS_SPARE};
-use sprat::node::{Arrival, Config, Event, Node, Port, ShareSpec, StreamKey};
+use sprat::node::{Arrival, Config, DiskReport, Event, Node, Port, ShareSpec, StreamKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
 use sprat::wire::native::datagram::{Body, Cookie, Datagram, RpcId, Seen, Token};
@@ -165,7 +165,8 @@ impl World {
         loop {
             if let Some(range) = self.node.poll_read(self.now) {
                 let read = Ok(&bytes[..range.length as usize]);
-                self.node.handle_read(self.now, range.swarm, read);
+                let report = DiskReport::Read(read);
+                self.node.handle_disk(self.now, range.swarm, report);
             }
             if let Some(Event::Shared { file, .. }) = self.node.poll_event() {
                 return file;

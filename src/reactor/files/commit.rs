@@ -13,7 +13,7 @@ use super::swarm_files::{Stage, SwarmFiles};
 use super::sync_thread::Request;
 use crate::bitmap::Bitmap;
 use crate::limits::{FILES_MADE_PER_TURN, FILES_SYNCED_EACH_MAX};
-use crate::node::{DiskError, Prepared};
+use crate::node::DiskError;
 use crate::store::plan::{Plan, Step};
 use crate::store::record::{self, Header};
 use rustix::fs::{CWD, RenameFlags};
@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 /// The state that a commit leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// The files of a fetch are ready, and were found like this.
-    Prepared(Prepared),
+    /// The journal of a part that was found has begun.
+    Begun,
     /// New shards are durable. After the last checkpoint nothing is written.
     Checkpointed { last: bool },
     /// The files have their final name.
@@ -44,7 +44,7 @@ pub struct Commit {
     /// A new journal, until it has the old one's name.
     journal: Option<Journal>,
     /// Shards that a new journal proves from the start.
-    pub held: Bitmap,
+    pub held: Option<Bitmap>,
     /// Shards that it proves from its first checkpoint on.
     gained: Bitmap,
 }
@@ -80,16 +80,16 @@ impl Commit {
             tasks: steps.map(|&step| Task::Step(step)).collect(),
             syncing: PathBuf::new(),
             journal: None,
-            held: Bitmap::default(),
+            held: None,
             gained: Bitmap::default(),
         }
     }
 
     /// Begins the journal of a part that was found, with the shards that the old one proved.
-    pub fn begin(found: Prepared, held: Bitmap) -> Commit {
+    pub fn begin(held: Option<Bitmap>) -> Commit {
         Commit {
             held,
-            ..Commit::new(Goal::Prepared(found), &[Plan::Begin])
+            ..Commit::new(Goal::Begun, &[Plan::Begin])
         }
     }
 
@@ -108,7 +108,7 @@ impl Commit {
             return Commit::new(goal, &[Plan::Checkpoint]);
         }
         let mut commit = Commit::new(goal, &[Plan::Begin, Plan::Checkpoint]);
-        commit.held = kept.unwrap_or_default();
+        commit.held = kept;
         for shard in gained {
             commit.gained.insert(shard);
         }
@@ -213,7 +213,8 @@ impl Commit {
                     generation: files.generation,
                     place,
                 };
-                let mut journal = Journal::write(&files.layout, header, &self.held)?;
+                let held = self.held.iter().flat_map(Bitmap::iter);
+                let mut journal = Journal::write(&files.layout, header, held)?;
                 journal.note(record::runs(self.gained.iter()));
                 self.journal = Some(journal);
             }

@@ -31,11 +31,10 @@ enum Work {
 /// The end of a job.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Done {
-    /// For `Node::handle_prepared`: the files that were found, and the shards that are durable.
-    Prepared(Result<Prepared, DiskError>, Bitmap),
-    /// For `Node::handle_checkpointed`.
+    Prepared(Result<Prepared, DiskError>),
+    /// A part was found whose journal proves these shards.
+    Journaled(Bitmap),
     Checkpointed(Result<(), DiskError>),
-    /// For `Node::handle_finished`.
     Finished(Result<(), DiskError>),
 }
 
@@ -59,7 +58,7 @@ impl Job {
         Ok(match preparation.advance(files)? {
             Outcome::More => Turn::More,
             Outcome::Begin(held) => {
-                self.work = Work::Commit(Commit::begin(preparation.found, held));
+                self.work = Work::Commit(Commit::begin(held));
                 Turn::More
             }
             Outcome::Done => Turn::Done,
@@ -76,14 +75,13 @@ impl Job {
 
     pub fn end(self, result: Result<(), DiskError>) -> Done {
         match self.work {
-            Work::Prepare(preparation) => {
-                Done::Prepared(result.map(|()| preparation.found), Bitmap::default())
-            }
+            Work::Prepare(preparation) => Done::Prepared(result.map(|()| preparation.found)),
             Work::Commit(commit) => match commit.goal {
-                Goal::Prepared(found) => {
-                    let held = result.map_or(Bitmap::default(), |()| commit.held);
-                    Done::Prepared(result.map(|()| found), held)
-                }
+                Goal::Begun => match (result, commit.held) {
+                    (Err(error), _) => Done::Prepared(Err(error)),
+                    (Ok(()), Some(held)) => Done::Journaled(held),
+                    (Ok(()), None) => Done::Prepared(Ok(Prepared::Fresh)),
+                },
                 Goal::Checkpointed { .. } => Done::Checkpointed(result),
                 Goal::Finished => Done::Finished(result),
             },

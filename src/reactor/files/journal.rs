@@ -36,7 +36,11 @@ pub struct Journal {
 
 impl Journal {
     /// A new journal that proves `held`, written beside the old one.
-    pub fn write(layout: &Layout, header: Header, held: &Bitmap) -> Result<Journal, Fault> {
+    pub fn write(
+        layout: &Layout,
+        header: Header,
+        held: impl Iterator<Item = u32>,
+    ) -> Result<Journal, Fault> {
         let path = layout.new_journal_path();
         let failed = |error| Fault::new("write", &path, error);
         let name = path.file_name().unwrap_or_default();
@@ -44,7 +48,7 @@ impl Journal {
         let file = file.map_err(failed)?;
         let mut bytes = Vec::new();
         let mut writer = Writer::begin(header, &mut bytes);
-        writer.gained(record::runs(held.iter()), &mut bytes);
+        writer.gained(record::runs(held), &mut bytes);
         file.set_len(0).map_err(failed)?;
         // Room that the journal may need, so that a disk that others fill meanwhile does not keep a
         // checkpoint from being recorded. A refusal now is repeated when the room is needed.

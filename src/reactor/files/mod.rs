@@ -33,11 +33,10 @@ pub use layout::OutputPath;
 pub use space::{Space, space};
 pub use swarm_files::Walked;
 pub use walk::walk;
-pub use watch::Seen;
 
 use crate::bitmap::Bitmap;
 use crate::id::FileId;
-use crate::node::{DiskError, SwarmKey};
+use crate::node::{DiskError, DiskReport, SwarmKey};
 use crate::time::Instant;
 use crate::wire::{Entries, Manifest};
 use commit::{Commit, Turn};
@@ -316,17 +315,17 @@ impl Disk {
     }
 
     /// Begins a pass when it is time, and checks a few files.
-    pub fn watch(&mut self, now: Instant) -> Option<Seen> {
+    pub fn watch(&mut self, now: Instant) -> Option<(SwarmKey, DiskReport<'static>)> {
         if !self.is_watching() && self.watch_at().is_some_and(|at| at <= now) {
             self.watch.begin(now);
             // A disk whose files are open cannot be unmounted.
             self.open.close_unused();
         }
-        let seen = self.watch.advance(&mut self.swarms)?;
-        if let Seen::Missing(swarm) = seen {
+        let (swarm, report) = self.watch.advance(&mut self.swarms)?;
+        if report == DiskReport::Missing {
             self.open.close(swarm);
         }
-        Some(seen)
+        Some((swarm, report))
     }
 
     /// A file of a swarm could not be served: whether its whole folder is missing, not the file.

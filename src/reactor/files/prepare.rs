@@ -53,8 +53,8 @@ enum Phase {
 pub enum Outcome {
     /// More is to be done.
     More,
-    /// Prepared as soon as a new journal proves these shards.
-    Begin(Bitmap),
+    /// Prepared as soon as a new journal has begun, which proves these shards.
+    Begin(Option<Bitmap>),
     Done,
 }
 
@@ -196,12 +196,11 @@ impl Preparation {
             files.generation = old.header.generation;
         }
         match (self.found, replayed) {
-            (Prepared::Fresh, Some(_)) => return Ok(Outcome::Begin(Bitmap::default())),
+            (Prepared::Fresh, Some(_)) => return Ok(Outcome::Begin(None)),
             (Prepared::Fresh, None) => return Ok(Outcome::Done),
             (_, Some(replayed)) => {
                 if let Some(held) = journal::proven(replayed, &self.digest) {
-                    self.found = Prepared::Journaled;
-                    return Ok(Outcome::Begin(held));
+                    return Ok(Outcome::Begin(Some(held)));
                 }
             }
             (_, None) => {}

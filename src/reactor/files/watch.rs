@@ -17,23 +17,12 @@
 use super::fingerprint::Fingerprint;
 use super::swarm_files::{Stage, SwarmFiles};
 use crate::limits::{WATCH_PERIOD, WATCH_PERIOD_MISSING, WATCHED_PER_TURN};
-use crate::node::SwarmKey;
+use crate::node::{DiskReport, SwarmKey};
 use crate::reactor::error::words;
 use crate::time::Instant;
 use std::fs;
 use std::io;
 use std::path::Path;
-
-/// A change of served files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// For `Node::handle_missing`.
-    Missing(SwarmKey),
-    /// For `Node::handle_returned`.
-    Returned(SwarmKey),
-    /// For `Node::handle_changed`: an entry.
-    Changed(SwarmKey, u32),
-}
 
 /// The pass over all served files.
 #[derive(Debug, Default)]
@@ -46,7 +35,7 @@ pub struct Watch {
 
 /// Outcome of a check of some files of one swarm.
 enum Outcome {
-    Seen(Seen),
+    Seen(DiskReport<'static>),
     /// More of its files are to be checked, from this one on.
     More(usize),
     Done,
@@ -73,7 +62,10 @@ impl Watch {
         self.next = Some((0, 0));
     }
 
-    pub fn advance(&mut self, swarms: &mut [Option<SwarmFiles>]) -> Option<Seen> {
+    pub fn advance(
+        &mut self,
+        swarms: &mut [Option<SwarmFiles>],
+    ) -> Option<(SwarmKey, DiskReport<'static>)> {
         let (mut slot, mut entry) = self.next.take()?;
         while let Some(files) = swarms.get_mut(slot) {
             let outcome = match files {
@@ -81,12 +73,12 @@ impl Watch {
                 _ => Outcome::Done,
             };
             match outcome {
-                Outcome::Seen(seen) => {
-                    self.next = Some(match seen {
-                        Seen::Changed(_, changed) => (slot, changed as usize + 1),
-                        Seen::Missing(_) | Seen::Returned(_) => (slot + 1, 0),
+                Outcome::Seen(report) => {
+                    self.next = Some(match report {
+                        DiskReport::Changed { entry } => (slot, entry as usize + 1),
+                        _ => (slot + 1, 0),
                     });
-                    return Some(seen);
+                    return Some((files.as_ref()?.swarm, report));
                 }
                 Outcome::More(next) => {
                     self.next = Some((slot, next));
@@ -119,8 +111,8 @@ fn check_some(files: &mut SwarmFiles, next: usize) -> Outcome {
     if files.is_missing {
         return check_return(files, next, last);
     }
-    if let Err(seen) = check_root(files) {
-        return Outcome::Seen(seen);
+    if let Err(report) = check_root(files) {
+        return Outcome::Seen(report);
     }
     for index in next..last {
         let path = files.layout.entry_path(index as u32);
@@ -131,11 +123,13 @@ fn check_some(files: &mut SwarmFiles, next: usize) -> Outcome {
         });
         if let Err(why) = result {
             // The folder may have gone meanwhile.
-            if let Err(seen) = check_root(files) {
-                return Outcome::Seen(seen);
+            if let Err(report) = check_root(files) {
+                return Outcome::Seen(report);
             }
             files.fault = Some(format!("cannot serve {}: {why}", path.display()));
-            return Outcome::Seen(Seen::Changed(files.swarm, index as u32));
+            return Outcome::Seen(DiskReport::Changed {
+                entry: index as u32,
+            });
         }
     }
     match last < files.len() {
@@ -145,7 +139,7 @@ fn check_some(files: &mut SwarmFiles, next: usize) -> Outcome {
 }
 
 /// Checks that the folder is still the same one.
-fn check_root(files: &mut SwarmFiles) -> Result<(), Seen> {
+fn check_root(files: &mut SwarmFiles) -> Result<(), DiskReport<'static>> {
     let folder = &files.layout.folder;
     let why = match folder_now(folder) {
         Ok(now) if files.root.get_or_insert(now).is_same_file(&now) => return Ok(()),
@@ -154,7 +148,7 @@ fn check_root(files: &mut SwarmFiles) -> Result<(), Seen> {
     };
     files.is_missing = true;
     files.fault = Some(format!("cannot serve {}: {why}", folder.display()));
-    Err(Seen::Missing(files.swarm))
+    Err(DiskReport::Missing)
 }
 
 /// A missing folder is back when every file in it is as it was, on whatever device.
@@ -188,7 +182,7 @@ fn check_return(files: &mut SwarmFiles, next: usize, last: usize) -> Outcome {
         }
     }
     (files.root, files.is_missing) = (Some(root), false);
-    Outcome::Seen(Seen::Returned(files.swarm))
+    Outcome::Seen(DiskReport::Returned)
 }
 
 fn folder_now(folder: &Path) -> io::Result<Fingerprint> {
@@ -230,11 +224,11 @@ mod tests {
     }
 
     /// Runs one pass: what it has seen, and how many turns it took.
-    fn pass(disk: &mut Disk) -> (Vec<Seen>, usize) {
+    fn pass(disk: &mut Disk) -> (Vec<DiskReport<'static>>, usize) {
         let now = disk.watch_at().unwrap();
         let (mut seen, mut turns) = (vec![], 0);
         loop {
-            seen.extend(disk.watch(now));
+            seen.extend(disk.watch(now).map(|(_, report)| report));
             turns += 1;
             if !disk.is_watching() {
                 return (seen, turns);
@@ -270,7 +264,7 @@ mod tests {
         fs::write(root.join("new"), [1; 10]).unwrap();
         fs::rename(root.join("new"), root.join("00099")).unwrap();
         let (seen, turns) = pass(&mut disk);
-        assert_eq!(seen, [3, 40, 99].map(|entry| Seen::Changed(SWARM, entry)));
+        assert_eq!(seen, [3, 40, 99].map(|entry| DiskReport::Changed { entry }));
         assert!(turns >= 100 / WATCHED_PER_TURN);
         let words = disk.message(SWARM).unwrap();
         assert!(
@@ -284,7 +278,7 @@ mod tests {
         let (base, root, mut disk) = shared(3);
         let away = base.path().join("away");
         fs::rename(&root, &away).unwrap();
-        assert_eq!(pass(&mut disk).0, [Seen::Missing(SWARM)]);
+        assert_eq!(pass(&mut disk).0, [DiskReport::Missing]);
         let words = disk.message(SWARM).unwrap();
         assert!(
             words.ends_with("root: no such file or directory"),
@@ -304,7 +298,7 @@ mod tests {
         fs::rename(&away, &root).unwrap();
         assert_eq!(pass(&mut disk).0, []);
         one.set_modified(before).unwrap();
-        assert_eq!(pass(&mut disk).0, [Seen::Returned(SWARM)]);
+        assert_eq!(pass(&mut disk).0, [DiskReport::Returned]);
         assert_eq!(pass(&mut disk).0, []);
     }
 

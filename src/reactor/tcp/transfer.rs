@@ -6,7 +6,7 @@
 //! budget ended before `WouldBlock` is on the ready list again.
 
 use crate::limits::{STREAM_BYTES_PER_TURN, STREAM_OPERATIONS_PER_TURN};
-use crate::node::{Chunk, DiskError, FileRange, LastWords, StreamKey};
+use crate::node::{Chunk, DiskError, DiskReport, FileRange, LastWords, StreamKey};
 use crate::reactor::Reactor;
 use log::Level;
 use rustix::io::Errno;
@@ -204,7 +204,7 @@ impl Reactor {
                 // The stream's next bytes cannot be what was promised: the node ends it.
                 let now = self.clock.now();
                 match self.disk.is_missing(range.swarm) {
-                    true => self.node.handle_missing(now, range.swarm),
+                    true => self.report(range.swarm, DiskReport::Missing),
                     false => self.node.handle_unsendable(now, key, error),
                 }
                 self.drain();

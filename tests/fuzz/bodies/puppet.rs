@@ -11,7 +11,7 @@ use super::packets::{network, parse_frame};
 use sprat::address;
 use sprat::id::{FileId, Id, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, FRAME_BODY_MAX, OUTBOX_MAX, STREAMS_MAX};
-use sprat::node::{Arrival, DiskError, Port, ShareSpec, Transmit};
+use sprat::node::{Arrival, DiskError, DiskReport, Port, ShareSpec, Transmit};
 use sprat::node::{Chunk, Config, Event, FileRange, Node, Output, Prepared, StreamKey, SwarmKey};
 use sprat::rng::Rng;
 use sprat::time::Instant;
@@ -291,6 +291,10 @@ impl Puppet {
         count
     }
 
+    fn report(&mut self, swarm: SwarmKey, report: DiskReport<'_>) {
+        self.node.handle_disk(self.now, swarm, report);
+    }
+
     /// Answers the oldest disk work.
     pub fn do_job(&mut self, prepared: Result<Prepared, DiskError>, is_right: bool) {
         let failure = prepared.err();
@@ -301,23 +305,30 @@ impl Puppet {
                     let file = disk.file.expect("only fetches are prepared");
                     disk.entries.clone_from(&file.entries);
                 }
-                self.node.handle_prepared(self.now, swarm, prepared);
+                self.report(swarm, DiskReport::Prepared(prepared));
             }
             Some(Job::Written(swarm, shard, length, result)) => {
-                self.node
-                    .handle_written(self.now, swarm, shard, length, result);
+                self.report(
+                    swarm,
+                    DiskReport::Written {
+                        shard,
+                        length,
+                        result,
+                    },
+                );
             }
             Some(Job::Checkpoint(swarm)) => {
-                self.node.handle_checkpointed(self.now, swarm, done);
+                self.report(swarm, DiskReport::Checkpointed(done));
             }
-            Some(Job::Reopen(swarm)) => self.node.handle_reopened(self.now, swarm, done),
-            Some(Job::Finish(swarm)) => self.node.handle_finished(self.now, swarm, done),
+            Some(Job::Reopen(swarm)) => self.report(swarm, DiskReport::Reopened(done)),
+            Some(Job::Finish(swarm)) => self.report(swarm, DiskReport::Finished(done)),
             Some(Job::Read(range)) => {
                 let result = match (failure, self.disks.get(&range.swarm)) {
                     (None, Some(disk)) => Ok(disk.range(range)),
                     _ => Err(DiskError::Failed),
                 };
-                self.node.handle_read(self.now, range.swarm, result);
+                let report = DiskReport::Read(result);
+                self.node.handle_disk(self.now, range.swarm, report);
             }
             None => {
                 if let Some(range) = self.node.poll_read(self.now) {

@@ -2,7 +2,6 @@
 //! lost, and nothing is believed that was not proved.
 
 use super::{new_disk, run};
-use crate::bitmap::Bitmap;
 use crate::id::{FileId, Id};
 use crate::node::{FileRange, Prepared, SwarmKey};
 use crate::reactor::files::journal::Journal;
@@ -20,14 +19,15 @@ const KEY: SwarmKey = SwarmKey {
 const SHARDS: u32 = 4;
 const PART: &[u8] = b"the bytes of four shards";
 
-/// A start of the fetch: what was found, and what is proved.
-fn start(path: &Path) -> (Disk, Prepared, Vec<u32>) {
+/// A start of the fetch: what was found, or what its journal proves.
+fn start(path: &Path) -> (Disk, Result<Vec<u32>, Prepared>) {
     let mut disk = new_disk();
     disk.fetch(KEY, OutputPath::Named(path.to_path_buf()));
     disk.find_mut(KEY).unwrap().shards = SHARDS;
     disk.prepare_entries(KEY, "name", false, Entries::single(PART.len() as u64));
     match run(&mut disk) {
-        Done::Prepared(Ok(found), held) => (disk, found, held.iter().collect()),
+        Done::Prepared(Ok(found)) => (disk, Err(found)),
+        Done::Journaled(durable) => (disk, Ok(durable.iter().collect())),
         done => panic!("{done:?}"),
     }
 }
@@ -40,8 +40,8 @@ fn a_journal_damaged_at_any_byte_proves_no_more_than_before_and_costs_no_data() 
         base.path().join("file.part"),
         base.path().join("file.part.journal"),
     );
-    let (mut disk, found, _) = start(&path);
-    assert_eq!(found, Prepared::Fresh);
+    let (mut disk, found) = start(&path);
+    assert_eq!(found, Err(Prepared::Fresh));
     let range = FileRange {
         swarm: KEY,
         entry: 0,
@@ -55,8 +55,7 @@ fn a_journal_damaged_at_any_byte_proves_no_more_than_before_and_costs_no_data() 
     assert_eq!(run(&mut disk), Done::Checkpointed(Ok(())));
     drop(disk);
     let good = fs::read(&journal).unwrap();
-    let (_, found, held) = start(&path);
-    assert_eq!((found, held), (Prepared::Journaled, vec![0, 1, 3]));
+    assert_eq!(start(&path).1, Ok(vec![0, 1, 3]));
 
     let mut seen = [0; 3];
     for at in 0..good.len() {
@@ -64,16 +63,16 @@ fn a_journal_damaged_at_any_byte_proves_no_more_than_before_and_costs_no_data() 
         let longer = [&good[..], &good[at..]].concat();
         for bad in [flipped, good[..at].to_vec(), longer] {
             fs::write(&journal, bad).unwrap();
-            let (_, found, held) = start(&path);
+            let (_, found) = start(&path);
             assert_eq!(fs::read(&part).unwrap(), PART, "byte {at}");
             match found {
-                Prepared::Partial => seen[0] += 1,
-                Prepared::Journaled if held == [0, 1, 3] => seen[1] += 1,
-                Prepared::Journaled => {
+                Err(Prepared::Partial) => seen[0] += 1,
+                Ok(held) if held == [0, 1, 3] => seen[1] += 1,
+                Ok(held) => {
                     assert!(held.is_empty() || held == [0, 1], "byte {at}: {held:?}");
                     seen[2] += 1;
                 }
-                found => panic!("byte {at}: {found:?}"),
+                Err(found) => panic!("byte {at}: {found:?}"),
             }
         }
     }
@@ -93,7 +92,7 @@ fn what_could_not_be_appended_is_not_said_by_the_next_append() {
         generation: 1,
         place: [1; 20],
     };
-    let mut journal = Journal::write(&layout, header, &Bitmap::default()).unwrap();
+    let mut journal = Journal::write(&layout, header, std::iter::empty()).unwrap();
     let path = layout.new_journal_path();
     let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
     journal.note(record::runs([0, 2].into_iter()));

@@ -52,7 +52,7 @@ fn run(disk: &mut Disk) -> Done {
 
 fn prepared(disk: &mut Disk) -> Result<Prepared, DiskError> {
     match run(disk) {
-        Done::Prepared(result, _) => result,
+        Done::Prepared(result) => result,
         done => panic!("{done:?}"),
     }
 }

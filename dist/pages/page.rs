@@ -1,4 +1,5 @@
-//! The parts of the man page and of the README that come from the help: synopsis, commands, options.
+//! The parts of the man page and of the README that come from the help: synopsis, commands and
+//! options.
 //!
 //! The rest of `dist/sprat.1` is written by hand. A part stands between two comments,
 //! `.\" from sprat help: NAME` and `.\" end`.

@@ -82,8 +82,8 @@ fn all_texts() -> Vec<Source> {
     texts
 }
 
-/// The one file whose code differs in tests: there it has a second dialect, which proves that a dialect
-/// is a codec and nothing else.
+/// The one file whose code differs in tests: there it has a second dialect, which proves that a
+/// dialect is a codec and nothing else.
 const WITH_TEST_DIALECT: &str = "src/swarm/session/codec.rs";
 
 /// Breaches of the form that every file of `src` has.

@@ -70,8 +70,8 @@ class Orphaner(Claimer):
 
 
 class Spoiler(Orphaner):
-    """An orphaner of a few shards, whose bytes are wrong: these shards fail, nobody can tell by
-    whose fault, and they come again from one peer, whole. Refuses all others."""
+    """An orphaner of a few shards with wrong bytes: these shards fail, no peer can be blamed for
+    it, and they come again from one peer, whole. Refuses all others."""
 
     def __init__(self, *of, spoiled, shards_max=8):
         self.spoiled, self.shards_max = spoiled, shards_max

@@ -1,4 +1,4 @@
-"""What `run` runs: an honest world, a fetch in it, and attackers beside it.
+"""The scenarios of `run`: an honest world, a fetch in it, and attackers beside it.
 
 Each scenario is a class whose docstring says what the attackers do. `share` sets the honest side
 up, `attack` starts the attackers, and `fetch` carries a fetch out, once before they come and once

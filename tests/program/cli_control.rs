@@ -108,7 +108,7 @@ fn a_path_that_no_socket_can_have_is_named() {
 }
 
 #[test]
-fn what_was_given_in_vain_is_told_to_its_giver_and_not_promised_another_try() {
+fn a_failed_add_is_reported_to_its_client_without_the_promise_of_another_try() {
     let scratch = Scratch::new();
     let place = scratch.place("node");
     let node = service(&place);

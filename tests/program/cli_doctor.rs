@@ -30,7 +30,7 @@ fn names(folder: &Path) -> BTreeSet<OsString> {
 }
 
 #[test]
-fn beside_a_node_that_runs_it_says_who_listens_and_how_the_node_sees_this_machine() {
+fn beside_a_running_node_it_says_which_process_listens_and_how_the_node_sees_this_machine() {
     let scratch = Scratch::new();
     let place = scratch.place("node");
     let state = scratch.place("state");

@@ -66,7 +66,7 @@ fn an_edited_file_never_arrives_under_its_name() {
 }
 
 #[test]
-fn what_is_left_of_a_folder_is_served_when_a_file_in_it_is_edited() {
+fn the_rest_of_a_folder_is_served_when_a_file_in_it_is_edited() {
     let scratch = Scratch::new();
     let edited = scratch.file("tree/one", 10_000);
     scratch.file("tree/two", 1 << 20);
@@ -103,7 +103,7 @@ fn a_busy_output_and_a_device_are_told_plainly() {
 }
 
 #[test]
-fn what_one_provider_has_edited_is_fetched_from_another() {
+fn shards_that_one_provider_has_edited_are_fetched_from_another() {
     let scratch = Scratch::new();
     let good = scratch.file("good/file.bin", 4 << 20);
     let edited = scratch.place("edited").join("file.bin");

@@ -185,7 +185,7 @@ fn a_node_with_a_key_and_one_without_never_exchange_a_byte() {
     for ((mut share, get, taps), networks) in pairs.into_iter().zip(cases) {
         let pair = format!("{networks:?}");
         taps.wait();
-        // An answer to a member shows that the node has read what reached it before; the second one,
+        // An answer to a member shows that the node has read all earlier datagrams; the second one,
         // that its streams had their turn.
         let key = networks[0].get(1).map(|path| key_in(Path::new(path)));
         let named = Network::named(Network::DEFAULT_NAME);
@@ -233,8 +233,8 @@ fn members_reach_each_other_and_what_was_recorded_is_worth_nothing() {
     _ = stream.read_to_end(&mut answer);
     assert_eq!(answer, [0_u8; 0]);
 
-    // Its datagrams once more, from another port: each gets no more than a cookie, or, because its token
-    // is this IP's, what became of it when it was new.
+    // Its datagrams once more, from another port: each gets no more than a cookie, or, because its
+    // token is that of this IP, the reply that it got when it was new.
     let recorded = std::mem::take(&mut taps.datagrams.said().there);
     assert!(!recorded.is_empty());
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -1,7 +1,7 @@
-//! Caps: `--up` and `--down`, as whoever stands between two real nodes sees them.
+//! Caps: `--up` and `--down`, measured between two real nodes.
 //!
-//! A machine that is busy with something else makes a transfer slower, and what it receives late
-//! looks like a burst. So a cap must never be exceeded over the whole of a try, but only one try of
+//! A machine that is busy with something else makes a transfer slower, and late bytes look like a
+//! burst. So a cap must never be exceeded over the whole of a try, but only one try of
 //! five needs to reach it, and to be smooth.
 
 use crate::support::{Scratch, Sprat, assert_same, run, text, with_providers};
@@ -31,7 +31,7 @@ impl Tap {
         thread::spawn(move || {
             let (client, _) = listener.accept().unwrap();
             let server = TcpStream::connect(to).unwrap();
-            // What is held back for an acknowledgement would be taken for the cap's doing.
+            // Bytes that TCP holds back for an acknowledgement would look like the work of the cap.
             client.set_nodelay(true).unwrap();
             server.set_nodelay(true).unwrap();
             let (from, back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
@@ -110,12 +110,12 @@ fn assert_capped(share_caps: &[&str], get_caps: &[&str]) {
 }
 
 #[test]
-fn what_is_sent_keeps_to_the_cap_within_five_percent_and_is_smooth() {
+fn uploads_keep_to_the_cap_within_five_percent_and_are_smooth() {
     assert_capped(&["--up", "4M", "--limit-lan"], &[]);
 }
 
 #[test]
-fn what_is_fetched_keeps_to_the_cap_within_five_percent_and_is_smooth() {
+fn downloads_keep_to_the_cap_within_five_percent_and_are_smooth() {
     assert_capped(&[], &["--down", "4M", "--limit-lan"]);
 }
 

@@ -1,4 +1,4 @@
-//! What nodes keep across restarts: they find each other again when nobody tells them whom to ask.
+//! Nodes keep their contacts across restarts: they find each other again without a bootstrap node.
 
 use crate::support::{Scratch, Sprat, assert_same, run, text, without_providers};
 use rustix::process::Signal;

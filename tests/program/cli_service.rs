@@ -1,5 +1,5 @@
-//! A service does what it is given: it shares and fetches, remembers that across restarts, and forgets
-//! it when it is told to.
+//! A service carries out its jobs: it shares and fetches, keeps the jobs across restarts, and
+//! forgets a job that is removed.
 
 use crate::support::{DEADLINE, Scratch, Sprat, assert_same, run, share_behind_proxy, text};
 use sprat::limits::DROP_STILL;
@@ -52,7 +52,7 @@ fn member<'a>(line: &'a str, key: &str) -> &'a str {
 const COMPLETE: &str = "\"state\":\"complete\"";
 
 #[test]
-fn what_is_added_is_shared_and_fetched_also_after_a_restart_until_it_is_removed() {
+fn added_jobs_are_carried_out_also_after_a_restart_until_they_are_removed() {
     let scratch = Scratch::new();
     let (one, two) = (scratch.place("one"), scratch.place("two"));
     let (file, folder) = (scratch.file("file.bin", 300_000), scratch.place("folder"));
@@ -118,7 +118,7 @@ fn what_is_added_is_shared_and_fetched_also_after_a_restart_until_it_is_removed(
 }
 
 #[test]
-fn what_cannot_be_added_is_said_and_not_kept() {
+fn a_job_that_cannot_be_added_is_reported_and_not_kept() {
     let scratch = Scratch::new();
     let place = scratch.place("node");
     let (node, _) = service(&place, None);
@@ -221,7 +221,7 @@ fn a_damaged_memory_is_replaced_by_the_one_before_and_a_newer_one_left_alone() {
 }
 
 #[test]
-fn a_service_says_who_is_there_and_holds_still_when_it_is_told_to() {
+fn a_service_lists_its_peers_and_pauses_on_request() {
     let scratch = Scratch::new();
     let (one, two) = (scratch.place("one"), scratch.place("two"));
     let file = scratch.file("file.bin", 600_000);
@@ -326,7 +326,7 @@ fn a_drop_folder_shares_what_lies_in_it_as_long_as_it_lies_there() {
     let id = member(&listed, "id");
     run(&place, &["rm", id]).assert(1, "file.bin lies in a drop folder (take it out of there)");
 
-    // What has not changed is served again at once; what went meanwhile is not.
+    // Unchanged files are served again at once; removed ones are not.
     assert_eq!(node.stop().code, Some(0));
     fs::remove_dir_all(drop.join("a folder")).unwrap();
     let mut node = dropping(&place, &drop);

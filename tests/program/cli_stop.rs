@@ -60,7 +60,7 @@ fn a_service_with_twenty_transfers_ends_in_time_and_loses_nothing_of_them() {
         assert!(took < END_MAX, "{took:?}");
     }
 
-    // What it had is there at once: the journals say so.
+    // Its shards are there at once: the journals prove them.
     let (_origin, _) = start(&one, &address, &slow);
     let (_getter, _) = start(&two, "127.0.0.1:0", &["--down", "4K", "--limit-lan"]);
     let has_started = |lines: &[String]| {

@@ -132,7 +132,7 @@ fn help_and_version_are_results() {
 }
 
 #[test]
-fn what_cannot_be_read_or_written_ends_with_1() {
+fn a_path_that_cannot_be_read_or_written_ends_with_1() {
     let scratch = Scratch::new();
     let place = scratch.place("home");
     let here = ["-l", "127.0.0.1:0"];
@@ -165,7 +165,7 @@ fn a_port_in_use_is_named_with_what_to_do() {
 
 #[test]
 fn a_fetch_takes_a_free_port_when_the_usual_one_is_in_use() {
-    // Whoever holds it, this test or something else on the machine: it is in use.
+    // It is in use, by this test or by another process of the machine.
     let _held = UdpSocket::bind("0.0.0.0:4160");
     let scratch = Scratch::new();
     let mut get = Sprat::start(&scratch.place("home"), &["get", NOBODY]);
@@ -189,7 +189,7 @@ fn a_state_folder_has_one_user() {
     third.address();
     let fourth = run(&two, &["node", "-l", "127.0.0.1:0"]);
     fourth.assert(1, &format!("another sprat (pid {})", third.id()));
-    // For whoever shares in the foreground, its being taken is no reason to fail.
+    // A share in the foreground does not fail because the lock is taken.
     let file = scratch.file("file.bin", 1000);
     let mut fifth = Sprat::start(&two, &["share", "-l", "127.0.0.1:0", text(&file)]);
     fifth.link(1);
@@ -252,7 +252,7 @@ fn a_node_ends_with_0_at_a_signal() {
 }
 
 #[test]
-fn who_reads_no_further_is_no_failure() {
+fn a_closed_pipe_on_standard_output_is_no_failure() {
     let mut help = Command::new(env!("CARGO_BIN_EXE_sprat"))
         .arg("help")
         .stdout(Stdio::piped())

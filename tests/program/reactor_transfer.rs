@@ -252,7 +252,7 @@ fn another_file_under_the_final_name_fails_the_fetch_in_words() {
 #[test]
 fn an_idle_reactor_sleeps_until_its_deadline() {
     let mut idle = reactor(1);
-    // What the start leaves to do.
+    // The rest of the work of the start.
     let begun = Instant::now();
     let deadline = idle.now() + Duration::from_millis(300);
     while idle.next(Some(deadline)).unwrap() != Happening::Deadline {}

@@ -1,7 +1,7 @@
 //! Disks that are full for a while: the fetch waits, serving goes on, and it goes on by itself.
 //!
-//! The two stand beside each other because each waits `SPACE_RETRY`, at the same time as the other. That
-//! a fetch which tries in vain again and again says it once, `tests/core/swarm` shows, in virtual time.
+//! The two are in one file because each waits `SPACE_RETRY`, at the same time as the other. A fetch
+//! whose retries fail logs it once: `tests/core/swarm` shows that, in virtual time.
 
 use super::{Mount, can_inject, share, wait_until_something_is_in};
 use crate::support::{Scratch, Sprat, assert_same, share_behind_proxy, text, with_providers};
@@ -36,14 +36,14 @@ fn a_disk_that_is_full_for_a_while_holds_a_fetch_up_and_costs_one_line() {
     let scratch = Scratch::new();
     let (_share, file, link) = share(&scratch, 4 << 20);
     let place = scratch.place("get");
-    // What is on its way when the first fails; the next try finds room.
+    // Writes in flight when the first fails; the next try finds room.
     let full = "pwrite64:error=ENOSPC:when=5..8";
     let words = ["get", "-l", "127.0.0.1:0", &link];
     let ended = Sprat::start_traced(&place, "pwrite64", full, &words).end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let said = |text: &str| ended.err.iter().filter(|line| line.contains(text)).count();
-    let line = "no space: cannot write ./file.bin.part: no space left on device; fetching waits for \
-                room (serving goes on)";
+    let line = "no space: cannot write ./file.bin.part: no space left on device; \
+                fetching waits for room (serving goes on)";
     assert_eq!(said(line), 1, "{ended:?}");
     assert_eq!(said("there is room again; going on"), 1, "{ended:?}");
     assert_same(&file, &place.join("file.bin"));

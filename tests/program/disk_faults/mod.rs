@@ -125,7 +125,7 @@ fn after_a_failed_sync_nothing_since_the_last_checkpoint_is_believed() {
     let failing = "fdatasync:error=EIO:when=4+";
     let ended = Sprat::start_traced(&place, "fdatasync", failing, &words).end();
     ended.assert(1, "disk trouble: cannot sync ./file.bin.part");
-    ended.assert(1, "(what has arrived is kept; try again)");
+    ended.assert(1, "has arrived is kept; try again)");
     let ended = run(&place, &words);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended.assert_said("of an earlier run");
@@ -157,7 +157,7 @@ fn a_shard_that_cannot_be_read_is_not_served_and_the_rest_is() {
 }
 
 #[test]
-fn what_is_cut_edited_or_removed_while_it_is_fetched_is_told_and_nothing_of_the_users_is_touched() {
+fn a_part_that_is_cut_or_replaced_during_its_fetch_is_reported_and_a_users_file_is_not_touched() {
     for (deed, line) in [
         ("truncate", "another program has changed its size"),
         ("replace", "another program has replaced it"),
@@ -329,7 +329,7 @@ fn written(place: &Path) -> u64 {
 
 #[test]
 fn a_download_writes_hardly_more_than_its_size() {
-    if !can_inject("what a download writes") {
+    if !can_inject("the writes of a download") {
         return;
     }
     let scratch = Scratch::new();
@@ -366,7 +366,7 @@ const PINGS: usize = 50;
 
 #[test]
 fn an_idle_node_writes_nothing() {
-    if !can_inject("what an idle node writes") {
+    if !can_inject("the writes of an idle node") {
         return;
     }
     let scratch = Scratch::new();

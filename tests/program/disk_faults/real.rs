@@ -79,7 +79,7 @@ fn a_device_that_is_cut_short_cannot_be_read_and_what_it_still_has_is_served() {
         println!("SKIPPED: {test}: needs filefrag");
         return;
     };
-    // What is in memory is forgotten, and the last MiB is not there any more.
+    // The page cache is dropped, and the last MiB of the image is gone.
     fadvise(&shared, 0, None, Advice::DontNeed).unwrap();
     let image = File::options().write(true).open(&mount.image).unwrap();
     image.set_len((end << 12) - (1 << 20)).unwrap();

@@ -1,5 +1,5 @@
-//! Shards that go bad under the real program: those of a fetched file are fetched again and written in
-//! place, also when the process is killed in between; what a user has edited is left alone.
+//! Shards that go bad under the real program: those of a fetched file are fetched again and written
+//! in place, also when the process is killed in between; files that a user edits are left alone.
 
 use super::{can_inject, share};
 use crate::support::{Proxy, Scratch, Sprat, assert_same, run, with_providers};
@@ -11,7 +11,7 @@ use std::path::Path;
 /// Bytes of the file: shards of 16 KiB.
 const SIZE: usize = 4 << 20;
 
-/// Flips bits of a file in the middle of so many shards, as a card does: without a trace in its times.
+/// Flips bits of a file in the middle of so many shards, as a card does: its times do not change.
 fn rot(path: &Path, shards: u64) {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let modified = file.metadata().unwrap().modified().unwrap();
@@ -78,7 +78,7 @@ fn a_fetched_file_that_rots_is_repaired_by_the_next_start_and_an_edited_one_is_l
     run(&place, &words).assert(1, "file.bin");
     assert!(
         fs::read(&copy).unwrap() == before,
-        "what is mine is left alone"
+        "a file of the user is left alone"
     );
 }
 
@@ -113,10 +113,7 @@ fn a_kill_in_the_middle_of_a_repair_leaves_a_file_that_the_next_start_repairs() 
         .split(' ')
         .next();
     let count: u32 = count.unwrap().parse().unwrap();
-    assert!(
-        count > 0 && count < 60,
-        "what was written before counts: {line}"
-    );
+    assert!(count > 0 && count < 60, "earlier writes count: {line}");
     seed.news("serving it until interrupted");
     assert_same(&file, &copy);
     assert_eq!(seed.stop().code, Some(0));

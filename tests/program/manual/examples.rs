@@ -2,8 +2,8 @@
 //! script that is named here, or that it is itself.
 //!
 //! The texts: the `sh` blocks of the README, the examples of the man page, and the list of commands
-//! in the help. What stands for something else there (`192.0.2.1`, `magnet:?…`, `holiday.iso`) is
-//! replaced by what there is. Invariant: a command that is neither run nor named fails the test.
+//! in the help. Placeholders there (`192.0.2.1`, `magnet:?…`, `holiday.iso`) are replaced by what
+//! there is here. Invariant: a command that is neither run nor named fails the test.
 
 use super::help;
 use crate::support::{Scratch, Sprat, assert_same};
@@ -124,7 +124,7 @@ impl Stage {
         scratch.file("share/holiday.iso", 300_000);
         scratch.file("share/maps/north.map", 40_000);
         scratch.file("share/maps/far/south.map", 20_000);
-        // What the node is given is the same.
+        // The same files are given to the node.
         scratch.place("node/maps/far");
         for name in ["holiday.iso", "maps/north.map", "maps/far/south.map"] {
             let [from, to] = ["share", "node"].map(|place| scratch.place(place).join(name));
@@ -168,7 +168,7 @@ impl Stage {
                 Sprat::start(&place, &own).end().assert(0, "");
             }
             "share" => {
-                // News of announcements is for those who want more.
+                // Only `-v` prints announcements.
                 let own = [&own[..], &["-v"]].concat();
                 let mut share = Sprat::start(&self.scratch.place("share"), &own);
                 self.link = share.link(1);
@@ -206,7 +206,7 @@ impl Stage {
         }
     }
 
-    /// What a word of a text stands for here.
+    /// The word that a word of a text stands for here.
     fn replaced(&self, word: &str) -> String {
         match word {
             "192.0.2.1" => "127.0.0.1:0".to_owned(),

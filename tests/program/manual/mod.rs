@@ -1,5 +1,5 @@
-//! The man page, the completions and the README agree with the help, and every example of every text
-//! runs.
+//! The man page, the completions and the README agree with the help, and every example of every
+//! text runs.
 //!
 //! `cargo bench --profile dev --bench pages` writes the parts that are made from the help.
 

@@ -18,8 +18,21 @@
 //! # The reading path
 //!
 //! These files in this order show how the network works, in one sitting: at most 7,000 lines, unit
-//! tests aside. A test counts them. Terms of files that are not on the path are explained where
-//! they are used.
+//! tests aside. A test counts them. Comments cite the rules of `kad/rules.md` by number. Terms that
+//! come up before their file:
+//!
+//! - *manifest*: the names, sizes and shard hashes of a file or folder; its SHA-1 is the file id.
+//! - *shard*: the unit that a hash verifies, 16 KiB to 16 MiB; *range*: consecutive bytes of one.
+//! - *swarm*: the state of one file on a node; *stream*: a TCP connection about one file.
+//! - *provider*: a node that serves a file; *location*: the address at which it does.
+//! - *cookie*: proof that a node receives datagrams at its address; *token*: permission to store a
+//!   *record*, which names a provider of a file.
+//! - *flight*: a shard that is being received; an idle stream *reclaims* a range from a slow one.
+//! - *haves*: news of gained shards; a node with every shard *super-seeds*: it *offers* haves, the
+//!   rarest shards first, to a few peers each.
+//! - *upload slot*: the right of a stream to receive payload; there are few, so shards are complete
+//!   early.
+//! - *checkpoint*: makes gained shards durable in a *journal*; *scrub*: verifies a file again.
 //!
 //! | file | what it shows |
 //! |---|---|

@@ -38,7 +38,8 @@
 //! A refresh has a narrower view ([`Lookup::narrow`]), and a lookup of our own id after the first
 //! does not ask every node anew ([`Lookup::presume`]); `kad::join` says what both are worth.
 //!
-//! `T` is the dialect's write token. Datagrams, timeouts and the table are not here. Invariant:
+//! `T` is the dialect's write token. A [`Permit`] (of [`addresses`](super::addresses)) says whether
+//! a request may go to an address now. Datagrams, timeouts and the table are not here. Invariant:
 //! each candidate is asked at most once, and at most [`LOOKUP_ASKED_MAX`] are: every lookup ends.
 
 use super::addresses::Permit;

@@ -2,7 +2,7 @@
 //!
 //! Native Kademlia ([`kad`](crate::kad)) and the mainline DHT (BEP 5) have two ids, two k, other
 //! tokens and other rules, so they are two nodes and not one generic node; what is equal in both is
-//! here. Rules by number are those of the paper as this project keeps them.
+//! here. Rules by number are those of `kad/rules.md`.
 //!
 //! | part | holds |
 //! |---|---|

@@ -10,10 +10,10 @@ use crate::limits::VOTES_MAX;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// The last votes.
+/// The last votes, one of each source.
 #[derive(Default)]
 pub struct AddressVote {
-    /// Oldest first.
+    /// At most [`VOTES_MAX`], oldest first.
     votes: VecDeque<(Source, SocketAddr)>,
     /// Kept, because it is read for every provider that a lookup hears of and rarely changes.
     winner: Option<SocketAddr>,

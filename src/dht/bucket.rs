@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 /// A contact of the table: it has answered us at this address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its id and address.
+    /// Its id, and the address at which it answered.
     pub contact: Contact,
     /// When its last message came.
     pub seen_at: Instant,
@@ -51,10 +51,10 @@ impl Member {
     }
 }
 
-/// A k-bucket.
+/// A k-bucket: members and their replacement cache.
 #[derive(Clone, Debug)]
 pub struct Bucket {
-    /// Least recently seen first.
+    /// Least recently seen first; the tail is the most recent.
     pub members: Vec<Member>,
     /// Contacts that answered us when the bucket was full; most recent last.
     pub cache: Vec<Member>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub enum Event {
     /// The first lookup of our own id has ended: the node is in the network.
     Joined {
-        /// Contacts in the table.
+        /// Members of the table at that moment.
         contacts: u32,
     },
     /// A node that was not in the table has answered and is a contact now.
@@ -29,13 +29,13 @@ pub enum Event {
         /// The address at which it is said to be served.
         location: SocketAddr,
     },
-    /// A lookup has ended.
+    /// A lookup has ended, with a result or without.
     LookupDone {
         /// The id that was looked up.
         target: Id,
         /// The reason for the lookup.
         purpose: Purpose,
-        /// The lookup in numbers.
+        /// Its hops, requests, answers and duration.
         outcome: Outcome,
     },
     /// A ping that the owner asked for has ended.
@@ -45,7 +45,7 @@ pub enum Event {
         /// The time until the answer; `None` when there was none.
         took: Option<Duration>,
     },
-    /// An announcement has ended.
+    /// An announcement has ended: its stores are done.
     Announced {
         /// The file that this node provides.
         file: FileId,

@@ -124,42 +124,37 @@ struct Path<T> {
 pub struct Answer<'a, T> {
     /// The contacts that it named.
     pub contacts: &'a [Contact],
-    /// Its write token.
+    /// Its write token, for a store at it.
     pub token: T,
     /// Whether it named a provider, or is one.
     pub has_value: bool,
 }
 
-/// A lookup in numbers.
+/// The figures of a lookup at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Length of the longest chain of contacts to one of the k closest: 1 means that a contact of
     /// our own table was enough.
     pub hops: u32,
-    /// Nodes asked.
+    /// Requests sent, one to each node.
     pub asked: u32,
-    /// Nodes that answered.
+    /// Nodes that answered before its end.
     pub answered: u32,
-    /// Different providers heard of.
+    /// Different providers that the answers named.
     pub providers: u32,
     /// From its start to its end.
     pub took: Duration,
 }
 
-/// One lookup.
+/// One lookup, from its seeds to its end.
 pub struct Lookup<T> {
-    /// The id that is looked up.
-    pub target: Id,
-    /// The reason for the lookup.
-    pub purpose: Purpose,
-    /// When it began.
-    pub started_at: Instant,
-    /// Requests sent.
-    pub asked: u32,
-    /// Replies that came while it ran.
-    pub answered: u32,
+    pub(crate) target: Id,
+    pub(crate) purpose: Purpose,
+    pub(crate) started_at: Instant,
+    pub(crate) asked: u32,
+    pub(crate) answered: u32,
     /// Providers heard of, each once.
-    pub providers: Vec<SocketAddr>,
+    pub(crate) providers: Vec<SocketAddr>,
     own: NodeId,
     k: usize,
     /// How many candidates are in view: k, or fewer.

@@ -19,21 +19,16 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
 
-/// The limits of a table of records (rule 16).
+/// The limits of a table of records (rule 16): of files, of records, and of the records of one
+/// file, of one file and global subnet, of one global IP, and of one global subnet.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordLimits {
-    /// Files with records.
-    pub keys: usize,
-    /// Records in all.
-    pub records: usize,
-    /// Providers of one file.
-    pub per_key: usize,
-    /// Providers of one file in one global subnet.
-    pub per_key_and_subnet: usize,
-    /// Records of one global IP.
-    pub per_ip: usize,
-    /// Records of one global subnet.
-    pub per_subnet: usize,
+    pub(crate) keys: usize,
+    pub(crate) records: usize,
+    pub(crate) per_key: usize,
+    pub(crate) per_key_and_subnet: usize,
+    pub(crate) per_ip: usize,
+    pub(crate) per_subnet: usize,
 }
 
 /// One provider of one file.

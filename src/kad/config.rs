@@ -8,7 +8,7 @@ use crate::wire::Network;
 /// The setup of a node.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The node's own id.
+    /// The node's own id, the centre of its table.
     pub id: NodeId,
     /// Its network; datagrams of others count as damaged.
     pub network: Network,
@@ -16,7 +16,7 @@ pub struct Config {
     pub port: u16,
     /// It asks other nodes, but must not be put into their tables.
     pub read_only: bool,
-    /// Kademlia's parameters.
+    /// Kademlia's parameters for this node (rule 2).
     pub params: Params,
 }
 

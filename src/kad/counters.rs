@@ -7,7 +7,7 @@ pub struct Counters {
     pub damaged: u64,
     /// Datagrams that claim our own id, or whose source no node can have.
     pub from_self: u64,
-    /// Well-formed requests.
+    /// Well-formed requests, served or not.
     pub requests: u64,
     /// Requests and discovery queries whose source was over its budget.
     pub over_budget: u64,
@@ -25,9 +25,9 @@ pub struct Counters {
     pub unexpected: u64,
     /// Requests that were given up.
     pub timeouts: u64,
-    /// Datagrams sent.
+    /// Datagrams sent, discovery queries included.
     pub sent: u64,
-    /// Bytes of datagrams sent.
+    /// Bytes of these datagrams, without UDP headers.
     pub sent_bytes: u64,
     /// Datagrams, events, stores and candidates dropped because their queue was full.
     pub dropped: u64,

@@ -65,7 +65,6 @@ struct Bootstrap {
     ask_at: Option<Instant>,
 }
 
-/// The state of joining.
 #[derive(Default)]
 pub(super) struct Join {
     bootstraps: Vec<Bootstrap>,

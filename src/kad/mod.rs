@@ -98,7 +98,7 @@ pub struct Kad {
 }
 
 impl Kad {
-    /// A node without contacts.
+    /// A node without contacts. Panics when a parameter is out of its range.
     pub fn new(config: Config, mut rng: Rng, now: Instant) -> Kad {
         let params = config.params;
         assert!((1..=K).contains(&params.k) && params.alpha > 0 && params.paths > 0);
@@ -215,7 +215,7 @@ impl Kad {
         self.events.pop_front()
     }
 
-    /// When to call [`Kad::handle_timeout`].
+    /// When to call [`Kad::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let has_room = self.client.rpcs.has_room(1);
         let deadlines = [
@@ -227,7 +227,7 @@ impl Kad {
         deadlines.into_iter().fold(Some(self.upkeep_at), earliest)
     }
 
-    /// The node's own id.
+    /// The node's own id, the centre of its table.
     pub fn id(&self) -> NodeId {
         self.config.id
     }
@@ -253,7 +253,7 @@ impl Kad {
         self.client.votes.winner()
     }
 
-    /// The routing table.
+    /// The routing table, stale members included.
     pub fn table(&self) -> &Table {
         &self.table
     }

@@ -57,7 +57,7 @@ pub enum Task {
     Lookup(u64, Purpose, Id),
     /// `FindNode`, for the token that a store needs.
     FindToken(Store),
-    /// `Store` or `Replicate`.
+    /// `Store` or `Replicate`, by the kind of the store.
     Store(Store),
     /// `FindValue`: does the node provide this file? Its record is to live for this time.
     Confirm(FileId, Duration),
@@ -205,7 +205,7 @@ pub enum Match {
     Answer(Pending),
     /// One that was given up: the reply is a sign of life, no more.
     Late,
-    /// None.
+    /// None that waits or was given up.
     Unexpected,
 }
 

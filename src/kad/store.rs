@@ -22,7 +22,7 @@ impl HeldToken {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreKind {
-    /// Our announcement.
+    /// Our announcement, at the end of its lookup.
     Announce,
     /// Our announcement, to a node that came near the file after it (rule 13).
     Extend,

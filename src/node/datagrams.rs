@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 /// Where a datagram came from and how: facts that only the driver knows.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Its source.
+    /// Its source, as the socket reports it.
     pub from: SocketAddr,
     /// The port that it was sent to.
     pub port: Port,
@@ -33,7 +33,7 @@ pub struct Arrival {
 /// A UDP port that a driver receives on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
-    /// The node's own.
+    /// The node's own, for all dialects.
     Node,
     /// The one of local discovery, which all nodes of a host share.
     Discovery,
@@ -46,7 +46,7 @@ impl Node {
         self.kad.discover(now);
     }
 
-    /// A datagram has come.
+    /// Hands a datagram to its dialect, or counts and drops it.
     pub fn handle_datagram(&mut self, now: Instant, arrival: Arrival, bytes: &[u8]) {
         match (bytes.first(), arrival.port) {
             (Some(&datagram::MAGIC), Port::Node) => {

@@ -1,12 +1,13 @@
-//! The arguments of a command: the words of the command line, completed by the environment and a file
-//! (`settings`), become typed values (`options`).
+//! The arguments of a command: the words of the command line, completed by the environment and a
+//! file (`settings`), become typed values (`options`).
 //!
-//! Resolves no name and opens no file except that of settings. Invariant: every error is one sentence
-//! that names its source and the help to read.
+//! Resolves no name and opens no file except that of settings. Invariant: every error is one
+//! sentence that names its source and the help to read.
 
 use super::config;
 use super::options::{Flag, Given, Group, Options, Takes};
 use super::settings::{Layer, Settings};
+use getopts::Fail;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -15,7 +16,6 @@ pub(super) type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 #[derive(Debug)]
 pub(super) struct Args {
-    /// The command's name.
     pub(super) command: &'static str,
     pub(super) operands: Vec<String>,
     pub(super) options: Options,
@@ -82,8 +82,8 @@ fn parse_line(groups: &'static [Group], words: &[String]) -> Result<(Layer, Vec<
     Ok((layer, matches.free))
 }
 
-/// Adds the environment and the file to the command line, unless it asks for help: the user may want
-/// to learn how to correct a setting.
+/// Adds the environment and the file to the command line, unless it asks for help: the user may
+/// want to learn how to correct a setting.
 fn gather(line: Layer, groups: &'static [Group], variable: Variable) -> Result<Settings, String> {
     let is_help = line.0.iter().any(|(flag, _)| flag.group == Group::Help);
     let mut settings = Settings(vec![line]);
@@ -119,22 +119,19 @@ fn options(settings: &Settings, groups: &'static [Group]) -> Result<Options, Str
     Ok(options)
 }
 
-fn sentence(fail: &getopts::Fail) -> String {
+fn sentence(fail: &Fail) -> String {
     let dashed = |name: &str| match name.chars().count() {
         1 => format!("-{name}"),
         _ => format!("--{name}"),
     };
-    match fail {
-        getopts::Fail::ArgumentMissing(name) => format!("option {} needs a value", dashed(name)),
-        getopts::Fail::UnrecognizedOption(name) => format!("no such option: {}", dashed(name)),
-        getopts::Fail::OptionMissing(name) => format!("option {} is missing", dashed(name)),
-        getopts::Fail::OptionDuplicated(name) => {
-            format!("option {} is given more than once", dashed(name))
-        }
-        getopts::Fail::UnexpectedArgument(name) => {
-            format!("option {} takes no value", dashed(name))
-        }
-    }
+    let (name, what) = match fail {
+        Fail::UnrecognizedOption(name) => return format!("no such option: {}", dashed(name)),
+        Fail::ArgumentMissing(name) => (name, "needs a value"),
+        Fail::OptionDuplicated(name) => (name, "is given more than once"),
+        Fail::UnexpectedArgument(name) => (name, "takes no value"),
+        Fail::OptionMissing(name) => (name, "is missing"),
+    };
+    format!("option {} {what}", dashed(name))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Bootstrap nodes: their names, resolved by the system, and the addresses that a node can reach.
 //!
-//! Resolving may take seconds. A node does it before its loop runs, and at SIGHUP for names that are
-//! new.
+//! Resolving may take seconds. A node does it before its loop runs, and at SIGHUP for names that
+//! are new.
 
 use super::exit::Exit;
 use super::host_port::HostPort;

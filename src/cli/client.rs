@@ -1,7 +1,7 @@
 //! The commands that ask a running service: one request, and its answer line by line.
 //!
-//! The service needs neither this process's folder nor a resolver: paths are made absolute and names
-//! are resolved here. Invariant: the exit code is that of the answer, and 1 without one.
+//! The service needs neither this process's folder nor a resolver: paths are made absolute and
+//! names are resolved here. Invariant: the exit code is that of the answer, and 1 without one.
 
 use super::args::Args;
 use super::console::{Console, print};

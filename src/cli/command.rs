@@ -35,7 +35,7 @@ impl Command {
         Flag::taken(self.groups)
     }
 
-    /// `sprat get [OPTIONS] LINK`
+    /// Its name with placeholders: `sprat get [OPTIONS] LINK`.
     pub(super) fn usage(&self) -> String {
         let operands = match self.operands {
             Operands::None => String::new(),

@@ -1,7 +1,8 @@
 //! The commands: one item for each, with all facts of it. Those that a running service performs are
 //! rows of the service's own table.
 //!
-//! Dispatch (`cli`), the help, and through it the man page and the completions come from this table.
+//! Dispatch (`cli`), the help, and through it the man page and the completions come from this
+//! table.
 
 use super::args::Args;
 use super::command::{Command, Operands};

@@ -1,7 +1,9 @@
-//! Standard output for results, and standard error for messages, above a progress bar if there is one.
+//! Standard output for results, and standard error for messages, above a progress bar if there is
+//! one.
 //!
-//! A message begins with `sprat: `. If systemd's journal reads it, it begins with its priority (`<6>`,
-//! sd-daemon(3)) instead: the journal adds the program and the time. Invariant: a line is one write.
+//! A message begins with `sprat: `. If systemd's journal reads it, it begins with its priority
+//! (`<6>`, sd-daemon(3)) instead: the journal adds the program and the time. Invariant: a line is
+//! one write.
 
 use super::exit::Exit;
 use crate::reactor::Error;
@@ -29,12 +31,10 @@ pub(super) fn print_error(text: &str) {
     let _ = io::stderr().write_all(format!("{start}{text}\n").as_bytes());
 }
 
-/// The start of each line.
+/// The start of each line: the program's name, or the priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// The program's name.
     Plain,
-    /// The priority.
     Journal,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Console {
     bars: MultiProgress,
     is_terminal: bool,
     form: Form,
-    /// Shared by all clones.
+    /// Shared by all clones, because SIGHUP changes it for all.
     verbosity: Arc<AtomicI32>,
 }
 
@@ -113,10 +113,10 @@ impl Console {
         self.form.start(priority)
     }
 
-    /// A bar at the bottom of the terminal, out of 1000: 21 columns, and as much of the message as
+    /// A bar at the bottom of the terminal: 21 columns, and as much of the message as
     /// fits the line. A longer line would wrap, and remain when the bar is drawn again.
     pub(super) fn bar(&self) -> ProgressBar {
-        let bar = self.bars.add(ProgressBar::new(1000));
+        let bar = self.bars.add(ProgressBar::new(1));
         let style = ProgressStyle::with_template("{prefix:9} [{bar:8}] {wide_msg}");
         bar.set_style(style.expect("the template is right").progress_chars("=> "));
         bar
@@ -141,7 +141,7 @@ impl LogSink for Console {
     }
 }
 
-/// Writes above the bar.
+/// Writes above the bar, in one call a line: lines of several processes do not mix.
 impl Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes).map(|()| bytes.len())
@@ -152,7 +152,6 @@ impl Write for Console {
     }
 
     fn write_fmt(&mut self, arguments: std::fmt::Arguments<'_>) -> io::Result<()> {
-        // One write a line: lines of several processes do not mix.
         self.write_all(arguments.to_string().as_bytes())
     }
 

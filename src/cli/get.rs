@@ -1,7 +1,7 @@
 //! `sprat get`: fetches what a link names, and resumes where an earlier run stopped.
 //!
 //! ```text
-//!   begin ──► fetching ── handle_complete ──► done
+//!   start ──► fetching ── handle_complete ──► done
 //!                │                    └─ with --seed ─► serving ── signal ──► done
 //!                └── signal ──► interrupted
 //! ```
@@ -9,13 +9,14 @@
 use super::args::Args;
 use super::console::{Console, print};
 use super::exit::Exit;
+use super::options::Options;
 use super::progress::{self, ProgressReport, TICK};
 use super::share::is_served;
-use super::start::{self, Role, Started};
+use super::start::{self, Role};
 use super::summary;
 use super::target::Target;
 use crate::id::FileId;
-use crate::node::{Ended, Event, Failure, Progress, SwarmKey};
+use crate::node::{Ended, Event, Failure, SwarmKey};
 use crate::reactor::{Happening, OutputPath, Reactor};
 use crate::service::json::Object;
 use crate::service::{StateDir, event_log, event_text, failure_text, format};
@@ -29,22 +30,34 @@ use std::time::Duration;
 const JSON_PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
+    let options = &args.options;
     let target = Target::read(&args.operands[0], console)?;
-    let output = match args.options.output.as_deref() {
+    let output = match options.output.as_deref() {
         Some(path) => OutputPath::given(path)?,
         None => OutputPath::In(PathBuf::from(".")),
     };
-    let role = if args.options.seed {
-        Role::Seed
-    } else {
-        Role::Visitor
+    let started = start::start(options, Role::Getter, console)?;
+    let (mut reactor, state) = (started.reactor, started.state.as_ref());
+    if let Some(manifest) = &target.manifest {
+        save(state, manifest, console);
+    }
+    // With the manifest of an earlier run, the disk is verified before any peer is found.
+    let load = || state.and_then(|state| state.load_manifest(target.file));
+    let manifest = target.manifest.or_else(load);
+    let now = reactor.now();
+    let mut fetch = Fetch {
+        console,
+        report: ProgressReport::new(console, now),
+        options,
+        json_at: now + JSON_PERIOD,
+        state,
+        file: target.file,
+        swarm: reactor.fetch(target.file, manifest, &target.providers, &output)?,
+        started_at: now,
+        connected: Vec::new(),
+        has_met: false,
     };
-    let started = start::start(&args.options, role, console)?;
-    let Started {
-        mut reactor, state, ..
-    } = started;
-    let mut fetch = Fetch::begin(target, &output, &mut reactor, state, &args, console)?;
-    let result = fetch.run(&mut reactor, args.options.seed);
+    let result = fetch.run(&mut reactor);
     fetch.report.clear();
     summary::log(&reactor, console);
     reactor.stop();
@@ -54,9 +67,9 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
 struct Fetch<'a> {
     console: &'a Console,
     report: ProgressReport<'a>,
-    json: bool,
+    options: &'a Options,
     json_at: Instant,
-    state: Option<StateDir>,
+    state: Option<&'a StateDir>,
     file: FileId,
     swarm: SwarmKey,
     started_at: Instant,
@@ -64,47 +77,11 @@ struct Fetch<'a> {
     connected: Vec<SocketAddr>,
     /// Whether there ever was a stream.
     has_met: bool,
-    last: Progress,
 }
 
-impl<'a> Fetch<'a> {
-    fn begin(
-        target: Target,
-        output: &OutputPath,
-        reactor: &mut Reactor,
-        state: Option<StateDir>,
-        args: &Args,
-        console: &'a Console,
-    ) -> Result<Fetch<'a>, Exit> {
-        if let Some(manifest) = &target.manifest {
-            save(state.as_ref(), manifest, console);
-        }
-        // With the manifest of an earlier run, the disk is verified before any peer is found.
-        let load = || {
-            state
-                .as_ref()
-                .and_then(|state| state.load_manifest(target.file))
-        };
-        let manifest = target.manifest.or_else(load);
-        let swarm = reactor.fetch(target.file, manifest, &target.providers, output)?;
-        let now = reactor.now();
-        Ok(Fetch {
-            console,
-            report: ProgressReport::new(console, now),
-            json: args.options.json,
-            json_at: now + JSON_PERIOD,
-            state,
-            file: target.file,
-            swarm,
-            started_at: now,
-            connected: Vec::new(),
-            has_met: false,
-            last: Progress::default(),
-        })
-    }
-
-    /// Runs the loop until the file is complete; with `seed`, until a signal after that.
-    fn run(&mut self, reactor: &mut Reactor, seed: bool) -> Result<(), Exit> {
+impl Fetch<'_> {
+    /// Runs the loop until the file is complete; with `--seed`, until a signal after that.
+    fn run(&mut self, reactor: &mut Reactor) -> Result<(), Exit> {
         let mut is_complete = false;
         loop {
             let until = (!is_complete).then(|| reactor.now() + TICK);
@@ -119,7 +96,7 @@ impl<'a> Fetch<'a> {
                 }
                 Happening::Event(Event::Complete { swarm, already }) if swarm == self.swarm => {
                     self.handle_complete(reactor, already)?;
-                    if !seed {
+                    if !self.options.seed {
                         return Ok(());
                     }
                     self.console.info("serving it until interrupted");
@@ -155,10 +132,9 @@ impl<'a> Fetch<'a> {
         let Some(progress) = reactor.node().progress(self.swarm) else {
             return Ok(());
         };
-        self.last = progress;
         let now = reactor.now();
         let rate = self.report.update(now, &progress);
-        if !self.json || now < self.json_at {
+        if !self.options.json || now < self.json_at {
             return Ok(());
         }
         self.json_at = now + JSON_PERIOD;
@@ -172,13 +148,13 @@ impl<'a> Fetch<'a> {
     }
 
     fn handle_event(&mut self, reactor: &Reactor, event: &Event) -> Result<(), Exit> {
-        if self.json {
+        if self.options.json {
             event_text::json(event).map_or(Ok(()), print)?;
         }
         match *event {
             Event::Manifest { swarm, .. } if swarm == self.swarm => {
                 if let Some(manifest) = reactor.node().manifest(swarm) {
-                    save(self.state.as_ref(), manifest, self.console);
+                    save(self.state, manifest, self.console);
                 }
             }
             // If nothing is missing, `handle_complete` reports it.
@@ -227,7 +203,7 @@ impl<'a> Fetch<'a> {
 
     fn handle_complete(&mut self, reactor: &Reactor, already: bool) -> Result<(), Exit> {
         self.report.clear();
-        let progress = reactor.node().progress(self.swarm).unwrap_or(self.last);
+        let progress = reactor.node().progress(self.swarm).unwrap_or_default();
         let took = reactor.now().since(self.started_at);
         let path = shown(reactor.output_path(self.swarm).unwrap_or(Path::new("")));
         let size = format::size(progress.size);
@@ -243,7 +219,7 @@ impl<'a> Fetch<'a> {
             self.console.info(line);
             self.log_written(reactor, progress.received);
         }
-        if !self.json {
+        if !self.options.json {
             return print(path.to_string_lossy());
         }
         let object = Object::event("complete")
@@ -278,7 +254,7 @@ impl<'a> Fetch<'a> {
         let path = reactor.output_path(self.swarm).map(shown);
         let disk = reactor.disk_message(self.swarm);
         let message = failure_text::of_fetch(self.file, cause, self.has_met, path, disk);
-        if self.json {
+        if self.options.json {
             print(Object::event("failed").with("message", &message).finish())?;
         }
         Ok(Exit::Failed(message))

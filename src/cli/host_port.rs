@@ -54,8 +54,8 @@ impl FromStr for HostPort {
     }
 }
 
-/// Parses `ADDR`, `ADDR:PORT` or `:PORT`, where an IPv6 address has brackets. The default address is
-/// the IPv6 wildcard, which serves IPv4 as well; port 0 is any free port.
+/// Parses `ADDR`, `ADDR:PORT` or `:PORT`, where an IPv6 address has brackets. The default address
+/// is the IPv6 wildcard, which serves IPv4 as well; port 0 is any free port.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let (host, port) = split_port(text)?;
     let wrong = |_| format!("not an address: {host} (a numeric IP, and IPv6 in brackets)");

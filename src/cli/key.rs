@@ -1,7 +1,7 @@
 //! The key of a network: `sprat key` makes one, and nodes read it from its file.
 //!
 //! ```text
-//! # The key of a sprat network. Whoever has it can be part of it: keep it secret.
+//! # The key of a sprat network. Every node that has it is a member: keep it secret.
 //! 8d1f3c0a5e7b92644fd0b1a6c3e85d72
 //! ```
 //!
@@ -44,7 +44,8 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
 fn make(path: &Path, key: &[u8; KEY_SIZE]) -> io::Result<()> {
     let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = format!(
-        "# The key of a sprat network. Whoever has it can be part of it: keep it secret.\n{digits}\n"
+        "# The key of a sprat network. Every node that has it is a member: keep it secret.\n\
+         {digits}\n"
     );
     let mut file = OpenOptions::new()
         .write(true)

@@ -6,8 +6,8 @@
 //!           settings: line, environment, file (config)
 //! ```
 //!
-//! `commands` and `options` are the two tables, with one item for each command and each option. Results
-//! (links, paths, JSON) go to standard output, progress and messages to standard error.
+//! `commands` and `options` are the two tables, with one item for each command and each option.
+//! Results (links, paths, JSON) go to standard output, progress and messages to standard error.
 //!
 //! Invariant: every failure has one exit code and one line that says what, where and what to do.
 

@@ -88,7 +88,6 @@ pub(super) enum Takes {
     Many(&'static str, Store),
 }
 
-/// An option.
 #[derive(Debug)]
 pub(super) struct Flag {
     /// The letter behind one dash; empty if there is none.

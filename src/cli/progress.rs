@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Between two updates: as often as people can read them.
 pub(super) const TICK: Duration = Duration::from_millis(250);
-/// Between two plain lines.
+/// Between two plain lines, where standard error is no terminal.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
 /// Samples of a rate: it covers 4 seconds.
 const SAMPLES_MAX: usize = 16;
@@ -44,7 +44,8 @@ impl<'a> ProgressReport<'a> {
             let bar = self.bar.get_or_insert_with(|| self.console.bar());
             bar.set_prefix(name);
             bar.set_message(figures);
-            bar.set_position(permille(progress));
+            bar.set_length(progress.size.max(1));
+            bar.set_position(progress.done);
         } else if now >= self.line_at {
             self.line_at = now + LINE_PERIOD;
             self.console.info(format!("{name} {figures}"));
@@ -70,13 +71,6 @@ pub(super) fn phase(phase: Phase) -> &'static str {
         Phase::Complete => "complete",
         Phase::Repairing => "repairing",
         Phase::Ending => "ending",
-    }
-}
-
-fn permille(progress: &Progress) -> u64 {
-    match progress.size {
-        0 => 0,
-        size => (u128::from(progress.done) * 1000 / u128::from(size)) as u64,
     }
 }
 

@@ -1,8 +1,8 @@
 //! SIGHUP: a running node reads its settings again and applies those that are live.
 //!
 //! The environment stays as it was when the program started. Resolving the names of new bootstrap
-//! nodes blocks the loop, for seconds at worst. Invariants: an error changes nothing and is one line;
-//! each reload names the settings that wait for a restart.
+//! nodes blocks the loop, for seconds at worst. Invariants: an error changes nothing and is one
+//! line; each reload names the settings that wait for a restart.
 
 use super::args::Args;
 use super::bootstrap::{self, Bootstrap};

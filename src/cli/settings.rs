@@ -1,8 +1,8 @@
 //! The sources of settings: the command line, the environment, a file. An earlier source in this
 //! order overrides a later one.
 //!
-//! Values are texts here; `options` knows what they mean. Invariants: an option that can be repeated
-//! comes whole from one source, never from two; every value knows its source, for errors.
+//! Values are texts here; `options` knows what they mean. Invariants: an option that can be
+//! repeated comes whole from one source, never from two; every value knows its source, for errors.
 
 use super::options::{Flag, Given, Group};
 use std::ffi::OsString;
@@ -23,8 +23,8 @@ impl Layer {
 
     /// The environment, as `variable` reads it, for a command of these groups.
     ///
-    /// An empty variable sets nothing, except for the key: a node that should have one must not start
-    /// without it.
+    /// An empty variable sets nothing, except for the key: a node that should have one must not
+    /// start without it.
     pub(super) fn of_environment(
         groups: &'static [Group],
         variable: &dyn Fn(&str) -> Option<OsString>,

@@ -52,7 +52,6 @@ pub(super) fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
 struct Share {
     swarm: SwarmKey,
     path: PathBuf,
-    is_served: bool,
 }
 
 struct Sharing<'a> {
@@ -85,8 +84,8 @@ impl Sharing<'_> {
                 }
                 Happening::Event(event) => {
                     self.event_log.log(reactor, &event);
-                    if let Event::Rotten { swarm, .. } = event {
-                        self.check_rest(reactor, swarm)?;
+                    if let Event::Rotten { .. } = event {
+                        self.check_rest(reactor)?;
                     }
                 }
                 Happening::Source(_) => unreachable!("only a service has a control socket"),
@@ -111,11 +110,7 @@ impl Sharing<'_> {
             return Ok(None);
         };
         let swarm = reactor.share(&path)?;
-        self.shares.push(Share {
-            swarm,
-            path,
-            is_served: false,
-        });
+        self.shares.push(Share { swarm, path });
         Ok(Some(swarm))
     }
 
@@ -125,10 +120,9 @@ impl Sharing<'_> {
         swarm: SwarmKey,
         file: FileId,
     ) -> Result<(), Exit> {
-        let Some(share) = self.shares.iter_mut().find(|share| share.swarm == swarm) else {
+        let Some(share) = self.shares.iter().find(|share| share.swarm == swarm) else {
             return Ok(());
         };
-        share.is_served = true;
         if let Some(progress) = reactor.node().progress(swarm) {
             let (path, size) = (share.path.display(), format::size(progress.size));
             self.console
@@ -153,15 +147,13 @@ impl Sharing<'_> {
                 false => format!("no longer serving {path}: {why} (share it again)"),
             });
         }
-        self.check_rest(reactor, swarm)
+        self.check_rest(reactor)
     }
 
     /// A part of a share is lost. Serving ends when nothing is left of all shares.
-    fn check_rest(&mut self, reactor: &Reactor, swarm: SwarmKey) -> Result<(), Exit> {
-        for share in self.shares.iter_mut().filter(|share| share.swarm == swarm) {
-            share.is_served = is_served(reactor, swarm);
-        }
-        match self.waiting.is_empty() && self.shares.iter().all(|share| !share.is_served) {
+    fn check_rest(&self, reactor: &Reactor) -> Result<(), Exit> {
+        let is_served = |share: &Share| is_served(reactor, share.swarm);
+        match self.waiting.is_empty() && !self.shares.iter().any(is_served) {
             true => Err(Exit::Failed("nothing is left to serve".into())),
             false => Ok(()),
         }

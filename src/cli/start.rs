@@ -22,19 +22,11 @@ pub(super) enum Role {
     Service,
     /// Shares in the foreground at a known port.
     Sharer,
-    /// Fetches, then serves, at any port.
-    Seed,
-    /// Fetches and ends: other nodes must not rely on it (BEP 43).
-    Visitor,
+    /// Fetches, at any port. Without `--seed` it ends then: other nodes must not rely on it (BEP
+    /// 43).
+    Getter,
 }
 
-impl Role {
-    fn needs_its_port(self) -> bool {
-        matches!(self, Role::Service | Role::Sharer)
-    }
-}
-
-/// A node that listens.
 pub(super) struct Started {
     pub(super) reactor: Reactor,
     /// `None` if there is no folder, or another sprat uses the usual one.
@@ -42,7 +34,6 @@ pub(super) struct Started {
     /// `None` except for a service that has a state folder.
     pub(super) control: Option<Control>,
     pub(super) bootstraps: Vec<Bootstrap>,
-    /// Their addresses.
     pub(super) bootstrap_addresses: Vec<SocketAddr>,
 }
 
@@ -50,11 +41,12 @@ pub(super) struct Started {
 pub(super) fn start(options: &Options, role: Role, console: &Console) -> Result<Started, Exit> {
     let bootstraps = bootstrap::resolve(&options.bootstrap, &[])?;
     let state = open_state(options.dir.as_deref(), role, console)?;
-    let random = random_id()?;
-    let id = match &state {
-        Some(state) => state.node_id(random)?,
-        None => random,
-    };
+    let mut id = NodeId(Id::default());
+    getrandom::fill(&mut id.0.0)
+        .map_err(|error| Exit::Failed(format!("cannot draw a node id: {error}")))?;
+    if let Some(state) = &state {
+        id = state.node_id(id)?;
+    }
     let mut reactor = listen(options, role, id)?;
     if let Some(state) = &state {
         reactor.keep_contacts(state.path())?;
@@ -65,7 +57,7 @@ pub(super) fn start(options: &Options, role: Role, console: &Console) -> Result<
         Role::Service => open_control(options, state.as_ref(), &mut reactor, console)?,
         _ => None,
     };
-    if !console.is_quiet() || role.needs_its_port() {
+    if !console.is_quiet() || role != Role::Getter {
         for address in reactor.listening() {
             console.notice(format!("listening on {address}"));
         }
@@ -109,14 +101,12 @@ fn listen(options: &Options, role: Role, id: NodeId) -> Result<Reactor, Exit> {
         listen,
         network,
         id,
-        read_only: role == Role::Visitor,
+        read_only: role == Role::Getter && !options.seed,
     };
     let is_usual = options.listen.is_empty();
     match Reactor::new(setup(listen_addresses(options))) {
         // A fetch must not fail because a service runs on this machine.
-        Err(error)
-            if error.kind() == ErrorKind::AddrInUse && !role.needs_its_port() && is_usual =>
-        {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && role == Role::Getter && is_usual => {
             Ok(Reactor::new(setup(vec![any_address(0)]))?)
         }
         other => Ok(other?),
@@ -164,11 +154,4 @@ fn open_state(
 /// The state folder: the one given, or else the usual one.
 pub(super) fn state_folder(given: Option<&Path>) -> Option<PathBuf> {
     given.map(Path::to_owned).or_else(|| usual_dir(variable))
-}
-
-fn random_id() -> Result<NodeId, Exit> {
-    let mut id = Id::default();
-    getrandom::fill(&mut id.0)
-        .map_err(|error| Exit::Failed(format!("cannot draw a node id: {error}")))?;
-    Ok(NodeId(id))
 }

@@ -1,7 +1,7 @@
-//! The demo's nodes: child processes of this program, each with its output in files.
+//! The demo's nodes: child processes of this program, each with its output in a file.
 //!
-//! Files instead of pipes: the demo needs no thread to read them, and the output of a node that
-//! failed is still there.
+//! A file instead of pipes: the demo needs no thread to read them, and the output of a node that
+//! failed is still there. Each line is one write, so that lines of the two streams do not mix.
 //!
 //! Invariant: however the demo ends, no child and no file of it is left.
 
@@ -29,47 +29,46 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The nodes find each other within this time.
 pub(super) const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Set once a signal asks the demo to end.
-#[derive(Clone)]
-pub(super) struct Interrupt(Arc<AtomicBool>);
-
-impl Interrupt {
-    pub(super) fn catch() -> Result<Interrupt, Exit> {
-        let flag = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&flag))
-                .map_err(|error| Error::new(format!("catch signal {signal}"), error))?;
-        }
-        Ok(Interrupt(flag))
-    }
-
-    pub(super) fn check(&self) -> Result<(), Exit> {
-        match self.0.load(Ordering::Relaxed) {
-            true => Err(Exit::Interrupted("the demo was interrupted".into())),
-            false => Ok(()),
-        }
-    }
-}
-
 /// The demo's own folder, which is removed with everything in it.
 pub(super) struct Folder {
     path: PathBuf,
-    pub(super) interrupt: Interrupt,
+    interrupt: Interrupt,
+}
+
+/// Set once a signal asks the demo to end.
+type Interrupt = Arc<AtomicBool>;
+
+fn check(interrupt: &Interrupt) -> Result<(), Exit> {
+    match interrupt.load(Ordering::Relaxed) {
+        true => Err(Exit::Interrupted("the demo was interrupted".into())),
+        false => Ok(()),
+    }
 }
 
 impl Folder {
-    pub(super) fn create(interrupt: Interrupt) -> Result<Folder, Exit> {
+    /// Creates the folder. From now on a signal only ends the demo at the next check.
+    pub(super) fn create() -> Result<Folder, Exit> {
+        let interrupt = Interrupt::default();
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&interrupt))
+                .map_err(|error| Error::new(format!("catch signal {signal}"), error))?;
+        }
         let path = env::temp_dir().join(format!("sprat-demo-{}", process::id()));
         fs::create_dir(&path).map_err(|error| cannot("make the folder", &path, error))?;
         Ok(Folder { path, interrupt })
+    }
+
+    /// An error once a signal asks the demo to end.
+    pub(super) fn check(&self) -> Result<(), Exit> {
+        check(&self.interrupt)
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Starts this program as `name`, whose state folder has the same name at every start. It listens
-    /// at `listen` and joins through `bootstrap`.
+    /// Starts this program as `name`, whose state folder has the same name at every start. It
+    /// listens at `listen` and joins through `bootstrap`.
     pub(super) fn start(
         &self,
         name: &str,
@@ -79,7 +78,8 @@ impl Folder {
     ) -> Result<Child, Exit> {
         let failed = |error| Exit::from(Error::new(format!("start {name}"), error));
         let file = |end: &str| self.path(&(name.replace(' ', "-") + end));
-        let (stdout, stderr) = (file(".out"), file(".err"));
+        let path = file(".log");
+        let output = File::create(&path).map_err(failed)?;
         let mut command = Command::new(env::current_exe().map_err(failed)?);
         // The arguments alone configure the demo's nodes.
         for flag in FLAGS {
@@ -92,17 +92,20 @@ impl Folder {
             .arg(file("-state"))
             .args(bootstrap.iter().flat_map(|address| ["-b", address]))
             .stdin(Stdio::null())
-            .stdout(File::create(&stdout).map_err(failed)?)
-            .stderr(File::create(&stderr).map_err(failed)?)
+            .stdout(output.try_clone().map_err(failed)?)
+            .stderr(output)
             .spawn()
             .map_err(failed)?;
-        Ok(Child {
+        let mut child = Child {
             name: name.into(),
             process,
-            stdout,
-            stderr,
-            interrupt: self.interrupt.clone(),
-        })
+            address: String::new(),
+            output: path,
+            interrupt: Arc::clone(&self.interrupt),
+        };
+        let find = |line: &str| line.strip_prefix("sprat: listening on ").map(str::to_owned);
+        child.address = child.wait_for("listen", JOIN_TIMEOUT, find)?;
+        Ok(child)
     }
 }
 
@@ -117,40 +120,34 @@ pub(super) fn cannot(verb: &str, path: &Path, error: io::Error) -> Exit {
     Error::new(format!("{verb} {}", path.display()), error).into()
 }
 
-#[derive(Clone, Copy)]
-pub(super) enum Stream {
-    Stdout,
-    Stderr,
-}
-
 /// A node that runs as a process of its own, until it is dropped.
 pub(super) struct Child {
     name: String,
     process: process::Child,
-    stdout: PathBuf,
-    stderr: PathBuf,
+    /// The address at which it listens.
+    pub(super) address: String,
+    output: PathBuf,
     interrupt: Interrupt,
 }
 
 impl Child {
-    /// Waits for a line in which `find` finds something.
+    /// Waits for a line of its output in which `find` finds something.
     fn wait_for<T>(
         &mut self,
-        stream: Stream,
         what: &str,
         timeout: Duration,
         find: impl Fn(&str) -> Option<T>,
     ) -> Result<T, Exit> {
         let deadline = Instant::now() + timeout;
         loop {
-            self.interrupt.check()?;
+            check(&self.interrupt)?;
             // The status first: then the lines hold everything that an ended child has written.
             let status = self.process.try_wait();
-            if let Some(found) = self.lines(stream).iter().find_map(|line| find(line)) {
+            let mut lines = self.lines();
+            if let Some(found) = lines.iter().find_map(|line| find(line)) {
                 return Ok(found);
             }
-            let last = self.lines(Stream::Stderr).pop();
-            let last = last.unwrap_or_else(|| "it wrote nothing".into());
+            let last = lines.pop().unwrap_or_else(|| "it wrote nothing".into());
             let name = &self.name;
             if !matches!(status, Ok(None)) {
                 return Err(Exit::Failed(format!("{name} ended early: {last}")));
@@ -165,27 +162,21 @@ impl Child {
         }
     }
 
-    /// The address at which it listens.
-    pub(super) fn address(&mut self) -> Result<String, Exit> {
-        let find = |line: &str| line.strip_prefix("sprat: listening on ").map(str::to_owned);
-        self.wait_for(Stream::Stderr, "listen", JOIN_TIMEOUT, find)
-    }
-
     pub(super) fn wait_until_joined(&mut self) -> Result<(), Exit> {
         let find = |line: &str| line.contains("joined the network").then_some(());
-        self.wait_for(Stream::Stderr, "join", JOIN_TIMEOUT, find)
+        self.wait_for("join", JOIN_TIMEOUT, find)
     }
 
     pub(super) fn wait_until_announced(&mut self) -> Result<(), Exit> {
         let is_it = |line: &str| line.contains(" announced ") && !line.ends_with(" at 0 nodes");
         let find = |line: &str| is_it(line).then_some(());
-        self.wait_for(Stream::Stderr, "announce its file", JOIN_TIMEOUT, find)
+        self.wait_for("announce its file", JOIN_TIMEOUT, find)
     }
 
     /// The link that it prints, without addresses, so that others must find it in the network.
     pub(super) fn link(&mut self, timeout: Duration) -> Result<Link, Exit> {
         let find = |line: &str| Link::parse(line).ok();
-        let link = self.wait_for(Stream::Stdout, "hash its file", timeout, find)?;
+        let link = self.wait_for("hash its file", timeout, find)?;
         Ok(Link {
             providers: Vec::new(),
             ..link
@@ -196,17 +187,13 @@ impl Child {
     pub(super) fn fetch_time(&mut self, timeout: Duration) -> Result<Duration, Exit> {
         let is_complete = |line: &str| json::is_event(line, "complete");
         let find = |line: &str| is_complete(line).then(|| json::number(line, "seconds"));
-        let seconds = self.wait_for(Stream::Stdout, "fetch the file", timeout, find)?;
+        let seconds = self.wait_for("fetch the file", timeout, find)?;
         Ok(Duration::from_secs_f64(seconds.unwrap_or_default()))
     }
 
     /// The complete lines that it has written so far.
-    pub(super) fn lines(&self, stream: Stream) -> Vec<String> {
-        let path = match stream {
-            Stream::Stdout => &self.stdout,
-            Stream::Stderr => &self.stderr,
-        };
-        let bytes = fs::read(path).unwrap_or_default();
+    pub(super) fn lines(&self) -> Vec<String> {
+        let bytes = fs::read(&self.output).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         complete.lines().map(str::to_owned).collect()
@@ -222,7 +209,6 @@ impl Child {
         Some(kibibytes * 1024)
     }
 
-    /// Ends it with SIGTERM.
     pub(super) fn stop(&mut self) {
         // The child may have ended already.
         let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
@@ -234,9 +220,8 @@ impl Child {
 }
 
 impl Drop for Child {
-    /// Ends it with SIGKILL.
     fn drop(&mut self) {
-        // Neither has an effect on a child that has ended.
+        // SIGKILL. Neither has an effect on a child that has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

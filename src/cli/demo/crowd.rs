@@ -1,10 +1,10 @@
 //! `sprat demo --nodes N`: a crowd of real nodes, of which a third at a time is killed.
 //!
 //! All nodes know node 1 only, and each of them except node 1 shares a file of its own. Then every
-//! file whose sharer runs is fetched by its id through another node: while all nodes run, after a third of
-//! them (node 1 too) was killed with SIGKILL, and after these run again; and so for each third. A file
-//! that is not found and fetched is a miss. The files have one shard: this is no benchmark of
-//! transfers.
+//! file whose sharer runs is fetched by its id through another node: while all nodes run, after a
+//! third of them (node 1 too) was killed with SIGKILL, and after these run again; and so for each
+//! third. A file that is not found and fetched is a miss. The files have one shard: this is no
+//! benchmark of transfers.
 //!
 //! Invariant: the exit code is 0 only without a miss.
 
@@ -17,7 +17,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Bytes of each file.
+/// Bytes of each file: one shard.
 const FILE_SIZE: usize = 16 << 10;
 /// Fetches at once: more of them would wait for each other.
 const FETCHES_MAX: usize = 4;
@@ -46,7 +46,7 @@ pub(super) fn run(count: usize, folder: Folder) -> Result<(), Exit> {
         for &index in &killed {
             let bootstrap = crowd.nodes[crowd.running_after(index)].address.clone();
             let listen = crowd.nodes[index].address.clone();
-            crowd.nodes[index].child = Some(crowd.start(index, &listen, Some(&bootstrap))?.0);
+            crowd.nodes[index].child = Some(crowd.start(index, &listen, Some(&bootstrap))?);
         }
         crowd.wait_until_announced(&killed)?;
         crowd.fetch_all("these run again")?;
@@ -82,10 +82,10 @@ impl Crowd {
             Rng::from_number(index as u64).fill(&mut bytes);
             fs::write(&path, bytes).map_err(|error| cannot("write", &path, error))?;
             let first = self.nodes.first().map(|node| node.address.clone());
-            let (child, address) = self.start(index, "127.0.0.1:0", first.as_deref())?;
+            let child = self.start(index, "127.0.0.1:0", first.as_deref())?;
             self.nodes.push(Node {
+                address: child.address.clone(),
                 child: Some(child),
-                address,
                 link: String::new(),
                 memory: 0,
             });
@@ -98,19 +98,12 @@ impl Crowd {
         self.wait_until_announced(&(0..count).collect::<Vec<_>>())
     }
 
-    fn start(
-        &self,
-        index: usize,
-        listen: &str,
-        bootstrap: Option<&str>,
-    ) -> Result<(Child, String), Exit> {
+    fn start(&self, index: usize, listen: &str, bootstrap: Option<&str>) -> Result<Child, Exit> {
         let file = self.file(index).display().to_string();
         let share = ["share", "-v", &file];
         let words: &[&str] = if index == 0 { &["node"] } else { &share };
         let name = format!("node {}", index + 1);
-        let mut child = self.folder.start(&name, words, listen, bootstrap)?;
-        let address = child.address()?;
-        Ok((child, address))
+        self.folder.start(&name, words, listen, bootstrap)
     }
 
     fn wait_until_announced(&mut self, indices: &[usize]) -> Result<(), Exit> {

@@ -1,5 +1,5 @@
-//! `sprat demo`: sharing and fetching on this machine, with real nodes that do not know that they are
-//! part of a demo.
+//! `sprat demo`: sharing and fetching on this machine, with real nodes that do not know that they
+//! are part of a demo.
 //!
 //! Five processes of this program on 127.0.0.1, each of which knows only the one before it. Node 1
 //! shares a file. Node 4 fetches it by a link without addresses, so that it must find the provider
@@ -17,7 +17,7 @@ use super::exit::Exit;
 use crate::rng::Rng;
 use crate::service::{format, json};
 use crate::wire::Link;
-use child::{Child, Folder, Interrupt, JOIN_TIMEOUT, Stream, cannot};
+use child::{Child, Folder, JOIN_TIMEOUT, cannot};
 use std::env;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -35,7 +35,7 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
         let text = "demo takes a FILE or --nodes, not both (see sprat help demo)";
         return Err(Exit::Usage(text.into()));
     }
-    let folder = Folder::create(Interrupt::catch()?)?;
+    let folder = Folder::create()?;
     if let Some(count) = args.options.nodes {
         return crowd::run(count, folder);
     }
@@ -62,7 +62,7 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
 
 struct Demo {
     // Fields drop in this order: the nodes end before their folder is removed.
-    nodes: Vec<(Child, String)>,
+    nodes: Vec<Child>,
     folder: Folder,
     source: PathBuf,
     size: u64,
@@ -78,7 +78,7 @@ impl Demo {
         self.start(&["share", "-v", &source])?;
         self.start(&["node"])?;
         self.start(&["node"])?;
-        for (node, _) in &mut self.nodes[1..] {
+        for node in &mut self.nodes[1..] {
             node.wait_until_joined()?;
         }
         let timeout = self.timeout;
@@ -98,20 +98,19 @@ impl Demo {
     }
 
     fn node(&mut self, number: usize) -> &mut Child {
-        &mut self.nodes[number - 1].0
+        &mut self.nodes[number - 1]
     }
 
     fn address(&self, number: usize) -> &str {
-        &self.nodes[number - 1].1
+        &self.nodes[number - 1].address
     }
 
     /// Starts the next node, which knows the one before it.
     fn start(&mut self, words: &[&str]) -> Result<(), Exit> {
         let name = format!("node {}", self.nodes.len() + 1);
-        let bootstrap = self.nodes.last().map(|(_, address)| address.as_str());
-        let mut child = self.folder.start(&name, words, "127.0.0.1:0", bootstrap)?;
-        let address = child.address()?;
-        self.nodes.push((child, address));
+        let bootstrap = self.nodes.last().map(|node| node.address.as_str());
+        let child = self.folder.start(&name, words, "127.0.0.1:0", bootstrap)?;
+        self.nodes.push(child);
         Ok(())
     }
 
@@ -123,7 +122,7 @@ impl Demo {
         self.start(&["get", &link, "-o", &output, "--json", "--seed", "-v"])?;
         let timeout = self.timeout;
         let time = self.node(number).fetch_time(timeout)?;
-        let lines = self.node(number).lines(Stream::Stdout);
+        let lines = self.node(number).lines();
         let found = |line: &&String| {
             json::is_event(line, "lookup") && json::number(line, "providers") > Some(0.0)
         };
@@ -148,10 +147,10 @@ impl Demo {
 
     /// Prints memory, sources and what to do next.
     fn finish(mut self) -> Result<(), Exit> {
-        let memory = self.nodes.iter().map(|(node, _)| node.peak_memory());
+        let memory = self.nodes.iter().map(Child::peak_memory);
         let memory = memory.map(|bytes| bytes.map_or("unknown".into(), format::size));
         let memory = memory.collect::<Vec<String>>().join(", ");
-        for (node, _) in self.nodes.iter_mut().rev() {
+        for node in self.nodes.iter_mut().rev() {
             node.stop();
         }
         // Node 1 has sent the whole file to node 4 before.
@@ -170,7 +169,7 @@ impl Demo {
 
     /// Bytes of payload that a stopped node has sent, by its own account.
     fn sent(&mut self, number: usize) -> u64 {
-        let lines = self.node(number).lines(Stream::Stderr);
+        let lines = self.node(number).lines();
         let count = |line: &String| {
             let (count, _) = line.strip_prefix("sprat: sent ")?.split_once(" bytes")?;
             count.parse().ok()
@@ -186,7 +185,7 @@ impl Demo {
         let mut left = open(&self.source).map_err(|error| cannot("read", &self.source, error))?;
         let mut right = open(copy).map_err(|error| cannot("read", copy, error))?;
         loop {
-            self.folder.interrupt.check()?;
+            self.folder.check()?;
             let one = left
                 .fill_buf()
                 .map_err(|error| cannot("read", &self.source, error))?;
@@ -226,7 +225,7 @@ fn generate(folder: &Folder) -> Result<PathBuf, Exit> {
     let mut rng = Rng::from_number(1);
     let mut block = vec![0; 1 << 20];
     for _ in 0..SAMPLE_SIZE / block.len() as u64 {
-        folder.interrupt.check()?;
+        folder.check()?;
         rng.fill(&mut block);
         file.write_all(&block).map_err(failed)?;
     }

@@ -17,7 +17,6 @@ use crate::service::json::Object;
 /// The severity of a finding, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Grade {
-    /// As it should be.
     Ok,
     /// Useful to know; nothing to repair.
     Note,

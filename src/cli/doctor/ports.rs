@@ -8,7 +8,7 @@ use crate::wire::Network;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A node on this machine answers within this time.
@@ -94,28 +94,24 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// Processes that hold a socket on `port`, as far as this user may see.
 fn holders(port: u16) -> Vec<Holder> {
-    let tables = TABLES
+    let read = |name: &&str| fs::read_to_string(format!("/proc/net/{name}")).ok();
+    let inodes = TABLES
         .iter()
-        .filter_map(|name| fs::read_to_string(format!("/proc/net/{name}")).ok());
-    let inodes: Vec<u64> = tables.flat_map(|table| sockets_on(&table, port)).collect();
-    let sockets: Vec<String> = inodes
-        .iter()
-        .map(|inode| format!("socket:[{inode}]"))
+        .filter_map(read)
+        .flat_map(|table| sockets_on(&table, port));
+    let sockets: Vec<PathBuf> = inodes
+        .map(|inode| format!("socket:[{inode}]").into())
         .collect();
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let holder = |process: fs::DirEntry| {
         let pid = process.file_name().to_str()?.parse().ok()?;
         let open = fs::read_dir(process.path().join("fd")).ok()?.flatten();
         let mut targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
-        if !targets.any(|target| sockets.iter().any(|socket| target == Path::new(socket))) {
-            return None;
-        }
+        targets.find(|target| sockets.contains(target))?;
         let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-        Some(Holder {
-            name: name.trim().to_owned(),
-            pid,
-        })
+        let name = name.trim().to_owned();
+        Some(Holder { name, pid })
     };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     processes.filter_map(holder).collect()
 }
 
@@ -134,7 +130,8 @@ fn sockets_on(table: &str, port: u16) -> Vec<u64> {
     table.lines().skip(1).filter_map(line).collect()
 }
 
-/// The firewall of the machine whose root folder is `root`. Its rules are not read: that takes root.
+/// The firewall of the machine whose root folder is `root`. Its rules are not read: that takes
+/// root.
 fn firewall(root: &Path, port: u16) -> Finding {
     let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let has_line = |path: &str, is_it: &dyn Fn(&str) -> bool| text(path).lines().any(is_it);

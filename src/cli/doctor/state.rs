@@ -2,11 +2,11 @@
 
 use super::finding::{Finding, Grade};
 use crate::reactor::{self, Space};
-use crate::service::format;
-use crate::service::{Health, Kept};
+use crate::service::{Health, Kept, format};
 use crate::wire::Network;
 use rustix::fs::{Access, access};
-use std::path::Path;
+use std::io;
+use std::path::{self, Path};
 
 /// Permission bits that nobody but the owner may have on the folder.
 const OTHERS: u32 = 0o077;
@@ -15,30 +15,21 @@ const NEW_FOLDER: &str = "give another folder with -d";
 
 /// Examines `folder` and its disk; `None` is a machine where no folder is configured.
 pub(super) fn examine(folder: Option<&Path>, network: Network) -> Vec<Finding> {
+    let finding = |grade, text: String, advice| Finding::new("state", grade, text, advice);
     let Some(folder) = folder else {
-        let advice = "give one with -d, or set $HOME";
-        return vec![Finding::new(
-            "state",
-            Grade::Warning,
-            "no state folder",
-            advice,
-        )];
+        let (text, advice) = ("no state folder", "give one with -d, or set $HOME");
+        return vec![finding(Grade::Warning, text.into(), advice.into())];
     };
     let name = folder.display();
     let mut found = match Health::of(folder, network) {
         Ok(None) => {
             let text = format!("{name} does not exist yet: a node creates it");
-            vec![Finding::new("state", Grade::Note, text, "")]
+            vec![finding(Grade::Note, text, String::new())]
         }
         Ok(Some(health)) => judge(&name.to_string(), &health),
         Err(error) => {
             let advice = format!("repair its permissions, or {NEW_FOLDER}");
-            vec![Finding::new(
-                "state",
-                Grade::Problem,
-                error.to_string(),
-                advice,
-            )]
+            vec![finding(Grade::Problem, error.to_string(), advice)]
         }
     };
     found.push(disk(folder));
@@ -46,47 +37,46 @@ pub(super) fn examine(folder: Option<&Path>, network: Network) -> Vec<Finding> {
 }
 
 fn judge(name: &str, health: &Health) -> Vec<Finding> {
-    let finding = |grade, text: String, advice: &str| Finding::new("state", grade, text, advice);
     let mut found = Vec::new();
+    let mut add = |grade, text: String, advice: String| {
+        found.push(Finding::new("state", grade, text, advice));
+    };
     if health.mode & OTHERS != 0 {
-        let text = format!(
-            "{name} has mode {:03o}: other users may read it",
-            health.mode
-        );
-        found.push(finding(Grade::Warning, text, &format!("chmod 700 {name}")));
+        let mode = health.mode;
+        let text = format!("{name} has mode {mode:03o}: other users may read it");
+        add(Grade::Warning, text, format!("chmod 700 {name}"));
     }
     if !health.is_writable {
         let text = format!("this user cannot write to {name}");
-        found.push(finding(
+        add(
             Grade::Problem,
             text,
-            &format!("run as its owner, or {NEW_FOLDER}"),
-        ));
+            format!("run as its owner, or {NEW_FOLDER}"),
+        );
     }
     for (file, kept) in &health.files {
         let path = format!("{name}/{file}");
-        found.extend(match kept {
-            Kept::Good => None,
-            Kept::Other => Some(finding(
-                Grade::Note,
-                format!("{path} belongs to another network"),
-                "",
-            )),
+        match kept {
+            Kept::Good => {}
+            Kept::Other => {
+                let text = format!("{path} belongs to another network");
+                add(Grade::Note, text, String::new());
+            }
             Kept::Damaged => {
                 let text = format!("{path} is damaged: the next node that starts ignores it");
-                Some(finding(Grade::Warning, text, ""))
+                add(Grade::Warning, text, String::new());
             }
             Kept::Newer => {
                 let text = format!("{path} was written by a newer version of sprat");
                 let advice = format!("install that version, or {NEW_FOLDER}");
-                Some(finding(Grade::Problem, text, &advice))
+                add(Grade::Problem, text, advice);
             }
-        });
+        }
     }
     if health.manifests_damaged > 0 {
         let damaged = format::count(health.manifests_damaged, "manifest");
         let text = format!("{damaged} in {name} damaged: a fetch gets them again");
-        found.push(finding(Grade::Note, text, ""));
+        add(Grade::Note, text, String::new());
     }
     if found.iter().all(|finding| finding.grade < Grade::Warning) {
         let user = match &health.user {
@@ -105,27 +95,16 @@ fn judge(name: &str, health: &Health) -> Vec<Finding> {
 
 /// The disk of `folder`, or of its nearest ancestor that exists.
 fn disk(folder: &Path) -> Finding {
-    // The last ancestor of a relative path is empty: the current folder.
-    let existing = |folder: &Path| match folder.as_os_str().is_empty() {
-        true => Path::new(".").to_owned(),
-        false => folder.to_owned(),
-    };
-    let Some(folder) = folder
-        .ancestors()
-        .map(existing)
-        .find(|folder| folder.is_dir())
-    else {
-        let text = format!("no parent folder of {} exists", folder.display());
-        return Finding::new("disk", Grade::Problem, text, NEW_FOLDER);
-    };
-    if let Err(errno) = access(&folder, Access::WRITE_OK | Access::EXEC_OK) {
-        let error = reactor::Error::new(format!("write to {}", folder.display()), errno.into());
-        return Finding::new("disk", Grade::Problem, error.to_string(), NEW_FOLDER);
-    }
-    match reactor::space(&folder) {
-        Ok(space) => room(&folder, space),
+    let absolute = path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let mut ancestors = absolute.ancestors();
+    let folder = ancestors
+        .find(|ancestor| ancestor.is_dir())
+        .unwrap_or(folder);
+    let access = access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from);
+    match access.and_then(|()| reactor::space(folder)) {
+        Ok(space) => room(folder, space),
         Err(error) => {
-            let error = reactor::Error::new(format!("measure {}", folder.display()), error);
+            let error = reactor::Error::new(format!("write to {}", folder.display()), error);
             Finding::new("disk", Grade::Problem, error.to_string(), NEW_FOLDER)
         }
     }

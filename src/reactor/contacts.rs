@@ -32,26 +32,17 @@ impl ContactsFile {
             folder: folder.to_path_buf(),
             network,
         };
-        let Some(bytes) = read_sealed(&path, SAVED_SIZE_MAX, &saved::FORMAT)? else {
-            return Ok((file, Vec::new()));
-        };
-        match saved::parse(&bytes, network) {
-            Ok(contacts) => Ok((file, contacts)),
-            Err(SavedError::Network) => {
-                log::info!(
-                    "{} is of another network: it will be replaced",
-                    path.display()
-                );
-                Ok((file, Vec::new()))
+        let bytes = read_sealed(&path, SAVED_SIZE_MAX, &saved::FORMAT)?;
+        let parsed = bytes.map(|bytes| saved::parse(&bytes, network));
+        let shown = path.display();
+        match &parsed {
+            None | Some(Ok(_)) => {}
+            Some(Err(SavedError::Network)) => {
+                log::info!("{shown} is of another network: it will be replaced");
             }
-            Err(_) => {
-                log::warn!(
-                    "{} is damaged: this node finds its contacts anew",
-                    path.display()
-                );
-                Ok((file, Vec::new()))
-            }
+            Some(Err(_)) => log::warn!("{shown} is damaged: this node finds its contacts anew"),
         }
+        Ok((file, parsed.and_then(Result::ok).unwrap_or_default()))
     }
 
     /// Puts a list in place: one short file and two syncs.

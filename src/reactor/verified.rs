@@ -40,20 +40,14 @@ impl VerifiedFile {
     pub fn open(folder: &Path) -> Result<VerifiedFile, Error> {
         let path = folder.join(NAME);
         let bytes = read_sealed(&path, VERIFIED_SIZE_MAX, &FORMAT)?;
-        let entries = match bytes.as_deref().map(verified::parse) {
-            None => Vec::new(),
-            Some(Ok(entries)) => entries,
-            Some(Err(_)) => {
-                log::warn!(
-                    "{} is damaged: parts are read through sooner, and it begins anew",
-                    path.display()
-                );
-                Vec::new()
-            }
-        };
+        let parsed = bytes.as_deref().map(verified::parse);
+        if let Some(Err(_)) = parsed {
+            let shown = path.display();
+            log::warn!("{shown} is damaged: parts are read through sooner, and it begins anew");
+        }
         Ok(VerifiedFile {
             folder: folder.to_path_buf(),
-            entries,
+            entries: parsed.and_then(Result::ok).unwrap_or_default(),
             next_at: Instant::ZERO,
         })
     }
@@ -78,18 +72,17 @@ impl VerifiedFile {
         news: impl Iterator<Item = Verified>,
     ) -> Result<(), Error> {
         let mut entries = self.entries.clone();
-        let mut is_news = false;
+        let mut has_changed = false;
         for new in news {
-            match entries.iter_mut().find(|entry| entry.file == new.file) {
-                Some(old) if is_same(old, &new) => {}
-                Some(old) => (*old, is_news) = (new, true),
-                None => {
-                    entries.push(new);
-                    is_news = true;
-                }
+            let old = entries.iter_mut().find(|entry| entry.file == new.file);
+            match old {
+                Some(old) if is_same(old, &new) => continue,
+                Some(old) => *old = new,
+                None => entries.push(new),
             }
+            has_changed = true;
         }
-        if !is_news {
+        if !has_changed {
             self.next_at = self.next_at.max(now + VERIFIED_LOOK_PERIOD);
             return Ok(());
         }

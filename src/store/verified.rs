@@ -25,8 +25,9 @@
 
 use super::record::Digest;
 use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
-use crate::id::{FileId, ID_SIZE, Id};
+use crate::id::{FileId, Id};
 use crate::limits::VERIFIED_MAX;
+use crate::wire::reader::{Reader, Writer};
 use byteorder::{BE, ByteOrder as _};
 
 /// The envelope of a list.
@@ -78,15 +79,15 @@ pub enum VerifiedError {
 /// The bytes of a list of at most [`VERIFIED_MAX`] entries, whose ids ascend.
 pub fn emit(entries: &[Verified]) -> Vec<u8> {
     FORMAT.seal(HEAD_SIZE + entries.len() * ENTRY_SIZE, |body| {
-        let (head, rest) = body.split_at_mut(HEAD_SIZE);
-        let count = u32::try_from(entries.len()).expect("a list is short");
-        BE::write_u32(&mut head[3..], count);
-        for (bytes, entry) in rest.chunks_exact_mut(ENTRY_SIZE).zip(entries) {
-            bytes[..20].copy_from_slice(&entry.file.0.0);
-            BE::write_u64(&mut bytes[20..28], entry.at);
-            bytes[28..48].copy_from_slice(&entry.files);
-            bytes[48..68].copy_from_slice(&entry.times);
-            bytes[68] = entry.state as u8;
+        let mut writer = Writer::new(body);
+        writer.zeros(3);
+        writer.u32(u32::try_from(entries.len()).expect("a list is short"));
+        for entry in entries {
+            writer.put(&entry.file.0.0);
+            writer.u64(entry.at);
+            writer.put(&entry.files);
+            writer.put(&entry.times);
+            writer.u8(entry.state as u8);
         }
     })
 }
@@ -116,19 +117,13 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Verified>, VerifiedError> {
 }
 
 fn parse_entry(bytes: &[u8]) -> Option<Verified> {
-    let mut id = [0; ID_SIZE];
-    id.copy_from_slice(&bytes[..20]);
-    let digest = |at: usize| {
-        let mut digest = [0; 20];
-        digest.copy_from_slice(&bytes[at..at + 20]);
-        digest
-    };
+    let mut reader = Reader::new(bytes);
     Some(Verified {
-        file: FileId(Id(id)),
-        at: BE::read_u64(&bytes[20..28]),
-        files: digest(28),
-        times: digest(48),
-        state: match bytes[68] {
+        file: FileId(Id(reader.array(()).ok()?)),
+        at: reader.u64(()).ok()?,
+        files: reader.array(()).ok()?,
+        times: reader.array(()).ok()?,
+        state: match reader.u8(()).ok()? {
             0 => FetchState::Part,
             1 => FetchState::Whole,
             2 => FetchState::Repairing,

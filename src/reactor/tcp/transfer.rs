@@ -23,12 +23,6 @@ enum Half {
     Ended,
 }
 
-enum Step {
-    Sent(usize),
-    Again,
-    Rest(Half),
-}
-
 impl Reactor {
     /// Serves one stream of the ready list.
     pub(in crate::reactor) fn serve(&mut self, key: StreamKey) {
@@ -62,11 +56,8 @@ impl Reactor {
                 true
             }
             Ok(false) => false,
-            Err(_) => {
-                // A provider that is gone is everyday; the node counts it.
-                self.lose(key);
-                false
-            }
+            // A provider that is gone is everyday; the node counts it.
+            Err(_) => self.lose(key) != Half::Ended,
         }
     }
 
@@ -84,10 +75,7 @@ impl Reactor {
             }
             self.counters.receives += 1;
             match stream.socket.read(&mut self.buffer) {
-                Ok(0) => {
-                    self.lose(key);
-                    return Half::Ended;
-                }
+                Ok(0) => return self.lose(key),
                 Ok(count) => {
                     bytes += count;
                     // Less than there was room for: the socket is empty, and says so when more
@@ -101,10 +89,7 @@ impl Reactor {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => stream.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.lose(key);
-                    return Half::Ended;
-                }
+                Err(_) => return self.lose(key),
             }
         }
         Half::More
@@ -119,21 +104,28 @@ impl Reactor {
                 Some(_) if bytes >= STREAM_BYTES_PER_TURN => return Half::More,
                 Some(stream) => stream.limit_notsent(self.node.notsent_max()),
             }
-            let step = match self.node.poll_send(self.clock.now(), key) {
+            let result = match self.node.poll_send(self.clock.now(), key) {
                 None => return Half::Resting,
                 Some(Chunk::Bytes { more }) => self.send_bytes(key, more),
                 Some(Chunk::File(range)) => self.send_file(key, range),
             };
-            match step {
-                Step::Sent(count) => {
+            match result {
+                Some(Ok(count)) => {
                     bytes += count;
                     self.counters.bytes_sent += count as u64;
                     let count = u32::try_from(count).expect("a chunk is at most 4 GiB");
                     self.node.handle_sent(self.clock.now(), key, count);
                     self.drain();
                 }
-                Step::Again => {}
-                Step::Rest(half) => return half,
+                Some(Err(Errno::INTR)) => {}
+                Some(Err(Errno::AGAIN)) => {
+                    if let Some(stream) = self.tcp.connections.find(key) {
+                        stream.writable = false;
+                    }
+                    return Half::Resting;
+                }
+                Some(Err(_)) => return self.lose(key),
+                None => return Half::Ended,
             }
         }
         Half::More
@@ -154,36 +146,32 @@ impl Reactor {
         }
     }
 
-    fn send_bytes(&mut self, key: StreamKey, more: bool) -> Step {
-        let Some(stream) = self.tcp.connections.find(key) else {
-            return Step::Rest(Half::Ended);
-        };
+    /// Sends bytes; the socket's answer.
+    fn send_bytes(&mut self, key: StreamKey, more: bool) -> Option<Result<usize, Errno>> {
+        let stream = self.tcp.connections.find(key)?;
         // With MORE, a header waits for the payload and shares its first packet.
-        let more = if more {
-            SendFlags::MORE
-        } else {
-            SendFlags::empty()
+        let more = match more {
+            true => SendFlags::MORE,
+            false => SendFlags::empty(),
         };
         let bytes = self.node.bytes(key);
         assert!(!bytes.is_empty(), "the node sends no empty chunk");
         self.counters.sends += 1;
-        let result = rustix::net::send(&stream.socket, bytes, SendFlags::NOSIGNAL | more);
-        self.conclude(key, result)
+        let flags = SendFlags::NOSIGNAL | more;
+        Some(rustix::net::send(&stream.socket, bytes, flags))
     }
 
-    fn send_file(&mut self, key: StreamKey, range: FileRange) -> Step {
-        let Some(stream) = self.tcp.connections.find(key) else {
-            return Step::Rest(Half::Ended);
-        };
+    /// Sends a range of a file; the socket's answer, or none if the file ends the stream.
+    fn send_file(&mut self, key: StreamKey, range: FileRange) -> Option<Result<usize, Errno>> {
+        let stream = self.tcp.connections.find(key)?;
         let begins = !stream.sending.is_some_and(|begun| continues(begun, range));
+        let is_fit = match begins {
+            true => self.disk.begin_send(range),
+            false => Ok(()),
+        };
         if begins {
             stream.sending = Some(range);
         }
-        let is_fit = if begins {
-            self.disk.begin_send(range)
-        } else {
-            Ok(())
-        };
         self.counters.file_sends += 1;
         let result = is_fit.and_then(|()| {
             self.disk.send(range, |file| {
@@ -192,50 +180,33 @@ impl Reactor {
                 rustix::fs::sendfile(&stream.socket, file, Some(&mut offset), length)
             })
         });
-        match result {
-            Ok(result) => self.conclude(key, result),
-            Err(error) => {
-                let level = match error {
-                    // The node has an event for these.
-                    DiskError::Changed | DiskError::Truncated | DiskError::NotFound => Level::Info,
-                    _ => Level::Warn,
-                };
-                self.log_disk(level, range.swarm);
-                // The stream's next bytes cannot be what was promised: the node ends it.
-                let now = self.clock.now();
-                match self.disk.is_missing(range.swarm) {
-                    true => self.report(range.swarm, DiskReport::Missing),
-                    false => self.node.handle_unsendable(now, key, error),
-                }
-                self.drain();
-                Step::Rest(Half::Ended)
-            }
+        let error = match result {
+            Ok(result) => return Some(result),
+            Err(error) => error,
+        };
+        self.log_disk(
+            match error {
+                // The node has an event for these.
+                DiskError::Changed | DiskError::Truncated | DiskError::NotFound => Level::Info,
+                _ => Level::Warn,
+            },
+            range.swarm,
+        );
+        // The stream's next bytes cannot be the promised ones: the node ends it.
+        match self.disk.is_missing(range.swarm) {
+            true => self.report(range.swarm, DiskReport::Missing),
+            false => self.node.handle_unsendable(self.clock.now(), key, error),
         }
-    }
-
-    /// What the socket's answer to a send means.
-    fn conclude(&mut self, key: StreamKey, result: Result<usize, Errno>) -> Step {
-        match result {
-            Ok(count) => Step::Sent(count),
-            Err(Errno::INTR) => Step::Again,
-            Err(Errno::AGAIN) => {
-                if let Some(stream) = self.tcp.connections.find(key) {
-                    stream.writable = false;
-                }
-                Step::Rest(Half::Resting)
-            }
-            Err(_) => {
-                self.lose(key);
-                Step::Rest(Half::Ended)
-            }
-        }
+        self.drain();
+        None
     }
 
     /// The connection broke: frees it, then tells the node.
-    fn lose(&mut self, key: StreamKey) {
+    fn lose(&mut self, key: StreamKey) -> Half {
         self.tcp.close(self.poll.registry(), key);
         self.node.handle_closed(self.clock.now(), key);
         self.drain();
+        Half::Ended
     }
 
     /// The node has ended the stream: sends its last words if the socket takes them at once, and

@@ -8,6 +8,7 @@
 use super::error::Error;
 use super::tcp::congestion;
 use crate::limits::{ACCEPT_BACKLOG, FREE_PORT_TRIES, LISTEN_ADDRESSES_MAX};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::cmp::Reverse;
 use std::io;
@@ -39,9 +40,8 @@ pub fn bind(listen: &[SocketAddr]) -> Result<Vec<Bound>, Error> {
     let dual_stack = !listen.iter().any(SocketAddr::is_ipv4);
     let mut bound: Vec<Bound> = Vec::with_capacity(listen.len());
     for &address in listen {
-        let port = bound
-            .first()
-            .map_or(address.port(), |first| first.address.port());
+        let first = bound.first().map_or(address, |first| first.address);
+        let port = first.port();
         if address.port() != 0 && address.port() != port {
             let why = format!("a node has one port, and it is {port} already");
             return Err(Error::because(format!("listen on {address}"), &why));
@@ -75,34 +75,32 @@ fn failure(address: SocketAddr, error: io::Error) -> Error {
 /// Binds one address; on a host without IPv6 its wildcard means that of IPv4.
 fn bind_one(address: SocketAddr, dual_stack: bool) -> io::Result<Bound> {
     match bind_both(address, dual_stack) {
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && no_ipv6(&error) => bind_both(
-            SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())),
-            dual_stack,
-        ),
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && no_ipv6(&error) => {
+            let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+            bind_both(v4, dual_stack)
+        }
         result => result,
     }
 }
 
 fn no_ipv6(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
 /// Binds UDP and TCP. A free port (0) is taken by TCP, and may be another's for UDP: then the next
 /// one.
 fn bind_both(address: SocketAddr, dual_stack: bool) -> io::Result<Bound> {
-    let tries = if address.port() == 0 {
-        FREE_PORT_TRIES
-    } else {
-        1
+    let tries = match address.port() {
+        0 => FREE_PORT_TRIES,
+        _ => 1,
     };
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..tries {
         let tcp = socket(address, Type::STREAM, Protocol::TCP, dual_stack)?;
-        let port = local(&tcp)?.port();
-        let address = SocketAddr::new(address.ip(), port);
+        let local = tcp.local_addr()?.as_socket();
+        let local = local.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let address = SocketAddr::new(address.ip(), local.port());
         match socket(address, Type::DGRAM, Protocol::UDP, dual_stack) {
             Ok(udp) => {
                 congestion::RULES.prepare_listener(&tcp);
@@ -132,11 +130,6 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol, dual: bool) -> io
     }
     socket.bind(&address.into())?;
     Ok(socket)
-}
-
-fn local(socket: &Socket) -> io::Result<SocketAddr> {
-    let address = socket.local_addr()?.as_socket();
-    address.ok_or_else(|| io::Error::other("the socket has no IP address"))
 }
 
 /// The address as nodes know it: IPv4 is IPv4, however the socket shows it.

@@ -24,6 +24,9 @@ use std::path::PathBuf;
 
 const SECOND: i64 = 1_000_000_000;
 
+/// Why a file is not as expected, if it is not: for the node, and in words.
+pub type Check = Result<(), (DiskError, &'static str)>;
+
 /// What the system says of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -54,7 +57,7 @@ impl Fingerprint {
     }
 
     /// Finds out whether the file is still as it was, now that it is `now`; else the reason.
-    pub fn check(&self, now: &Fingerprint) -> Result<(), (DiskError, &'static str)> {
+    pub fn check(&self, now: &Fingerprint) -> Check {
         if !self.is_same_file(now) {
             return Err((DiskError::Changed, "it has been replaced by another file"));
         }
@@ -186,7 +189,7 @@ mod tests {
         assert_eq!(before.check(&now()), Ok(()));
         let file = File::options().append(true).open(&path).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        let error = |result: Result<(), (DiskError, &'static str)>| result.unwrap_err().0;
+        let error = |check: Check| check.unwrap_err().0;
         assert_eq!(error(before.check(&now())), DiskError::Changed);
         file.set_len(1).unwrap();
         assert_eq!(error(before.check(&now())), DiskError::Truncated);

@@ -1,4 +1,4 @@
-//! Opening files openat a folder, and nowhere else.
+//! Opening files beneath a folder, and nowhere else.
 //!
 //! Paths come from manifests, hence from strangers. The names are checked by `wire`, and here the
 //! system itself is told not to leave the folder and not to follow a link on the way (`openat2`,
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
 /// What a file is opened for.
@@ -24,22 +24,18 @@ pub enum Access {
     Create,
 }
 
-/// Opens `path` openat the folder `root`.
+/// Opens `path` beneath the folder `root`.
 pub fn open(root: &Path, path: &Path, access: Access) -> io::Result<File> {
     let root = folder(root)?;
-    let flags = match access {
-        Access::Read => OFlags::RDONLY,
-        Access::Write => OFlags::RDWR,
-        Access::Create => OFlags::RDWR | OFlags::CREATE,
+    let (flags, mode) = match access {
+        Access::Read => (OFlags::RDONLY, Mode::empty()),
+        Access::Write => (OFlags::RDWR, Mode::empty()),
+        Access::Create => (OFlags::RDWR | OFlags::CREATE, Mode::from_raw_mode(0o666)),
     };
     // Without NONBLOCK, opening a FIFO would wait for its other end.
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let mode = match access {
-        Access::Create => Mode::from_raw_mode(0o666),
-        _ => Mode::empty(),
-    };
     if access == Access::Create {
-        make_folders(&root, path)?;
+        descend(&root, path, true)?;
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let file = match fs::openat2(&root, path, flags, mode, resolve) {
@@ -53,14 +49,12 @@ pub fn open(root: &Path, path: &Path, access: Access) -> io::Result<File> {
     }
 }
 
-/// Opens a folder, for what lies openat it or to sync it. The owner named it, so links are
-/// followed.
+/// Opens a folder, for files beneath it or to sync it. The owner named it, so links are followed.
 pub fn folder(path: &Path) -> io::Result<OwnedFd> {
     // The parent of a bare name is the empty path.
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
+    let path = match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(fs::openat(CWD, path, flags, Mode::empty())?)
@@ -69,24 +63,26 @@ pub fn folder(path: &Path) -> io::Result<OwnedFd> {
 /// Makes the folder `name` in the folder `root` if it is not there, and opens it: itself, never
 /// what a link of that name leads to.
 pub fn make_folder(root: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
-    match fs::mkdirat(root, name, Mode::from_raw_mode(0o777)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error.into()),
-    }
+    make_if_absent(root.as_fd(), name)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(fs::openat(root, name, flags, Mode::empty())?)
 }
 
 fn open_stepwise(root: &OwnedFd, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let (parent, name) = descend(root, path, false)?;
-    Ok(match &parent {
-        Some(parent) => fs::openat(parent, name, flags, mode)?,
-        None => fs::openat(root, name, flags, mode)?,
-    })
+    Ok(fs::openat(
+        parent.as_ref().unwrap_or(root),
+        name,
+        flags,
+        mode,
+    )?)
 }
 
-fn make_folders(root: &OwnedFd, path: &Path) -> io::Result<()> {
-    descend(root, path, true).map(drop)
+fn make_if_absent(root: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    match fs::mkdirat(root, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens the folders of `path` one by one, making them if asked; its last folder (none: `root`) and
@@ -107,10 +103,7 @@ fn descend<'a>(
     for part in parts {
         let at = folder.as_ref().unwrap_or(root).as_fd();
         if make {
-            match fs::mkdirat(at, name, Mode::from_raw_mode(0o777)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
+            make_if_absent(at, name)?;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         folder = Some(fs::openat(at, name, flags, Mode::empty())?);

@@ -9,7 +9,7 @@
 //!
 //! Invariant: the final name holds nothing of ours before `finish` has renamed the part to it.
 
-use super::fingerprint::{FileRow, FilesDigest, Fingerprint, Proof};
+use super::fingerprint::{Check, FileRow, FilesDigest, Fingerprint, Proof};
 use super::journal::Journal;
 use super::layout::{Layout, OutputPath};
 use crate::id::{FileId, Id};
@@ -136,21 +136,17 @@ impl SwarmFiles {
         Some(digest)
     }
 
-    /// Finds out whether a file is still as expected, now that it is `now`; else the reason.
-    /// Without an expectation it is.
+    /// Finds out whether a file is still as expected, now that it is `now`; else the reason. Without
+    /// an expectation it is.
     ///
-    /// Shards of a file that is being written were verified in that file at its whole size, so
-    /// there both must stay.
-    pub fn check(&self, index: usize, now: &Fingerprint) -> Result<(), (DiskError, &'static str)> {
+    /// Shards of a file that is being written were verified in that file at its whole size, so there
+    /// both must stay.
+    pub fn check(&self, index: usize, now: &Fingerprint) -> Check {
         self.check_against(self.expected(index), index, now)
     }
 
     /// The same. Without an expectation, the file must stay as it is `now`.
-    pub fn check_or_set(
-        &mut self,
-        index: usize,
-        now: &Fingerprint,
-    ) -> Result<(), (DiskError, &'static str)> {
+    pub fn check_or_set(&mut self, index: usize, now: &Fingerprint) -> Check {
         self.check(index, now)?;
         if self.expected(index).is_none() {
             self.rows[index].set(*now);
@@ -164,14 +160,15 @@ impl SwarmFiles {
         expected: Option<Fingerprint>,
         index: usize,
         now: &Fingerprint,
-    ) -> Result<(), (DiskError, &'static str)> {
+    ) -> Check {
+        let changed = |why| Err((DiskError::Changed, why));
         match expected {
             Some(expected) if !self.is_written() => expected.check(now),
             Some(expected) if !expected.is_same_file(now) => {
-                Err((DiskError::Changed, "another program has replaced it"))
+                changed("another program has replaced it")
             }
             _ if self.is_written() && now.size != self.size(index) => {
-                Err((DiskError::Changed, "another program has changed its size"))
+                changed("another program has changed its size")
             }
             _ => Ok(()),
         }

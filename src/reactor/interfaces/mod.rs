@@ -97,6 +97,7 @@ impl Network {
     }
 }
 
+/// The bits of an address, IPv4 as IPv6.
 fn bits(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),

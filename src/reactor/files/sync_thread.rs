@@ -34,8 +34,11 @@ pub enum Request {
 pub struct SyncThread {
     waker: Arc<Waker>,
     /// Made with the first request: a node that only serves has one thread.
-    channels: Option<(SyncSender<Request>, Receiver<Result<(), Errno>>)>,
+    channels: Option<Channels>,
 }
+
+/// Requests to the thread, and its results.
+type Channels = (SyncSender<Request>, Receiver<Result<(), Errno>>);
 
 impl SyncThread {
     /// A thread whose results wake the loop by `waker`.
@@ -69,7 +72,7 @@ impl SyncThread {
     }
 }
 
-fn start(waker: Arc<Waker>) -> io::Result<(SyncSender<Request>, Receiver<Result<(), Errno>>)> {
+fn start(waker: Arc<Waker>) -> io::Result<Channels> {
     let (requests, inbox) = sync_channel(1);
     let (outbox, results) = sync_channel(1);
     let work = move || {

@@ -86,7 +86,7 @@ fn contact(bucket: usize, member: &Member, now: Instant) -> Reply {
         node: member.contact.id,
         address: member.contact.address,
         heard: now.since(member.seen_at).as_secs_f64(),
-        silences: member.failures.into(),
+        silences: member.failures,
     })
 }
 

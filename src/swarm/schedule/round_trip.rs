@@ -8,7 +8,7 @@
 //! is answered by the request for it. An offer is timed only while no payload goes out, behind which
 //! it would wait; where it waits for something else, a later and shorter one counts.
 //!
-//! Not here: how fast the stream is ([`super::stream::Rate`]). Invariant: it never gets longer.
+//! Not here: how fast the stream is ([`crate::rate`]). Invariant: it never gets longer.
 
 use crate::limits::{AHEAD_MAX, AHEAD_ROUND_TRIPS};
 use crate::time::Instant;

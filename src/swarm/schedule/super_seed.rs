@@ -20,7 +20,7 @@
 //!
 //! Where nothing is offered, and the origin says that it has everything, receivers alone choose, and
 //! many choose the same: time divided by the bound, and what the origin sent in files (as in
-//! [`super::providers`]):
+//! [`crate::swarm::providers`]):
 //!
 //! | who chooses | 16 hosts | 32 hosts | 64 hosts | 125 hosts |
 //! |---|---|---|---|---|

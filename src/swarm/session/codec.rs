@@ -1,7 +1,7 @@
 //! The dialects: one codec each, and the first bytes by which one is told from another.
 //!
 //! An enum instead of a trait object: there are few dialects, all known here. One more is one more
-//! variant, and a row of [`PREFIXES`]. The variant of the tests shows that nothing else changes.
+//! variant, and a row of `prefixes`. The variant of the tests shows that nothing else changes.
 
 use super::native::{self, Native};
 #[cfg(test)]

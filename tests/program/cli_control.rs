@@ -1,12 +1,12 @@
-//! A running node answers this machine's user: what, where, and what is said when nobody answers.
+//! The control socket: its answers, its path, and the error without a service.
 
 use crate::support::{Ended, Scratch, Sprat, run, text};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// A node whose home is `place`, and which listens.
-fn service(place: &Path) -> Sprat {
-    let mut node = Sprat::node(place, "127.0.0.1:0", None);
+/// A node whose home is `home`, and which listens.
+fn service(home: &Path) -> Sprat {
+    let mut node = Sprat::node(home, "127.0.0.1:0", None);
     node.address();
     node
 }
@@ -20,22 +20,22 @@ fn only(ended: &Ended) -> &str {
 }
 
 #[test]
-fn a_node_says_how_it_is_in_words_and_in_json() {
+fn a_node_shows_its_status_in_text_and_in_json() {
     let scratch = Scratch::new();
-    let place = scratch.place("node");
-    let mut node = service(&place);
+    let home = scratch.place("node");
+    let mut node = service(&home);
     let address = node.address();
-    let socket = place.join(".local/state/sprat/control");
+    let socket = home.join(".local/state/sprat/control");
     let mode = socket.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    let status = run(&place, &["status"]);
+    let status = run(&home, &["status"]);
     assert_eq!(status.code, Some(0), "{status:?}");
     assert!(
         status.out.contains(&format!("listening  {address}")),
         "{status:?}"
     );
-    let json = run(&place, &["status", "--json"]);
+    let json = run(&home, &["status", "--json"]);
     let json = only(&json);
     assert!(
         json.starts_with("{\"version\":1,\"kind\":\"status\","),
@@ -45,7 +45,7 @@ fn a_node_says_how_it_is_in_words_and_in_json() {
         json.contains(&format!("\"listening\":[\"{address}\"]")),
         "{json}"
     );
-    assert_eq!(run(&place, &["ls"]).out, [""; 0]);
+    assert_eq!(run(&home, &["ls"]).out, [""; 0]);
 
     assert_eq!(node.stop().code, Some(0));
     assert!(
@@ -55,31 +55,31 @@ fn a_node_says_how_it_is_in_words_and_in_json() {
 }
 
 #[test]
-fn without_a_node_its_clients_say_what_to_do() {
+fn without_a_node_a_client_fails_with_a_hint() {
     let scratch = Scratch::new();
-    let place = scratch.place("node");
+    let home = scratch.place("node");
     let hint = "(start one with sprat node, or name its folder with -d)";
-    let ended = run(&place, &["status"]);
+    let ended = run(&home, &["status"]);
     ended.assert(1, "sprat: no service answers at ");
     ended.assert(1, ".local/state/sprat/control: no such file or directory");
     ended.assert(1, hint);
-    // One that was killed leaves its socket behind.
-    let node = service(&place);
+    // A killed node leaves its socket behind.
+    let node = service(&home);
     node.signal(rustix::process::Signal::KILL);
     node.end();
-    run(&place, &["ls"]).assert(1, &format!("control: connection refused {hint}"));
+    run(&home, &["ls"]).assert(1, &format!("control: connection refused {hint}"));
     // The next one replaces it.
-    let _node = service(&place);
-    assert_eq!(run(&place, &["ls"]).code, Some(0));
+    let _node = service(&home);
+    assert_eq!(run(&home, &["ls"]).code, Some(0));
 }
 
 #[test]
 fn a_client_finds_the_node_by_its_folder_and_by_the_runtime_directory() {
     let scratch = Scratch::new();
-    let (place, other) = (scratch.place("node"), scratch.place("other"));
-    let state = place.join("state");
+    let (home, other) = (scratch.place("node"), scratch.place("other"));
+    let state = home.join("state");
     let words = ["node", "-l", "127.0.0.1:0", "-d", text(&state)];
-    let mut node = Sprat::start(&place, &words);
+    let mut node = Sprat::start(&home, &words);
     node.address();
     let ended = run(&other, &["status", "-d", text(&state)]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -98,9 +98,9 @@ fn a_client_finds_the_node_by_its_folder_and_by_the_runtime_directory() {
 #[test]
 fn a_path_that_no_socket_can_have_is_named() {
     let scratch = Scratch::new();
-    let place = scratch.place("node");
-    let deep = place.join("x".repeat(100));
-    let ended = run(&place, &["node", "-l", "127.0.0.1:0", "-d", text(&deep)]);
+    let home = scratch.place("node");
+    let deep = home.join("x".repeat(100));
+    let ended = run(&home, &["node", "-l", "127.0.0.1:0", "-d", text(&deep)]);
     ended.assert(
         1,
         "its path is longer than 107 bytes (name a shorter folder with -d)",
@@ -110,10 +110,10 @@ fn a_path_that_no_socket_can_have_is_named() {
 #[test]
 fn a_failed_add_is_reported_to_its_client_without_the_promise_of_another_try() {
     let scratch = Scratch::new();
-    let place = scratch.place("node");
-    let node = service(&place);
-    run(&place, &["add", "no-such-file"]).assert(1, "no such file or directory");
-    assert_eq!(run(&place, &["ls"]).out, [""; 0]);
+    let home = scratch.place("node");
+    let node = service(&home);
+    run(&home, &["add", "no-such-file"]).assert(1, "no such file or directory");
+    assert_eq!(run(&home, &["ls"]).out, [""; 0]);
     let ended = node.stop();
     let promised = ended.err.iter().any(|line| line.contains("is tried again"));
     assert!(!promised, "{ended:?}");

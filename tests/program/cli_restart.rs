@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
 
-/// Where the state of a node is that has `place` for its home.
+/// The state folder of a node whose home is `home`.
 const CONTACTS: &str = ".local/state/sprat/contacts";
 
 #[test]
@@ -37,40 +37,40 @@ fn two_nodes_restart_without_a_bootstrap_node_and_find_each_other_and_the_file()
     let mut c = Sprat::node(&places[2], &at_c, None);
     c.news("joined the network");
     b.announced();
-    let place = scratch.place("get");
-    let ended = run(&place, &["get", "-l", "127.0.0.1:0", "-b", &at_c, &link]);
+    let home = scratch.place("get");
+    let ended = run(&home, &["get", "-l", "127.0.0.1:0", "-b", &at_c, &link]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_same(&file, &place.join("file.bin"));
+    assert_same(&file, &home.join("file.bin"));
 }
 
-/// A node starts where `contacts` is its list, and ends: what it said, and what stands there then.
-fn restart_with(place: &Path, contacts: &[u8], through: &str) -> (Vec<String>, Vec<u8>) {
-    fs::write(place.join(CONTACTS), contacts).unwrap();
-    let mut node = Sprat::node(place, "127.0.0.1:0", Some(through));
+/// Starts and ends a node whose list is `contacts`: its lines, and the list then.
+fn restart_with(home: &Path, contacts: &[u8], through: &str) -> (Vec<String>, Vec<u8>) {
+    fs::write(home.join(CONTACTS), contacts).unwrap();
+    let mut node = Sprat::node(home, "127.0.0.1:0", Some(through));
     node.news("joined the network");
     let ended = node.stop();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    (ended.err, fs::read(place.join(CONTACTS)).unwrap())
+    (ended.err, fs::read(home.join(CONTACTS)).unwrap())
 }
 
 #[test]
 fn a_damaged_list_of_contacts_is_replaced_and_a_newer_one_is_left_alone() {
     let scratch = Scratch::new();
-    let place = scratch.place("node");
+    let home = scratch.place("node");
     let mut other = Sprat::node(&scratch.place("other"), "127.0.0.1:0", None);
     let through = other.address();
-    let mut node = Sprat::node(&place, "127.0.0.1:0", Some(&through));
+    let mut node = Sprat::node(&home, "127.0.0.1:0", Some(&through));
     node.news("joined the network");
     node.stop();
-    let good = fs::read(place.join(CONTACTS)).unwrap();
+    let good = fs::read(home.join(CONTACTS)).unwrap();
 
-    let (said, after) = restart_with(&place, &good, &through);
+    let (said, after) = restart_with(&home, &good, &through);
     assert!(
         !said.iter().any(|line| line.contains("damaged")),
         "{said:?}"
     );
     assert_eq!(after, good);
-    let (said, after) = restart_with(&place, &good[1..], &through);
+    let (said, after) = restart_with(&home, &good[1..], &through);
     assert!(
         said.iter().any(|line| line.contains("contacts is damaged")),
         "{said:?}"
@@ -79,8 +79,8 @@ fn a_damaged_list_of_contacts_is_replaced_and_a_newer_one_is_left_alone() {
 
     let mut newer = b"sprat-ct\x02 and more".to_vec();
     newer.extend(crc32fast::hash(&newer).to_be_bytes());
-    fs::write(place.join(CONTACTS), &newer).unwrap();
-    let ended = run(&place, &["node", "-l", "127.0.0.1:0"]);
+    fs::write(home.join(CONTACTS), &newer).unwrap();
+    let ended = run(&home, &["node", "-l", "127.0.0.1:0"]);
     ended.assert(1, "contacts: it was written by a newer version of sprat");
-    assert_eq!(fs::read(place.join(CONTACTS)).unwrap(), newer);
+    assert_eq!(fs::read(home.join(CONTACTS)).unwrap(), newer);
 }

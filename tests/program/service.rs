@@ -1,5 +1,4 @@
-//! `sprat node` as a service of systemd, for which the tests stand in: they own the socket that it
-//! notifies.
+//! `sprat node` as a service of systemd. The tests play systemd: they own the socket that it notifies.
 
 use crate::support::{DEADLINE, Scratch, Sprat, run};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -49,10 +48,10 @@ impl Manager {
     }
 
     /// Starts `sprat node` as its service.
-    fn start(&self, place: &Path, variables: &[(&str, &str)], words: &[&str]) -> Sprat {
+    fn start(&self, home: &Path, variables: &[(&str, &str)], words: &[&str]) -> Sprat {
         let notify = [("NOTIFY_SOCKET", self.name.as_str())];
         let words = [&["node", "-l", "127.0.0.1:0"], words].concat();
-        Sprat::start_with(place, &[&notify, variables].concat(), &words)
+        Sprat::start_with(home, &[&notify, variables].concat(), &words)
     }
 
     /// The next message.
@@ -77,7 +76,7 @@ impl Manager {
         while self.hear() != "WATCHDOG=1" {}
     }
 
-    /// Waits for silence of this length: how many messages came before it.
+    /// Waits for silence of this length; the number of messages before it.
     fn hear_nothing_for(&self, silence: Duration) -> usize {
         self.socket.set_read_timeout(Some(silence)).unwrap();
         let begun = Instant::now();
@@ -92,7 +91,7 @@ impl Manager {
 }
 
 #[test]
-fn systemd_hears_when_a_node_can_be_reached_and_when_it_stops() {
+fn a_node_notifies_systemd_when_it_is_ready_and_when_it_stops() {
     let scratch = Scratch::new();
     let managers = [
         Manager::at(&scratch.place("run").join("notify")),
@@ -101,7 +100,7 @@ fn systemd_hears_when_a_node_can_be_reached_and_when_it_stops() {
     for manager in managers {
         let mut node = manager.start(&scratch.place("node"), &[], &[]);
         assert_eq!(manager.hear_state(), "READY=1");
-        // It is reachable from then on, not from its first line on.
+        // It is reachable from the notification on, not from its first line on.
         TcpStream::connect(node.address()).unwrap();
         node.signal(Signal::TERM);
         assert_eq!(manager.hear_state(), "STOPPING=1");
@@ -110,7 +109,7 @@ fn systemd_hears_when_a_node_can_be_reached_and_when_it_stops() {
 }
 
 #[test]
-fn a_node_pings_its_watchdog_if_it_is_its_own_and_tells_how_it_does() {
+fn a_node_pings_only_its_own_watchdog_and_sends_its_status() {
     let scratch = Scratch::new();
     let manager = Manager::abstract_of("pings");
     let watchdog = [("WATCHDOG_USEC", "200000")];
@@ -132,16 +131,16 @@ fn a_node_pings_its_watchdog_if_it_is_its_own_and_tells_how_it_does() {
 }
 
 #[test]
-fn a_socket_that_nobody_listens_on_is_said_and_the_node_runs_on() {
+fn a_node_without_a_manager_at_the_socket_warns_and_keeps_running() {
     let scratch = Scratch::new();
-    let place = scratch.place("node");
-    let nobody = [("NOTIFY_SOCKET", "/nonexistent/notify")];
+    let home = scratch.place("node");
+    let unused = [("NOTIFY_SOCKET", "/nonexistent/notify")];
     let words = ["node", "-l", "127.0.0.1:0"];
-    let mut node = Sprat::start_with(&place, &nobody, &words);
+    let mut node = Sprat::start_with(&home, &unused, &words);
     node.news("systemd did not take \"READY=1\"");
     assert_eq!(node.stop().code, Some(0));
     let relative = [("NOTIFY_SOCKET", "notify")];
-    let node = Sprat::start_with(&place, &relative, &words);
+    let node = Sprat::start_with(&home, &relative, &words);
     node.end()
         .assert(1, "$NOTIFY_SOCKET is neither an absolute path nor @NAME");
 }
@@ -151,15 +150,15 @@ fn a_socket_that_nobody_listens_on_is_said_and_the_node_runs_on() {
 /// The lines that `sprat` with `words` prints to its end, when `$JOURNAL_STREAM` names standard
 /// error, or another file.
 fn said_to_a_journal(scratch: &Scratch, is_journal: bool, words: &[&str]) -> Vec<String> {
-    let place = scratch.place("journal");
-    let path = place.join("stderr");
+    let home = scratch.place("journal");
+    let path = home.join("stderr");
     let file = fs::File::create(&path).unwrap();
     let stat = file.metadata().unwrap();
     let inode = stat.st_ino() + u64::from(!is_journal);
     let mut child = Command::new(env!("CARGO_BIN_EXE_sprat"))
         .args(words)
-        .current_dir(&place)
-        .env("HOME", &place)
+        .current_dir(&home)
+        .env("HOME", &home)
         .env("JOURNAL_STREAM", format!("{}:{inode}", stat.st_dev()))
         .env_remove("RUST_LOG")
         .stdout(Stdio::null())
@@ -202,7 +201,7 @@ fn a_journal_gets_priorities_instead_of_the_programs_name() {
         lines[0].starts_with("<3>option --listen: not an address"),
         "{lines:?}"
     );
-    // It is inherited by whatever a service starts, with another standard error.
+    // Processes that a service starts inherit it, with another standard error.
     let lines = said_to_a_journal(&scratch, false, &["node", "-l", "nowhere"]);
     assert!(lines[0].starts_with("sprat: option --listen"), "{lines:?}");
 }
@@ -212,8 +211,8 @@ fn a_journal_gets_priorities_instead_of_the_programs_name() {
 #[test]
 fn messages_of_strangers_that_are_dropped_are_counted_and_not_logged() {
     let scratch = Scratch::new();
-    let place = scratch.place("node");
-    let mut node = Sprat::node(&place, "127.0.0.1:0", None);
+    let home = scratch.place("node");
+    let mut node = Sprat::node(&home, "127.0.0.1:0", None);
     let address = node.address();
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
     for size in [0, 1, 200, 1_300] {
@@ -223,10 +222,10 @@ fn messages_of_strangers_that_are_dropped_are_counted_and_not_logged() {
         let mut stream = TcpStream::connect(&address).unwrap();
         stream.write_all(&[7; 100]).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        // It is closed, by a reset or in order, and nothing was said.
+        // It is closed, by a reset or in order, without a byte.
         assert!(!matches!(stream.read(&mut [0; 64]), Ok(1..)));
     }
-    let status = || run(&place, &["status", "--json"]).out.join("");
+    let status = || run(&home, &["status", "--json"]).out.join("");
     let wanted = [
         "\"datagrams_damaged\":3,",
         "\"datagrams_refused\":1,",
@@ -327,7 +326,7 @@ fn an_endless_loop_in_a_turn_silences_the_pings() {
     // Those that were sent before; then five times the watchdog's time without any.
     manager.hear_nothing_for(Duration::from_secs(1));
     assert!(IS_HANGING.load(Ordering::SeqCst) && !turning.is_finished());
-    // It was the loop that hung, and nothing else that had ended.
+    // The loop hung, and nothing else had ended.
     HANGS.store(false, Ordering::SeqCst);
     manager.hear_ping();
     turning.join().unwrap();

@@ -73,18 +73,6 @@ impl Answer {
     {
         Ok(Answer::Stream(Box::new(next)))
     }
-
-    fn next(
-        &mut self,
-        service: &Service,
-        reactor: &Reactor,
-        event: Option<&Event>,
-    ) -> Result<Step, Refusal> {
-        match self {
-            Answer::Whole(replies) => Ok(Step::Last(mem::take(replies))),
-            Answer::Stream(next) => next(service, reactor, event),
-        }
-    }
 }
 
 /// An answer that is not whole.
@@ -146,7 +134,11 @@ impl Service<'_> {
     fn resume(&mut self, reactor: &Reactor, mut pending: Pending, mut event: Option<&Event>) {
         let client = pending.client;
         loop {
-            let (replies, is_last) = match pending.answer.next(self, reactor, event.take()) {
+            let step = match &mut pending.answer {
+                Answer::Whole(replies) => Ok(Step::Last(mem::take(replies))),
+                Answer::Stream(next) => next(self, reactor, event.take()),
+            };
+            let (replies, is_last) = match step {
                 Ok(Step::Say(replies)) => (replies, false),
                 Ok(Step::Last(replies)) => (replies, true),
                 Ok(Step::Wait) => {

@@ -3,7 +3,6 @@
 use super::format::count;
 use super::json::Object;
 use super::log_sink::Priority;
-use super::reply::Lookup;
 use super::text;
 use crate::dht;
 use crate::node::{DiskError, Ended, Event, Phase, Remedy};
@@ -37,7 +36,7 @@ pub fn line(event: &Event) -> Option<(Priority, String)> {
             } else {
                 Priority::Debug
             };
-            Some((priority, text::lookup(&Lookup::from(outcome))))
+            Some((priority, text::lookup(&outcome)))
         }
         Event::Connected { address, .. } => detail(format!("connected with {address}")),
         Event::Disconnected {

@@ -30,7 +30,8 @@ pub enum Reply {
     Record(Record),
     Ping(Ping),
     Provider(Provider),
-    Lookup(Lookup),
+    /// The end of a lookup, in the members of its outcome; `time` is the time that it took.
+    Lookup(Outcome),
     /// A sentence for people, whatever form was asked for.
     Note(String),
 }
@@ -115,15 +116,6 @@ replies! {
         id: FileId,
         address: SocketAddr,
     }
-
-    /// The end of a lookup.
-    Lookup("lookup") {
-        hops: u32,
-        asked: u32,             // nodes
-        answered: u32,          // nodes
-        providers: u32,
-        time: Duration,
-    }
 }
 
 /// How the node is. Its members: `program` to `seen`, then every row of [`METRICS`].
@@ -168,18 +160,6 @@ impl Status {
     }
 }
 
-impl From<Outcome> for Lookup {
-    fn from(outcome: Outcome) -> Lookup {
-        Lookup {
-            hops: outcome.hops,
-            asked: outcome.asked,
-            answered: outcome.answered,
-            providers: outcome.providers,
-            time: outcome.took,
-        }
-    }
-}
-
 impl Reply {
     /// Its lines in an answer, for people or for programs.
     pub fn lines(&self, json: bool) -> Vec<Line> {
@@ -200,7 +180,13 @@ impl Reply {
             Reply::Record(record) => record.json(),
             Reply::Ping(ping) => ping.json(),
             Reply::Provider(provider) => provider.json(),
-            Reply::Lookup(lookup) => lookup.json(),
+            Reply::Lookup(outcome) => Object::listed("lookup")
+                .with("hops", outcome.hops)
+                .with("asked", outcome.asked)
+                .with("answered", outcome.answered)
+                .with("providers", outcome.providers)
+                .with("time", outcome.took)
+                .finish(),
             Reply::Note(_) => return None,
         })
     }

@@ -5,7 +5,8 @@
 use super::format::{count, duration, percent, rate, short_time, size};
 use super::metrics;
 use super::protocol::Line;
-use super::reply::{Contact, File, Lookup, Peer, Record, Reply, Status};
+use super::reply::{Contact, File, Peer, Record, Reply, Status};
+use crate::dht::Outcome;
 use crate::id::Id;
 use crate::limits::STREAMS_MAX;
 use std::iter;
@@ -38,21 +39,21 @@ pub fn lines(reply: &Reply) -> Vec<Line> {
         }
         Reply::Ping(ping) => format!("{} answers in {}", ping.address, short_time(ping.time)),
         Reply::Provider(provider) => provider.address.to_string(),
-        Reply::Lookup(lookup) => return vec![Line::News(self::lookup(lookup))],
+        Reply::Lookup(outcome) => return vec![Line::News(lookup(outcome))],
         Reply::Note(text) => return vec![Line::News(text.clone())],
     };
     vec![Line::Result(text)]
 }
 
 /// The end of a lookup, for the log as well.
-pub fn lookup(lookup: &Lookup) -> String {
+pub fn lookup(outcome: &Outcome) -> String {
     format!(
         "lookup: {} found in {} ({}, {} asked, {} answered)",
-        count(lookup.providers.into(), "provider"),
-        duration(lookup.time),
-        count(lookup.hops.into(), "hop"),
-        count(lookup.asked.into(), "node"),
-        lookup.answered,
+        count(outcome.providers.into(), "provider"),
+        duration(outcome.took),
+        count(outcome.hops.into(), "hop"),
+        count(outcome.asked.into(), "node"),
+        outcome.answered,
     )
 }
 

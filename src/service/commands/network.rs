@@ -9,7 +9,7 @@ use crate::reactor::Reactor;
 use crate::service::Service;
 use crate::service::answers::{Answer, Refusal, Step};
 use crate::service::format::{count, duration};
-use crate::service::reply::{Contact, Dht, Lookup, Ping, Provider, Record, Reply, Status};
+use crate::service::reply::{Contact, Dht, Ping, Provider, Record, Reply, Status};
 use crate::time::Instant;
 use crate::wire::Link;
 use std::fs;
@@ -161,7 +161,7 @@ pub fn find(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Per
 fn found(id: FileId, providers: &[SocketAddr], outcome: Outcome) -> (Step, Option<Refusal>) {
     let provider = |&address: &SocketAddr| Reply::Provider(Provider { id, address });
     let mut replies: Vec<Reply> = providers.iter().map(provider).collect();
-    replies.push(Reply::Lookup(Lookup::from(outcome)));
+    replies.push(Reply::Lookup(outcome));
     if outcome.providers > 0 {
         return (Step::Last(replies), None);
     }

@@ -12,6 +12,7 @@ mod metainfo;
 mod negative_discovery;
 mod negative_packets;
 mod plot;
+mod protocol_page;
 mod swarm;
 mod wire_errors;
 mod wire_properties;

@@ -9,6 +9,7 @@ use crate::dht;
 use crate::id::FileId;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Names one swarm of a node: slot and generation, so that a stale key finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,10 +110,10 @@ pub enum Output {
         last_words: LastWords,
     },
     /// Make or find the place of a fetched file (free space, `NAME.part`, `fallocate`); the answer
-    /// is `handle_prepared`. The manifest is known.
+    /// is [`DiskReport::Prepared`]. The manifest is known.
     Prepare(SwarmKey),
     /// Write `range.length` bytes, which begin at `start` of the buffer last given to
-    /// `handle_received`, to the range; the answer is `handle_written`.
+    /// `handle_received`, to the range; the answer is [`DiskReport::Written`].
     Write {
         /// Where the bytes belong.
         range: FileRange,
@@ -121,24 +122,16 @@ pub enum Output {
         /// The shard that they are part of.
         shard: u32,
     },
-    /// Make what a fetch has gained durable, as `journal::plan` says: what is gained, and what stays
-    /// of what was durable, are told by `Node::gained` and `Node::kept`, and stay so until the
-    /// answer, which is `handle_checkpointed`.
-    Checkpoint {
-        /// The fetch.
-        swarm: SwarmKey,
-        /// Something durable is lost: the journal begins anew with what is kept.
-        anew: bool,
-        /// Nothing will be written after it: the stamps of the files may be kept, too.
-        last: bool,
-    },
+    /// Make what a fetch has gained durable, as `journal::plan` says. Until the answer,
+    /// [`DiskReport::Checkpointed`], `Swarms::checkpoint` has what to write.
+    Checkpoint(SwarmKey),
     /// Open a finished file for writing: shards of it (`Node::bad`) have gone bad and are fetched
     /// again. The driver looks first whether it still is the file that it was, and notes where a start
-    /// will find it that the file is ours and being written; the answer is `handle_reopened`.
+    /// will find it that the file is ours and being written; the answer is [`DiskReport::Reopened`].
     Reopen(SwarmKey),
     /// Make a fetched file durable under its final name (`fdatasync`, rename, `fsync` of the
     /// folder), or what was written into one that was reopened (`fdatasync`); the answer is
-    /// `handle_finished`.
+    /// [`DiskReport::Finished`].
     Finish(SwarmKey),
 }
 
@@ -180,6 +173,8 @@ pub enum DiskReport<'a> {
     Reopened(Result<(), DiskError>),
     /// The answer to [`Output::Finish`].
     Finished(Result<(), DiskError>),
+    /// What is held was last verified this long ago; `None`: that is not known.
+    Verified(Option<Duration>),
     /// The files of what is served are not there: the swarm waits until [`DiskReport::Returned`].
     Missing,
     /// The files are there again, and everything in them as it was.

@@ -111,7 +111,7 @@ impl Fetch<'_> {
                 Happening::Event(event) => self.handle_event(reactor, &event)?,
             }
         }
-        if let Some(progress) = reactor.node().progress(self.swarm) {
+        if let Some(progress) = reactor.node().swarms().progress(self.swarm) {
             let (sent, size) = (progress.sent, format::size(progress.sent));
             self.console.info(format!("sent {sent} bytes ({size})"));
         }
@@ -129,7 +129,7 @@ impl Fetch<'_> {
     }
 
     fn report_progress(&mut self, reactor: &Reactor) -> Result<(), Exit> {
-        let Some(progress) = reactor.node().progress(self.swarm) else {
+        let Some(progress) = reactor.node().swarms().progress(self.swarm) else {
             return Ok(());
         };
         let now = reactor.now();
@@ -153,7 +153,7 @@ impl Fetch<'_> {
         }
         match *event {
             Event::Manifest { swarm, .. } if swarm == self.swarm => {
-                if let Some(manifest) = reactor.node().manifest(swarm) {
+                if let Some(manifest) = reactor.node().swarms().manifest(swarm) {
                     save(self.state, manifest, self.console);
                 }
             }
@@ -185,7 +185,7 @@ impl Fetch<'_> {
     }
 
     fn is_incomplete(&self, reactor: &Reactor) -> bool {
-        let progress = reactor.node().progress(self.swarm);
+        let progress = reactor.node().swarms().progress(self.swarm);
         progress.is_none_or(|progress| progress.done < progress.size)
     }
 
@@ -203,7 +203,11 @@ impl Fetch<'_> {
 
     fn handle_complete(&mut self, reactor: &Reactor, already: bool) -> Result<(), Exit> {
         self.report.clear();
-        let progress = reactor.node().progress(self.swarm).unwrap_or_default();
+        let progress = reactor
+            .node()
+            .swarms()
+            .progress(self.swarm)
+            .unwrap_or_default();
         let took = reactor.now().since(self.started_at);
         let path = shown(reactor.output_path(self.swarm).unwrap_or(Path::new("")));
         let size = format::size(progress.size);
@@ -233,7 +237,7 @@ impl Fetch<'_> {
     /// Logs the bytes written, and their ratio to the bytes received.
     fn log_written(&self, reactor: &Reactor, received: u64) {
         let written = reactor.written();
-        let manifest = reactor.node().manifest(self.swarm);
+        let manifest = reactor.node().swarms().manifest(self.swarm);
         let state = manifest.map_or(0, |manifest| manifest.bytes().len() as u64);
         let per_mille = ((written + state) * 1000).checked_div(received);
         let ratio = per_mille.map_or(String::new(), |ratio| {

@@ -30,7 +30,7 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
     };
     let result = sharing.serve(&mut reactor);
     for share in &sharing.shares {
-        if let Some(progress) = reactor.node().progress(share.swarm) {
+        if let Some(progress) = reactor.node().swarms().progress(share.swarm) {
             let (sent, size) = (progress.sent, format::size(progress.sent));
             console.info(format!(
                 "sent {sent} bytes ({size}) of {}",
@@ -45,7 +45,7 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
 
 /// Whether this node still has a part of the file to serve.
 pub(super) fn is_served(reactor: &Reactor, swarm: SwarmKey) -> bool {
-    let progress = reactor.node().progress(swarm);
+    let progress = reactor.node().swarms().progress(swarm);
     progress.is_some_and(|progress| progress.done > 0)
 }
 
@@ -90,7 +90,8 @@ impl Sharing<'_> {
                 }
                 Happening::Source(_) => unreachable!("only a service has a control socket"),
                 Happening::Deadline => {
-                    let progress = hashing.and_then(|swarm| reactor.node().progress(swarm));
+                    let progress =
+                        hashing.and_then(|swarm| reactor.node().swarms().progress(swarm));
                     if let Some(progress) = progress {
                         report.update(reactor.now(), &progress);
                     }
@@ -123,12 +124,12 @@ impl Sharing<'_> {
         let Some(share) = self.shares.iter().find(|share| share.swarm == swarm) else {
             return Ok(());
         };
-        if let Some(progress) = reactor.node().progress(swarm) {
+        if let Some(progress) = reactor.node().swarms().progress(swarm) {
             let (path, size) = (share.path.display(), format::size(progress.size));
             self.console
                 .info(format!("serving {path} ({size}) until interrupted"));
         }
-        let manifest = reactor.node().manifest(swarm);
+        let manifest = reactor.node().swarms().manifest(swarm);
         let link = Link {
             file,
             name: manifest.map(|manifest| manifest.name().to_owned()),

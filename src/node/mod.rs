@@ -33,14 +33,13 @@ use crate::kad::{self, Kad};
 pub use crate::output::*;
 use crate::rng::Rng;
 use crate::swarm::{self, Swarms};
-pub use crate::swarm::{Peer, Phase, Progress, ShareSpec};
+pub use crate::swarm::{Checkpoint, Peer, Phase, Progress, ShareSpec};
 use crate::time::{Instant, earliest};
 use crate::wire::{Manifest, Network};
 pub use datagrams::{Arrival, Port};
 use saved::Saved;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// How a node is set up.
 #[derive(Clone, Copy, Debug)]
@@ -248,11 +247,6 @@ impl Node {
         self.relay(now);
     }
 
-    /// What the disk has of a fetch was last verified this long ago (`None`: that is not known).
-    pub fn handle_verified(&mut self, now: Instant, swarm: SwarmKey, ago: Option<Duration>) {
-        self.swarms.handle_verified(now, swarm, ago);
-    }
-
     /// The result of disk work, or a change of files that are served.
     pub fn handle_disk(&mut self, now: Instant, swarm: SwarmKey, report: DiskReport<'_>) {
         self.swarms.handle_disk(now, swarm, report);
@@ -301,69 +295,9 @@ impl Node {
 
     // -- getters
 
-    /// The manifest of a swarm, once known.
-    pub fn manifest(&self, swarm: SwarmKey) -> Option<&Manifest> {
-        self.swarms.manifest(swarm)
-    }
-
-    /// How far a swarm is.
-    pub fn progress(&self, swarm: SwarmKey) -> Option<Progress> {
-        self.swarms.progress(swarm)
-    }
-
-    /// Whether a swarm holds a shard: it has verified and is on disk.
-    pub fn holds(&self, swarm: SwarmKey, shard: u32) -> bool {
-        self.swarms.holds(swarm, shard)
-    }
-
-    /// Shards that the checkpoint under way makes durable, in order.
-    pub fn gained(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
-        self.swarms.gained(swarm)
-    }
-
-    /// Shards that were durable and stay so, as the checkpoint under way says, in order.
-    pub fn kept(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
-        self.swarms.kept(swarm)
-    }
-
-    /// Shards of a finished file that have gone bad and are to be fetched again, in order.
-    pub fn bad(&self, swarm: SwarmKey) -> impl Iterator<Item = u32> {
-        self.swarms.bad(swarm)
-    }
-
-    /// How long ago what is held of a swarm was verified, at most.
-    pub fn verified_ago(&self, now: Instant, swarm: SwarmKey) -> Option<Duration> {
-        self.swarms.verified_ago(now, swarm)
-    }
-
-    /// Whether something is on its way to the disk that a stop should wait for.
-    pub fn is_committing(&self) -> bool {
-        self.swarms.is_committing()
-    }
-
-    /// What swarms refused and gave up so far.
-    pub fn swarm_counters(&self) -> &swarm::Counters {
-        self.swarms.counters()
-    }
-
-    /// What each swarm is doing.
-    pub fn phases(&self) -> impl Iterator<Item = Phase> {
-        self.swarms.phases()
-    }
-
-    /// How many streams there are, open or not.
-    pub fn stream_count(&self) -> usize {
-        self.swarms.stream_count()
-    }
-
-    /// Whether a swarm is suspended.
-    pub fn is_suspended(&self, swarm: SwarmKey) -> bool {
-        self.swarms.is_suspended(swarm)
-    }
-
-    /// The open streams of a swarm.
-    pub fn peers(&self, swarm: SwarmKey) -> impl Iterator<Item = Peer> {
-        self.swarms.peers(swarm)
+    /// The swarms and streams, for reading.
+    pub fn swarms(&self) -> &Swarms {
+        &self.swarms
     }
 
     /// Kademlia, to look at.

@@ -22,7 +22,7 @@ impl Reactor {
                 Output::Connect { stream, to } => self.connect(stream, to),
                 Output::Send(stream) => self.tcp.connections.queue(stream),
                 Output::Close { stream, last_words } => self.close(stream, last_words),
-                Output::Prepare(swarm) => match self.node.manifest(swarm) {
+                Output::Prepare(swarm) => match self.node.swarms().manifest(swarm) {
                     Some(manifest) => self.disk.prepare(swarm, manifest),
                     None => unreachable!("a fetch is prepared when its manifest is known"),
                 },
@@ -31,10 +31,12 @@ impl Reactor {
                     start,
                     shard,
                 } => self.write(range, start, shard),
-                Output::Checkpoint { swarm, anew, last } => {
-                    let kept = anew.then(|| self.node.kept(swarm).collect());
-                    let gained = self.node.gained(swarm);
-                    self.disk.checkpoint(swarm, last, gained, kept);
+                Output::Checkpoint(swarm) => {
+                    if let Some(checkpoint) = self.node.swarms().checkpoint(swarm) {
+                        let (gained, kept) = (checkpoint.gained(), checkpoint.kept());
+                        let is_last = checkpoint.is_last();
+                        self.disk.checkpoint(swarm, is_last, gained, kept);
+                    }
                 }
                 Output::Reopen(swarm) => self.reopen(swarm),
                 Output::Finish(swarm) => self.disk.finish(swarm),
@@ -149,14 +151,14 @@ impl Reactor {
             }
             Done::Checkpointed(result) => {
                 self.report(swarm, DiskReport::Checkpointed(result));
-                if let (Ok(()), Some(progress)) = (result, self.node.progress(swarm)) {
+                if let (Ok(()), Some(progress)) = (result, self.node.swarms().progress(swarm)) {
                     log::debug!("checkpoint: {} shards durable", progress.durable);
                 }
                 result.is_err()
             }
             Done::Finished(result) => {
                 self.report(swarm, DiskReport::Finished(result));
-                if self.node.verified_ago(now, swarm).is_some() {
+                if self.node.swarms().verified_ago(now, swarm).is_some() {
                     self.save_verified(now);
                 }
                 result.is_err()

@@ -465,7 +465,7 @@ impl Reactor {
         self.node.stop(self.clock.now());
         self.drain();
         let deadline = self.clock.now() + STOP_TIMEOUT;
-        let is_busy = |this: &Reactor| this.udp.is_waiting() || this.node.is_committing();
+        let is_busy = |this: &Reactor| this.udp.is_waiting() || this.node.swarms().is_committing();
         while is_busy(&self) && self.clock.now() < deadline {
             if let Err(error) = self.turn(Some(deadline)) {
                 log::warn!("{error}");

@@ -38,7 +38,8 @@ impl Reactor {
         let known = list.find(there.file);
         let known = known.filter(|known| known.files == there.files);
         let before = known.and_then(|known| ago(known.at));
-        self.node.handle_verified(now, swarm, before);
+        self.node
+            .handle_disk(now, swarm, DiskReport::Verified(before));
         let is_untouched = known.is_some_and(|known| match known.state {
             FetchState::Part => false,
             FetchState::Whole => there.state == known.state && there.times == known.times,
@@ -53,10 +54,10 @@ impl Reactor {
     /// Opens a finished file for writing, and notes that before a byte of it is written.
     pub(super) fn reopen(&mut self, swarm: SwarmKey) {
         let now = self.clock.now();
-        let mut result = match self.node.manifest(swarm) {
+        let mut result = match self.node.swarms().manifest(swarm) {
             None => Ok(()),
             Some(manifest) => {
-                let shards = self.node.bad(swarm);
+                let shards = self.node.swarms().bad(swarm);
                 let entries = shards.flat_map(|shard| {
                     let length = manifest.shard_length(shard);
                     manifest.segments(shard, 0, length).map(|of| of.entry)
@@ -87,8 +88,8 @@ impl Reactor {
         };
         let (node, disk, clock) = (&self.node, &self.disk, clock());
         let entries = disk.swarms().filter_map(|swarm| -> Option<Verified> {
-            let phase = node.progress(swarm)?.phase;
-            let at = clock.saturating_sub(node.verified_ago(now, swarm)?.as_secs());
+            let phase = node.swarms().progress(swarm)?.phase;
+            let at = clock.saturating_sub(node.swarms().verified_ago(now, swarm)?.as_secs());
             let there = disk.describe(swarm, at)?;
             let is_known = match phase {
                 Phase::Fetching | Phase::Ending | Phase::Complete | Phase::Repairing => true,

@@ -84,7 +84,7 @@ pub fn of_disk(reactor: &Reactor, event: &Event) -> Option<String> {
             why(swarm)
         )),
         Event::Continued { swarm } => {
-            let progress = reactor.node().progress(swarm);
+            let progress = reactor.node().swarms().progress(swarm);
             match progress.is_some_and(|progress| progress.phase == Phase::Complete) {
                 true => Some(format!("{} is back, and served again", path(swarm))),
                 false => Some("there is room again; going on".to_owned()),

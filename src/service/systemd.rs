@@ -166,14 +166,15 @@ impl Watchdog {
 fn status_line(reactor: &Reactor) -> String {
     let node = reactor.node();
     let served = node
+        .swarms()
         .phases()
         .filter(|&phase| phase == Phase::Complete)
         .count();
     format!(
         "STATUS=contacts: {}; files served: {served}, under way: {}; streams: {}",
         node.kad().contact_count(),
-        node.phases().count() - served,
-        node.stream_count(),
+        node.swarms().phases().count() - served,
+        node.swarms().stream_count(),
     )
 }
 

@@ -174,12 +174,13 @@ impl Service<'_> {
         };
         let file = reactor
             .node()
+            .swarms()
             .manifest(swarm)
             .map(|manifest| manifest.file_id());
         let before = std::mem::replace(&mut job.entry.file, file);
         (job.entry.proof, job.is_new) = (reactor.proof(swarm), false);
         if let Some(path) = job.path() {
-            let progress = reactor.node().progress(swarm).unwrap_or_default();
+            let progress = reactor.node().swarms().progress(swarm).unwrap_or_default();
             let (path, size) = (path.display(), format::size(progress.size));
             self.setup.log.info(format!("serving {path} ({size})"));
         }
@@ -208,7 +209,7 @@ impl Service<'_> {
     }
 
     fn save_manifest(&self, reactor: &Reactor, swarm: SwarmKey) {
-        let manifest = reactor.node().manifest(swarm);
+        let manifest = reactor.node().swarms().manifest(swarm);
         if let (Some(state), Some(manifest)) = (&self.setup.state, manifest) {
             if let Err(error) = state.save_manifest(manifest) {
                 // It is hashed, or fetched, again at the next start.

@@ -38,7 +38,7 @@ impl World {
                 "host {host}: a lookup has lasted {age:?}"
             );
         }
-        let (streams, sockets) = (node.stream_count(), of.sockets.count());
+        let (streams, sockets) = (node.swarms().stream_count(), of.sockets.count());
         assert!(
             streams == sockets && streams <= STREAMS_MAX,
             "host {host}: {streams} streams and {sockets} sockets"
@@ -103,7 +103,7 @@ impl World {
         let (Some(node), Some(content)) = (node, self.content_of(host, swarm)) else {
             return;
         };
-        if node.holds(swarm, shard) {
+        if node.swarms().holds(swarm, shard) {
             let file = content.file();
             assert!(
                 disk.holds(content, shard) || disk.is_hit(file, shard),
@@ -121,7 +121,7 @@ impl World {
         for shard in 0..content.manifest.shard_count() {
             self.check_shard(host, swarm, shard);
             assert!(
-                !is_complete || node.holds(swarm, shard),
+                !is_complete || node.swarms().holds(swarm, shard),
                 "host {host} is complete without shard {shard}"
             );
         }

@@ -119,7 +119,7 @@ impl World {
             false => disk.prepare(content),
         };
         // The time of the last verification is not kept here.
-        node.handle_verified(now, swarm, None);
+        node.handle_disk(now, swarm, DiskReport::Verified(None));
         let report = match &result {
             Ok((_, Some(held))) => DiskReport::Journaled(held),
             Ok((found, None)) => DiskReport::Prepared(Ok(*found)),
@@ -187,7 +187,7 @@ impl World {
                     start,
                     shard,
                 } => self.write(host, range, start, shard),
-                Output::Checkpoint { swarm, anew, .. } => self.begin_commit(host, swarm, anew),
+                Output::Checkpoint(swarm) => self.begin_commit(host, swarm),
                 Output::Reopen(swarm) => {
                     let result = self.hosts[host].disk.reopen(swarm);
                     let report = DiskReport::Reopened(result);
@@ -298,11 +298,12 @@ impl World {
         self.disk_work(host, fact);
     }
 
-    fn begin_commit(&mut self, host: usize, swarm: SwarmKey, anew: bool) {
+    fn begin_commit(&mut self, host: usize, swarm: SwarmKey) {
         let Host { node, disk, .. } = &mut self.hosts[host];
         let node = node.as_ref().expect("only hosts with a node are attended");
-        let kept = anew.then(|| node.kept(swarm).collect());
-        disk.begin_commit(swarm, node.gained(swarm).collect(), kept)
+        let checkpoint = node.swarms().checkpoint(swarm);
+        let checkpoint = checkpoint.expect("it is under way until it is answered");
+        disk.begin_commit(swarm, checkpoint.gained().collect(), checkpoint.kept())
             .expect("a fetch with shards has a file");
         self.disk_work(host, Fact::Committed(swarm, 0));
     }
@@ -310,7 +311,7 @@ impl World {
     /// Takes a step of a checkpoint, and reports the result after the last.
     fn commit(&mut self, host: usize, swarm: SwarmKey, step: usize) {
         let now = self.now;
-        let manifest = self.node_mut(host).manifest(swarm);
+        let manifest = self.node_mut(host).swarms().manifest(swarm);
         let shards = manifest.map_or(0, Manifest::shard_count);
         let is_failed = self.disk_fails();
         let result = match self.hosts[host].disk.commit(swarm, step, shards) {

@@ -176,7 +176,7 @@ impl World {
                 return false;
             };
             let at = socket.at;
-            let notsent_max = self.node_mut(host).notsent_max() as usize;
+            let notsent_max = self.node_mut(host).swarms().notsent_max() as usize;
             if let Some(of) = self.connections.get_mut(at.connection) {
                 of.ends[at.side].notsent_max = notsent_max;
             }

@@ -47,12 +47,8 @@ impl Scope<'_> {
     /// Begins a checkpoint when its time has come and none is under way.
     pub fn checkpoint_if_due(&mut self) {
         if self.swarm.checkpoint_at().is_some_and(|at| at <= self.now) {
-            let (anew, last) = self.swarm.durability.begin(&self.swarm.held);
-            self.shared.outputs.push_back(Output::Checkpoint {
-                swarm: self.key,
-                anew,
-                last,
-            });
+            self.swarm.durability.begin(&self.swarm.held);
+            self.shared.outputs.push_back(Output::Checkpoint(self.key));
         }
     }
 

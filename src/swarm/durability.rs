@@ -24,6 +24,8 @@ pub struct Durability {
     pub due_at: Option<Instant>,
     /// The swarm or the node ends: one more checkpoint, the last, as soon as can be.
     pub is_last_due: bool,
+    /// The checkpoint under way is the last.
+    is_last: bool,
 }
 
 impl Durability {
@@ -66,14 +68,12 @@ impl Durability {
         at.filter(|_| !self.is_committing)
     }
 
-    /// A checkpoint of all that is held begins. Whether it loses something durable, and whether it is
-    /// the last.
-    pub fn begin(&mut self, held: &Bitmap) -> (bool, bool) {
+    /// A checkpoint of all that is held begins.
+    pub fn begin(&mut self, held: &Bitmap) {
         self.next.clone_from(held);
         self.is_committing = true;
+        self.is_last = std::mem::take(&mut self.is_last_due);
         (self.volatile, self.due_at) = (0, None);
-        let loses = self.durable.iter().any(|shard| !self.next.contains(shard));
-        (loses, std::mem::take(&mut self.is_last_due))
     }
 
     /// The checkpoint under way has succeeded.
@@ -81,17 +81,39 @@ impl Durability {
         std::mem::swap(&mut self.durable, &mut self.next);
     }
 
-    /// Shards that the checkpoint under way makes durable, in order.
-    pub fn gained(&self) -> impl Iterator<Item = u32> {
-        self.next
-            .iter()
-            .filter(|&shard| !self.durable.contains(shard))
+    /// The checkpoint under way, if there is one.
+    pub fn checkpoint(&self) -> Option<Checkpoint<'_>> {
+        self.is_committing
+            .then_some(Checkpoint { durability: self })
+    }
+}
+
+/// A checkpoint that is under way: what the driver is to write.
+///
+/// Its sets are too large for an output, which is small and borrows nothing; the output names the
+/// swarm, and this view of it exists as long as the checkpoint does.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoint<'a> {
+    durability: &'a Durability,
+}
+
+impl<'a> Checkpoint<'a> {
+    /// Nothing is written after it: the stamps of the files may be kept, too.
+    pub fn is_last(&self) -> bool {
+        self.durability.is_last
     }
 
-    /// Shards that were durable and stay so, in order.
-    pub fn kept(&self) -> impl Iterator<Item = u32> {
-        self.durable
-            .iter()
-            .filter(|&shard| self.next.contains(shard))
+    /// Shards that it makes durable, in order.
+    pub fn gained(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let Durability { durable, next, .. } = self.durability;
+        next.iter().filter(|&shard| !durable.contains(shard))
+    }
+
+    /// Where something durable is lost, the shards that were durable and stay so: the journal begins
+    /// anew with these.
+    pub fn kept(&self) -> Option<Bitmap> {
+        let Durability { durable, next, .. } = self.durability;
+        let kept = || durable.iter().filter(|&shard| next.contains(shard));
+        (kept().count() < durable.count() as usize).then(|| kept().collect())
     }
 }

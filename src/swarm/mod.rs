@@ -56,6 +56,7 @@ use crate::output::{StreamKey, SwarmKey};
 use crate::slab::SlotKey;
 pub use content::ShareSpec;
 pub use counters::Counters;
+pub use durability::Checkpoint;
 pub use scope::{Config, Request};
 pub use state::{Phase, Progress};
 pub use swarms::{Peer, Swarms};

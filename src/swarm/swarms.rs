@@ -5,6 +5,7 @@
 
 use super::content::ShareSpec;
 use super::counters::Counters;
+use super::durability::Checkpoint;
 use super::scan::Scan;
 use super::schedule::notsent::notsent_max;
 use super::scope::{Config, Request, Scope, Shared};
@@ -291,13 +292,6 @@ impl Swarms {
         }
     }
 
-    /// Sets the time of a swarm's last verification; before [`DiskReport::Prepared`].
-    pub fn handle_verified(&mut self, now: Instant, key: SwarmKey, ago: Option<Duration>) {
-        if let Some(swarm) = self.swarms.get_mut(key) {
-            swarm.set_verified_ago(now, ago);
-        }
-    }
-
     // -- facts of the DHT
 
     /// A provider of `file` is known.
@@ -422,22 +416,9 @@ impl Swarms {
         Some(self.swarms.get(key)?.verified_ago(now))
     }
 
-    /// Shards that the checkpoint under way makes durable, in order.
-    pub fn gained(&self, key: SwarmKey) -> impl Iterator<Item = u32> {
-        let committing = self
-            .swarms
-            .get(key)
-            .filter(|of| of.durability.is_committing);
-        committing.into_iter().flat_map(|of| of.durability.gained())
-    }
-
-    /// Shards that were durable and stay so, as the checkpoint under way says, in order.
-    pub fn kept(&self, key: SwarmKey) -> impl Iterator<Item = u32> {
-        let committing = self
-            .swarms
-            .get(key)
-            .filter(|of| of.durability.is_committing);
-        committing.into_iter().flat_map(|of| of.durability.kept())
+    /// The checkpoint of a swarm that is under way, for [`Output::Checkpoint`].
+    pub fn checkpoint(&self, key: SwarmKey) -> Option<Checkpoint<'_>> {
+        self.swarms.get(key)?.durability.checkpoint()
     }
 
     /// Shards of a finished file that have gone bad and are to be fetched again, in order.
@@ -460,6 +441,7 @@ impl Scope<'_> {
             DiskReport::Checkpointed(result) => self.handle_checkpointed(result),
             DiskReport::Reopened(result) => self.handle_reopened(result),
             DiskReport::Finished(result) => self.handle_finished(result),
+            DiskReport::Verified(ago) => self.swarm.set_verified_ago(self.now, ago),
             DiskReport::Missing => self.handle_missing(),
             DiskReport::Returned => self.handle_returned(),
             DiskReport::Changed { entry } => self.handle_changed(entry),

@@ -36,7 +36,7 @@ pub fn shards_are_served_and_fetched_without_an_allocation() {
         from.next(None).unwrap(),
         Happening::Event(Event::Shared { .. })
     ) {}
-    let file = from.node().manifest(shared).unwrap().file_id();
+    let file = from.node().swarms().manifest(shared).unwrap().file_id();
     let output = OutputPath::Named(base.path().join("copy"));
     let providers = from.listening().to_vec();
     let swarm = to.fetch(file, None, &providers, &output).unwrap();
@@ -50,7 +50,7 @@ pub fn shards_are_served_and_fetched_without_an_allocation() {
         from.next(Some(now)).unwrap();
         let now = to.now();
         let happening = to.next(Some(now)).unwrap();
-        let done = to.node().progress(swarm).unwrap().done as usize;
+        let done = to.node().swarms().progress(swarm).unwrap().done as usize;
         let allocations = crate::allocations();
         // The first quarter is warm-up; the end makes the file durable, which opens files anew.
         if counted_from.is_none() && done >= SIZE / 4 {

@@ -230,7 +230,11 @@ impl World {
         });
         said.truncate(said.len() - 1);
         streams.iter().for_each(|&key| self.receive(key, &said));
-        assert_eq!(self.node.stream_count(), STAYING, "none was closed");
+        assert_eq!(
+            self.node.swarms().stream_count(),
+            STAYING,
+            "none was closed"
+        );
     }
 }
 

@@ -49,7 +49,7 @@ fn share(reactor: &mut Reactor, path: &Path) -> FileId {
     until(&mut [&mut *reactor], |_, event| {
         matches!(event, Event::Shared { .. }).then_some(())
     });
-    reactor.node().manifest(swarm).unwrap().file_id()
+    reactor.node().swarms().manifest(swarm).unwrap().file_id()
 }
 
 /// How the fetch of a swarm ended.
@@ -130,7 +130,7 @@ fn an_interrupted_fetch_goes_on_where_it_stopped() {
             reactor.next(Some(reactor.now())).unwrap();
         }
     }
-    assert!(to.node().progress(swarm).unwrap().done < size as u64);
+    assert!(to.node().swarms().progress(swarm).unwrap().done < size as u64);
     to.stop();
     assert!(!copy.exists() && base.path().join("copy.part").exists());
     let mut again = reactor(3);

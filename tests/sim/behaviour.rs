@@ -131,7 +131,9 @@ fn held(world: &World, host: usize, file: FileId) -> (bool, u32) {
     let swarm = swarm.last().expect("a swarm of the file");
     let node = world.node(host).expect("a node that runs");
     let shards = 0..content.manifest.shard_count();
-    let held: Vec<u32> = shards.filter(|&shard| node.holds(swarm, shard)).collect();
+    let held: Vec<u32> = shards
+        .filter(|&shard| node.swarms().holds(swarm, shard))
+        .collect();
     let is_right = |&shard: &u32| world.disk(host).holds(content, shard);
     (held.iter().all(is_right), held.len() as u32)
 }

@@ -171,12 +171,12 @@ impl Fleet {
             );
             assert_eq!(kad.table().len(), HOSTS - 1, "host {host}: and nobody else");
             assert_eq!(
-                node.stream_count(),
+                node.swarms().stream_count(),
                 0,
                 "host {host}: nothing is left to exchange"
             );
             assert!(
-                node.phases().count() <= FILES,
+                node.swarms().phases().count() <= FILES,
                 "host {host}: one swarm a file"
             );
             let oldest = kad.oldest_lookup_at();

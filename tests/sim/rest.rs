@@ -75,7 +75,7 @@ fn a_node_that_stood_still_for_a_minute_goes_on_without_a_storm() {
     world.set_uplink(1, 50_000);
     let swarm = world.fetch(2, file, &[]).unwrap();
     world.run(Duration::from_secs(8));
-    let progress = world.node(2).unwrap().progress(swarm).unwrap();
+    let progress = world.node(2).unwrap().swarms().progress(swarm).unwrap();
     assert!(
         progress.phase == Phase::Fetching && progress.done > 0,
         "{progress:?}"
@@ -85,7 +85,14 @@ fn a_node_that_stood_still_for_a_minute_goes_on_without_a_storm() {
         stand_still(&mut world, host);
         world.run(Duration::from_secs(5));
     }
-    let phase = |world: &World| world.node(2).unwrap().progress(swarm).map(|of| of.phase);
+    let phase = |world: &World| {
+        world
+            .node(2)
+            .unwrap()
+            .swarms()
+            .progress(swarm)
+            .map(|of| of.phase)
+    };
     let is_whole = |world: &World| phase(world) == Some(Phase::Complete);
     assert!(!is_whole(&world), "there was something left to go on with");
     assert!(world.run_until(MINUTE * 2, is_whole), "{:?}", phase(&world));

@@ -156,7 +156,7 @@ fn a_node_closes_a_stream_of_noise_and_sends_nothing_to_it() {
     );
     world.run(Duration::from_secs(30));
     assert_eq!(*inputs.borrow(), ["closed"]);
-    assert_eq!(world.node(node).unwrap().stream_count(), 0);
+    assert_eq!(world.node(node).unwrap().swarms().stream_count(), 0);
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Reactor {
                 None => return Half::Ended,
                 Some(stream) if !stream.writable => return Half::Resting,
                 Some(_) if bytes >= STREAM_BYTES_PER_TURN => return Half::More,
-                Some(stream) => stream.limit_notsent(self.node.notsent_max()),
+                Some(stream) => stream.limit_notsent(self.node.swarms().notsent_max()),
             }
             let result = match self.node.poll_send(self.clock.now(), key) {
                 None => return Half::Resting,
@@ -134,7 +134,7 @@ impl Reactor {
     /// Has the range read ahead that the stream sends next: while it waits for its turn, or for the
     /// one before it to go out.
     fn advise(&mut self, key: StreamKey) {
-        let Some(range) = self.node.next_upload(key) else {
+        let Some(range) = self.node.swarms().next_upload(key) else {
             return;
         };
         let Some(stream) = self.tcp.connections.find(key) else {

@@ -57,7 +57,9 @@ fn share(service: &mut Service, reactor: &mut Reactor, path: &Path) -> Performed
         if let (None, Some(why)) = (job.swarm, &job.why) {
             return Err(why.clone().into());
         }
-        let manifest = job.swarm.and_then(|swarm| reactor.node().manifest(swarm));
+        let manifest = job
+            .swarm
+            .and_then(|swarm| reactor.node().swarms().manifest(swarm));
         Ok(match (manifest, job.entry.file) {
             (Some(_), Some(_)) => Step::Last(vec![Reply::Shared(file(job, reactor, &locations))]),
             _ => Step::Wait,
@@ -200,9 +202,12 @@ pub fn peers(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Pe
     let node = reactor.node();
     let peers = job.swarm.into_iter().flat_map(|swarm| {
         let of = node
+            .swarms()
             .manifest(swarm)
             .map_or(0, |manifest| manifest.shard_count());
-        node.peers(swarm).map(move |of_node| peer(&of_node, of))
+        node.swarms()
+            .peers(swarm)
+            .map(move |of_node| peer(&of_node, of))
     });
     Ok(Answer::Whole(peers.collect()))
 }
@@ -223,12 +228,12 @@ fn peer(peer: &node::Peer, of: u32) -> Reply {
 /// A job as `ls` and `add` show it; `locations` are where other nodes reach this one.
 fn file(job: &Job, reactor: &Reactor, locations: &[String]) -> File {
     let node = reactor.node();
-    let progress = job.swarm.and_then(|swarm| node.progress(swarm));
+    let progress = job.swarm.and_then(|swarm| node.swarms().progress(swarm));
     let state = progress.map_or("waiting", |progress| state(job, &progress));
     let progress = progress.unwrap_or_default();
     let path = job.swarm.and_then(|swarm| reactor.output_path(swarm));
     let path = path.or(job.path());
-    let manifest = job.swarm.and_then(|swarm| node.manifest(swarm));
+    let manifest = job.swarm.and_then(|swarm| node.swarms().manifest(swarm));
     let name = manifest.map(|manifest| manifest.name().to_owned());
     let own_name = || Some(path?.file_name()?.to_string_lossy().into_owned());
     let link = |file| Link {

@@ -26,7 +26,7 @@ pub fn status(service: &mut Service, reactor: &mut Reactor, _: &[&str]) -> Perfo
         listening: reactor.listening().to_vec(),
         seen: node.kad().seen_address(),
         contacts: node.kad().contact_count(),
-        streams: node.stream_count(),
+        streams: node.swarms().stream_count(),
         files: service.jobs.len(),
         written: reactor.written(),
         memory: kib(&memory, "VmRSS:"),
@@ -35,7 +35,7 @@ pub fn status(service: &mut Service, reactor: &mut Reactor, _: &[&str]) -> Perfo
         lag: reactor.lag(),
         io: reactor.counters(),
         kad: *node.kad().counters(),
-        swarm: *node.swarm_counters(),
+        swarm: *node.swarms().counters(),
     };
     Ok(Answer::Whole(vec![Reply::Status(Box::new(status))]))
 }

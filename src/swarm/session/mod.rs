@@ -328,7 +328,8 @@ mod tests {
             let (mut session, mut rng) = (Session::accept(network), Rng::from_number(1));
             for byte in begun {
                 seen.push(byte);
-                let fits = seen.iter().zip(native::prefix(network)).all(|(&is, of)| is == of);
+                let begins = |prefix: [u8; 4]| seen.iter().zip(prefix).all(|(&is, of)| is == of);
+                let fits = begins(native::prefix(network)) || begins(text::PREFIX);
                 let is_known = session.receive(&mut inbox, &[byte], &mut rng).is_ok();
                 prop_assert_eq!(is_known, fits, "{:?}", seen);
                 if !fits || seen.len() == 4 {

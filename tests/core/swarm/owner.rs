@@ -108,7 +108,8 @@ fn a_removed_fetch_makes_durable_what_it_has_and_is_gone() {
     world.peers[getter].swarms.remove(now, FIRST);
     world.run_until(Duration::from_millis(100), |_| false);
     // It waits for its last checkpoint, which has all of it.
-    let gained = world.peers[getter].swarms.gained(FIRST).count();
+    let gained = world.peers[getter].swarms.checkpoint(FIRST).unwrap();
+    let gained = gained.gained().count();
     assert!(
         gained as u64 * 16_384 >= held,
         "{gained} shards of {held} bytes"

@@ -76,7 +76,7 @@ fn who_knows_the_manifest_and_nobody_is_told_so_and_not_that_shards_are_missing(
             swarms.handle_looked_up(now, file, None);
         }
         while let Some(output) = swarms.poll_output() {
-            if matches!(output, Output::Checkpoint { .. }) {
+            if matches!(output, Output::Checkpoint(_)) {
                 swarms.handle_disk(now, swarm, DiskReport::Checkpointed(Ok(())));
             }
         }

@@ -131,7 +131,7 @@ fn a_shard_that_goes_bad_in_a_part_is_lost_first_and_then_fetched_again() {
     rot(&mut world, getter, &[bad]);
     let (now, before) = (world.now, SCRUB_INTERVAL - MINUTE);
     let swarms = &mut world.peers[getter].swarms;
-    swarms.handle_verified(now, FIRST, Some(before));
+    swarms.handle_disk(now, FIRST, DiskReport::Verified(Some(before)));
     let found = |world: &World| count(world, getter, rotten(bad, Remedy::Fetch)) == 1;
     assert!(!world.run_until(MINUTE / 2, found));
     assert!(world.run_until(5 * MINUTE, found));

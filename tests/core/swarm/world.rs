@@ -234,7 +234,7 @@ impl World {
                     let bytes = &buffer[start as usize..][..range.length as usize];
                     self.write(number, range, shard, bytes);
                 }
-                Output::Checkpoint { swarm, .. } => {
+                Output::Checkpoint(swarm) => {
                     let Peer { swarms, disk, .. } = &mut self.peers[number];
                     let disk = disk.entry(swarm.slot).or_default();
                     assert!(!disk.committing, "one checkpoint at a time");

@@ -390,10 +390,15 @@ impl Puppet {
                 );
             }
             Output::Prepare(swarm) => self.jobs.push_back(Job::Prepare(swarm)),
-            Output::Checkpoint { swarm, .. } => {
-                let held = |shard| self.node.holds(swarm, shard);
+            Output::Checkpoint(swarm) => {
+                let held = |shard| self.node.swarms().holds(swarm, shard);
                 assert!(
-                    self.node.gained(swarm).all(held),
+                    self.node
+                        .swarms()
+                        .checkpoint(swarm)
+                        .unwrap()
+                        .gained()
+                        .all(held),
                     "only what is held is kept"
                 );
                 self.jobs.push_back(Job::Checkpoint(swarm));

@@ -205,7 +205,7 @@ impl Fleet {
         let others: Vec<usize> = self.world.running().filter(|&of| of != except).collect();
         let holds = |host: usize, shard: u32| {
             let node = self.world.node(host).zip(self.swarms[host]);
-            node.is_some_and(|(node, swarm)| node.holds(swarm, shard))
+            node.is_some_and(|(node, swarm)| node.swarms().holds(swarm, shard))
         };
         shards
             .into_iter()
@@ -221,7 +221,10 @@ impl Fleet {
     /// Payload that a running host has received, and sent.
     pub fn payload(&self, host: usize) -> (u64, u64) {
         let swarm = self.swarms[host].expect("the host has a swarm");
-        let progress = self.world.node(host).and_then(|node| node.progress(swarm));
+        let progress = self
+            .world
+            .node(host)
+            .and_then(|node| node.swarms().progress(swarm));
         progress.map_or((0, 0), |progress| (progress.received, progress.sent))
     }
 

@@ -41,21 +41,16 @@ pub(super) fn run(args: Args, console: &Console) -> Result<(), Exit> {
     let network = key::network(options)?;
     let (listen, bootstrap) = (start::listen_addresses(options), options.bootstrap.clone());
     let folder = start::state_folder(options.dir.as_deref());
+    let ports = spawn(move || ports::examine(&listen, network));
+    let address = spawn(move || address::examine(&bootstrap, network));
+    let state = spawn(move || state::examine(folder.as_deref(), network));
+    let descriptors = spawn(|| descriptors(getrlimit(Resource::Nofile).current));
     let checks = [
-        ("ports", spawn(move || ports::examine(&listen, network))),
+        ("ports", ports),
         ("multicast", spawn(multicast::examine)),
-        (
-            "address",
-            spawn(move || address::examine(&bootstrap, network)),
-        ),
-        (
-            "state",
-            spawn(move || state::examine(folder.as_deref(), network)),
-        ),
-        (
-            "descriptors",
-            spawn(|| descriptors(getrlimit(Resource::Nofile).current)),
-        ),
+        ("address", address),
+        ("state", state),
+        ("descriptors", descriptors),
     ];
     let mut findings = Vec::new();
     for (topic, check) in checks {

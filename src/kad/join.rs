@@ -9,7 +9,7 @@
 //!           60 s
 //! ```
 //!
-//! # What it costs, and where it differs from the paper
+//! # Costs, and differences from the paper
 //!
 //! Where half of all nodes leave within 84 seconds, a node lives 121 on average, and joining is
 //! most of its work. A join cannot cost less than k neighbours asked once: 20 times 78 and 843

@@ -5,10 +5,10 @@
 //!
 //! ```text
 //! loop {
-//!     give the node one fact                    handle_datagram, handle_received, handle_timeout, …
-//!     drain its work                            poll_output, poll_datagram, poll_discovery, poll_event,
-//!                                               poll_send for each stream that Output::Send named
-//!     do a bounded part of its disk reading     poll_read → handle_read
+//!     give the node one fact              handle_datagram, handle_received, handle_timeout, …
+//!     drain its work                      poll_output, poll_datagram, poll_discovery, poll_event,
+//!                                         poll_send for each stream that Output::Send named
+//!     do a bounded part of its reading    poll_read → handle_read
 //!     sleep until the next fact or poll_timeout
 //! }
 //! ```
@@ -63,7 +63,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node that knows nobody.
+    /// A node without contacts and swarms.
     pub fn new(config: Config, mut rng: Rng, now: Instant) -> Node {
         let Config {
             id,
@@ -89,7 +89,7 @@ impl Node {
 
     // -- the owner's commands
 
-    /// Joins through the node at `address`, which is tried until it answers.
+    /// Joins through the node at `address`, which is asked until it answers.
     pub fn bootstrap(&mut self, now: Instant, address: SocketAddr) {
         self.kad.bootstrap(now, address);
     }
@@ -99,8 +99,8 @@ impl Node {
         self.kad.forget_bootstrap(address);
     }
 
-    /// Takes in the contacts that [`Node::poll_saved`] gave before a restart: they are asked, and are
-    /// contacts when they answer.
+    /// Asks the contacts that [`Node::poll_saved`] gave before a restart: they are contacts again when
+    /// they answer.
     pub fn restore(&mut self, now: Instant, contacts: &[Contact]) {
         self.saved.handle_saved(contacts);
         for &contact in contacts {
@@ -151,8 +151,8 @@ impl Node {
         self.swarms.exempt(stream);
     }
 
-    /// Looks up who provides a file, without fetching it: [`dht::Event::LookupDone`] follows. False: there
-    /// is nobody to ask, or too many lookups wait.
+    /// Looks up the providers of a file without fetching it: [`dht::Event::LookupDone`] follows.
+    /// False: there is no node to ask, or too many lookups wait.
     pub fn look_up(&mut self, now: Instant, file: FileId) -> bool {
         let is_accepted = self.kad.find_providers(now, file);
         self.relay(now);
@@ -198,7 +198,7 @@ impl Node {
         self.relay(now);
     }
 
-    /// Asks whether a node is at `address`: [`dht::Event::Pinged`] follows. False: no node can be there, or
+    /// Asks if a node is at `address`: [`dht::Event::Pinged`] follows. False: no node can be there, or
     /// too many requests wait.
     pub fn ping(&mut self, now: Instant, address: SocketAddr) -> bool {
         self.kad.ping(now, address)
@@ -253,7 +253,7 @@ impl Node {
         self.relay(now);
     }
 
-    /// The list of [`Node::poll_saved`] stands on disk. When it could not be written, say nothing.
+    /// The list of [`Node::poll_saved`] is on disk. Not to be called when it could not be written.
     pub fn handle_saved(&mut self, contacts: &[Contact]) {
         self.saved.handle_saved(contacts);
     }
@@ -277,8 +277,8 @@ impl Node {
         self.swarms.poll_read(now)
     }
 
-    /// The contacts to be kept on disk in place of those before, when that is worth a write (see
-    /// [`saved`]): to be asked for after `handle_timeout` and `stop` by a driver that has a disk.
+    /// The contacts to be saved on disk in place of the list before, when that is worth a write (see
+    /// [`saved`]). A driver with a disk calls it after `handle_timeout` and `stop`.
     pub fn poll_saved(&mut self, now: Instant) -> Option<Vec<Contact>> {
         self.saved.poll(now, self.kad.table())
     }
@@ -300,7 +300,7 @@ impl Node {
         &self.swarms
     }
 
-    /// Kademlia, to look at.
+    /// Kademlia, for reading: contacts, records, counters.
     pub fn kad(&self) -> &Kad {
         &self.kad
     }

@@ -99,8 +99,8 @@ impl Node {
         self.kad.forget_bootstrap(address);
     }
 
-    /// Asks the contacts that [`Node::poll_saved`] gave before a restart: they are contacts again when
-    /// they answer.
+    /// Asks the contacts that [`Node::poll_saved`] gave before a restart: they are contacts again
+    /// when they answer.
     pub fn restore(&mut self, now: Instant, contacts: &[Contact]) {
         self.saved.handle_saved(contacts);
         for &contact in contacts {
@@ -178,15 +178,15 @@ impl Node {
         key
     }
 
-    /// Ends a swarm, and forgets it: [`Event::Failed`] follows, because of [`Failure::Removed`]. What
-    /// is on the disk stays.
+    /// Ends a swarm, and forgets it: [`Event::Failed`] follows, because of [`Failure::Removed`].
+    /// What is on the disk stays.
     pub fn remove(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.remove(now, swarm);
         self.relay(now);
     }
 
-    /// Holds a swarm still until [`Node::resume`]: it has no streams, is not announced, and nothing is
-    /// read or looked up for it.
+    /// Holds a swarm still until [`Node::resume`]: it has no streams, is not announced, and nothing
+    /// is read or looked up for it.
     pub fn suspend(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.suspend(now, swarm);
         self.relay(now);
@@ -198,14 +198,14 @@ impl Node {
         self.relay(now);
     }
 
-    /// Asks if a node is at `address`: [`dht::Event::Pinged`] follows. False: no node can be there, or
-    /// too many requests wait.
+    /// Asks if a node is at `address`: [`dht::Event::Pinged`] follows. False: no node can be there,
+    /// or too many requests wait.
     pub fn ping(&mut self, now: Instant, address: SocketAddr) -> bool {
         self.kad.ping(now, address)
     }
 
     /// Says goodbye on every stream, withdraws every announcement, and has what was gained made
-    /// durable: drain the work, and run on until [`Node::is_committing`] says no.
+    /// durable: drain the work, and run on until `swarms().is_committing()` says no.
     pub fn stop(&mut self, now: Instant) {
         self.swarms.stop(now);
         self.saved.stop(now);
@@ -277,8 +277,8 @@ impl Node {
         self.swarms.poll_read(now)
     }
 
-    /// The contacts to be saved on disk in place of the list before, when that is worth a write (see
-    /// [`saved`]). A driver with a disk calls it after `handle_timeout` and `stop`.
+    /// The contacts to be saved on disk in place of the list before, when that is worth a write
+    /// (see [`saved`]). A driver with a disk calls it after `handle_timeout` and `stop`.
     pub fn poll_saved(&mut self, now: Instant) -> Option<Vec<Contact>> {
         self.saved.poll(now, self.kad.table())
     }

@@ -1,4 +1,4 @@
-//! What a node asks of its driver, and what it tells its owner.
+//! The work that a node gives its driver, and the events that it tells its owner.
 //!
 //! The words between the core and its two drivers, below both `swarm` and `node` so that either can
 //! say them; [`crate::node`] has the contract that they belong to. Invariant: every type is small
@@ -14,18 +14,18 @@ use std::time::Duration;
 /// Names one swarm of a node: slot and generation, so that a stale key finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SwarmKey {
-    /// Place in the node's slab.
+    /// Slot in the node's slab.
     pub slot: u32,
-    /// Which use of the place.
+    /// Which use of the slot.
     pub generation: u32,
 }
 
 /// Names one stream of a node: slot and generation, so that a stale key finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamKey {
-    /// Place in the node's slab.
+    /// Slot in the node's slab.
     pub slot: u32,
-    /// Which use of the place.
+    /// Which use of the slot.
     pub generation: u32,
 }
 
@@ -41,7 +41,7 @@ pub struct Transmit {
 /// Consecutive bytes of one entry of a swarm's file, as it lies on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileRange {
-    /// Whose file.
+    /// The swarm of the file.
     pub swarm: SwarmKey,
     /// Index of the manifest's entry; a single file is entry 0.
     pub entry: u32,
@@ -54,7 +54,8 @@ pub struct FileRange {
 /// The next thing that a stream has to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chunk {
-    /// What `Node::bytes` gives. With `more`, a file range follows at once (send with `MSG_MORE`).
+    /// The bytes of `Node::bytes`. With `more`, a file range follows at once (send with
+    /// `MSG_MORE`).
     Bytes {
         /// A file range follows.
         more: bool,
@@ -126,8 +127,9 @@ pub enum Output {
     /// [`DiskReport::Checkpointed`], `Swarms::checkpoint` has what to write.
     Checkpoint(SwarmKey),
     /// Open a finished file for writing: shards of it (`Node::bad`) have gone bad and are fetched
-    /// again. The driver looks first whether it still is the file that it was, and notes where a start
-    /// will find it that the file is ours and being written; the answer is [`DiskReport::Reopened`].
+    /// again. The driver looks first whether it still is the file that it was, and notes where a
+    /// start will find it that the file is ours and being written; the answer is
+    /// [`DiskReport::Reopened`].
     Reopen(SwarmKey),
     /// Make a fetched file durable under its final name (`fdatasync`, rename, `fsync` of the
     /// folder), or what was written into one that was reopened (`fdatasync`); the answer is
@@ -135,7 +137,7 @@ pub enum Output {
     Finish(SwarmKey),
 }
 
-/// What the driver found where a fetched file belongs.
+/// The files that the driver found where a fetched file belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prepared {
     /// Nothing: the files are new and hold no shard.
@@ -173,7 +175,7 @@ pub enum DiskReport<'a> {
     Reopened(Result<(), DiskError>),
     /// The answer to [`Output::Finish`].
     Finished(Result<(), DiskError>),
-    /// What is held was last verified this long ago; `None`: that is not known.
+    /// All that is held was last verified this long ago; `None`: that is not known.
     Verified(Option<Duration>),
     /// The files of what is served are not there: the swarm waits until [`DiskReport::Returned`].
     Missing,
@@ -186,7 +188,7 @@ pub enum DiskReport<'a> {
     },
 }
 
-/// What happens to a shard that has gone bad on the disk.
+/// The remedy for a shard that has gone bad on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// It is shared from where it lies: its owner has to restore the file.
@@ -197,12 +199,12 @@ pub enum Remedy {
     Replace,
 }
 
-/// Who else has the bytes of a file that is served.
+/// Where else the bytes of a file that is served are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody: its owner shares it from where it lies.
+    /// Nowhere: its owner shares it from where it lies.
     Own,
-    /// Those whom it was fetched from: what goes bad is fetched again.
+    /// On the peers that it was fetched from: what goes bad is fetched again.
     Fetched,
 }
 
@@ -316,7 +318,7 @@ pub enum Event {
     Manifest {
         /// The swarm.
         swarm: SwarmKey,
-        /// Who sent it.
+        /// The sender.
         from: SocketAddr,
     },
     /// The data found on disk has been verified.
@@ -332,7 +334,7 @@ pub enum Event {
         swarm: SwarmKey,
         /// The shard.
         shard: u32,
-        /// Who sent it.
+        /// The sender.
         from: SocketAddr,
     },
     /// A shared file is not what was hashed any more: it is no longer served.
@@ -340,15 +342,15 @@ pub enum Event {
         /// The swarm.
         swarm: SwarmKey,
     },
-    /// The swarm waits: a fetch for room on its disk (`NoSpace`), what is served for its place to be
-    /// there again (`NotFound`). Nothing is forgotten, and [`Event::Continued`] follows.
+    /// The swarm waits: a fetch for room on its disk (`NoSpace`), what is served for its place to
+    /// be there again (`NotFound`). Nothing is forgotten, and [`Event::Continued`] follows.
     Paused {
         /// The swarm.
         swarm: SwarmKey,
-        /// What it waits for.
+        /// The obstacle that it waits on.
         cause: DiskError,
     },
-    /// What the swarm waited for is there.
+    /// The wait of a swarm has ended.
     Continued {
         /// The swarm.
         swarm: SwarmKey,
@@ -359,7 +361,7 @@ pub enum Event {
         swarm: SwarmKey,
         /// The shard.
         shard: u32,
-        /// What is done about it.
+        /// The remedy, as far as there is one.
         remedy: Remedy,
     },
     /// Shards of a finished file that had gone bad were fetched again, and are on the disk.

@@ -1,21 +1,22 @@
-//! A cap on payload, as a token bucket: so many bytes a second, a little of it at once.
+//! A limit on payload, as a token bucket: so many bytes a second, a little of it at once.
 //!
-//! One [`RateLimiter`] holds back what all streams send together, another what they ask for together: who
-//! asks for less is sent less, so nothing piles up in the network, as it would if we only read
-//! more slowly. Every byte of a stream counts, but only payload waits: control frames are few, and
-//! late ones would cost more than they take. Datagrams have budgets of their own, and do not count.
+//! One [`RateLimiter`] holds back what all streams send together, another what they request
+//! together: a stream that requests less is sent less, so nothing piles up in the network, as it
+//! would if we only read more slowly. Every byte of a stream counts, but only payload waits:
+//! control frames are few, and late ones would cost more than they take. Datagrams have budgets of
+//! their own, and do not count.
 //!
 //! ```text
-//!   credit ≥ a portion, nobody in line ──► admits(key): up to the whole credit
-//!   else ──► the line ──► tick: wakes its first ──► admits(first) ──► (to the end, for more)
-//!                            └── who was woken and did not come leaves the line
+//!   credit ≥ a portion, empty queue ──► admits(key): up to the whole credit
+//!   else ──► the queue ──► tick: wakes its first ──► admits(first) ──► (to the end, for more)
+//!                            └── one that was woken and did not come leaves the queue
 //! ```
 //!
 //! Over any time longer than a burst, the rate is kept; how smoothly, the tests of this file and
 //! `tests/program/cli_rates.rs` say.
 //!
-//! Invariants: in any time t, no more payload is admitted than the rate times t and one burst; who
-//! waits is in the line once.
+//! Invariants: in any time t, no more payload is admitted than the rate times t and one burst; a
+//! stream that waits is in the queue once.
 
 use crate::limits::{
     RATE_BURST_DIVISOR, RATE_MAX, RATE_MIN, RATE_PORTION_DIVISOR, RATE_PORTION_MAX,
@@ -25,21 +26,21 @@ use crate::time::{Instant, earliest};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// What one byte costs, so that a microsecond of a rate is a whole number: its bytes a second.
+/// The cost of one byte, so that a microsecond of a rate is a whole number: its bytes a second.
 const BYTE: i64 = 1_000_000;
 
-/// A cap, or none.
+/// A limit of bytes a second, or none, and the queue of streams that it holds back.
 #[derive(Debug)]
 pub struct RateLimiter<K> {
     /// Bytes a second; none when nothing is held back.
     rate: Option<i64>,
-    /// What may be spent, in millionths of a byte; below 0 after control frames.
+    /// Credit that may be spent, in millionths of a byte; below 0 after control frames.
     credit: i64,
     /// When the credit was last added to.
     counted_at: Instant,
     queue: VecDeque<K>,
     tick_at: Option<Instant>,
-    /// The first in line was woken by the last tick.
+    /// The first in the queue was woken by the last tick.
     woken: bool,
 }
 
@@ -58,7 +59,7 @@ impl<K> Default for RateLimiter<K> {
 
 impl<K: Copy + PartialEq> RateLimiter<K> {
     /// Caps at `rate` bytes a second, brought into [`RATE_MIN`] and [`RATE_MAX`]; `None` lifts the
-    /// cap.
+    /// limit.
     pub fn set(&mut self, now: Instant, rate: Option<u64>) {
         self.rate = rate.map(|rate| rate.clamp(RATE_MIN, RATE_MAX) as i64);
         (self.credit, self.counted_at, self.woken) = (0, now, false);
@@ -66,12 +67,12 @@ impl<K: Copy + PartialEq> RateLimiter<K> {
         self.tick_at = (!self.queue.is_empty()).then_some(now);
     }
 
-    /// Whether there is a cap.
+    /// Whether there is a limit.
     pub fn is_set(&self) -> bool {
         self.rate.is_some()
     }
 
-    /// How many bytes `key` may send (or ask for) now. 0: it waits in line until it is woken.
+    /// How many bytes `key` may send (or ask for) now. 0: it waits in the queue until it is woken.
     pub fn admits(&mut self, now: Instant, key: K) -> u64 {
         let Some(rate) = self.rate else {
             return u64::MAX;
@@ -119,18 +120,18 @@ impl<K: Copy + PartialEq> RateLimiter<K> {
         self.queue.contains(&key)
     }
 
-    /// When [`RateLimiter::tick`] is due; none while nobody waits.
+    /// When [`RateLimiter::tick`] is due; none while no stream waits.
     pub fn tick_at(&self) -> Option<Instant> {
         self.tick_at
     }
 
-    /// Whose turn it is, once the credit is enough for it.
+    /// The stream whose turn it is, once the credit is enough for it.
     pub fn tick(&mut self, now: Instant) -> Option<K> {
         if self.tick_at.is_none_or(|at| now < at) {
             return None;
         }
         let Some(rate) = self.rate else {
-            // The cap was lifted: all who waited go on, one after the other.
+            // The limit was lifted: all that waited continue, one after the other.
             let first = self.queue.pop_front();
             self.tick_at = (!self.queue.is_empty()).then_some(now);
             return first;
@@ -180,12 +181,12 @@ fn cost(bytes: u64) -> i64 {
         .saturating_mul(BYTE)
 }
 
-/// The caps of a node.
+/// The rate limits of a node.
 #[derive(Debug)]
 pub struct RateLimits<K> {
-    /// On what is sent.
+    /// Limits the payload that is sent.
     pub up: RateLimiter<K>,
-    /// On what is asked for.
+    /// Limits the payload that is requested.
     pub down: RateLimiter<K>,
 }
 
@@ -204,7 +205,7 @@ impl<K: Copy + PartialEq> RateLimits<K> {
         earliest(self.up.tick_at(), self.down.tick_at())
     }
 
-    /// A stream is gone.
+    /// Forgets a stream that is gone.
     pub fn forget(&mut self, key: K) {
         self.up.leave(key);
         self.down.leave(key);
@@ -222,7 +223,7 @@ pub struct Rate {
 const RATE_PERIOD: u64 = 250_000;
 
 impl Rate {
-    /// No bytes since `now`.
+    /// A rate of 0, measured from `now` on.
     pub fn new(now: Instant) -> Rate {
         Rate {
             since: now,
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_woken_and_does_not_come_holds_nobody_up() {
+    fn a_stream_that_is_woken_and_does_not_come_holds_no_other_up() {
         let mut limiter = RateLimiter::default();
         limiter.set(Instant::ZERO, Some(1_000_000));
         assert_eq!(limiter.admits(Instant::ZERO, 0), 0);
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_goes_on_when_the_cap_is_lifted() {
+    fn waiting_streams_continue_when_the_limit_is_lifted() {
         let (mut limiter, now) = (RateLimiter::default(), Instant::ZERO);
         limiter.set(now, Some(1_000_000));
         assert_eq!((limiter.admits(now, 0), limiter.admits(now, 1)), (0, 0));
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_cap_nobody_waits() {
+    fn without_a_limit_no_stream_waits() {
         let mut limiter = RateLimiter::default();
         assert_eq!(limiter.admits(Instant::ZERO, 0), u64::MAX);
         limiter.spend(u64::MAX);

@@ -1,4 +1,4 @@
-//! What a stream is to send, as its driver asks.
+//! The sending half of streams, as their driver asks for it.
 
 use super::{Chunk, FileRange, Node, StreamKey};
 use crate::time::Instant;
@@ -20,8 +20,8 @@ impl Node {
         self.swarms.bytes(stream)
     }
 
-    /// Bytes of each stream that may wait in its socket for the uplink; the driver gives it no more. It
-    /// changes with what is sent.
+    /// Bytes of each stream that may wait in its socket for the uplink; the driver gives it no
+    /// more. It changes with what is sent.
     pub fn notsent_max(&self) -> u32 {
         self.swarms.notsent_max()
     }

@@ -2,12 +2,12 @@
 //!
 //! The driver knows how (`journal::plan`); here is only when: after `CHECKPOINT_SIZE` bytes or
 //! `CHECKPOINT_PERIOD`, at once when something durable is lost, and at the end of the swarm or the
-//! node. Not while the disk is verified: after a power cut a start would believe a record of half of
-//! it, and nothing else. [`super::durability`] has the states.
+//! node. Not while the disk is verified: after a power cut a start would believe a record of half
+//! of it, and nothing else. [`super::durability`] has the states.
 //!
-//! Invariants: a swarm has one checkpoint under way at most; a shard that is durable and not held is
-//! not requested, so that no byte of it is written before the disk knows that it is lost; no more
-//! than twice `CHECKPOINT_SIZE`, and what is on its way, is in doubt at any time.
+//! Invariants: a swarm has one checkpoint under way at most; a shard that is durable and not held
+//! is not requested, so that no byte of it is written before the disk knows that it is lost; no
+//! more than twice `CHECKPOINT_SIZE`, and what is on its way, is in doubt at any time.
 
 use super::scope::Scope;
 use super::state::{Phase, Swarm};
@@ -52,9 +52,9 @@ impl Scope<'_> {
         }
     }
 
-    /// The answer to [`Output::Checkpoint`]. Without room for it (`NoSpace`: not a byte of it stands in
-    /// the journal) the fetch waits. After any other failure nothing gained since the last checkpoint
-    /// is believed, and the swarm ends.
+    /// The answer to [`Output::Checkpoint`]. Without room for it (`NoSpace`: not a byte of it
+    /// stands in the journal) the fetch waits. After any other failure nothing gained since the
+    /// last checkpoint is believed, and the swarm ends.
     pub fn handle_checkpointed(&mut self, result: Result<(), DiskError>) {
         let durability = &mut self.swarm.durability;
         if !std::mem::take(&mut durability.is_committing) {

@@ -81,8 +81,8 @@ impl Scope<'_> {
         self.give_up_if_hopeless(false);
     }
 
-    /// Ends a swarm that cannot go on, after its last checkpoint. Its bytes stay on disk. A file that
-    /// was complete before its repair stays complete.
+    /// Ends a swarm that cannot go on, after its last checkpoint. Its bytes stay on disk. A file
+    /// that was complete before its repair stays complete.
     pub fn fail(&mut self, cause: Failure) {
         if self.swarm.is_over || self.end_repair(cause) {
             return;
@@ -109,8 +109,8 @@ impl Scope<'_> {
         self.push_event(Event::Failed { swarm, cause });
     }
 
-    /// Ends the swarm on its owner's command: what a fetch has gained is made durable first. The last
-    /// event is [`Event::Failed`] with [`Failure::Removed`].
+    /// Ends the swarm on its owner's command: what a fetch has gained is made durable first. The
+    /// last event is [`Event::Failed`] with [`Failure::Removed`].
     pub fn remove(&mut self) {
         if self.swarm.phase != Phase::Ending {
             self.fail(Failure::Removed);
@@ -120,8 +120,9 @@ impl Scope<'_> {
     /// Suspends the swarm until [`Scope::resume`].
     ///
     /// A suspended swarm has no stream, is not announced, and nothing is looked up or read for it.
-    /// What is on its way to the disk comes to its end, so a fetch that lacked only that completes all
-    /// the same. Suspension is no phase: afterwards the swarm continues in the phase that it was in.
+    /// What is on its way to the disk comes to its end, so a fetch that lacked only that completes
+    /// all the same. Suspension is no phase: afterwards the swarm continues in the phase that it
+    /// was in.
     pub fn suspend(&mut self) {
         if std::mem::replace(&mut self.swarm.is_suspended, true) {
             return;

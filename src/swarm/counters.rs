@@ -1,10 +1,10 @@
-//! What swarms refuse and give up without a word to their owner, counted.
+//! Counters of what swarms reject and give up without an event for their owner.
 //!
 //! Not here: what the loop drops (`reactor`), and Kademlia's datagrams (`kad`).
 
 use crate::output::Ended;
 
-/// Since the node's start.
+/// Counts since the node's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Streams that asked for a file which this node does not have.

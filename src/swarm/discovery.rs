@@ -15,8 +15,8 @@ use crate::time::Instant;
 use std::net::SocketAddr;
 
 impl Swarm {
-    /// When it may dial its next provider; none while there is no room, or no need. A swarm that has
-    /// enough streams dials on only when they bring nothing.
+    /// When it may dial its next provider; none while there is no room, or no need. A swarm that
+    /// has enough streams dials on only when they bring nothing.
     pub fn dial_at(&self, key: SwarmKey, streams: &Streams) -> Option<Instant> {
         let next_at = self.discovery.providers.next_at();
         let at = next_at.filter(|_| self.wants_providers() && streams.len() < STREAMS_MAX)?;

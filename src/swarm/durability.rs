@@ -43,8 +43,8 @@ impl Durability {
         self.is_committing || self.is_last_due
     }
 
-    /// Whether the disk is slower than the network: a whole checkpoint's bytes have come while the one
-    /// before is under way.
+    /// Whether the disk is slower than the network: a whole checkpoint's bytes have come while the
+    /// one before is under way.
     pub fn is_behind(&self) -> bool {
         self.is_committing && self.volatile >= CHECKPOINT_SIZE
     }
@@ -109,8 +109,8 @@ impl<'a> Checkpoint<'a> {
         next.iter().filter(|&shard| !durable.contains(shard))
     }
 
-    /// Where something durable is lost, the shards that were durable and stay so: the journal begins
-    /// anew with these.
+    /// Where something durable is lost, the shards that were durable and stay so: the journal
+    /// begins anew with these.
     pub fn kept(&self) -> Option<Bitmap> {
         let Durability { durable, next, .. } = self.durability;
         let kept = || durable.iter().filter(|&shard| next.contains(shard));

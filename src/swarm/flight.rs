@@ -1,4 +1,5 @@
-//! Shards on their way: who sends each, how far it is, and who is to blame if it is wrong.
+//! Shards on their way: which stream sends each, how far it is, and which peer is to blame if it is
+//! wrong.
 //!
 //! ```text
 //!             start                receive … receive(last)           stored(last)
@@ -6,11 +7,11 @@
 //!                      │     ▲                      │
 //!              abandon │     │ resume (same offset, │ wrong hash
 //!                      ▼     │  same hasher)        ▼
-//!                      orphaned                   wrong ──stored(last)──► (missing), someone blamed
+//!                      orphaned                   wrong ──stored(last)──► (missing), a peer blamed
 //! ```
 //!
 //! One writer per shard: a flight has at most one source at a time, so no byte is fetched twice.
-//! When a source is lost, another goes on at the same offset with the same hasher; a reclaimed one
+//! When a source is lost, another resumes at the same offset with the same hasher; a reclaimed one
 //! sends what it has begun, and the flight is orphaned when that has come. A shard that had
 //! several sources and fails cannot be blamed on one: it is fetched again *whole*, from a single
 //! source. Invariant: `stored ≤ received ≤ requested ≤ length`.
@@ -24,10 +25,9 @@ use sha1::{Digest, Sha1};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Where a flight is.
+/// The state of a flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Bytes are missing.
     Receiving,
     /// Every byte came and the hash is right; some bytes may not be written yet.
     Verified,
@@ -41,25 +41,21 @@ pub enum State {
 /// The source of a shard is to send no more of it than it has begun.
 #[derive(Clone, Copy, Debug)]
 pub struct Reclaim {
-    /// Since when.
     pub at: Instant,
-    /// The stream that is to go on with it, if that still can; the source itself, if there is none.
+    /// The stream that resumes it, if that still can; the source itself, if there is none.
     pub successor: StreamKey,
 }
 
 /// One shard on its way.
 pub struct Flight {
-    /// Which shard.
     pub shard: u32,
-    /// Its bytes.
     pub length: u32,
-    /// Where it is.
     pub state: State,
     /// The stream that sends it; none when it was lost.
     pub source: Option<StreamKey>,
     /// The source is to send no more of it than it has begun.
     pub reclaim: Option<Reclaim>,
-    /// Who sent the first bytes.
+    /// The sender of the first bytes.
     pub sender: SocketAddr,
     /// More than one node has sent bytes of it.
     pub mixed: bool,
@@ -91,8 +87,8 @@ impl Flight {
         }
     }
 
-    /// The next range to ask its source for, of at most `size_max` bytes; none when all is asked for
-    /// or it is reclaimed.
+    /// The next range to ask its source for, of at most `size_max` bytes; none when all is asked
+    /// for or it is reclaimed.
     pub fn request(&mut self, size_max: u32) -> Option<Range> {
         if self.reclaim.is_some() {
             return None;
@@ -107,18 +103,18 @@ impl Flight {
         (length > 0).then_some(range)
     }
 
-    /// Bytes that nobody has been asked for.
+    /// Bytes that no stream has been asked for.
     pub fn unrequested(&self) -> u32 {
         self.length - self.requested
     }
 
-    /// Whether what is missing takes longer than `time` at a known rate (bytes a second; 0: not known).
+    /// Whether what is missing takes longer than `time` at a known rate (bytes a second; 0: not
+    /// known).
     pub fn lasts(&self, rate: u64, time: Duration) -> bool {
         let missing = u64::from(self.length - self.received);
         rate > 0 && missing / rate > time.as_secs()
     }
 
-    /// Bytes that have come.
     pub fn received(&self) -> u32 {
         self.received
     }
@@ -174,7 +170,8 @@ impl Flight {
         self.received - self.stored
     }
 
-    /// Its source is lost or has left it: what was asked for and has not come must be asked for again.
+    /// Its source is lost or has left it: what was asked for and has not come must be asked for
+    /// again.
     pub fn abandon(&mut self) {
         self.source = None;
         self.reclaim = None;
@@ -192,7 +189,7 @@ impl Flight {
         is_recalled && self.received == self.requested
     }
 
-    /// Another stream goes on where the last stopped.
+    /// Another stream resumes where the last stopped.
     pub fn resume(&mut self, source: StreamKey, sender: SocketAddr) {
         assert!(self.source.is_none(), "a shard in flight has one writer");
         if self.received == 0 {
@@ -241,7 +238,6 @@ impl Flights {
         self.list.reserve_exact(FLIGHTS_MAX);
     }
 
-    /// Gives the room back.
     pub fn release(&mut self) {
         self.list = Vec::new();
     }

@@ -61,8 +61,8 @@ impl Stream {
 }
 
 impl Swarm {
-    /// Writes the bits of the shards that we have, from `first` on. A repair claims all but those that
-    /// it wants: a peer that has everything offers only what the other end lacks.
+    /// Writes the bits of the shards that we have, from `first` on. A repair claims all but those
+    /// that it wants: a peer that has everything offers only what the other end lacks.
     pub fn emit_bitfield(&self, first: u32, bits: &mut [u8]) {
         if self.phase != Phase::Repairing {
             return self.held.emit(first, bits);

@@ -1,4 +1,4 @@
-//! What always holds of a swarm and its streams; debug builds look after every step.
+//! Invariants of a swarm and its streams, which debug builds check after every step.
 
 use super::scope::Scope;
 use super::state::{Phase, Swarm};

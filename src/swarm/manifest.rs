@@ -24,8 +24,8 @@ fn manifest_holder(swarm: SwarmKey, streams: &Streams) -> Option<StreamKey> {
 }
 
 impl Swarm {
-    /// When another stream is asked for the manifest: the present one is slow to answer, and there is
-    /// another.
+    /// When another stream is asked for the manifest: the present one is slow to answer, and there
+    /// is another.
     pub fn manifest_hurry_at(&self, key: SwarmKey, streams: &Streams) -> Option<Instant> {
         let source = streams.get(self.manifest_fetch.source?)?;
         manifest_holder(key, streams)?;
@@ -65,8 +65,8 @@ impl Scope<'_> {
         self.shared.wake(key, stream);
     }
 
-    /// Asks another stream for the manifest, from its beginning, if that is due: the stream that sends
-    /// the whole of it is to blame for it.
+    /// Asks another stream for the manifest, from its beginning, if that is due: the stream that
+    /// sends the whole of it is to blame for it.
     pub fn hurry_manifest(&mut self) {
         let at = self.swarm.manifest_hurry_at(self.key, self.streams);
         if at.is_some_and(|at| at <= self.now) {

@@ -1,4 +1,5 @@
-//! How streams open: which node the other end is, whether it may stay, and which peers it should know.
+//! How streams open: which node the other end is, whether it may stay, and which peers it should
+//! know.
 
 use super::scope::{Fault, Scope};
 use super::session::{Dialler, Message, PEERS_COUNT_MAX};
@@ -19,9 +20,9 @@ impl Scope<'_> {
             return;
         };
         let swarm = &*self.swarm;
-        // A node that has dialled lacked something then. If that was found on the disk meanwhile, it
-        // says so at once: of two nodes that offer, neither would ever learn that there is nothing
-        // to exchange.
+        // A node that has dialled lacked something then. If that was found on the disk meanwhile,
+        // it says so at once: of two nodes that offer, neither would ever learn that there is
+        // nothing to exchange.
         let may_offer = stream.dialler == Dialler::Them;
         stream.offers.are_on = may_offer && swarm.is_whole() && swarm.shard_count() > 0;
         let holds = match swarm.held.count() {
@@ -151,8 +152,8 @@ impl Scope<'_> {
         Ok(())
     }
 
-    /// No free slot: redirects the peer to other providers. It closes the stream, or the time to open
-    /// it ends.
+    /// No free slot: redirects the peer to other providers. It closes the stream, or the time to
+    /// open it ends.
     fn redirect(&mut self, key: StreamKey) {
         let hello = self.hello().map(|hello| Hello {
             manifest_size: 0,

@@ -6,9 +6,9 @@
 //!  served:  Complete ──handle_missing──► absent ──handle_returned──► Complete
 //! ```
 //!
-//! A fetch on a full disk keeps serving what it holds. Nothing is read from files that are missing (a
-//! card that was taken out); peers are told to look elsewhere. Invariant: a wait is said once, and its
-//! end once.
+//! A fetch on a full disk keeps serving what it holds. Nothing is read from files that are missing
+//! (a card that was taken out); peers are told to look elsewhere. Invariant: a wait is said once,
+//! and its end once.
 
 use super::scope::Scope;
 use super::state::{Pause, Phase};

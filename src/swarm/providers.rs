@@ -1,15 +1,15 @@
-//! The providers of one file that a swarm has heard of, and when each may be tried again.
+//! The providers of one file that a swarm knows, and when each may be tried again.
 //!
-//! Hearsay from links, lookups and other nodes; nothing here is trusted beyond one connection
+//! Unverified locations from links, lookups and other nodes: none is trusted beyond one connection
 //! attempt. Invariant: at most [`PROVIDERS_MAX`] are kept, each location once; a banned one stays,
-//! so that hearing of it again does not free it.
+//! so that learning of it again does not free it.
 //!
 //! A fetch dials until it has [`crate::limits::SWARM_STREAMS_ENOUGH`] streams, and on if they bring
-//! nothing. In a larger swarm its streams are a random subset: with a full mesh, everybody tells
-//! everybody of each shard, and who comes when all places are taken finds few that have one left.
-//! Time divided by the bound, and what the origin sent in files (equal uplinks of 20 Mbit/s, 16 MiB,
-//! `cargo bench --bench fleets`; others with the constant
-//! changed, before a full node sent on who came):
+//! nothing. In a larger swarm its streams are a random subset: with a full mesh, every node
+//! announces each shard to every other, and a node that comes when all slots are taken finds few
+//! that have one left. Time divided by the bound, and what the origin sent in files (equal uplinks
+//! of 20 Mbit/s, 16 MiB, `cargo bench --bench fleets`; others with the constant changed, before a
+//! full node redirected newcomers):
 //!
 //! | streams | 16 hosts | 32 hosts | 64 hosts | 125 hosts |
 //! |---|---|---|---|---|
@@ -18,10 +18,10 @@
 //! | 32 | 1.12, 1.00 | 1.18, 1.00 | 1.31, 1.11 | 1.75, 1.27 |
 //! | as many as there are | 1.12, 1.00 | 1.19, 1.00 | 1.34, 1.07 | 2.42, 1.06 |
 //!
-//! Now 24 are better than 32 where there are more than 64: the first sixty know only one another, and with
-//! 32 streams each they leave few places to those who come later, who then exchange little but what
-//! they all have. Means of three fleets, 8 MiB for 250 hosts; what is asked for at least is in
-//! `swarm::ask`, and who is alone looks again after
+//! Now 24 are better than 32 where there are more than 64: the first sixty know only one another,
+//! and with 32 streams each they leave few slots to later nodes, which then exchange little but
+//! what they all have. Means of three fleets, 8 MiB for 250 hosts; what is asked for at least is in
+//! `swarm::schedule::request`, and a node that is alone looks again after
 //! [`crate::limits::LOOKUP_DELAY_ALONE`]:
 //!
 //! | streams, least asked for, alone | 32 hosts | 64 hosts | 125 hosts | 250 hosts |
@@ -36,7 +36,7 @@ use crate::time::Instant;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What is going on with a provider.
+/// The state of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// May be dialled from this instant on.
@@ -76,7 +76,7 @@ impl Providers {
             self.list.push(provider);
             return true;
         }
-        // Full: one that keeps failing makes room, so that old hearsay cannot shut news out.
+        // Full: one that keeps failing makes room, so that old locations cannot shut new ones out.
         let worst = self
             .list
             .iter_mut()
@@ -92,8 +92,8 @@ impl Providers {
         self.list.is_empty()
     }
 
-    /// The next provider to dial, if one may be dialled now: any of those that failed least, so that
-    /// the streams of a large swarm are a random subset of all that there could be.
+    /// The next provider to dial, if one may be dialled now: any of those that failed least, so
+    /// that the streams of a large swarm are a random subset of all that there could be.
     pub fn due(&self, now: Instant, rng: &mut Rng) -> Option<SocketAddr> {
         let is_due = |provider: &&Provider| matches!(provider.state, State::Idle(at) if at <= now);
         let failures = self
@@ -146,7 +146,7 @@ impl Providers {
         self.with_stream(stream, |provider| {
             let delay = REDIAL_DELAY_MIN * (1 << provider.failures.min(16));
             let half = delay.min(REDIAL_DELAY_MAX) / 2;
-            // Who were turned away together do not come again together.
+            // Nodes that were turned away together do not come again together.
             let more = Duration::from_micros(rng.below(half.as_micros() as u64 + 1));
             provider.failures += 1;
             provider.state = State::Idle(now + half + more);
@@ -158,7 +158,6 @@ impl Providers {
         self.with_stream(stream, |provider| provider.state = State::Banned);
     }
 
-    /// Whether `location` is banned.
     pub fn is_banned(&self, location: SocketAddr) -> bool {
         self.list
             .iter()

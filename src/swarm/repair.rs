@@ -1,8 +1,8 @@
 //! Shards that were right once and have gone bad on the disk.
 //!
 //! The scrub finds them, or a read that fails while a shard is sent. From then on the shard is not
-//! held. Of what is shared from where it lies, only the owner has another copy. Of what was fetched,
-//! others have:
+//! held. Of what is shared from where it lies, only the owner has another copy. Of what was
+//! fetched, others have:
 //!
 //! ```text
 //!  a part:   held, durable ──► missing, as `checkpoint` says ──► requested like any other
@@ -14,16 +14,17 @@
 //!
 //! **A finished file is rewritten in place, without a journal.** The old bytes were rotten, so to
 //! lose them costs nothing, and no start believes a finished file by a record: it reads and hashes
-//! all of it before a shard of it counts. A power cut in between leaves a shard that is rotten, torn
-//! or right, and the next start finds out which. Only one fact must outlive the cut: the file is
-//! ours, and this node writes into it. The driver notes that before it opens the file
+//! all of it before a shard of it counts. A power cut in between leaves a shard that is rotten,
+//! torn or right, and the next start finds out which. Only one fact must outlive the cut: the file
+//! is ours, and this node writes into it. The driver notes that before it opens the file
 //! ([`Output::Reopen`]). Else the start would take a file that is not right for the user's own, and
 //! leave it alone.
 //!
-//! Only shards that went bad are written, never those of an entry that somebody has edited. Invariants:
-//! a bad shard is not held; a repair has at most [`REPAIRS_MAX`](crate::limits::REPAIRS_MAX) shards
-//! since the start, beyond which the disk is failing and writing to it would not help; shards that a
-//! failed sync leaves in doubt are bad again.
+//! Only shards that went bad are written, never those of an entry that somebody has edited.
+//! Invariants: a bad shard is not held; a repair has at most
+//! [`REPAIRS_MAX`](crate::limits::REPAIRS_MAX) shards since the start, beyond which the disk is
+//! failing and writing to it would not help; shards that a failed sync leaves in doubt are bad
+//! again.
 
 use super::content::Found;
 use super::scope::Scope;
@@ -117,8 +118,8 @@ impl Scope<'_> {
         }
     }
 
-    /// A repair cannot go on: what was written is synced, and the rest waits. False when there is no
-    /// repair of a file that was complete before.
+    /// A repair cannot go on: what was written is synced, and the rest waits. False when there is
+    /// no repair of a file that was complete before.
     pub fn end_repair(&mut self, cause: Failure) -> bool {
         let swarm = &mut *self.swarm;
         let is_repair = swarm.phase == Phase::Repairing && swarm.content.found != Found::Kept;
@@ -130,8 +131,8 @@ impl Scope<'_> {
         is_repair
     }
 
-    /// The sync at the end of a repair is done, or has failed. False: there was no repair, or it was
-    /// of a file that counts as complete from now on only.
+    /// The sync at the end of a repair is done, or has failed. False: there was no repair, or it
+    /// was of a file that counts as complete from now on only.
     pub fn conclude_repair(&mut self, result: Result<(), DiskError>) -> bool {
         let (swarm, key) = (&mut *self.swarm, self.key);
         if !std::mem::take(&mut swarm.damage.is_under_repair) {

@@ -8,7 +8,7 @@
 use crate::limits::READ_SIZE;
 use sha1::{Digest, Sha1};
 
-/// What one step of a scan has found.
+/// The result of one step of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The shard is not at its end.
@@ -17,7 +17,7 @@ pub enum Step {
     Shard([u8; 20]),
 }
 
-/// Where a scan is.
+/// A walk over the bytes of a file.
 pub struct Scan {
     shard_size: u32,
     size: u64,
@@ -45,7 +45,7 @@ impl Scan {
         }
     }
 
-    /// Bytes gone through.
+    /// Bytes that the scan has gone through.
     pub fn position(&self) -> u64 {
         self.position
     }

@@ -1,8 +1,9 @@
 //! One swarm, all streams, and what the swarms of a node share, borrowed for one step.
 //!
-//! A fact about a swarm is handled by methods of [`Scope`], which stand in the file of their concern.
-//! Borrowed once, nothing is looked up again. Invariant: a swarm that is over stays until the step
-//! ends ([`super::swarms::Swarms::with`] removes it), has no stream, and does nothing more.
+//! A fact about a swarm is handled by methods of [`Scope`], which stand in the file of their
+//! concern. Borrowed once, nothing is looked up again. Invariant: a swarm that is over stays until
+//! the step ends ([`super::swarms::Swarms::with`] removes it), has no stream, and does nothing
+//! more.
 
 use super::counters::Counters;
 use super::schedule::upload_slots::UploadSlots;
@@ -23,25 +24,25 @@ use std::collections::VecDeque;
 /// (Shorter ranges come where shards end, and under a low rate limit.)
 const WRITES_CAPACITY: usize = RECEIVE_BUFFER_SIZE / PART_SIZE_MIN as usize + 2;
 
-/// What streams need to know of their node.
+/// The facts of a node that streams need.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Its id.
+    /// The node's id, which `Hello` says.
     pub id: NodeId,
-    /// Its network.
+    /// The network whose members may open streams.
     pub network: Network,
     /// The port it listens on.
     pub port: u16,
 }
 
-/// What a swarm wants of the DHT.
+/// A request of a swarm to the DHT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Look for providers of the file.
     FindProviders(FileId),
     /// Announce this node as provider of the file, until withdrawn.
     Provide(FileId),
-    /// Stop announcing.
+    /// Stop announcing this node for the file.
     Withdraw(FileId),
 }
 
@@ -76,7 +77,7 @@ impl From<Ended> for Fault {
     }
 }
 
-/// What all swarms of a node share, streams aside.
+/// State that all swarms of a node share, streams aside.
 pub struct Shared {
     pub config: Config,
     pub rng: Rng,

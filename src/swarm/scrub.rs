@@ -1,11 +1,11 @@
 //! Verifies now and then that what is served is still right on the disk.
 //!
-//! Memory cards lose bits while they lie there. What was verified `SCRUB_INTERVAL` ago is read again,
-//! `SCRUB_SIZE` bytes in each `SCRUB_PERIOD`, and only while nothing is sent or fetched: finished
-//! files whole, parts as far as they are held. A shard that is wrong is not held any more, and
-//! `repair` has it from there. The driver keeps the time of the last verification across restarts, for
-//! what a start believes without reading it: what a journal proves. Invariant: one file at a time,
-//! and no read beyond the slice.
+//! Memory cards lose bits while they lie there. What was verified `SCRUB_INTERVAL` ago is read
+//! again, `SCRUB_SIZE` bytes in each `SCRUB_PERIOD`, and only while nothing is sent or fetched:
+//! finished files whole, parts as far as they are held. A shard that is wrong is not held any more,
+//! and `repair` has it from there. The driver keeps the time of the last verification across
+//! restarts, for what a start believes without reading it: what a journal proves. Invariant: one
+//! file at a time, and no read beyond the slice.
 
 use super::scan::{Scan, Step};
 use super::scope::Scope;
@@ -54,7 +54,6 @@ impl Swarm {
         (may_be_read && !self.is_suspended).then_some(self.scrub_due_at)
     }
 
-    /// Begins a scrub.
     pub fn scrub(&mut self) {
         let manifest = self.content.manifest.as_ref();
         self.scan = manifest.map(|of| Scan::new(of.size(), of.shard_size()));

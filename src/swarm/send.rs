@@ -1,4 +1,4 @@
-//! What a stream sends: messages first, then ranges of shards, one at a time, in parts that are
+//! Sending on a stream: messages first, then ranges of shards, one at a time, in parts that are
 //! small enough for its rate.
 //!
 //! Messages are made when the socket asks for them, not before: announcements and parts of the
@@ -92,8 +92,9 @@ impl Scope<'_> {
         }
     }
 
-    /// The file range that a stream was to send cannot be read: the header that promised it has gone
-    /// out, so the stream ends. Of an entry that is not what was hashed, nothing is held any more.
+    /// The file range that a stream was to send cannot be read: the header that promised it has
+    /// gone out, so the stream ends. Of an entry that is not what was hashed, nothing is held any
+    /// more.
     pub fn handle_unsendable(&mut self, key: StreamKey, error: DiskError) {
         let is_changed = matches!(
             error,
@@ -223,8 +224,8 @@ impl Stream {
     }
 }
 
-/// Bytes of the next part of a range of `length` bytes, on a stream that sends `rate` bytes a second;
-/// 0: not known yet.
+/// Bytes of the next part of a range of `length` bytes, on a stream that sends `rate` bytes a
+/// second; 0: not known yet.
 fn part_size(rate: u64, length: u32) -> u32 {
     let size = match rate {
         0 => u64::from(length / PARTS_FIRST),

@@ -9,8 +9,8 @@
 //!  fetched, and gone bad:  Complete ──► Repairing ──► Finishing ──► Complete
 //! ```
 //!
-//! It holds no stream: [`super::scope::Scope`] joins the two. Invariant: a shard is in exactly one of
-//! *missing*, *in flight* and *held*, and only held shards are offered to others.
+//! It holds no stream: [`super::scope::Scope`] joins the two. Invariant: a shard is in exactly one
+//! of *missing*, *in flight* and *held*, and only held shards are offered to others.
 
 use super::availability::{Copies, PeerShards};
 use super::content::{Content, ManifestFetch, ShareSpec};
@@ -36,11 +36,11 @@ pub enum Phase {
     Finding,
     /// Reads what the disk holds and verifies it.
     Verifying,
-    /// Fetches shards.
+    /// Requests and receives the shards that it lacks.
     Fetching,
     /// Waits for the disk to finish.
     Finishing,
-    /// Has every shard.
+    /// Has every shard, and serves them.
     Complete,
     /// Serves what it has, and fetches what has gone bad.
     Repairing,
@@ -63,13 +63,13 @@ pub struct Progress {
     pub received: u64,
     /// Bytes of payload sent since the start.
     pub sent: u64,
-    /// Open streams.
+    /// Streams that are open.
     pub streams: u32,
     /// Open streams whose other end has a shard that we lack.
     pub providers: u32,
 }
 
-/// What is to be announced.
+/// Announcements of gained shards.
 #[derive(Default)]
 pub struct Haves {
     /// Shards gained since the start, in order.
@@ -78,7 +78,7 @@ pub struct Haves {
     pub due_at: Option<Instant>,
 }
 
-/// What a fetch on a full disk waits for.
+/// The wait of a fetch on a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
     pub retry_at: Instant,
@@ -88,7 +88,7 @@ pub struct Pause {
     pub is_of_checkpoint: bool,
 }
 
-/// What is wrong in a finished file, and what is being done about it.
+/// Shards that have gone bad in a finished file, and their repair.
 #[derive(Debug, Default)]
 pub struct Damage {
     /// Shards that went bad and are to be fetched again.
@@ -133,9 +133,8 @@ pub struct Swarm {
     /// When idle streams look next for shards to reclaim.
     pub reclaim_at: Instant,
 
-    /// Bytes of payload received.
+    /// Bytes of payload, in both directions.
     pub received: u64,
-    /// Bytes of payload sent.
     pub sent: u64,
 }
 const _: () = assert!(size_of::<Swarm>() <= crate::limits::memory::SWARM_SIZE);
@@ -198,7 +197,8 @@ impl Swarm {
         self.scrub_due_at = now + SCRUB_INTERVAL;
     }
 
-    /// Takes room for all that is kept for each shard, so that nothing is allocated while it fetches.
+    /// Takes room for all that is kept for each shard, so that nothing is allocated while it
+    /// fetches.
     pub fn set_manifest(&mut self, manifest: Manifest) {
         let shard_count = manifest.shard_count();
         self.copies = Copies::of_shards(shard_count);
@@ -319,7 +319,7 @@ impl Swarm {
         }
     }
 
-    /// What happens to a shard that has gone bad.
+    /// The remedy for a shard that has gone bad.
     pub fn remedy(&self) -> Remedy {
         match self.content.origin {
             Origin::Own => Remedy::Restore,
@@ -361,7 +361,6 @@ impl Swarm {
         shards.filter(|&shard| set.remove(shard)).count() as u32
     }
 
-    /// Its progress, streams aside.
     pub fn progress(&self) -> Progress {
         // A scrub changes nothing of what is held, unless it says so.
         let scan = self.scan.as_ref().filter(|_| !self.is_scrubbed());

@@ -32,7 +32,6 @@ pub enum State {
     Open,
 }
 
-/// The other end.
 pub struct Remote {
     /// The address of the connection.
     pub address: SocketAddr,
@@ -49,13 +48,12 @@ impl Remote {
     }
 }
 
-/// What we offer to the other end instead of saying that we have every shard.
+/// Shards that we offer, a few at a time, instead of saying that we have all of them.
 #[derive(Default)]
 pub struct Offers {
     pub are_on: bool,
     /// Offered, and the other end has not said that it has them.
     pub offered: Bitmap,
-    /// Offered and not sent.
     pub unsent: Bitmap,
 }
 
@@ -72,7 +70,7 @@ pub enum Claim {
 /// A range that we have requested.
 #[derive(Clone, Copy, Debug)]
 pub struct Outstanding {
-    /// What no part has brought yet.
+    /// The rest that no part has brought yet.
     pub range: Range,
     pub claim: Claim,
 }
@@ -85,9 +83,8 @@ pub struct Incoming {
     pub is_dropped: bool,
 }
 
-/// The receiving half.
 pub struct Download {
-    /// What we have requested, oldest first.
+    /// Ranges that we have requested, oldest first.
     pub outstanding: ArrayVec<Outstanding, REQUESTS_MAX>,
     pub incoming: Option<Incoming>,
     /// A part of the manifest is requested.
@@ -99,7 +96,6 @@ pub struct Download {
     /// Shards from it that failed verification.
     pub bad_shards: u8,
     pub rate: Rate,
-    /// Bytes of payload.
     pub received: u64,
 }
 
@@ -158,9 +154,8 @@ pub struct Sending {
     pub sent: u32,
 }
 
-/// The sending half.
 pub struct Upload {
-    /// What the other end has requested, oldest first.
+    /// Ranges that the other end has requested, oldest first.
     pub peer_requests: ArrayVec<Range, REQUESTS_MAX>,
     pub sending: Option<Sending>,
     /// The first request is the rest of a range that has begun: it needs no other slot.
@@ -174,7 +169,6 @@ pub struct Upload {
     /// How many of the swarm's gained shards are announced.
     pub haves_sent: usize,
     pub rate: Rate,
-    /// Bytes of payload.
     pub sent: u64,
 }
 
@@ -224,9 +218,7 @@ pub struct Stream {
     /// The driver knows that there is something to send.
     pub is_notified: bool,
     pub made_at: Instant,
-    /// When bytes last came.
     pub heard_at: Instant,
-    /// When bytes last went out.
     pub sent_at: Instant,
 }
 const _: () = assert!(size_of::<Stream>() <= crate::limits::memory::STREAM_SIZE);
@@ -269,14 +261,14 @@ impl Stream {
         self.upload.sending.is_some() || !self.session.outbox().is_empty()
     }
 
-    /// What there is to send of messages.
+    /// The messages that wait, as work for the driver.
     pub fn poll_outbox(&mut self) -> Option<Chunk> {
         self.is_notified = !self.session.outbox().is_empty();
         self.is_notified.then_some(Chunk::Bytes { more: false })
     }
 
-    /// Cancels what is requested of `shard`, and drops what comes of it. Each request still gets its
-    /// answer.
+    /// Cancels what is requested of `shard`, and drops what comes of it. Each request still gets
+    /// its answer.
     pub fn cancel(&mut self, shard: u32) {
         self.set_claim(shard, 0, Claim::Dropped);
         let incoming = self.download.incoming.as_mut();

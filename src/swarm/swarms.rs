@@ -29,7 +29,7 @@ use std::time::Duration;
 pub struct Peer {
     /// The address where the other node listens, as far as known; else that of the connection.
     pub address: SocketAddr,
-    /// The other node.
+    /// The id of the other node.
     pub node: NodeId,
     /// Bytes of payload sent to it.
     pub sent: u64,
@@ -54,7 +54,7 @@ pub struct Swarms {
 }
 
 impl Swarms {
-    /// No swarms.
+    /// A node without swarms and streams.
     pub fn new(config: Config, rng: Rng) -> Swarms {
         Swarms {
             swarms: Slots::with_capacity(1),
@@ -202,8 +202,8 @@ impl Swarms {
         self.with(now, key, |scope| scope.resume());
     }
 
-    /// Closes every stream, withdraws every announcement, and makes durable what was gained: the node
-    /// is to run on until [`Swarms::is_committing`] says no.
+    /// Closes every stream, withdraws every announcement, and makes durable what was gained: the
+    /// node is to run on until [`Swarms::is_committing`] says no.
     pub fn stop(&mut self, now: Instant) {
         let mut slot = 0;
         while let Some(key) = self.swarms.key_from(slot) {
@@ -237,7 +237,8 @@ impl Swarms {
         self.serve_hashed(now, key, manifest.flatten());
     }
 
-    /// Serves a share that is hashed, unless its file has a swarm already: equal name, equal content.
+    /// Serves a share that is hashed, unless its file has a swarm already: equal name, equal
+    /// content.
     fn serve_hashed(&mut self, now: Instant, key: SwarmKey, manifest: Option<Manifest>) {
         if let Some(manifest) = manifest {
             let is_known = self.find(manifest.file_id()).is_some();
@@ -248,8 +249,8 @@ impl Swarms {
         }
     }
 
-    /// The next range that hashing, verifying or scrubbing reads, in turn among swarms. The answer is
-    /// [`DiskReport::Read`].
+    /// The next range that hashing, verifying or scrubbing reads, in turn among swarms. The answer
+    /// is [`DiskReport::Read`].
     pub fn poll_read(&mut self, now: Instant) -> Option<FileRange> {
         for first in [self.read_from, 0] {
             let mut slot = first;
@@ -301,16 +302,16 @@ impl Swarms {
         }
     }
 
-    /// A lookup for providers of `file` has ended, after `answered` nodes. `None`: there was no node
-    /// to ask.
+    /// A lookup for providers of `file` has ended, after `answered` nodes. `None`: there was no
+    /// node to ask.
     pub fn handle_looked_up(&mut self, now: Instant, file: FileId, answered: Option<u32>) {
         if let Some(key) = self.find(file) {
             self.with(now, key, |scope| scope.handle_looked_up(answered));
         }
     }
 
-    /// The DHT has a new contact, and it or those that it knows may know more: providers are looked up
-    /// soon for fetches that know none.
+    /// The DHT has a new contact, and it or those that it knows may know more: providers are looked
+    /// up soon for fetches that know none.
     pub fn handle_met(&mut self, now: Instant) {
         for (_, swarm) in self.swarms.iter_mut() {
             if swarm.wants_providers() && swarm.discovery.providers.is_empty() {
@@ -356,7 +357,7 @@ impl Swarms {
         self.swarms.iter().map(|(_, swarm)| swarm.phase)
     }
 
-    /// What was refused and given up so far.
+    /// Counts of what was rejected and given up so far.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
     }
@@ -366,7 +367,8 @@ impl Swarms {
         self.streams.len()
     }
 
-    /// Bytes of each stream that may wait in its socket for the uplink; it changes with what is sent.
+    /// Bytes of each stream that may wait in its socket for the uplink; it changes with what is
+    /// sent.
     pub fn notsent_max(&self) -> u32 {
         notsent_max(&self.shared.sending)
     }

@@ -1,9 +1,9 @@
-//! What time does to streams and swarms: one table of timers for each.
+//! Timers: one table for each stream, one for each swarm.
 //!
-//! A timer has an instant at which it is due, read from the state that it depends on instead of being
-//! set and stopped beside it: so none can be forgotten when the state changes, and none is left over.
-//! Invariant: every wait has an end, and [`Swarms::poll_timeout`] names the first of them; a node
-//! without one sleeps.
+//! A timer has an instant at which it is due, read from the state that it depends on instead of
+//! being set and stopped beside it: so none can be forgotten when the state changes, and none is
+//! left over. Invariant: every wait has an end, and [`Swarms::poll_timeout`] names the first of
+//! them; a node without one sleeps.
 
 use super::scope::Scope;
 use super::session::{Dialler, Message};
@@ -24,8 +24,8 @@ enum StreamTimer {
     Open,
     /// Closes a stream whose other end does not answer a request.
     Answer,
-    /// Closes a stream whose other end does not take what is sent to it; what a rate limit holds back
-    /// the other end cannot take.
+    /// Closes a stream whose other end does not take what is sent to it; what a rate limit holds
+    /// back the other end cannot take.
     Take,
     /// Closes a stream on which nothing comes.
     Idle,
@@ -73,7 +73,7 @@ impl StreamTimer {
 /// The timers of a swarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SwarmTimer {
-    /// Announces gained shards.
+    /// Announces shards that were gained.
     Haves,
     /// Offers shards that were offered before.
     Offers,
@@ -89,7 +89,7 @@ enum SwarmTimer {
     Checkpoint,
     /// Looks for providers in the DHT.
     LookUp,
-    /// Dials the next provider.
+    /// Dials the next of the known providers.
     Dial,
     /// Fails a fetch for want of providers.
     GiveUp,
@@ -132,7 +132,7 @@ impl SwarmTimer {
 }
 
 impl Swarms {
-    /// When [`Swarms::handle_timeout`] is due.
+    /// The instant at which [`Swarms::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let (streams, limits) = (&self.streams, &self.shared.limits);
         let of_stream = streams.iter().flat_map(|(key, stream)| {
@@ -155,7 +155,7 @@ impl Swarms {
         of_node.chain(of_stream).chain(of_swarm).min()
     }
 
-    /// Does what is due.
+    /// Fires every timer that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let mut slot = 0;
         while let Some(key) = self.streams.key_from(slot) {
@@ -206,8 +206,8 @@ impl Swarms {
         }
     }
 
-    /// Stops counting uploads that have not moved, and lets the next streams in the queue have their
-    /// slots.
+    /// Stops counting uploads that have not moved, and lets the next streams in the queue have
+    /// their slots.
     fn check_upload_slots(&mut self, now: Instant) {
         if self.shared.slots.check_at.is_none_or(|at| now < at) {
             return;

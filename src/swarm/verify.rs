@@ -15,7 +15,7 @@ use crate::output::{DiskError, Ended, Event, Failure, Output, Prepared, StreamKe
 use crate::wire::Manifest;
 
 impl Scope<'_> {
-    /// The answer to [`Output::Prepare`].
+    /// Takes in the files that the driver has found.
     pub fn handle_prepared(&mut self, result: Result<Prepared, DiskError>) {
         let Some(manifest) = &self.swarm.content.manifest else {
             return;
@@ -80,8 +80,8 @@ impl Scope<'_> {
         let swarm = &mut *self.swarm;
         let scan = swarm.scan.as_mut()?;
         if let Err(error) = result {
-            // A finished file of ours is not what it was, or the disk fails: nothing is to be written
-            // over it.
+            // A finished file of ours is not what it was, or the disk fails: nothing is to be
+            // written over it.
             let is_kept = swarm.content.found == Found::Kept && error != DiskError::Failed;
             if swarm.phase == Phase::Hashing || is_kept {
                 self.fail(Failure::Disk(error));
@@ -274,7 +274,7 @@ impl Scope<'_> {
         self.shared.outputs.push_back(Output::Finish(self.key));
     }
 
-    /// The answer to [`Output::Finish`].
+    /// The file is durable under its final name, or could not be made so.
     pub fn handle_finished(&mut self, result: Result<(), DiskError>) {
         if self.conclude_repair(result) {
             return;

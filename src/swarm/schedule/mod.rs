@@ -1,7 +1,7 @@
-//! What goes from which node to which, how much of it at once, and how far ahead.
+//! The scheduler: which shards go from which node to which, and how far ahead.
 //!
-//! [`request`] and [`reclaim`] are the receiving half, [`super_seed`] and [`upload_slots`] the sending
-//! half. None of them knows how a stream is spoken.
+//! [`request`] and [`reclaim`] are the receiving half, [`super_seed`] and [`upload_slots`] the
+//! sending half. None of them knows how a stream is spoken.
 
 pub mod notsent;
 pub mod reclaim;

@@ -1,14 +1,15 @@
 //! How much may wait in the kernel for the uplink.
 //!
-//! What a stream has given to its socket cannot be taken back, and what it says next comes after it.
-//! A kernel takes a hundred kilobytes and more from each stream. On a thin uplink that is seconds, in
-//! which requests wait behind payload, so that a slow node was slow to fetch, too; and what it had
-//! promised to send late could be had from nobody else. So little is given to a socket in advance:
-//! what the uplink carries in a moment, as far as its rate is known. The driver sees to it
-//! (`TCP_NOTSENT_LOWAT` in tcp(7)).
+//! What a stream has given to its socket cannot be taken back, and what it says next comes after
+//! it. A kernel takes a hundred kilobytes and more from each stream. On a thin uplink that is
+//! seconds, in which requests wait behind payload, so that a slow node was slow to fetch, too; and
+//! what it had promised to send late could be had from nobody else. So little is given to a socket
+//! in advance: what the uplink carries in a moment, as far as its rate is known. The driver sees to
+//! it (`TCP_NOTSENT_LOWAT` in tcp(7)).
 //!
-//! Time divided by the bound, in the simulator (16 MiB, uplinks of 20 Mbit/s, or every second host's
-//! 5 Mbit/s, means of three fleets each); unsent is what of a second may wait on each stream:
+//! Time divided by the bound, in the simulator (16 MiB, uplinks of 20 Mbit/s, or every second
+//! host's 5 Mbit/s, means of three fleets each); unsent is what of a second may wait on each
+//! stream:
 //!
 //! | unsent | 8 equal | 16 equal | 32 equal | 8 mixed | 16 mixed | 32 mixed |
 //! |---|---|---|---|---|---|---|

@@ -3,18 +3,18 @@
 //! A shard in flight has one writer, so a stream that finds nothing left to request may not request
 //! what was requested of another. Instead, once every shard is held or in flight, it reclaims one:
 //! from a stream that is many times slower, or that has many others to send first. What has begun
-//! comes; the rest is given back, and the idle stream resumes at the offset where it ends. So no byte
-//! comes twice.
+//! comes; the rest is given back, and the idle stream resumes at the offset where it ends. So no
+//! byte comes twice.
 //!
-//! A range can be long and its stream slow; therefore a sender cuts ranges into parts of an eighth of
-//! a second, and between them listens (`swarm::send`). What a kernel has in its buffer comes all the
-//! same, and is waited for.
+//! A range can be long and its stream slow; therefore a sender cuts ranges into parts of an eighth
+//! of a second, and between them listens (`swarm::send`). What a kernel has in its buffer comes all
+//! the same, and is waited for.
 //!
 //! Shards are reclaimed before the end, too, from a stream that has brought nothing for a while: a
 //! provider that offers a few at a time would else wait for one of them to come from the silent
-//! peer. A stream that then neither sends nor answers is closed, and dialled anew later: what it may
-//! send one day would come twice. So is one that sends a byte now and then, when thirty seconds after
-//! a shard was reclaimed what had begun has still not come.
+//! peer. A stream that then neither sends nor answers is closed, and dialled anew later: what it
+//! may send one day would come twice. So is one that sends a byte now and then, when thirty seconds
+//! after a shard was reclaimed what had begun has still not come.
 
 use crate::limits::{RECLAIM_QUEUE_MIN, RECLAIM_TIMEOUT, SLOW_TIMEOUT, SLOWER_THAN, STILL_TIMEOUT};
 use crate::output::{Ended, StreamKey};

@@ -1,4 +1,4 @@
-//! What to ask of whom: the receiving half of the scheduler.
+//! Requests: picks the next range for each stream. The receiving half of the scheduler.
 //!
 //! A stream's next range is, in this order: the rest of the shard that it sends already; a shard
 //! that another stream had to leave, at the offset where it stopped; a new shard, the rarest that
@@ -6,11 +6,11 @@
 //! shards). Whole shards come from one stream each, so that they are whole, and can be passed on,
 //! early.
 //!
-//! How much is asked for in advance follows the stream's rate: a quarter of a second of it, because
-//! what is asked for early is decided early, more where the path is longer
-//! ([`super::round_trip`]), and at least one shard: a slow stream is one of many, and while it is asked
-//! again the others keep the pipe full. A second shard would only wait with a busy node that an idle one
-//! has meanwhile. Where that is many shards, they are asked for in batches, so that the other end is
+//! How much is requested ahead follows the stream's rate: a quarter of a second of it, because what
+//! is asked for early is decided early, more where the path is longer ([`super::round_trip`]), and
+//! at least one shard: a slow stream is one of many, and while it sends requests again the others
+//! keep the pipe full. A second shard would only wait with a busy node that an idle one has
+//! meanwhile. Where that is many shards, they are requested in batches, so that the other end is
 //! woken, and sent a packet, once for several of them.
 //!
 //! What was tried, and what it came to (32 hosts, uplinks of 20 Mbit/s, 16 MiB, in the simulator,
@@ -18,18 +18,18 @@
 //!
 //! | alternative | time | origin sent ÷ file | overhead |
 //! |---|---|---|---|
-//! | before: 64 KiB asked for and 2 shards offered ahead, news after 93 ms | 1.184 | 1.048 | 9.2 % |
+//! | before: 64 KiB asked for and 2 shards offered ahead, haves after 93 ms | 1.184 | 1.048 | 9.2 % |
 //! | 32 KiB asked for ahead | 1.174 | 1.044 | 9.2 % |
 //! | at most 24 shards in flight to a node, 12 | 1.201, 1.362 | 1.07 | 9.5 %, 10.3 % |
 //! | 1, 2, 4, 8 uploads at once, 16 KiB of each unsent | 1.174, 1.176, 1.176, 1.158 | 1.01 to 1.04 | 10.8 % to 9.2 % |
 //! | shards of 32 KiB, of 64 KiB | 1.193, 1.282 | 1.08, 1.13 | 8.4 %, 8.0 % |
-//! | news after 20 ms, after 200 ms | 1.170, 1.192 | 1.05 | 9.9 %, 9.0 % |
-//! | news after 300 ms, and with each request | 1.193 | 1.052 | 8.7 % |
+//! | haves after 20 ms, after 200 ms | 1.170, 1.192 | 1.05 | 9.9 %, 9.0 % |
+//! | haves after 300 ms, and with each request | 1.193 | 1.052 | 8.7 % |
 //! | 1 shard offered ahead, and a sixteenth of a second | 1.186 | 1.006 | 9.1 % |
 //! | nothing offered twice in the first round | 1.182 | 1.041 | 9.2 % |
-//! | now: the last three, 32 KiB once the rate is known, first news after 31 ms | 1.190 | 1.000 | 8.8 % |
+//! | now: the last three, 32 KiB once the rate is known, first haves after 31 ms | 1.190 | 1.000 | 8.8 % |
 //!
-//! The simulator's processors cost nothing. On a real machine the packets that carry news are most
+//! The simulator's processors cost nothing. On a real machine the packets that carry haves are most
 //! of what a small processor does, which is why the longer delay is kept: there the same fleet went
 //! from 1.35 (the origin sent 1.20, some headers counted) to 1.26 (1.08).
 

@@ -1,12 +1,12 @@
 //! How long a stream's path is: from a question to its answer, at the shortest.
 //!
-//! What is asked for or offered in advance has to cover a round trip, or the pipe runs dry while the
-//! next question is on its way. Where many streams share the pipe, each has to cover its part only;
-//! and the more they are, the more of the time counts in which questions wait behind payload.
+//! What is asked for or offered in advance has to cover a round trip, or the pipe runs dry while
+//! the next question is on its way. Where many streams share the pipe, each has to cover its part
+//! only; and the more they are, the more of the time counts in which questions wait behind payload.
 //!
-//! Two questions tell without a word more on the wire: the dialler's connection, and an offer, which
-//! is answered by the request for it. An offer is timed only while no payload goes out, behind which
-//! it would wait; where it waits for something else, a later and shorter one counts.
+//! Two questions tell without a word more on the wire: the dialler's connection, and an offer,
+//! which is answered by the request for it. An offer is timed only while no payload goes out,
+//! behind which it would wait; where it waits for something else, a later and shorter one counts.
 //!
 //! Not here: how fast the stream is ([`crate::rate`]). Invariant: it never gets longer.
 
@@ -42,7 +42,7 @@ impl RoundTrip {
         }
     }
 
-    /// What a stream of `rate` bytes a second carries in `least`, or in its part of
+    /// The bytes that a stream of `rate` bytes a second carries in `least`, or in its part of
     /// [`AHEAD_ROUND_TRIPS`] if that is longer, where `streams` fill the pipe.
     pub fn bytes_ahead(&self, rate: u64, least: Duration, streams: u32) -> u64 {
         let trips = self.shortest.unwrap_or_default() * AHEAD_ROUND_TRIPS / streams.max(1);

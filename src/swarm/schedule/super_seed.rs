@@ -1,28 +1,28 @@
-//! What to offer to whom: the sending half of the scheduler.
+//! Super-seeding: which shards to offer on each stream. The sending half of the scheduler.
 //!
 //! A node that has the whole file is often the only one that does, and then its uplink bounds
-//! everybody: whatever it sends twice, it sends instead of something that nobody else has. So it
+//! all: a shard that it sends twice it sends instead of one that no other node has. So it
 //! does not say that it has every shard. It offers each node a few at a time, always those that the
 //! fewest nodes have or were offered, and offers more as they are sent. Receivers choose among what
-//! they are offered, and pass on to each other what they got; nobody needs to know of the
+//! they are offered, and pass on to each other what they got; no node needs to know of the
 //! arrangement, because an offer is a `Have` like any other (the idea of BEP 16, super-seeding,
 //! without waiting for proof that a shard was passed on: the node's uplink never idles).
 //!
-//! What somebody has or was offered already is offered again only some time after each shard was
-//! offered once (see [`super::round`]), so that nodes have it from each other meanwhile; and then only to
-//! whom nothing else is on offer, or when the uplink would idle otherwise. An offer counts as a copy
-//! until its receiver is gone, so that no two nodes are offered the same shard while another is
-//! poorer.
+//! A shard that a node has or was offered already is offered again only some time after each shard
+//! was offered once (see [`super::round`]), so that nodes have it from each other meanwhile; and
+//! then only to nodes with nothing else on offer, or when the uplink would idle otherwise. An offer
+//! counts as a copy until its receiver is gone, so that no two nodes are offered the same shard
+//! while another is rarer.
 //!
 //! How far ahead it offers follows the stream's rate, and where the path is long its round trip
 //! ([`super::round_trip`]): an offer, its request and the payload take that long. With one shard on
 //! offer at a time, a path of 100 ms at 20 Mbit/s took 16 times the bound; it takes 1.2 times now.
 //!
-//! Where nothing is offered, and the origin says that it has everything, receivers alone choose, and
-//! many choose the same: time divided by the bound, and what the origin sent in files (as in
+//! Where nothing is offered, and the origin says that it has everything, receivers alone choose,
+//! and many choose the same: time divided by the bound, and what the origin sent in files (as in
 //! [`crate::swarm::providers`]):
 //!
-//! | who chooses | 16 hosts | 32 hosts | 64 hosts | 125 hosts |
+//! | choice by | 16 hosts | 32 hosts | 64 hosts | 125 hosts |
 //! |---|---|---|---|---|
 //! | receivers alone | 1.54, 1.44 | 1.86, 1.72 | 2.44, 2.21 | 2.82, 2.16 |
 //! | the origin offers | 1.12, 1.00 | 1.18, 1.00 | 1.31, 1.11 | 1.75, 1.27 |

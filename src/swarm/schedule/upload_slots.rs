@@ -1,10 +1,10 @@
 //! Upload slots: which streams are sent payload now.
 //!
-//! A shard can be passed on only when it is whole, so a node sends few at a time: with a thin uplink
-//! and thirty receivers, thirty shards at once would all be late. At most [`UPLOADS_MAX`] streams
-//! send payload at once; the others wait in a queue, and after each range a stream goes to the back
-//! of it, which gives every receiver the same. A stream whose other end does not read does not
-//! count. A stream that is woken and does not use its slot goes to the back of the queue.
+//! A shard can be passed on only when it is whole, so a node sends few at a time: with a thin
+//! uplink and thirty receivers, thirty shards at once would all be late. At most [`UPLOADS_MAX`]
+//! streams send payload at once; the others wait in a queue, and after each range a stream goes to
+//! the back of it, which gives every receiver the same. A stream whose other end does not read does
+//! not count. A stream that is woken and does not use its slot goes to the back of the queue.
 //!
 //! Invariant: a stream is in the queue at most once.
 

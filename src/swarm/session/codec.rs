@@ -10,7 +10,6 @@ use super::{Dialler, Inbox, Message, Received};
 use crate::rng::Rng;
 use crate::wire::Network;
 
-/// A way to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Native,
@@ -18,7 +17,7 @@ pub enum Dialect {
     Text,
 }
 
-/// What reads and writes the messages of a session.
+/// Reads and writes the messages of a session.
 pub enum Codec {
     /// Too few bytes have come to tell.
     Unknown,
@@ -63,7 +62,8 @@ impl Codec {
         }
     }
 
-    /// Writes what the dialling end says first, before all messages. Whether they may follow at once.
+    /// Writes what the dialling end says first, before all messages. Whether they may follow at
+    /// once.
     pub fn greet(&self, outbox: &mut Vec<u8>) -> bool {
         match self {
             Codec::Unknown => unreachable!("a dialled session knows its dialect"),
@@ -88,7 +88,6 @@ impl Codec {
         }
     }
 
-    /// Writes a message.
     pub fn write(&self, message: &Message<'_>, outbox: &mut Vec<u8>) {
         match self {
             // Nothing is known of the other end, and nothing is said to it.

@@ -5,8 +5,8 @@
 //!   acceptor:   awaits Hello ─► Challenge out ─► awaits Proof ─► over
 //! ```
 //!
-//! Until it is over nothing else is said, and a wrong step ends the stream without a word. The bytes of
-//! the steps are `wire::native::handshake`'s.
+//! Until it is over nothing else is said, and a wrong step ends the stream without a word. The
+//! bytes of the steps are `wire::native::handshake`'s.
 
 use super::Dialler;
 use crate::wire::Key;
@@ -50,7 +50,7 @@ impl Handshake {
         }
     }
 
-    /// What the dialler says first.
+    /// The first step of the dialler.
     pub fn hello(&self) -> StepBytes {
         Step::Hello.emit(&self.nonces, self.key)
     }

@@ -1,7 +1,7 @@
 //! How a stream is spoken: bytes in, messages out, and back.
 //!
-//! The rest of `swarm` sees one vocabulary ([`Message`]). A [`Session`] owns all that differs between
-//! dialects: the codec with its handshake, and the bytes that wait on either side of it.
+//! The rest of `swarm` sees one vocabulary ([`Message`]). A [`Session`] owns all that differs
+//! between dialects: the codec with its handshake, and the bytes that wait on either side of it.
 //!
 //! ```text
 //!           first bytes            handshake, if keyed
@@ -41,7 +41,7 @@ pub enum Dialler {
     Them,
 }
 
-/// What streams say to each other, in any dialect. There is no choke: a native peer rejects.
+/// The messages of a stream, in any dialect. There is no choke: a native peer rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     Hello(Hello),
@@ -79,7 +79,7 @@ pub enum Message<'a> {
     Close(CloseReason),
 }
 
-/// What a session makes of some bytes.
+/// The result of some bytes.
 #[derive(Debug)]
 pub enum Received<'a> {
     /// No message is whole.
@@ -141,8 +141,8 @@ impl Session {
         self.codec.greet(&mut self.outbox)
     }
 
-    /// The inbox, to be lent to [`Session::receive`] and given back: a message borrows from it while
-    /// the stream changes.
+    /// The inbox, to be lent to [`Session::receive`] and given back: a message borrows from it
+    /// while the stream changes.
     pub fn take_inbox(&mut self) -> Inbox {
         std::mem::take(&mut self.inbox)
     }
@@ -205,8 +205,8 @@ impl Session {
         LastWords::new(&self.outbox)
     }
 
-    /// Whether a peer that does not read makes us store without end what we say to it. An honest one
-    /// never comes near: it is sent what waits before it can provoke more.
+    /// Whether a peer that does not read makes us store without end what we say to it. An honest
+    /// one never comes near: it is sent what waits before it can provoke more.
     pub fn overflows(&self) -> bool {
         self.outbox.len() > 4 * FRAME_BODY_MAX
     }
@@ -249,8 +249,8 @@ mod tests {
         }
     }
 
-    /// Gives bytes to a session in pieces of these sizes: how many messages they have, and whether a
-    /// handshake was over.
+    /// Gives bytes to a session in pieces of these sizes: how many messages they have, and whether
+    /// a handshake was over.
     fn give(to: &mut Session, bytes: &[u8], cuts: &[usize]) -> Result<(usize, bool), Ended> {
         let (mut inbox, mut rng) = (to.take_inbox(), Rng::from_number(2));
         let (mut messages, mut was_over) = (0, false);

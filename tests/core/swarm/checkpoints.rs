@@ -1,4 +1,4 @@
-//! What a fetch does while its disk makes durable what has come.
+//! A fetch while its disk makes durable what has come.
 
 use super::world::World;
 use super::{MINUTE, bytes};

@@ -1,4 +1,5 @@
-//! Other ends that break faith on purpose: what they say is taken for what it is worth, and no more.
+//! Other ends that break faith on purpose: what they say is taken for what it is worth, and no
+//! more.
 
 use super::{FIRST, bytes};
 use sha1::{Digest as _, Sha1};
@@ -38,7 +39,7 @@ struct Getter {
     content: Vec<u8>,
     disk: Vec<u8>,
     others: u8,
-    /// What it has asked for, and the test has not looked at.
+    /// Its requests that the test has not looked at.
     requests: BTreeMap<u32, Vec<Range>>,
 }
 
@@ -189,7 +190,7 @@ impl Getter {
         self.now = end;
     }
 
-    /// Whose streams have ended, by their number, and why.
+    /// The streams that have ended, by their number, and why.
     fn ended(&mut self) -> Vec<(u8, Ended)> {
         let mut ended = Vec::new();
         while let Some(event) = self.swarms.poll_event() {

@@ -1,4 +1,5 @@
-//! What an owner does to a swarm: it holds still, goes on, goes, or is served as it was proved before.
+//! What an owner does to a swarm: it holds still, goes on, goes, or is served as it was proved
+//! before.
 
 use super::world::World;
 use super::{MINUTE, bytes};
@@ -18,7 +19,7 @@ fn received(world: &World, number: usize) -> u64 {
     progress.map_or(0, |progress| progress.received)
 }
 
-/// What a node has wanted of the DHT, lookups aside.
+/// The requests of a node to the DHT, lookups aside.
 fn announcements(world: &World, number: usize) -> Vec<Request> {
     let requests = world.peers[number].requests.iter().copied();
     let is_lookup = |request: &Request| matches!(request, Request::FindProviders(_));

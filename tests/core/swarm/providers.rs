@@ -1,4 +1,4 @@
-//! Whom a fetch has streams with: enough, and nobody holds it up by silence.
+//! The streams of a fetch: enough, and no silent peer holds it up.
 
 use super::world::World;
 use super::{FIRST, MINUTE, bytes};

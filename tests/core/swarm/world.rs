@@ -32,7 +32,7 @@ pub struct Peer {
     pub alive: bool,
 }
 
-/// What a node's disk has of one swarm.
+/// The part of a node's disk that belongs to one swarm.
 #[derive(Default)]
 pub struct Disk {
     pub entries: Vec<Vec<u8>>,

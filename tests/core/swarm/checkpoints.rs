@@ -1,4 +1,4 @@
-//! A fetch while its disk makes durable what has come.
+//! A fetch while its disk makes shards durable.
 
 use super::world::World;
 use super::{MINUTE, bytes};

@@ -1,5 +1,4 @@
-//! Other ends that break faith on purpose: what they say is taken for what it is worth, and no
-//! more.
+//! Hostile peers: a node believes no claim that it has not checked.
 
 use super::{FIRST, bytes};
 use sha1::{Digest as _, Sha1};
@@ -30,7 +29,7 @@ fn range(offset: u32, length: u32) -> Range {
     }
 }
 
-/// A node that fetches a file of one shard, from whoever the test plays.
+/// A node that fetches a file of one shard, from peers that the test plays.
 struct Getter {
     network: Network,
     swarms: Swarms,
@@ -39,7 +38,7 @@ struct Getter {
     content: Vec<u8>,
     disk: Vec<u8>,
     others: u8,
-    /// Its requests that the test has not looked at.
+    /// Its requests that the test has not read yet, by stream.
     requests: BTreeMap<u32, Vec<Range>>,
 }
 
@@ -190,7 +189,7 @@ impl Getter {
         self.now = end;
     }
 
-    /// The streams that have ended, by their number, and why.
+    /// The peers with ended streams, by their number, and the reasons.
     fn ended(&mut self) -> Vec<(u8, Ended)> {
         let mut ended = Vec::new();
         while let Some(event) = self.swarms.poll_event() {
@@ -221,7 +220,7 @@ fn refuse(range: Range) -> Frame<'static> {
 }
 
 #[test]
-fn what_was_refused_once_is_not_taken_when_it_comes_after_all() {
+fn a_rejected_range_is_not_accepted_when_it_comes_later() {
     let (mut getter, _) = Getter::new(true);
     let liar = getter.meet(Holds::None, 0, 0);
     getter.hear(liar, &[HAVE]);

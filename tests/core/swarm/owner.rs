@@ -1,5 +1,4 @@
-//! What an owner does to a swarm: it holds still, goes on, goes, or is served as it was proved
-//! before.
+//! Commands of a swarm's owner: pause, resume, remove, and serve as verified before.
 
 use super::world::World;
 use super::{MINUTE, bytes};
@@ -19,7 +18,7 @@ fn received(world: &World, number: usize) -> u64 {
     progress.map_or(0, |progress| progress.received)
 }
 
-/// The requests of a node to the DHT, lookups aside.
+/// Requests of a node to the DHT, lookups aside.
 fn announcements(world: &World, number: usize) -> Vec<Request> {
     let requests = world.peers[number].requests.iter().copied();
     let is_lookup = |request: &Request| matches!(request, Request::FindProviders(_));
@@ -55,7 +54,7 @@ fn a_suspended_fetch_holds_still_and_goes_on_where_it_was() {
         world.peers[getter].swarms.resume(now, FIRST);
         assert!(world.run_until(MINUTE, |world| world.is_complete(getter)));
         assert!(world.peers[getter].disk[&0].entries[0] == content);
-        // What it had was not fetched again, but for what was on its way.
+        // No shard is fetched again, except those in flight.
         assert!(received(&world, getter) < 4_000_000 + 1_500_000);
         let provides = [Request::Provide(file), Request::Withdraw(file)];
         assert_eq!(announcements(&world, getter)[..2], provides);
@@ -133,7 +132,7 @@ fn a_removed_fetch_makes_durable_what_it_has_and_is_gone() {
 }
 
 #[test]
-fn what_was_proved_before_is_served_without_a_read_and_counted() {
+fn shards_verified_before_are_served_without_a_read_and_counted() {
     let mut world = World::new(5);
     let (origin, getter) = (world.node(), world.node());
     let content = bytes(9, 300_000);
@@ -166,7 +165,7 @@ fn what_was_proved_before_is_served_without_a_read_and_counted() {
 }
 
 #[test]
-fn what_was_fetched_before_a_restart_is_repaired_and_what_is_shared_is_not() {
+fn a_file_fetched_before_a_restart_is_repaired_and_a_shared_one_is_not() {
     for origin in [Origin::Fetched, Origin::Own] {
         let mut world = World::new(6);
         let (sharer, getter) = (world.node(), world.node());

@@ -1,4 +1,4 @@
-//! The streams of a fetch: enough, and no silent peer holds it up.
+//! The streams of a fetch: there are enough, and no silent peer holds it up.
 
 use super::world::World;
 use super::{FIRST, MINUTE, bytes};
@@ -59,7 +59,7 @@ fn a_fetch_has_enough_streams_and_no_more_unless_they_bring_nothing() {
 }
 
 #[test]
-fn who_knows_the_manifest_and_nobody_is_told_so_and_not_that_shards_are_missing() {
+fn a_fetch_with_a_manifest_and_no_peer_reports_no_provider_and_not_missing_shards() {
     let mut world = World::new(8);
     let sharer = world.node();
     let file = world.share(sharer, &[("", bytes(8, 300_000))]);
@@ -93,7 +93,7 @@ fn who_knows_the_manifest_and_nobody_is_told_so_and_not_that_shards_are_missing(
 }
 
 #[test]
-fn who_comes_when_the_origin_is_full_is_sent_on_to_others() {
+fn a_peer_that_connects_when_the_origin_is_full_is_redirected() {
     let mut world = World::new(7);
     let origin = world.node();
     let file = world.share(origin, &[("", bytes(7, 1_000_000))]);
@@ -110,7 +110,10 @@ fn who_comes_when_the_origin_is_full_is_sent_on_to_others() {
     assert!(world.run_until(MINUTE, |world| streams(world) == places));
     let others: Vec<_> = first.iter().map(|&of| world.peers[of].location).collect();
     let late = fetch(&mut world);
-    let is_met = |event: &Event| matches!(event, Event::Connected { address, .. } if others.contains(address));
+    let is_met = |event: &Event| match event {
+        Event::Connected { address, .. } => others.contains(address),
+        _ => false,
+    };
     let began = world.now;
     assert!(world.run_until(MINUTE, |world| {
         world.peers[late].events.iter().any(is_met)
@@ -124,7 +127,7 @@ fn who_comes_when_the_origin_is_full_is_sent_on_to_others() {
 }
 
 #[test]
-fn who_has_no_stream_left_soon_looks_for_others() {
+fn a_fetch_without_streams_soon_looks_for_other_providers() {
     let mut world = World::new(9);
     let sharer = world.node();
     let file = world.share(sharer, &[("", bytes(9, 300_000))]);
@@ -137,7 +140,7 @@ fn who_has_no_stream_left_soon_looks_for_others() {
     assert_eq!(swarms.poll_request(), Some(Request::FindProviders(file)));
     swarms.handle_looked_up(now, file, Some(20));
     let Some(Output::Connect { stream, .. }) = swarms.poll_output() else {
-        panic!("it dials whom it knows");
+        panic!("it dials a provider that it knows");
     };
     swarms.handle_closed(now, stream);
     swarms.handle_timeout(now + (LOOKUP_DELAY_ALONE - Duration::from_millis(1)));

@@ -1,5 +1,5 @@
-//! Shards that go bad on the disk of who has fetched them are fetched again, and nothing else is
-//! written.
+//! Shards that go bad on the disk of a node that has fetched them are fetched again, and nothing
+//! else is written.
 
 use super::world::World;
 use super::{MINUTE, bytes};
@@ -79,7 +79,7 @@ fn a_shard_that_goes_bad_in_a_finished_file_is_found_fetched_again_and_written_i
     assert!(content_of(&world, getter) == content);
     let came = world.peers[getter].received - before;
     assert!(came < 3 * SHARD_SIZE + 4_000, "{came} bytes for two shards");
-    // What the origin shares itself is as it was.
+    // The file that the origin shares is as before.
     assert_eq!(world.peers[origin].disk[&0].reopenings, 0);
     world.run_until(2 * SCRUB_INTERVAL, |_| false);
     assert_eq!(count(&world, getter, repaired(1)), 2);
@@ -146,7 +146,7 @@ fn a_shard_that_goes_bad_in_a_part_is_lost_first_and_then_fetched_again() {
 #[test]
 fn a_shard_that_cannot_be_read_for_another_is_repaired() {
     let (mut world, origin, getter, content) = fetched(4);
-    // The file is cut on the disk for whoever reads it, as far as the disk tells.
+    // For every reader, the file on the disk is cut.
     let third = world.node();
     let file = world.peers[getter]
         .swarms
@@ -173,7 +173,7 @@ fn a_shard_that_cannot_be_read_for_another_is_repaired() {
 }
 
 #[test]
-fn what_somebody_edits_is_not_written_over_by_a_repair() {
+fn a_repair_does_not_overwrite_an_edited_file() {
     let mut world = World::new(5);
     let (origin, getter) = (world.node(), world.node());
     let entries = [("a", bytes(1, 65_536)), ("b", bytes(2, 65_536))];

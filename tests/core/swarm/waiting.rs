@@ -35,7 +35,7 @@ fn a_fetch_on_a_full_disk_waits_serves_what_it_has_and_goes_on_by_itself() {
         let full = paused(DiskError::NoSpace);
         assert!(world.run_until(MINUTE, |world| count(world, getter, full) == 1));
 
-        // What is on its way comes, and then no more than two shards in each try: the second is
+        // Ranges in flight arrive, and then no more than two shards in each try: the second is
         // asked for before the first is written.
         world.run_until(SPACE_RETRY / 2, |_| false);
         let before = world.peers[getter].received;
@@ -85,7 +85,7 @@ fn a_fetch_that_waits_for_room_does_not_wait_for_ever_when_its_providers_are_gon
 }
 
 #[test]
-fn what_is_missing_is_withdrawn_said_once_and_served_again_when_it_is_back() {
+fn a_missing_file_is_withdrawn_reported_once_and_served_again_when_it_is_back() {
     let mut world = World::new(2);
     let (origin, getter) = (world.node(), world.node());
     let file = world.share(origin, &[("", bytes(9, 1_000_000))]);
@@ -286,7 +286,7 @@ fn a_file_of_which_all_is_there_needs_no_room_for_its_journal() {
 }
 
 #[test]
-fn what_was_offered_and_is_lost_takes_no_place_from_what_is_left() {
+fn a_lost_shard_that_was_offered_takes_no_slot_from_the_others() {
     for seed in 0..10 {
         let mut world = World::new(seed);
         let (origin, getter) = (world.node(), world.node());

@@ -32,7 +32,7 @@ pub struct Peer {
     pub alive: bool,
 }
 
-/// The part of a node's disk that belongs to one swarm.
+/// The files of one swarm on a node's disk.
 #[derive(Default)]
 pub struct Disk {
     pub entries: Vec<Vec<u8>>,

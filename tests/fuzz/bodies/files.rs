@@ -17,13 +17,13 @@ pub struct File {
 /// several parts.
 pub static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
     [
-        file(&[("", 2 * 16_384 + 100)], 0),
-        file(
+        made(&[("", 2 * 16_384 + 100)], 0),
+        made(
             &[("a", 10_000), ("b/empty", 0), ("b/c", 20_000), ("d", 5)],
             0,
         ),
-        file(&[("", 0)], 0),
-        file(&[("", 16_384 + 1)], 20_000),
+        made(&[("", 0)], 0),
+        made(&[("", 16_384 + 1)], 20_000),
     ]
 });
 
@@ -42,7 +42,7 @@ impl File {
 }
 
 /// A file of entries of these sizes, with `filler` bytes under a key that nobody knows.
-fn file(sizes: &[(&str, usize)], filler: usize) -> File {
+fn made(sizes: &[(&str, usize)], filler: usize) -> File {
     let entries: Vec<Vec<u8>> = sizes.iter().map(|&(_, size)| bytes(size)).collect();
     let whole = entries.concat();
     let shards = whole.chunks(SHARD_SIZE_MIN as usize);
@@ -85,4 +85,9 @@ fn bytes(size: usize) -> Vec<u8> {
     (0..size)
         .map(|at| (at % 251) as u8 ^ (at / 251) as u8)
         .collect()
+}
+
+/// The file with this index in [`FILES`].
+pub fn file(index: usize) -> &'static File {
+    &FILES[index % FILES.len()]
 }

@@ -5,10 +5,11 @@
 //! honest ones stand side by side, because a bug seldom lies on the first step: an operation can
 //! echo the node's own cookies, tokens and RPC ids, and send the shards that it asks for.
 
+use super::files::file;
 use super::ids::{address, contacts, file_id, id, id_at, usable};
 use super::input::Input;
 use super::packets::{self, frame_bytes, network, raw_frame};
-use super::puppet::{Puppet, file};
+use super::puppet::Puppet;
 use sprat::id::{FileId, NodeId};
 use sprat::limits::{DATAGRAM_SIZE_MAX, PROVIDERS_PER_REPLY_MAX, SHARD_COUNT_MAX};
 use sprat::node::{DiskError, Prepared, ShareSpec, StreamKey};

@@ -5,7 +5,7 @@
 //! frame must parse, no unproved address gets more than it sent, what is written stays within its
 //! entry, what is served or called complete is right, and nothing that waits grows without bound.
 
-use super::files::{FILES, File};
+use super::files::File;
 use super::other::Other;
 use super::packets::{network, parse_frame};
 use sprat::address;
@@ -500,9 +500,4 @@ impl Disk {
         let start = range.offset as usize;
         &self.entries[range.entry as usize][start..start + range.length as usize]
     }
-}
-
-/// The file with this index in [`FILES`].
-pub fn file(index: usize) -> &'static File {
-    &FILES[index % FILES.len()]
 }

@@ -4,9 +4,10 @@
 //! given to two nodes that have one file, fetch another with its manifest and one without: to one
 //! whole, to the other in pieces.
 
+use super::files::file;
 use super::input::Input;
 use super::packets;
-use super::puppet::{Puppet, file};
+use super::puppet::Puppet;
 use sprat::limits::RECEIVE_BUFFER_SIZE;
 use sprat::node::{Event, Prepared};
 use std::net::SocketAddr;

@@ -1,8 +1,8 @@
 //! The file of good contacts in the state folder (rule 15).
 //!
-//! What is in it and when it is written, [`saved`] decides; here it is read at the start and put in
-//! place. A damaged list, or one of another network, is no reason not to start: the node begins
-//! without, and the next list replaces it. Invariant: a list of a newer version stays as it is.
+//! [`saved`] decides on its contents and on when it is written; here it is read at the start and
+//! replaced. With a damaged list, or one of another network, the node starts without contacts, and
+//! the next list replaces it. Invariant: a list of a newer version stays as it is.
 
 use super::Error;
 use super::state_file::{read_sealed, replace};
@@ -45,7 +45,7 @@ impl ContactsFile {
         Ok((file, parsed.and_then(Result::ok).unwrap_or_default()))
     }
 
-    /// Puts a list in place: one short file and two syncs.
+    /// Replaces the list: one short file and two syncs.
     ///
     /// # Errors
     /// When it cannot be written; the list before it stands then.

@@ -110,7 +110,7 @@ impl Reactor {
             Ok(true) => self.node.exempt(key),
             Ok(false) => {}
             Err(error) => self.warn(Class::Stream, || {
-                format!("{error}; nobody counts as on the own network")
+                format!("{error}; no address counts as on the own network")
             }),
         }
     }

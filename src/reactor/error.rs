@@ -30,7 +30,7 @@ impl Error {
         Error::new(doing, io::Error::other(why))
     }
 
-    /// What to do about it, in brackets at the end of the line.
+    /// Adds a remedy, in brackets at the end of the line.
     pub fn with_hint(self, hint: &'static str) -> Error {
         Error { hint, ..self }
     }

@@ -1,4 +1,4 @@
-//! How long the turns of the loop take: while one lasts, nothing else is answered.
+//! The duration of the loop's turns: while one lasts, nothing else is answered.
 //!
 //! Buckets of powers of two, so that a histogram is one small array, and counting is one addition.
 //! Not here: the time that the loop sleeps. Invariant: a quantile is never below the true one, and

@@ -1,4 +1,4 @@
-//! Where a node listens: UDP and TCP on one port number, and which socket reaches whom.
+//! The addresses that a node listens on: UDP and TCP on one port number, and routes from them.
 //!
 //! A node has one port, because it announces one: every address it listens on has the same. A
 //! wildcard IPv6 socket serves IPv4 too (mapped addresses) unless an IPv4 address is listened on as
@@ -179,7 +179,7 @@ pub fn route(locals: &[SocketAddr], to: SocketAddr) -> Option<usize> {
 ///
 /// # Errors
 /// When the node listens on certain addresses and none of them reaches `to`: from any other one, it
-/// would be at a location where nobody finds it.
+/// would be at a location where no peer finds it.
 pub fn source(locals: &[SocketAddr], to: SocketAddr) -> io::Result<Option<IpAddr>> {
     let Some(index) = route(locals, to) else {
         let why = "no address that this node listens on reaches it";

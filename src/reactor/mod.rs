@@ -78,7 +78,7 @@ pub struct Setup {
     pub read_only: bool,
 }
 
-/// What ended a call of [`Reactor::next`].
+/// The reason for which [`Reactor::next`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// An event of the node, for its owner.
@@ -91,7 +91,7 @@ pub enum Happening {
     Source(Readiness),
 }
 
-/// What the loop has done since its start.
+/// Counters of the loop since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Turns of the loop, each with one `poll`.
@@ -109,7 +109,7 @@ pub struct Counters {
     pub datagrams_dropped: u64,
     /// Connections that were accepted, those shed aside.
     pub accepts: u64,
-    /// Connections closed at once, for want of a descriptor or of a place.
+    /// Connections closed at once, because no descriptor or no slot is free.
     pub sheds: u64,
     /// Connections that could not be accepted or made, for a reason of this machine.
     pub connections_failed: u64,
@@ -440,7 +440,7 @@ impl Reactor {
         self.disk.written()
     }
 
-    /// What the loop has done.
+    /// The counters of the loop.
     pub fn counters(&self) -> Counters {
         Counters {
             looks: self.disk.looks,

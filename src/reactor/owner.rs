@@ -10,8 +10,8 @@ use crate::wire::Manifest;
 use std::path::{Path, PathBuf};
 
 impl Reactor {
-    /// Serves `path` again, without reading it, if it is as `proof` and the manifest say; else gives
-    /// the manifest back.
+    /// Serves `path` again, without reading it, if it is as `proof` and the manifest say; else
+    /// gives the manifest back.
     ///
     /// # Errors
     /// As [`Reactor::share`], or there is a swarm of this file.

@@ -1,11 +1,9 @@
-//! The list of what was verified when, in the state folder (`journal::verified` says what is in
-//! it).
+//! The list of verified files in the state folder; [`verified`] has its bytes.
 //!
 //! It is written when a file is complete, before the first byte of a repair and after it, and at a
-//! clean stop; besides at most once a day, and only when something in it is news, so that an idle
-//! node writes nothing. A damaged list is no reason not to start: the next one replaces it. Times
-//! are the wall clock's, which on small devices is often wrong: a time that has not come yet says
-//! nothing.
+//! clean stop; besides at most once a day, and only if it would change, so that an idle node writes
+//! nothing. With a damaged list the node starts without one, and the next list replaces it. Times
+//! are the wall clock's, which on small devices is often wrong: a time in the future is ignored.
 //!
 //! Invariant: a list of a newer version stays as it is.
 
@@ -20,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The name of the list in the state folder.
 pub(crate) const NAME: &str = "verified";
-/// What two times of one verification may differ by: they are counted back from now.
+/// Seconds by which two times of one verification may differ: they are counted back from now.
 const SAME: u64 = 60;
 
 /// The list of a node that keeps state.
@@ -28,7 +26,7 @@ const SAME: u64 = 60;
 pub(super) struct VerifiedFile {
     folder: PathBuf,
     entries: Vec<Verified>,
-    /// Before it, news wait.
+    /// Changes before this instant wait.
     next_at: Instant,
 }
 
@@ -52,28 +50,28 @@ impl VerifiedFile {
         })
     }
 
-    /// What is known of a file.
+    /// The entry of a file.
     pub fn find(&self, file: FileId) -> Option<&Verified> {
         self.entries.iter().find(|entry| entry.file == file)
     }
 
-    /// Whether news may be written now, if there are any.
+    /// Whether a change may be written now.
     pub fn is_due(&self, now: Instant) -> bool {
         self.next_at <= now
     }
 
-    /// Takes in how files stand now, and writes the list if that is news.
+    /// Updates the entries of files, and writes the list if that changes it.
     ///
     /// # Errors
     /// When it cannot be written; the list before it stands then.
     pub fn update(
         &mut self,
         now: Instant,
-        news: impl Iterator<Item = Verified>,
+        current: impl Iterator<Item = Verified>,
     ) -> Result<(), Error> {
         let mut entries = self.entries.clone();
         let mut has_changed = false;
-        for new in news {
+        for new in current {
             let old = entries.iter_mut().find(|entry| entry.file == new.file);
             match old {
                 Some(old) if is_same(old, &new) => continue,

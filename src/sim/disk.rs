@@ -271,7 +271,7 @@ impl Disk {
                     file,
                     shards,
                     generation: 1 + before.map_or(0, |journal| journal.header.generation),
-                    place: [0; 20],
+                    files: [0; 20],
                 };
                 let mut journal = Journal::begin(header, &stored.kept);
                 journal.synced = 0;

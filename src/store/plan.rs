@@ -10,7 +10,7 @@ pub enum Step {
     SyncData,
     /// `fsync` of the folders within the part, so that its entries keep their names.
     SyncFolders,
-    /// The new journal, whole, beside the place of the old one.
+    /// The new journal, whole, beside the old one.
     WriteJournal,
     /// The records of what was gained, at the journal's end.
     AppendRecords,
@@ -26,13 +26,13 @@ pub enum Step {
     RemoveJournal,
 }
 
-/// What a plan is for.
+/// A plan, by its purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
     /// The part's files are made or found, and an old journal was read, or something durable is
     /// lost: a new journal begins, with what the old one proved and still is so.
     Begin,
-    /// What was gained becomes durable.
+    /// New shards become durable.
     Checkpoint,
     /// Every shard is there: the file gets its final name.
     Finish,

@@ -2,29 +2,29 @@
 //!
 //! ```text
 //!  header   0           8   9       12          32       36           40      60       64
-//!           | sprat-jn  | 2 | 0 0 0 | file id   | shards | generation | place | CRC-32 |
+//!           | sprat-jn  | 2 | 0 0 0 | file id   | shards | generation | files | CRC-32 |
 //!
 //!  record   0    2   3      4       8        12                    12+n     16+n
 //!           | SP | 2 | kind | epoch | length | body of n bytes     | CRC-32 |
 //!
 //!  kind 1 gained:  n/8 times  | first shard 4 | count 4 |
-//!  kind 3 closed:  n = 20     | stamp 20 |
+//!  kind 3 closed:  n = 20     | times 20 |
 //! ```
 //!
-//! All numbers are big-endian. *Place* says which files the part's are (their inodes and sizes), so
-//! that the journal of a part that somebody has replaced proves nothing. *Stamp* says when they
-//! were last changed; it is written at a clean stop, so that a part that somebody has edited since
-//! is verified. A record's CRC is seeded with the header's, and epochs count up from 1: a record of
-//! another journal, or one in the wrong place, is not believed.
+//! All numbers are big-endian. *Files* is a digest of the inodes and sizes of the part's files, so
+//! that the journal of a part that was replaced proves nothing. *Times* is a digest of the times of
+//! their last change; it is written at a clean stop, so that a part that was edited since is
+//! verified. A record's CRC is seeded with the header's, and epochs count up from 1: a record of
+//! another journal, or one at the wrong position, is not believed.
 //!
-//! A journal is read up to its last good record. What comes behind that is a torn tail; the next
-//! journal, which every start begins anew, does not have it.
+//! A journal is read up to its last good record. The rest is a torn tail; every start begins a new
+//! journal, which does not have it.
 //!
-//! **Each record only adds to what is believed**, so damage anywhere takes belief away and never
-//! gives any. A shard that is lost is therefore no record: a new journal without it takes the place
-//! of the old one before the shard's bytes are written again (`Plan::Begin`). Version 1 had a
-//! record of kind 2 for it, and where that one was damaged the shard counted as held again; what
-//! version 1 wrote is not believed. A *closed* that is damaged leaves what a crash leaves.
+//! **Each record only adds proofs**, so damage anywhere removes proofs and never adds one. The loss
+//! of a shard is therefore no record: a new journal without it replaces the old one before the
+//! shard's bytes are written again (`Plan::Begin`). Version 1 had a record of kind 2 for it, and
+//! where that one was damaged the shard counted as held again; a journal of version 1 is not
+//! believed. A damaged *closed* is like a crash.
 
 use crate::bitmap::Bitmap;
 use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
@@ -46,10 +46,10 @@ const PREFIX_SIZE: usize = 12;
 const CRC_SIZE: usize = 4;
 const RUN_SIZE: usize = 8;
 
-/// Twenty bytes that say what files are or were: any difference counts.
+/// A digest of facts about files: any difference counts.
 pub type Digest = [u8; 20];
 
-/// What a journal is about.
+/// The subject of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The id of the file that is being fetched.
@@ -58,8 +58,8 @@ pub struct Header {
     pub shards: u32,
     /// One more than the journal's before it; the first is 1.
     pub generation: u32,
-    /// Which files the part's are.
-    pub place: Digest,
+    /// The digest of the inodes and sizes of the part's files.
+    pub files: Digest,
 }
 
 /// Shards with consecutive numbers, as a record names them.
@@ -118,7 +118,7 @@ impl Writer {
             body[3..23].copy_from_slice(&header.file.0.0);
             BE::write_u32(&mut body[23..27], header.shards);
             BE::write_u32(&mut body[27..31], header.generation);
-            body[31..51].copy_from_slice(&header.place);
+            body[31..51].copy_from_slice(&header.files);
         });
         out.extend_from_slice(&bytes);
         Writer {
@@ -127,7 +127,7 @@ impl Writer {
         }
     }
 
-    /// What is now held and was not before: records to append.
+    /// Shards that are durable from now on: records to append.
     pub fn gained(&mut self, runs: impl Iterator<Item = Run>, out: &mut Vec<u8>) {
         let mut runs = runs.peekable();
         while runs.peek().is_some() {
@@ -141,9 +141,9 @@ impl Writer {
     }
 
     /// A clean stop: a record to append.
-    pub fn closed(&mut self, stamp: &Digest, out: &mut Vec<u8>) {
+    pub fn closed(&mut self, times: &Digest, out: &mut Vec<u8>) {
         let start = self.open(Kind::Closed, out);
-        out.extend_from_slice(stamp);
+        out.extend_from_slice(times);
         self.close(start, out);
     }
 
@@ -166,7 +166,7 @@ impl Writer {
     }
 }
 
-/// What the bytes of a journal prove about `file`, which has `shards`.
+/// Reads the proofs of a journal about `file`, which has `shards`.
 ///
 /// # Errors
 ///
@@ -247,7 +247,7 @@ fn parse_header(bytes: &[u8]) -> Result<(Header, u32), Unusable> {
         file: FileId(Id(digest(3))),
         shards: BE::read_u32(&body[23..27]),
         generation: BE::read_u32(&body[27..31]),
-        place: digest(31),
+        files: digest(31),
     };
     Ok((parsed, BE::read_u32(&header[HEADER_SIZE - CRC_SIZE..])))
 }
@@ -290,7 +290,7 @@ mod tests {
             file: FileId(Rng::from_number(1).id()),
             shards: SHARDS,
             generation: 3,
-            place: [7; 20],
+            files: [7; 20],
         }
     }
 

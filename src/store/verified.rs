@@ -1,5 +1,5 @@
-//! What this node has fetched, when it was last verified, and how its files looked then: the bytes
-//! of the list that is kept in the state folder.
+//! The list of fetched files, their last verifications, and their digests at that time: the bytes
+//! of a file in the state folder.
 //!
 //! ```text
 //!  0          8   9       12      16                16 + 69 n    20 + 69 n
@@ -7,21 +7,20 @@
 //!   magic      version             file ids ascending  of all before
 //!
 //!  entry  0         20       28      48      68       69
-//!         | file id | time   | place | stamp | state  |
+//!         | file id | time   | files | times | state  |
 //!                    seconds since 1970        0 part, 1 whole, 2 being repaired
 //! ```
 //!
-//! *Place* and *stamp* are those of a journal ([`super::record`]): which files they are, and when
-//! they were last changed; the stamp is zero where it says nothing (of a part, and while a repair
-//! changes it). A start learns two things here. How long ago was verified what a journal proves,
-//! which it believes unread. And that a finished file is the very one that this node has put there
-//! and nobody has touched since, or that it was being repaired: what is wrong in it has gone bad
-//! and may be written again, while a file that its user has edited is left alone.
+//! *Files* and *times* are the digests of a journal ([`super::record`]); the second one is zero
+//! while the times still change (of a part, and during a repair). A start learns two facts here:
+//! when the shards that a journal proves were last verified, and whether a finished file is the
+//! very one that this node has put there, untouched since or under repair. Wrong bytes in such a
+//! file have gone bad and may be written again; a file that its user has edited is left alone.
 //!
-//! Nothing that is believed about a shard depends on it: where it is missing or damaged, files that
-//! are not right are left alone, and parts are read through soon.
+//! No proof of a shard depends on the list: where it is missing or damaged, wrong files are left
+//! alone, and parts are read through soon.
 //!
-//! Invariant: what was parsed emits the bytes that it came from.
+//! Invariant: a parsed list emits the bytes that it came from.
 
 use super::record::Digest;
 use crate::envelope::{Envelope, EnvelopeError, OVERHEAD};
@@ -52,7 +51,7 @@ pub enum FetchState {
     Repairing = 2,
 }
 
-/// What is kept of one file.
+/// The entry of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// The id of the fetched file.

@@ -184,7 +184,7 @@ impl Disk {
                     file: FILE,
                     shards: SHARDS,
                     generation: self.generation,
-                    place: [1; 20],
+                    files: [1; 20],
                 };
                 let mut writer = Writer::begin(header, &mut bytes);
                 let mut promised = self.promised.clone();

@@ -205,13 +205,13 @@ impl Commit {
                 self.tasks.push(Task::SyncFolder(parent));
             }
             Step::WriteJournal => {
-                let place = digest_now(files)?.files();
+                let identity = digest_now(files)?.files();
                 files.generation += 1;
                 let header = Header {
                     file: files.file,
                     shards: files.shards,
                     generation: files.generation,
-                    place,
+                    files: identity,
                 };
                 let held = self.held.iter().flat_map(Bitmap::iter);
                 let mut journal = Journal::write(&files.layout, header, held)?;

@@ -6,11 +6,11 @@
 //! | digest | over, for each file | says | kept in |
 //! |---|---|---|---|
 //! | [`FilesDigest::files`] | inode, size | which files they are | journal, `verified` |
-//! | [`FilesDigest::times`] | seconds, nanoseconds | nobody has touched them | journal, `verified` |
+//! | [`FilesDigest::times`] | seconds, nanoseconds | they are untouched | journal, `verified` |
 //! | [`Proof`] | path, zero, size, inode, seconds, nanoseconds | both | `service` |
 //!
 //! The device is in none of them: its number changes with the order in which disks are found. An
-//! edit in place whose author sets the time back is found by the scrub only. Invariant: equal
+//! edit in place that sets the time back is found by the scrub only. Invariant: equal
 //! digests mean equal inodes and sizes (`files`), times (`times`), or all of these and the paths
 //! ([`Proof`]).
 
@@ -27,7 +27,7 @@ const SECOND: i64 = 1_000_000_000;
 /// Why a file is not as expected, if it is not: for the node, and in words.
 pub type Check = Result<(), (DiskError, &'static str)>;
 
-/// What the system says of one file.
+/// The facts that the system reports of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     pub size: u64,

@@ -5,7 +5,7 @@
 //! [`crate::store`] has its bytes.
 //!
 //! Invariant: a journal is believed only if the part's files are the very ones it was written for,
-//! and, after a clean stop, nobody has touched them since.
+//! and, after a clean stop, they are untouched since.
 
 use super::fault::Fault;
 use super::fingerprint::FilesDigest;
@@ -138,7 +138,7 @@ pub fn read(layout: &Layout, file: FileId, shards: u32) -> Result<Option<Replaye
 
 /// The shards that `replayed` proves about files of this digest.
 pub fn proven(replayed: Replayed, now: &FilesDigest) -> Option<Bitmap> {
-    let is_same = replayed.header.place == now.files();
+    let is_same = replayed.header.files == now.files();
     let is_untouched = replayed.closed.is_none_or(|times| times == now.times());
     (is_same && is_untouched).then_some(replayed.held)
 }

@@ -1,11 +1,11 @@
 //! Opening files beneath a folder, and nowhere else.
 //!
 //! Paths come from manifests, hence from strangers. The names are checked by `wire`, and here the
-//! system itself is told not to leave the folder and not to follow a link on the way (`openat2`,
+//! system itself is asked not to leave the folder and not to follow a link on the way (`openat2`,
 //! Linux 5.6). Where it cannot, or a sandbox forbids it, each component is opened without following
 //! links.
 //!
-//! Invariant: what is opened is a regular file whose every folder below `root` is a real folder.
+//! Invariant: only a regular file is opened, and every folder above it below `root` is a real one.
 
 use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
-/// What a file is opened for.
+/// The purpose of opening a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,

@@ -3,7 +3,7 @@
 //! The file is opened for writing only if it is to the last what it was when it was finished: an
 //! edit of its user is not overwritten. While it is written its times change, and only its identity
 //! can be checked; an edit in those seconds is not seen. `swarm::repair` says why that needs no
-//! journal. Invariant: of a file that nobody repairs, no byte is ever written.
+//! journal. Invariant: no byte is written to a finished file outside a repair.
 
 use super::Disk;
 use super::fault::Fault;

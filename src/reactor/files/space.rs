@@ -13,9 +13,9 @@ use std::path::Path;
 /// The space on a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// What a user without special rights may take.
+    /// Bytes that a user without special rights may take.
     pub free: u64,
-    /// What a fetch leaves of that.
+    /// Bytes of these that a fetch leaves free.
     pub reserve: u64,
 }
 

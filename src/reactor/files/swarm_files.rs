@@ -136,11 +136,11 @@ impl SwarmFiles {
         Some(digest)
     }
 
-    /// Finds out whether a file is still as expected, now that it is `now`; else the reason. Without
-    /// an expectation it is.
+    /// Finds out whether a file is still as expected, now that it is `now`; else the reason.
+    /// Without an expectation it is.
     ///
-    /// Shards of a file that is being written were verified in that file at its whole size, so there
-    /// both must stay.
+    /// Shards of a file that is being written were verified in that file at its whole size, so
+    /// there both must stay.
     pub fn check(&self, index: usize, now: &Fingerprint) -> Check {
         self.check_against(self.expected(index), index, now)
     }

@@ -18,7 +18,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Walks `path`: what the disk keeps of it, and what the node is told.
+/// Walks `path`; returns the disk's part and the node's part of the result.
 pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
     let failed = |error| Error::new(format!("share {}", path.display()), error);
     let real = fs::canonicalize(path).map_err(failed)?;
@@ -59,7 +59,7 @@ pub fn walk(path: &Path) -> Result<(Walked, ShareSpec), Error> {
     Ok((Walked { layout, rows }, spec))
 }
 
-/// What a walk has found so far.
+/// The files that a walk has found so far.
 #[derive(Default)]
 struct Found {
     names: Listing,

@@ -2,7 +2,8 @@
 //!
 //! They are read anew whenever it matters (a connection is made while a cap is set, the interfaces
 //! have changed): networks come and go. Not here: private addresses that are routed elsewhere, as
-//! in a campus; those are not on-link. Invariant: a line that does not parse makes nobody on-link.
+//! in a campus; those are not on-link. Invariant: a line that does not parse puts no address
+//! on-link.
 
 pub(super) mod changes;
 pub(super) mod scope_id;

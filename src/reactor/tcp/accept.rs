@@ -1,8 +1,8 @@
-//! The TCP listeners, and what to do when there is no descriptor left.
+//! The TCP listeners, also while no file descriptor is left.
 //!
 //! `accept` on `EMFILE` leaves the connection in the kernel's queue and, edge-triggered, no event
 //! comes again. So one descriptor is kept in reserve: it is given up, the connection accepted and
-//! closed at once (its other end learns at once that it is not wanted), and the reserve taken anew.
+//! closed at once (so the peer tries another provider), and the reserve taken anew.
 //! When even that fails, the listeners are tried again after 200 ms and after each connection that
 //! we close.
 //!
@@ -35,7 +35,7 @@ pub enum Accepted {
     Shed,
     /// A failure: of one connection, or until `retry_at`.
     Failed(io::Error),
-    /// Nobody waits.
+    /// No connection waits.
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! The table of TCP connections: one place for each stream of the node, and the ready list.
+//! The table of TCP connections: one slot for each stream of the node, and the ready list.
 //!
 //! ```text
 //!           connect                      is_established
@@ -9,13 +9,13 @@
 //!  (empty) <---------------+-----------------------------+ close
 //! ```
 //!
-//! Not here: what is sent. Invariants: a slot holds one generation at a time, and a key or token of
-//! another finds nothing; a stream counts as readable (writable) until the socket has said
-//! `WouldBlock`, or has given less than there was room for; a stream is on the ready list at most
-//! once; `close` is the only end of a connection.
+//! Not here: the bytes that are sent. Invariants: a slot holds one generation at a time, and a key
+//! or token of another finds nothing; a stream counts as readable (writable) until the socket has
+//! said `WouldBlock`, or has given less than there was room for; a stream is on the ready list at
+//! most once; `close` is the only end of a connection.
 //!
 //! The sockets' buffers are left to the kernel, which sizes them by the path. Tried were fixed
-//! sizes, 1 GiB between two network namespaces on a busy machine; processor time of who sends it,
+//! sizes, 1 GiB between two network namespaces on a busy machine; the sender's processor time,
 //! median of four:
 //!
 //! | buffers | ms |
@@ -173,7 +173,7 @@ impl Connections {
         let stream = self.slots[key.slot as usize].take();
         let queued = stream.is_some_and(|stream| stream.queued);
         if queued {
-            // Else a ready list of ended streams would outgrow its place.
+            // Else a ready list of ended streams would outgrow its room.
             self.ready.retain(|&other| other != key);
         }
         true

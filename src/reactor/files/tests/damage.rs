@@ -90,7 +90,7 @@ fn what_could_not_be_appended_is_not_said_by_the_next_append() {
         file: FileId(Id([7; 20])),
         shards: SHARDS,
         generation: 1,
-        place: [1; 20],
+        files: [1; 20],
     };
     let mut journal = Journal::write(&layout, header, std::iter::empty()).unwrap();
     let path = layout.new_journal_path();

@@ -1,9 +1,9 @@
 //! One turn of the loop: wait, then give the node each fact.
 //!
 //! ```text
-//!  wait ─► note_events ─► datagrams ─► accept_streams ─► serve (ready streams) ─► timers ─► disk ─┐
-//!   ▲                                                                                             │
-//!   └─────────────── zero timeout if a budget ended first, else until the deadline ◄──────────────┘
+//!  wait ─► note_events ─► datagrams ─► accept_streams ─► serve (ready streams) ─► timers ─► disk
+//!   ▲                                                                                        │
+//!   └────────── zero timeout if a budget ended first, else until the first deadline ◄────────┘
 //! ```
 //!
 //! mio is edge-triggered: an event says once that a source became ready. So events only set marks
@@ -38,7 +38,7 @@ pub enum Class {
     Accept,
     /// Connections that could not be made or broke.
     Stream,
-    /// Disk work that failed.
+    /// Disk work that failed, and state files that could not be written.
     Disk,
 }
 

@@ -17,13 +17,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 /// The port that nodes listen on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 4160;
 
-/// Two sockets on one address and port.
+/// Two non-blocking sockets on one address and port.
 pub struct Bound {
     /// The address, with the port that was taken.
     pub address: SocketAddr,
-    /// For datagrams; non-blocking.
     pub udp: UdpSocket,
-    /// For streams; non-blocking, listening.
     pub tcp: TcpListener,
 }
 

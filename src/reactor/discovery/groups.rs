@@ -22,7 +22,6 @@ const MULTICAST: u32 = 0x1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     V4,
-    /// Link-local.
     V6,
 }
 

@@ -27,9 +27,8 @@ use std::path::Path;
 /// When a file is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
-    /// Before this use.
     Now,
-    /// After an `open`, and once in a while.
+    /// Only after an `open`, and once in [`LOOK_SIZE`] bytes.
     Due,
 }
 

@@ -29,9 +29,8 @@ pub enum Stage {
         /// The part, open until it has its final name.
         lock: File,
     },
-    /// Under their final name.
     Final,
-    /// The same, and shards of them that have gone bad are written again.
+    /// Under their final name, and shards that have gone bad are written again.
     Repair,
     /// The swarm is gone; only the path and the last fault are kept, for its owner.
     Released,
@@ -50,7 +49,6 @@ pub struct SwarmFiles {
     pub swarm: SwarmKey,
     pub stage: Stage,
     pub layout: Layout,
-    /// One row a file.
     pub rows: Vec<FileRow>,
     /// The last failure, in words.
     pub fault: Option<String>,

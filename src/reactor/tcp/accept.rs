@@ -35,7 +35,6 @@ pub enum Accepted {
     Shed,
     /// A failure: of one connection, or until `retry_at`.
     Failed(io::Error),
-    /// No connection waits.
     Nothing,
 }
 

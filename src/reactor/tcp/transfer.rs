@@ -18,7 +18,6 @@ use std::io::{ErrorKind, Read};
 enum Half {
     /// The socket said `WouldBlock`, or there is nothing to send: an event or the node calls again.
     Resting,
-    /// The budget ended first.
     More,
     Ended,
 }

@@ -98,7 +98,7 @@ pub struct Kad {
 }
 
 impl Kad {
-    /// A node without contacts. Panics when a parameter is out of its range. Panics when a parameter is out of its range.
+    /// A node without contacts. Panics when a parameter is out of its range.
     pub fn new(config: Config, mut rng: Rng, now: Instant) -> Kad {
         let params = config.params;
         assert!((1..=K).contains(&params.k) && params.alpha > 0 && params.paths > 0);

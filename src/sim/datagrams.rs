@@ -12,7 +12,6 @@ use super::uplink::DATAGRAM_HEADERS_SIZE;
 use super::world::World;
 use crate::node::{Arrival, Node, Port};
 use crate::wire::Discovery;
-use crate::wire::native::datagram::Datagram;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -91,9 +90,8 @@ impl World {
         self.datagram_bytes += size as u64;
         let bytes = &self.datagram[..size];
         if !Discovery::is_one(bytes) {
-            if let Some(traffic) = &mut self.traffic {
-                let datagram = Datagram::parse(bytes, self.network);
-                traffic.sent(self.now, &datagram.expect("nodes send datagrams"), size);
+            if let Some(observer) = &mut self.observer {
+                observer(self.now, bytes);
             }
             if self.checks != Checks::Off {
                 self.ledger.sent(self.now, host, to, bytes);

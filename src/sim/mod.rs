@@ -4,8 +4,8 @@
 //! Read [`world`] first (the event loop) and `commands` (what its owner can do), then `drive` (the
 //! counterpart of the reactor's turn). The rest in parts: [`net`], [`uplink`] and `datagrams`
 //! (links and their faults); `sockets`, `kernel`, `streams` and [`pipes`] (streams as
-//! edge-triggered sockets); [`disk`]; [`ledger`] and `check` (invariants); [`traffic`] (datagrams
-//! by purpose); [`script`] (foreign and hostile peers).
+//! edge-triggered sockets); [`disk`]; [`ledger`] and `check` (invariants);
+//! [`script`] (foreign and hostile peers).
 //!
 //! ```text
 //!   Queue ─► World::step ─► a fact to a host ─► its node: drive ─► links, streams, disk; check
@@ -39,7 +39,6 @@ mod scripts;
 pub mod setup;
 mod sockets;
 mod streams;
-pub mod traffic;
 pub mod uplink;
 pub mod world;
 

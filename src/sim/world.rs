@@ -16,7 +16,6 @@ use super::pipes::{Connection, ConnectionKey};
 use super::queue::Queue;
 use super::scheduled::Scheduled;
 use super::setup::{Addressing, Checks, Setup};
-use super::traffic::Traffic;
 use crate::id::{FileId, NodeId};
 use crate::limits::{DATAGRAM_SIZE_MAX, RECEIVE_BUFFER_SIZE};
 use crate::node::{Event, Node};
@@ -27,6 +26,9 @@ use crate::wire::Network;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// Sees each native datagram that a node sends, with its time.
+pub type Observer = Box<dyn FnMut(Instant, &[u8])>;
 
 /// Hosts, and the things that happen to them.
 pub struct World {
@@ -58,8 +60,8 @@ pub struct World {
     pub datagram_bytes: u64,
     /// Bytes of streams sent by all hosts.
     pub stream_bytes: u64,
-    /// Counts datagrams by their purpose, if the owner sets it.
-    pub traffic: Option<Traffic>,
+    /// Sees the datagrams of all nodes, if the owner sets it.
+    pub observer: Option<Observer>,
 }
 
 impl World {
@@ -88,7 +90,7 @@ impl World {
             found: Vec::new(),
             datagram_bytes: 0,
             stream_bytes: 0,
-            traffic: None,
+            observer: None,
         }
     }
 

@@ -1,12 +1,18 @@
 //! Lookups in networks with loss and churn: how many find their provider, and what that costs.
 
+#[path = "traffic.rs"]
+mod traffic;
+
 use super::seeded::Seeded;
 use sprat::id::FileId;
 use sprat::rng::Rng;
-use sprat::sim::traffic::Traffic;
 use sprat::sim::{Addressing, Checks, Death, Faults, Setup, World};
+use sprat::wire::Datagram;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
+use traffic::Traffic;
 
 /// Nodes of each world that never leave: they announce one key each.
 const PROVIDERS: usize = 20;
@@ -20,6 +26,7 @@ const GROWN_UP: u64 = 30;
 pub struct Trial {
     _seeded: Seeded,
     pub world: World,
+    traffic: Rc<RefCell<Traffic>>,
     rng: Rng,
     keys: Vec<FileId>,
     born: Vec<u64>,
@@ -59,6 +66,7 @@ impl Trial {
         let mut trial = Trial {
             _seeded: Seeded::new(seed),
             world: World::new(setup),
+            traffic: Rc::default(),
             rng: Rng::from_number(!seed),
             keys: Vec::new(),
             born: Vec::new(),
@@ -200,10 +208,10 @@ impl Trial {
     /// what they are for.
     fn maintenance(&mut self, seconds: u64) -> f64 {
         let before = self.world.datagram_bytes;
-        self.world.traffic.iter_mut().for_each(Traffic::clear);
+        self.traffic.borrow_mut().clear();
         (0..seconds).for_each(|_| self.tick());
         let a_node = |bytes: u64| bytes as f64 / seconds as f64 / self.count as f64;
-        for (cause, bytes) in self.world.traffic.iter().flat_map(Traffic::bytes) {
+        for (cause, bytes) in self.traffic.borrow().bytes() {
             println!(
                 "{cause:?}: {:.1} B/s: requests {:.1}, their padding {:.1}, replies {:.1}",
                 a_node(bytes.requests + bytes.padding + bytes.replies),
@@ -213,6 +221,15 @@ impl Trial {
             );
         }
         a_node(self.world.datagram_bytes - before)
+    }
+
+    /// Counts the datagrams of all nodes from now on.
+    fn count_traffic(&mut self) {
+        let (traffic, network) = (self.traffic.clone(), self.world.network);
+        self.world.observer = Some(Box::new(move |now, bytes| {
+            let datagram = Datagram::parse(bytes, network).expect("nodes send datagrams");
+            traffic.borrow_mut().sent(now, &datagram, bytes.len());
+        }));
     }
 
     fn median_took(&mut self) -> Duration {
@@ -250,7 +267,7 @@ pub fn churn_row(
 ) -> (f64, f64) {
     let mut trial = Trial::new(seed, nodes, 10, Faults::none());
     trial.churn(median);
-    trial.world.traffic = Some(Traffic::default());
+    trial.count_traffic();
     (0..warm_up).for_each(|_| trial.tick());
     let maintenance = trial.maintenance(120);
     trial.measure(lookups / 10, 10);

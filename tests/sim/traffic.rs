@@ -3,9 +3,9 @@
 //! It reads the wire and never the state of a node, and it checks nothing. Invariant: every byte is
 //! counted once; [`Traffic::clear`] drops the requests without a reply.
 
-use crate::id::{Id, NodeId};
-use crate::time::Instant;
-use crate::wire::native::datagram::{Body, Datagram, RpcId};
+use sprat::id::{Id, NodeId};
+use sprat::time::Instant;
+use sprat::wire::native::datagram::{Body, Datagram, RpcId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Traffic {
     }
 
     /// Counts a datagram of `size` bytes.
-    pub(super) fn sent(&mut self, now: Instant, datagram: &Datagram, size: usize) {
+    pub fn sent(&mut self, now: Instant, datagram: &Datagram, size: usize) {
         if datagram.body.is_reply() {
             // The purpose of requests before the count is unknown.
             let cause = self.asked.remove(&datagram.rpc_id);

@@ -97,7 +97,7 @@ fn the_page_names_what_a_peer_sees_of_times_and_counts() {
         ),
         format!("`cancel` may come | {}", seconds(SLOW_TIMEOUT)),
         format!("neither sends nor refuses | {}", seconds(STILL_TIMEOUT)),
-        format!("what it had begun | {}", seconds(RECLAIM_TIMEOUT)),
+        format!("it had begun | {}", seconds(RECLAIM_TIMEOUT)),
         format!(
             "is sent to it: `close` *timeout* | {}",
             seconds(SEND_TIMEOUT)

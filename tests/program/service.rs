@@ -1,4 +1,5 @@
-//! `sprat node` as a service of systemd. The tests play systemd: they own the socket that it notifies.
+//! `sprat node` as a service of systemd. The tests play systemd: they own the socket that it
+//! notifies.
 
 use crate::support::{DEADLINE, Scratch, Sprat, run};
 use log::{Level, LevelFilter, Log, Metadata, Record};

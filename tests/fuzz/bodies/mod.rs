@@ -12,6 +12,7 @@
 
 pub mod bencode;
 pub mod datagrams;
+pub mod disk;
 pub mod files;
 pub mod ids;
 pub mod input;

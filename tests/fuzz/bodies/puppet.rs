@@ -5,6 +5,7 @@
 //! frame must parse, no unproved address gets more than it sent, what is written stays within its
 //! entry, what is served or called complete is right, and nothing that waits grows without bound.
 
+use super::disk::Disk;
 use super::files::File;
 use super::other::Other;
 use super::packets::{network, parse_frame};
@@ -37,12 +38,6 @@ pub enum Job {
     Reopen(SwarmKey),
     Finish(SwarmKey),
     Read(FileRange),
-}
-
-/// The files of one swarm on the disk.
-pub struct Disk {
-    pub file: Option<&'static File>,
-    pub entries: Vec<Vec<u8>>,
 }
 
 /// The proofs in the node's replies to one address.
@@ -492,12 +487,5 @@ impl Puppet {
         if self.events.len() < WORK_MAX {
             self.events.push(event);
         }
-    }
-}
-
-impl Disk {
-    fn range(&self, range: FileRange) -> &[u8] {
-        let start = range.offset as usize;
-        &self.entries[range.entry as usize][start..start + range.length as usize]
     }
 }

@@ -38,6 +38,7 @@ impl World {
                 "host {host}: a lookup has lasted {age:?}"
             );
         }
+        node.swarms().invariants();
         let (streams, sockets) = (node.swarms().stream_count(), of.sockets.count());
         assert!(
             streams == sockets && streams <= STREAMS_MAX,

@@ -82,7 +82,7 @@ impl Swarms {
         };
         let result = step(&mut scope);
         if cfg!(debug_assertions) {
-            scope.check();
+            scope.invariants();
         }
         if scope.swarm.is_over {
             self.swarms.remove(key);

@@ -85,9 +85,11 @@ impl UploadSlots {
         }
     }
 
-    /// Whether no stream is in the queue twice.
-    pub fn is_consistent(&self) -> bool {
+    pub fn invariants(&self) {
         let count_of = |key| self.queue.iter().filter(|&&waiting| waiting == key).count();
-        self.queue.iter().all(|&key| count_of(key) == 1)
+        assert!(
+            self.queue.iter().all(|&key| count_of(key) == 1),
+            "a stream waits for one slot"
+        );
     }
 }

@@ -4,8 +4,6 @@
 //! variant, and a row of `prefixes`. The variant of the tests shows that nothing else changes.
 
 use super::native::{self, Native};
-#[cfg(test)]
-use super::text;
 use super::{Dialler, Inbox, Message, Received};
 use crate::rng::Rng;
 use crate::wire::Network;
@@ -44,7 +42,7 @@ impl Dialect {
         let prefixes = [
             (native::prefix(network), Dialect::Native),
             #[cfg(test)]
-            (text::PREFIX, Dialect::Text),
+            (super::tests::text::PREFIX, Dialect::Text),
         ];
         let begins = |prefix: &[u8]| seen.clone().zip(prefix).all(|(byte, of)| byte == *of);
         let fits = prefixes.iter().find(|(prefix, _)| begins(prefix));
@@ -84,7 +82,7 @@ impl Codec {
             Codec::Unknown => Err(Unreadable),
             Codec::Native(native) => native.read(inbox, bytes, outbox),
             #[cfg(test)]
-            Codec::Text => text::read(inbox, bytes),
+            Codec::Text => super::tests::text::read(inbox, bytes),
         }
     }
 
@@ -94,7 +92,7 @@ impl Codec {
             Codec::Unknown => {}
             Codec::Native(native) => native.write(message, outbox),
             #[cfg(test)]
-            Codec::Text => text::write(message, outbox),
+            Codec::Text => super::tests::text::write(message, outbox),
         }
     }
 }

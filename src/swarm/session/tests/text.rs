@@ -10,9 +10,9 @@
 //! It proves that a dialect is a codec and nothing else: two nodes fetch and serve in it
 //! (`sim::dialect`), and the scheduler does not know.
 
-use super::codec::Unreadable;
-use super::{Inbox, Message, Received};
 use crate::id::{FileId, Id, NodeId};
+use crate::swarm::session::codec::Unreadable;
+use crate::swarm::session::{Inbox, Message, Received};
 use crate::wire::stream::{CloseReason, Hello, Holds, Range, RejectReason};
 use std::io::Write;
 

@@ -134,14 +134,14 @@ impl Node {
         providers: &[SocketAddr],
     ) -> Result<SwarmKey, Refused> {
         let key = self.swarms.fetch(now, file, manifest, providers);
-        // What is due at once: the first dial and the first lookup.
+        // The first dial and the first lookup are due at once.
         self.swarms.handle_timeout(now);
         self.relay(now);
         key
     }
 
-    /// Caps the bytes a second that streams send, and that they ask for; `None` lifts the cap. What
-    /// is below [`crate::limits::RATE_MIN`] becomes that. Datagrams do not count.
+    /// Caps the bytes a second that streams send, and that they ask for; `None` lifts the limit. A
+    /// rate below [`crate::limits::RATE_MIN`] becomes that. Datagrams do not count.
     pub fn limit(&mut self, now: Instant, up: Option<u64>, down: Option<u64>) {
         self.swarms.limit(now, up, down);
     }

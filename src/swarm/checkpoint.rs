@@ -77,7 +77,7 @@ impl Scope<'_> {
             _ => {
                 self.found_room(true);
                 self.checkpoint_if_due();
-                // What was lost may be requested from now on.
+                // Lost shards may be requested from now on.
                 self.request_all();
             }
         }

@@ -80,7 +80,7 @@ impl Swarms {
             .release(key, &stream, fault.why, &mut self.streams);
     }
 
-    // -- what a stream sends
+    // -- sending
 
     /// The next thing that a stream has to send; the driver asks until there is none.
     pub fn poll_send(&mut self, now: Instant, key: StreamKey) -> Option<Chunk> {

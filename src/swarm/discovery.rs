@@ -48,7 +48,7 @@ impl Swarm {
         self.discovery.idle_since + patience
     }
 
-    /// When a fetch that can fail for want of providers does.
+    /// When a fetch that finds no providers fails.
     pub fn give_up_at(&self) -> Option<Instant> {
         let may = self.discovery.lookups >= LOOKUPS_BEFORE_GIVING_UP && self.may_give_up();
         may.then(|| self.patience_ends())

@@ -219,7 +219,7 @@ impl Scope<'_> {
         }
         if requested.claim != Claim::Dropped {
             if requested.claim == Claim::Wanted {
-                // Whatever the reason: the same request again at once would go round in circles.
+                // Any reason counts: the same request again at once would go round in circles.
                 self.swarm.note_lack(&mut stream.shards, range.shard);
             }
             stream.cancel_from(range.shard, range.offset);

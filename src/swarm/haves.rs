@@ -29,8 +29,7 @@ impl Scope<'_> {
 }
 
 impl Stream {
-    /// Whether shards were gained that the other end has not been told of, and could be: it has our
-    /// bitfield.
+    /// Whether gained shards are to be announced to the other end, which has our bitfield.
     pub fn has_unsent_haves(&self, swarm: &Swarm) -> bool {
         self.upload.bitfield_next.is_none() && self.upload.haves_sent < swarm.haves.gained.len()
     }

@@ -1,5 +1,5 @@
-//! Invariants of swarms and streams: debug builds check the cheap ones after every step, the simulator
-//! all of them.
+//! Invariants of swarms and streams: debug builds check the cheap ones after every step, the
+//! simulator all of them.
 
 use super::scope::Scope;
 use super::state::{Phase, Swarm};

@@ -122,7 +122,7 @@ impl Scope<'_> {
         Ok(())
     }
 
-    /// Of two streams between the same nodes, both ends keep the same one: that whose dialler has
+    /// Of two streams between the same nodes, both ends keep the same one: that of the dialler with
     /// the smaller id; if one node dialled twice, the newer, because it knows the older to be dead.
     /// A node id proves nothing, so only streams with one and the same IP are compared: no node can
     /// end the stream of another.

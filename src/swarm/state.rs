@@ -233,8 +233,8 @@ impl Swarm {
         lacks_some && !self.is_suspended
     }
 
-    /// Whether it could fail for want of providers: not while the disk may hold what they would
-    /// send, nor before each was tried.
+    /// Whether it could fail because it finds no providers: not while the disk may hold what they
+    /// would send, nor before each was tried.
     pub fn may_give_up(&self) -> bool {
         let asks_disk = match self.phase {
             Phase::Finding => self.content.manifest.is_some(),
@@ -331,7 +331,7 @@ impl Swarm {
     /// Shards that must not be requested, from `64 * index`.
     pub fn closed_word(&self, index: usize) -> u64 {
         match self.phase {
-            // What somebody has edited is not ours to write.
+            // Edited entries are not ours to write.
             Phase::Repairing => !self.damage.bad.word(index),
             // One that is durable and not held is being written off.
             _ => self.durability.durable.word(index),
@@ -352,7 +352,7 @@ impl Swarm {
         let last = (entry.end() - 1) / shard_size;
         let shards = first as u32..=last as u32;
         for shard in shards.clone() {
-            // What somebody has edited is not ours to repair.
+            // Edited entries are not ours to repair.
             if self.damage.bad.remove(shard) {
                 self.flights.end(shard);
             }

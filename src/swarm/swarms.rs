@@ -1,7 +1,7 @@
 //! All swarms and streams of a node: the owner's commands, facts of the disk and the DHT, getters.
 //!
-//! What concerns one swarm is a method of [`Scope`], reached by [`Swarms::with`]; here is what goes
-//! across swarms. Streams have their facts in `connections` and `receive`.
+//! A fact of one swarm is handled by a method of [`Scope`], reached by [`Swarms::with`]; this file
+//! has the rest. Streams have their facts in `connections` and `receive`.
 
 use super::content::ShareSpec;
 use super::counters::Counters;

@@ -91,7 +91,7 @@ enum SwarmTimer {
     LookUp,
     /// Dials the next of the known providers.
     Dial,
-    /// Fails a fetch for want of providers.
+    /// Fails a fetch that finds no providers.
     GiveUp,
 }
 

@@ -161,7 +161,7 @@ impl Scope<'_> {
         self.announce();
     }
 
-    /// A section of a shard is written, or could not be. For want of room the shard is given up and
+    /// A section of a shard is written, or could not be. Without room the shard is given up and
     /// the fetch waits; any other failure ends it.
     pub fn handle_written(&mut self, shard: u32, length: u32, result: Result<(), DiskError>) {
         let is_full = result == Err(DiskError::NoSpace) && self.swarm.phase != Phase::Repairing;
@@ -260,7 +260,7 @@ impl Scope<'_> {
     pub fn finish(&mut self) {
         self.swarm.phase = Phase::Finishing;
         if self.swarm.pause.take().is_some() {
-            // What waited for room was the journal, which is needed no more.
+            // Only the journal waited for room, and is needed no more.
             let swarm = self.key;
             self.push_event(Event::Continued { swarm });
         }

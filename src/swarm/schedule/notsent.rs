@@ -39,7 +39,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_may_wait_follows_the_rate_in_powers_of_two() {
+    fn the_bound_follows_the_rate_in_powers_of_two() {
         let after = |bytes| {
             let mut sending = Rate::new(Instant::ZERO);
             sending.count(Instant::ZERO + Duration::from_secs(1), bytes);

@@ -1,6 +1,6 @@
 //! How long a stream's path is: from a question to its answer, at the shortest.
 //!
-//! What is asked for or offered in advance has to cover a round trip, or the pipe runs dry while
+//! Requests and offers ahead have to cover a round trip, or the pipe runs dry while
 //! the next question is on its way. Where many streams share the pipe, each has to cover its part
 //! only; and the more they are, the more of the time counts in which questions wait behind payload.
 //!

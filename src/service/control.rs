@@ -54,7 +54,6 @@ pub enum Room {
     Some,
     /// The client is due again when there is.
     None,
-    /// The client is gone.
     Gone,
 }
 
@@ -86,7 +85,6 @@ enum Stage {
     Asking,
     /// The service is to be called: there is a request, or room again.
     Due,
-    /// The service answers.
     Called,
     /// The service has more to say than there is room for.
     Full,

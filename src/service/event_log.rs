@@ -19,7 +19,6 @@ pub struct EventLog<'a> {
 const KINDS: usize = 4;
 
 impl EventLog<'_> {
-    /// An empty log.
     pub fn new(sink: &dyn LogSink) -> EventLog<'_> {
         EventLog {
             sink,

@@ -30,7 +30,6 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// One drop folder.
 pub struct Folder {
     path: PathBuf,
     /// When it is scanned next.

@@ -18,7 +18,6 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// Bytes a second.
 pub fn rate(bytes: u64, time: Duration) -> String {
     let seconds = time.as_secs_f64().max(1e-6);
     format!("{}/s", size((bytes as f64 / seconds) as u64))

@@ -11,7 +11,6 @@ use crate::time::{Instant, earliest};
 use crate::wire::Link;
 use std::path::Path;
 
-/// One file or folder.
 pub struct Job {
     /// Names it as long as the service runs.
     pub number: u64,
@@ -31,7 +30,6 @@ pub struct Job {
     pub has_met: bool,
 }
 
-/// All of them.
 #[derive(Default)]
 pub struct Jobs {
     /// By rising number.

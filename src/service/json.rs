@@ -27,7 +27,6 @@ impl Object {
         Object(String::from("{")).with("event", name)
     }
 
-    /// Adds a member.
     pub fn with(mut self, key: &str, value: impl Value) -> Object {
         if !self.0.ends_with('{') {
             self.0.push(',');
@@ -47,7 +46,6 @@ impl Object {
 
 /// The value of a member.
 pub trait Value {
-    /// Appends it as JSON.
     fn write(&self, line: &mut String);
 }
 

@@ -5,7 +5,6 @@
 /// How much a line matters, in the numbers of syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Something has failed.
     Error = 3,
     /// Something may fail, or was lost.
     Warning = 4,
@@ -17,7 +16,6 @@ pub enum Priority {
     Debug = 7,
 }
 
-/// Takes lines for people.
 pub trait LogSink {
     /// Whether lines of this priority are shown.
     fn shows(&self, priority: Priority) -> bool;

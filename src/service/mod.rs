@@ -169,7 +169,6 @@ impl<'a> Service<'a> {
         self.setup.systemd.as_ref().map(tell).unwrap_or_default();
     }
 
-    /// When to call [`Service::handle_timeout`].
     fn next_at(&self) -> Option<Instant> {
         let control = self.setup.control.as_ref().and_then(Control::next_at);
         let systemd = self.setup.systemd.as_ref().and_then(Systemd::next_at);

@@ -25,7 +25,6 @@ const GREETING: &str = "sprat 1";
 pub struct Request {
     /// Results are JSON, not text.
     pub json: bool,
-    /// Which command.
     pub command: &'static str,
     /// Its words: paths are absolute, names are resolved.
     pub words: Vec<String>,
@@ -73,9 +72,7 @@ impl Request {
 /// A line of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// For standard output.
     Result(String),
-    /// For standard error.
     News(String),
     /// The exit code, and why it is not 0.
     End(u8, String),

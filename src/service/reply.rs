@@ -82,7 +82,6 @@ replies! {
         of: u32,                // shards of the file
     }
 
-    /// The node itself.
     Dht("dht") {
         node: NodeId,
         contacts: usize,
@@ -105,7 +104,6 @@ replies! {
         left: f64,              // until it expires
     }
 
-    /// An answered ping.
     Ping("ping") {
         address: SocketAddr,
         time: Duration,

@@ -100,7 +100,6 @@ impl Service<'_> {
         }
     }
 
-    /// Saves the catalog soon.
     pub(super) fn save_soon(&mut self, now: Instant) {
         self.save_at.get_or_insert(now + CATALOG_SAVE_DELAY);
     }

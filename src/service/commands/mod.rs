@@ -46,7 +46,6 @@ pub enum Operand {
     Target,
     /// A file of the service.
     File,
-    /// A node.
     Host,
 }
 

@@ -1,5 +1,5 @@
-//! Settings from the command line, the environment and a file: which counts, what is said of wrong
-//! ones, and what a running node makes of a file that has changed.
+//! Settings from the command line, the environment and a file: their precedence, the errors of wrong
+//! ones, and a reload by a running node.
 
 use crate::support::{DEADLINE, Scratch, Sprat, text};
 use rustix::process::Signal;
@@ -191,7 +191,7 @@ fn at_sighup_a_node_heeds_what_can_change_and_names_what_cannot() {
         "the settings stay as they were: cannot resolve the bootstrap node no-such-host.invalid:1",
     );
     node.news("sprat: joined the network: 1 contact");
-    // More is told since `verbose`, and still is after what was refused.
+    // `verbose` still applies after the rejected reload.
     let ended = node.stop();
     assert_eq!(ended.code, Some(0));
     ended.assert_said("sprat: loop: ");

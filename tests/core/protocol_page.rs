@@ -92,14 +92,14 @@ fn the_page_names_what_a_peer_sees_of_times_and_counts() {
         format!("to a connection | {}", seconds(CONNECT_TIMEOUT)),
         format!("from dialling) | {}", seconds(HANDSHAKE_TIMEOUT)),
         format!(
-            "`manifestrequest`): `close` *timeout* | {}",
+            "`manifestrequest`: `close` *timeout* | {}",
             seconds(REQUEST_TIMEOUT)
         ),
         format!("`cancel` may come | {}", seconds(SLOW_TIMEOUT)),
         format!("neither sends nor refuses | {}", seconds(STILL_TIMEOUT)),
-        format!("it had begun | {}", seconds(RECLAIM_TIMEOUT)),
+        format!("transit has not ended | {}", seconds(RECLAIM_TIMEOUT)),
         format!(
-            "is sent to it: `close` *timeout* | {}",
+            "data sent to it: `close` *timeout* | {}",
             seconds(SEND_TIMEOUT)
         ),
         format!(

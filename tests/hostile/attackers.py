@@ -108,7 +108,7 @@ class Dripper(Claimer):
             drip_at = time.monotonic() + DRIP_PERIOD
             if not left:
                 wanted = [part for part in asked if self.wants(stream, part)]
-                # What it does not want would be taken back, and its victim would lose patience.
+                # Other ranges would be taken back, and its victim would lose patience.
                 asked, is_alone = wanted, wanted == asked
             if not left and asked and is_alone:
                 part = asked.pop(0)
@@ -279,6 +279,6 @@ class Namer(peer.Node):
         return self.named
 
     def introduce(self, victim):
-        """Makes itself a contact of the victim, which then asks, and believes what it is told."""
+        """Makes itself a contact of the victim, which then asks it."""
         self.ask(victim, wire.PING, timeout=2.0)
         self.ask(victim, wire.FIND_NODE, timeout=2.0, target=wire.new_id())

@@ -279,7 +279,7 @@ class Node:
                 packet, other = self.socket.recvfrom(2048)
                 datagram = wire.parse_datagram(self.network, packet)
             except (OSError, WireError):
-                # Nothing came, a port that was asked is closed (ICMP), or what came is damaged.
+                # No datagram, a damaged one, or an ICMP error: the port that was asked is closed.
                 continue
             other = other[:2]
             if not datagram.kind & wire.REPLY:
@@ -292,7 +292,7 @@ class Node:
                     self.lock.notify_all()
 
     def seen(self, other):
-        """What an asker is told of its own address; attackers override it."""
+        """The address of an asker, as its reply names it; attackers override it."""
         return other
 
     def contacts(self):

@@ -70,7 +70,7 @@ class Processes:
         return path
 
     def start(self, command, *words):
-        """Runs `sprat COMMAND` with a state folder of its own; what it says goes to `log`."""
+        """Runs `sprat COMMAND` with a state folder of its own; its output goes to `log`."""
         self.count += 1
         process_place = f"{self.place}/{self.count}"
         os.mkdir(process_place)
@@ -106,7 +106,7 @@ class Processes:
         return process, next(word for word in line.split() if word.startswith("magnet:"))
 
     def get(self, address, link, *words):
-        """Starts to fetch what a link names: the process, whose file will be at `.got`."""
+        """Starts to fetch the file of a link: the process; the file will be at `.got`."""
         self.count += 1
         got = f"{self.place}/got{self.count}"
         at = listen_at(address)

@@ -1,8 +1,8 @@
 """The scenarios of `run`: an honest world, a fetch in it, and attackers beside it.
 
-Each scenario is a class whose docstring says what the attackers do. `share` sets the honest side
-up, `attack` starts the attackers, and `fetch` carries a fetch out, once before they come and once
-beside them.
+Each scenario is a class; its docstring tells the work of the attackers. `share` sets the honest
+side up, `attack` starts the attackers, and `fetch` carries a fetch out, once before they come and
+once beside them.
 """
 
 import os
@@ -112,7 +112,7 @@ class Orphans4(Orphans):
 
 
 class Drip(Scenario):
-    """A peer sends a byte each 0.4 s of what it is asked for, and returns when it is closed."""
+    """A peer sends a byte each 0.4 s of a requested range, and returns when it is closed."""
 
     mib, count = 32, 1
 
@@ -198,7 +198,7 @@ class HoardV6Silent(GlobalV6, HoardSilent):
 
 
 def settled(callers):
-    """Waits until they have what they can get."""
+    """Waits until they have all the places that they can get."""
     time.sleep(1.0)
     return [callers]
 

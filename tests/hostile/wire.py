@@ -20,12 +20,12 @@ RANGE_SIZE_MAX = 1 << 20
 
 
 class WireError(Exception):
-    """Bytes that are not what they should be."""
+    """Bytes that break the rules of the page."""
 
 
-def need(condition, what):
+def need(condition, fault):
     if not condition:
-        raise WireError(what)
+        raise WireError(fault)
 
 
 # -- section 2: networks
@@ -111,7 +111,7 @@ def parse_address(bytes18):
 
 
 class Reader:
-    """What has not been read of a message."""
+    """The unread rest of a message."""
 
     def __init__(self, message):
         self.message, self.at = message, 0

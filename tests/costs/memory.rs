@@ -29,20 +29,22 @@ fn network() -> Network {
 }
 
 /// Everybody has an address of his own, in a local network: the caps on subnets do not apply.
-fn address(number: u32) -> SocketAddr {
+pub fn address(number: u32) -> SocketAddr {
     let [_, a, b, c] = number.to_be_bytes();
     SocketAddr::from(([10, a, b, c], 4160))
 }
 
-/// A node, and everybody else.
-struct World {
-    node: Node,
-    now: Instant,
-    rng: Rng,
+/// A node, in a conversation with peers that the test plays.
+pub struct World {
+    pub node: Node,
+    pub now: Instant,
+    pub rng: Rng,
+    /// Time that the node took for the last datagram.
+    pub took: Duration,
 }
 
 impl World {
-    fn new() -> World {
+    pub fn new() -> World {
         let mut rng = Rng::from_number(1);
         let config = Config {
             id: NodeId(rng.id()),
@@ -51,8 +53,12 @@ impl World {
             read_only: false,
         };
         let node = Node::new(config, rng.split(), Instant::ZERO);
-        let now = Instant::ZERO;
-        World { node, now, rng }
+        World {
+            node,
+            now: Instant::ZERO,
+            rng,
+            took: Duration::ZERO,
+        }
     }
 
     /// Says something, a little later; what the node sends to the speaker.
@@ -72,8 +78,10 @@ impl World {
             port: Port::Node,
             is_on_link: false,
         };
+        let began = std::time::Instant::now();
         self.node
             .handle_datagram(self.now, arrival, &buffer[..size]);
+        self.took = began.elapsed();
         if self.node.poll_timeout().is_some_and(|at| at <= self.now) {
             self.node.handle_timeout(self.now);
         }
@@ -88,7 +96,7 @@ impl World {
     }
 
     /// Asks for a target, and answers the ping back, if one comes: the token that was given.
-    fn meet(&mut self, from: Contact, target: Id) -> Option<Token> {
+    pub fn meet(&mut self, from: Contact, target: Id) -> Option<Token> {
         let (cookie, padding) = (Cookie::NONE, 0);
         let body = Body::FindNode {
             target,
@@ -125,7 +133,7 @@ impl World {
         }
     }
 
-    fn fill_records(&mut self) {
+    pub fn fill_records(&mut self) {
         let holders: Vec<Contact> = (0..64)
             .map(|number| Contact {
                 id: NodeId(self.rng.id()),

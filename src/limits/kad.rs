@@ -72,7 +72,7 @@ pub const LOOKUP_PROVIDERS_MAX: usize = 256;
 pub const KEYS_MAX: usize = 4_096;
 /// Providers stored for one file: enough for two replies.
 pub const PROVIDERS_PER_KEY_MAX: usize = 32;
-/// Records in the table: about half a MiB.
+/// Records in the table: about half a MiB of memory.
 pub const RECORDS_MAX: usize = 8_192;
 /// Providers of one file in one global /24 (IPv6: /64), so that one owner cannot take all of them.
 pub const PROVIDERS_PER_KEY_AND_SUBNET_MAX: usize = 4;

@@ -43,7 +43,7 @@ impl Line {
 /// A [`SocketAddr`](std::net::SocketAddr), which the standard library defines.
 const ADDRESS_SIZE: usize = 32;
 const _: () = assert!(size_of::<std::net::SocketAddr>() <= ADDRESS_SIZE);
-/// Bytes of a `dht::bucket::Member`.
+/// Bytes of a `dht::bucket::Member` in memory.
 pub const MEMBER_SIZE: usize = 72;
 /// Bytes of a `dht::bucket::Bucket` without its contacts.
 pub const BUCKET_SIZE: usize = 56;
@@ -51,15 +51,15 @@ pub const BUCKET_SIZE: usize = 56;
 pub const KNOWN_SIZE: usize = 88;
 /// Bytes of a `kad::rpc::Pending` without the providers of a `Replicate`.
 pub const PENDING_SIZE: usize = 248;
-/// Bytes of a `wire::native::datagram::HandedProvider`.
+/// Bytes of a `wire::native::datagram::HandedProvider` in memory.
 pub const HANDED_SIZE: usize = 36;
 /// Bytes of a `dht::lookup::Lookup` without its paths and providers.
 pub const LOOKUP_SIZE: usize = 136;
-/// Bytes of a `dht::lookup::Candidate`.
+/// Bytes of a `dht::lookup::Candidate` in memory.
 pub const CANDIDATE_SIZE: usize = 96;
 /// Bytes of the result of a lookup, without its providers.
 pub const FOUND_SIZE: usize = 1_088;
-/// Bytes of a `dht::records::Record`.
+/// Bytes of a `dht::records::Record` in memory.
 pub const RECORD_SIZE: usize = 40;
 /// Bytes of a key of `dht::records` without its records.
 pub const KEY_SIZE: usize = 32;
@@ -67,13 +67,13 @@ pub const KEY_SIZE: usize = 32;
 pub const STORE_SIZE: usize = 120;
 /// Bytes of a datagram in the queue of `kad`.
 pub const OUTGOING_SIZE: usize = 104;
-/// Bytes of a `dht::Event`.
+/// Bytes of a `dht::Event` in memory.
 pub const EVENT_SIZE: usize = 56;
 /// Bytes of a `swarm::stream::Stream` without its buffers and sets.
 pub const STREAM_SIZE: usize = 2_560;
 /// Bytes of a `swarm::swarm::Swarm` without content.
 pub const SWARM_SIZE: usize = 1_024;
-/// Bytes of a `swarm::flight::Flight`.
+/// Bytes of a `swarm::flight::Flight` in memory.
 pub const FLIGHT_SIZE: usize = 192;
 /// Bytes of a provider that `swarm::providers` remembers.
 pub const PROVIDER_SIZE: usize = 56;

@@ -58,11 +58,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
-    let words = words.into_iter().map(OsString::into_string);
-    let words: Vec<Result<String, OsString>> = words.collect();
-    let is_share = words
-        .first()
-        .is_some_and(|first| first.as_deref() == Ok("share"));
+    let words: Vec<OsString> = words.into_iter().collect();
+    let is_share = words.first().is_some_and(|first| first == "share");
     let not_utf8 = |word: OsString| match is_share {
         // The command line is right; this name cannot be shared.
         true => Exit::Failed(format!(
@@ -72,14 +69,11 @@ fn perform(words: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
             "not UTF-8: {word:?} (names in a manifest are UTF-8)"
         )),
     };
-    let mut words = words
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(not_utf8)?;
-    if words.is_empty() {
-        return Err(Exit::Usage("no command (see sprat help)".into()));
-    }
-    let first = words.remove(0);
+    let words: Result<Vec<_>, _> = words.into_iter().map(OsString::into_string).collect();
+    let mut words = words.map_err(not_utf8)?.into_iter();
+    let no_command = || Exit::Usage("no command (see sprat help)".into());
+    let first = words.next().ok_or_else(no_command)?;
+    let words: Vec<String> = words.collect();
     let name = match (first.as_str(), words.first()) {
         ("-V" | "--version", None) => {
             return print(format!("sprat {}", env!("CARGO_PKG_VERSION")));

@@ -32,7 +32,7 @@ pub struct StreamKey {
 /// A datagram that stands in the driver's buffer, to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// Where it goes.
+    /// Address and port of the receiver.
     pub to: SocketAddr,
     /// Its bytes, from the start of the buffer.
     pub size: usize,
@@ -45,9 +45,9 @@ pub struct FileRange {
     pub swarm: SwarmKey,
     /// Index of the manifest's entry; a single file is entry 0.
     pub entry: u32,
-    /// Bytes into the entry.
+    /// Offset in the entry, in bytes.
     pub offset: u64,
-    /// Bytes, at least 1.
+    /// Length in bytes, at least 1.
     pub length: u32,
 }
 
@@ -90,14 +90,14 @@ impl AsRef<[u8]> for LastWords {
     }
 }
 
-/// Work for the driver.
+/// Work that the node hands to its driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Open a connection; the answer is `handle_connected`, or `handle_closed` when it fails.
     Connect {
         /// The stream that the node has made for it.
         stream: StreamKey,
-        /// Where to.
+        /// Address of the peer to connect to.
         to: SocketAddr,
     },
     /// The stream has something to send: ask `poll_send`.
@@ -107,7 +107,7 @@ pub enum Output {
     Close {
         /// The stream.
         stream: StreamKey,
-        /// May be empty.
+        /// Bytes to send before the close; may be empty.
         last_words: LastWords,
     },
     /// Make or find the place of a fetched file (free space, `NAME.part`, `fallocate`); the answer
@@ -116,7 +116,7 @@ pub enum Output {
     /// Write `range.length` bytes, which begin at `start` of the buffer last given to
     /// `handle_received`, to the range; the answer is [`DiskReport::Written`].
     Write {
-        /// Where the bytes belong.
+        /// The range of the file that they fill.
         range: FileRange,
         /// Where they are in the receive buffer.
         start: u32,
@@ -162,9 +162,9 @@ pub enum DiskReport<'a> {
     Written {
         /// The shard of the range.
         shard: u32,
-        /// Bytes of the range.
+        /// Length of the range in bytes.
         length: u32,
-        /// How it went.
+        /// The error, where the write failed.
         result: Result<(), DiskError>,
     },
     /// The answer to `poll_read`: all bytes of the range.
@@ -217,13 +217,13 @@ pub enum DiskError {
     Exists,
     /// A file or folder is not there.
     NotFound,
-    /// No permission.
+    /// The process lacks the permission.
     Denied,
     /// The file is shorter than it was.
     Truncated,
     /// The file is not the one that was opened first, or was edited since.
     Changed,
-    /// Anything else.
+    /// Any other error of the system.
     Failed,
 }
 
@@ -325,7 +325,7 @@ pub enum Event {
     Resumed {
         /// The swarm.
         swarm: SwarmKey,
-        /// Shards that are right.
+        /// Number of shards that are verified.
         held: u32,
     },
     /// A shard failed verification: it is fetched again.
@@ -368,14 +368,14 @@ pub enum Event {
     Repaired {
         /// The swarm.
         swarm: SwarmKey,
-        /// How many.
+        /// Number of shards that were repaired.
         shards: u32,
     },
     /// Shards of a finished file that have gone bad could not be fetched or written again.
     Unrepaired {
         /// The swarm.
         swarm: SwarmKey,
-        /// How many.
+        /// Number of shards that are still bad.
         missing: u32,
         /// The disk's error, which ends it; `None`: nobody has them now, and it is tried again.
         cause: Option<DiskError>,

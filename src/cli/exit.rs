@@ -6,9 +6,9 @@ use crate::reactor;
 
 #[derive(Debug)]
 pub(super) enum Exit {
-    /// What failed, where, and what to do.
+    /// A failure: the operation, the place, and the remedy.
     Failed(String),
-    /// What is wrong with the command line or a setting.
+    /// A mistake in the command line or a setting.
     Usage(String),
     /// A signal came before the work was done; what that means.
     Interrupted(String),

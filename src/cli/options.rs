@@ -62,7 +62,7 @@ pub(super) enum Group {
     Network,
     /// How a node that runs in this process works.
     Node,
-    /// What only a service has.
+    /// Options of a service alone.
     Service,
     State,
     Output,
@@ -101,7 +101,7 @@ pub(super) struct Flag {
     pub(super) is_live: bool,
 }
 
-/// What most options have in common.
+/// The defaults that most options share.
 const FLAG: Flag = Flag {
     short: "",
     long: "",

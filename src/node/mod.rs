@@ -44,9 +44,9 @@ use std::net::SocketAddr;
 /// How a node is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Its id.
+    /// The id of the node in the DHT.
     pub id: NodeId,
-    /// Its network.
+    /// The network that it belongs to.
     pub network: Network,
     /// The port it listens on, UDP and TCP alike.
     pub port: u16,
@@ -179,7 +179,7 @@ impl Node {
     }
 
     /// Ends a swarm, and forgets it: [`Event::Failed`] follows, because of [`Failure::Removed`].
-    /// What is on the disk stays.
+    /// Its files stay on the disk.
     pub fn remove(&mut self, now: Instant, swarm: SwarmKey) {
         self.swarms.remove(now, swarm);
         self.relay(now);

@@ -260,8 +260,8 @@ impl Reactor {
         }
     }
 
-    /// Does one step of a job, a few checks of served files, and a few background reads. Whatever
-    /// is left waits until the network was served.
+    /// Does one step of a job, a few checks of served files, and a few background reads. The
+    /// rest waits until the network was served.
     fn work_on_disk(&mut self) {
         if let Some((swarm, done)) = self.disk.step() {
             self.end_job(swarm, done);

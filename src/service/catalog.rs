@@ -53,7 +53,6 @@ pub const CATALOG_SIZE_MAX: usize = OVERHEAD + COUNT_SIZE + SWARMS_MAX * ENTRY_S
 pub(super) const NAME: &str = "service";
 const OLD_NAME: &str = "service.old";
 
-/// Flags of an entry.
 const PAUSED: u8 = 1;
 const HAS_FILE: u8 = 2;
 const HAS_PROOF: u8 = 4;
@@ -64,9 +63,9 @@ const FROM_FOLDER: u8 = 8;
 pub enum Work {
     /// Shared from where it lies.
     Share(PathBuf),
-    /// Fetched.
+    /// A fetch that is not complete yet.
     Fetch {
-        /// Where it goes.
+        /// The file or folder to write.
         output: OutputPath,
         /// Providers to try first.
         providers: Vec<SocketAddr>,

@@ -88,7 +88,7 @@ enum Stage {
     Called,
     /// The service has more to say than there is room for.
     Full,
-    /// The answer is whole.
+    /// The whole answer has been sent.
     Ended,
 }
 

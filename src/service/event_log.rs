@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_cause_is_counted_and_what_they_cannot_is_always_told() {
+    fn events_that_others_can_cause_are_counted_and_all_others_are_always_logged() {
         let address = "192.0.2.1:1".parse().unwrap();
         let swarm = crate::node::SwarmKey {
             slot: 0,

@@ -32,7 +32,7 @@ pub struct Job {
 
 #[derive(Default)]
 pub struct Jobs {
-    /// By rising number.
+    /// Sorted by their number, in ascending order.
     all: Vec<Job>,
     next_number: u64,
 }

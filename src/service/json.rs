@@ -64,7 +64,7 @@ impl Value for str {
     }
 }
 
-/// Seconds with six decimals.
+/// A number of seconds with six decimals.
 impl Value for Duration {
     fn write(&self, line: &mut String) {
         let _ = write!(line, "{}.{:06}", self.as_secs(), self.subsec_micros());

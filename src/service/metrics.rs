@@ -26,7 +26,7 @@ pub enum Unit {
     Bytes,
     BytesPerSecond,
     Count,
-    /// Microseconds; seconds in JSON.
+    /// Microseconds here, and seconds in JSON.
     Micros,
 }
 

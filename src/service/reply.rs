@@ -132,7 +132,7 @@ pub struct Status {
     pub files: usize,
     /// Bytes written to fetched files and journals.
     pub written: u64,
-    /// Resident bytes.
+    /// Resident memory of the process, in bytes.
     pub memory: Option<u64>,
     pub memory_peak: Option<u64>,
     pub caps: Caps,

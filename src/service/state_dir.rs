@@ -2,7 +2,7 @@
 //! node out.
 //!
 //! ```text
-//!  DIR/lock                        flock held while a process uses DIR; holds its process id as text
+//!  DIR/lock                        flock held while a process uses DIR; its process id as text
 //!  DIR/node-id                     magic "sprat-id" 8, version 1, node id 20, CRC-32 of these 4
 //!  DIR/contacts                    good contacts: see `node::saved` (written by the reactor)
 //!  DIR/verified                    times of verifications: see `store::verified` (likewise)
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_user_learns_who_the_first_is() {
+    fn a_second_process_learns_the_id_of_the_first() {
         let base = tempfile::tempdir().unwrap();
         let first = StateDir::open(base.path()).unwrap();
         let error = StateDir::open(base.path()).unwrap_err();

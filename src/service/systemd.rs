@@ -28,7 +28,7 @@ pub struct Systemd {
     socket: UnixDatagram,
     manager: SocketAddrUnix,
     watchdog: Option<Watchdog>,
-    /// The status line that it was told last, or that of a node at its start.
+    /// The last status line sent, or that of a node at its start.
     status: String,
     status_at: Instant,
 }

@@ -166,7 +166,6 @@ impl Service<'_> {
         self.jobs.of_swarm(swarm).map(change).unwrap_or_default();
     }
 
-    /// A share is hashed.
     fn handle_shared(&mut self, reactor: &Reactor, swarm: SwarmKey) {
         let Some(job) = self.jobs.of_swarm(swarm) else {
             return;

@@ -120,7 +120,7 @@ impl Scope<'_> {
     /// Suspends the swarm until [`Scope::resume`].
     ///
     /// A suspended swarm has no stream, is not announced, and nothing is looked up or read for it.
-    /// What is on its way to the disk comes to its end, so a fetch that lacked only that completes
+    /// Writes in flight come to their end, so a fetch that lacked only those completes
     /// all the same. Suspension is no phase: afterwards the swarm continues in the phase that it
     /// was in.
     pub fn suspend(&mut self) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  fetch:   Fetching ──no room──► paused ──SPACE_RETRY──► probing ──a shard is written──► Fetching
-//!                                   ▲───────no room──────────┘   (a checkpoint, if that had failed)
+//!                                   ▲───────no room──────────┘   (or a checkpoint, if one failed)
 //!  served:  Complete ──handle_missing──► absent ──handle_returned──► Complete
 //! ```
 //!

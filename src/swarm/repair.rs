@@ -8,7 +8,7 @@
 //!  a part:   held, durable ──► missing, as `checkpoint` says ──► requested like any other
 //!  a file:   Complete ──Output::Reopen──► (opened) ──handle_reopened──► Repairing
 //!               ▲                                                          │ every bad shard is
-//!               │                                                          │ written, or no peer has it
+//!               │                                                          │ written, or lost
 //!               └──handle_finished── Finishing ◄──────Output::Finish───────┘
 //! ```
 //!

@@ -1,6 +1,6 @@
 //! Verifies now and then that what is served is still right on the disk.
 //!
-//! Memory cards lose bits while they lie there. What was verified `SCRUB_INTERVAL` ago is read
+//! Memory cards lose bits while they lie there. A shard verified `SCRUB_INTERVAL` ago is read
 //! again, `SCRUB_SIZE` bytes in each `SCRUB_PERIOD`, and only while nothing is sent or fetched:
 //! finished files whole, parts as far as they are held. A shard that is wrong is not held any more,
 //! and `repair` has it from there. The driver keeps the time of the last verification across

@@ -37,6 +37,7 @@ pub fn prose(text: &str) -> Vec<Prose> {
         Part::Code(letter) => code.push(letter),
         Part::Literal(from, to) => {
             let text: String = letters[from..to.min(letters.len())].iter().collect();
+            let text = without_arguments(&text);
             let text = text.replace("\\\n", " ").replace("\\n", "\n\n");
             found.push(Prose {
                 line: line_of(from),
@@ -80,6 +81,19 @@ pub fn prose(text: &str) -> Vec<Prose> {
     });
     found.extend(functions);
     found
+}
+
+/// A text with "…" in place of each argument, as `{name}` or `{0:>4}`.
+fn without_arguments(text: &str) -> String {
+    let mut parts = text.split('{');
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('}') {
+            Some((argument, rest)) if !argument.contains(' ') => whole += &format!("…{rest}"),
+            _ => whole += &format!("{{{part}"),
+        }
+    }
+    whole
 }
 
 /// A part of a source text; the numbers are the indices of its first letter and the one behind it.

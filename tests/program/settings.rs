@@ -1,5 +1,5 @@
-//! Settings from the command line, the environment and a file: their precedence, the errors of wrong
-//! ones, and a reload by a running node.
+//! Settings from the command line, the environment and a file: their precedence, the errors of
+//! wrong ones, and a reload by a running node.
 
 use crate::support::{DEADLINE, Scratch, Sprat, text};
 use rustix::process::Signal;

@@ -123,8 +123,8 @@ impl Commit {
         }
     }
 
-    /// The sync failed. Whatever the reason, written bytes may be lost: not even a full disk is
-    /// worth waiting for then.
+    /// The sync failed. For any reason, written bytes may be lost: not even a full disk is worth
+    /// waiting for then.
     pub fn sync_failed(&self, error: io::Error) -> Fault {
         Fault {
             error: DiskError::Failed,

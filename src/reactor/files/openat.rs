@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_regular_file_is_not_opened() {
+    fn only_regular_files_are_opened() {
         let base = tempfile::tempdir().unwrap();
         let fifo = Mode::from_raw_mode(0o600);
         fs::mknodat(CWD, base.path().join("pipe"), fs::FileType::Fifo, fifo, 0).unwrap();

@@ -76,7 +76,7 @@ impl Preparation {
         }
     }
 
-    /// Whatever stands under the final name must have the manifest's sizes.
+    /// A file or folder under the final name must have the sizes of the manifest.
     fn compare(&mut self, files: &mut SwarmFiles) -> Result<Outcome, Fault> {
         let (path, is_folder) = (files.layout.path.clone(), files.layout.is_folder);
         let exists = |why| Fault::because(DiskError::Exists, "write", &path, why);

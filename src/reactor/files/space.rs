@@ -60,7 +60,7 @@ fn mebibytes(bytes: u64) -> String {
 }
 
 /// Gives a file its size and, where the file system can, its blocks: a full disk is then seen now,
-/// and not in the middle. What the file holds stays.
+/// and not in the middle. The content of the file stays.
 pub fn allocate(file: &File, size: u64) -> io::Result<()> {
     if file.metadata()?.len() > size {
         file.set_len(size)?;
@@ -81,7 +81,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     #[test]
-    fn what_does_not_fit_is_refused_in_words() {
+    fn a_file_that_does_not_fit_is_refused_in_words() {
         let folder = openat::folder(&std::env::temp_dir()).unwrap();
         let fault = admit(&folder, Path::new("x.part"), u64::MAX / 2).unwrap_err();
         assert_eq!(fault.error, DiskError::NoSpace);

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_known_scope_ids_are_bounded() {
         let mut scopes = ScopeIds::default();
         (0..3 * SCOPES_MAX as u16).for_each(|last| _ = scopes.take(scoped(last, 2)));
         assert!(scopes.known.len() <= SCOPES_MAX);

@@ -31,7 +31,7 @@ pub struct Acceptor {
 pub enum Accepted {
     /// A connection, and its other end's canonical address.
     Stream(TcpStream, SocketAddr),
-    /// A connection that was closed again, for want of a descriptor.
+    /// A connection that was closed at once because no descriptor was free.
     Shed,
     /// A failure: of one connection, or until `retry_at`.
     Failed(io::Error),
@@ -78,7 +78,7 @@ impl Acceptor {
         }
     }
 
-    /// A descriptor has been freed: if accepting failed for want of one, it is tried again.
+    /// A descriptor has been freed: if accepting failed without one, it is tried again.
     pub fn handle_freed(&mut self) {
         if self.retry_at.is_some() {
             self.retry();

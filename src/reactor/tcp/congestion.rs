@@ -39,7 +39,6 @@ pub const RULES: Rules = Rules {
 /// Which controls pace, and which ones take their place on the own network.
 pub struct Rules {
     is_paced: fn(&[u8]) -> bool,
-    /// The better first.
     unpaced: &'static [&'static [u8]],
 }
 

@@ -144,7 +144,7 @@ pub fn rm(service: &mut Service, reactor: &mut Reactor, words: &[&str]) -> Perfo
     let note = part.map(|part| {
         let part = part.display();
         Reply::Note(format!(
-            "what has arrived is kept in {part} (add the link again to go on, or delete it)"
+            "the part is kept in {part} (add the link again to go on, or delete it)"
         ))
     });
     Ok(Answer::Whole(note.into_iter().collect()))

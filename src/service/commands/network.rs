@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_the_network_is_told_as_the_fixtures_say() {
+    fn replies_about_the_network_are_as_in_the_fixtures() {
         let now = Instant::ZERO + Duration::from_secs(100);
         let config = Config {
             id: NodeId(Id([0xab; 20])),

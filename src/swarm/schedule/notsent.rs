@@ -1,7 +1,7 @@
 //! How much may wait in the kernel for the uplink.
 //!
-//! What a stream has given to its socket cannot be taken back, and what it says next comes after
-//! it. A kernel takes a hundred kilobytes and more from each stream. On a thin uplink that is
+//! Bytes that a stream has given to its socket cannot be taken back, and what it says next comes
+//! after it. A kernel takes a hundred kilobytes and more from each stream. On a thin uplink that is
 //! seconds, in which requests wait behind payload, so that a slow node was slow to fetch, too; and
 //! what it had promised to send late could be had from nobody else. So little is given to a socket
 //! in advance: what the uplink carries in a moment, as far as its rate is known. The driver sees to

@@ -2,12 +2,12 @@
 //!
 //! A shard in flight has one writer, so a stream that finds nothing left to request may not request
 //! what was requested of another. Instead, once every shard is held or in flight, it reclaims one:
-//! from a stream that is many times slower, or that has many others to send first. What has begun
-//! comes; the rest is given back, and the idle stream resumes at the offset where it ends. So no
-//! byte comes twice.
+//! from a stream that is many times slower, or that has many others to send first. A range that has
+//! begun comes; the rest is given back, and the idle stream resumes at the offset where it ends. So
+//! no byte comes twice.
 //!
 //! A range can be long and its stream slow; therefore a sender cuts ranges into parts of an eighth
-//! of a second, and between them listens (`swarm::send`). What a kernel has in its buffer comes all
+//! of a second, and between them listens (`swarm::send`). Bytes in the buffer of a kernel come all
 //! the same, and is waited for.
 //!
 //! Shards are reclaimed before the end, too, from a stream that has brought nothing for a while: a

@@ -13,21 +13,21 @@
 //! meanwhile. Where that is many shards, they are requested in batches, so that the other end is
 //! woken, and sent a packet, once for several of them.
 //!
-//! What was tried, and what it came to (32 hosts, uplinks of 20 Mbit/s, 16 MiB, in the simulator,
-//! each against the line "before"; time is divided by the bound):
+//! Alternatives that were tried, and their results (32 hosts, uplinks of 20 Mbit/s, 16 MiB, in the
+//! simulator, each against the line "before"; time is divided by the bound):
 //!
 //! | alternative | time | origin sent ÷ file | overhead |
 //! |---|---|---|---|
-//! | before: 64 KiB asked for and 2 shards offered ahead, haves after 93 ms | 1.184 | 1.048 | 9.2 % |
+//! | before: 64 KiB requested, 2 shards offered ahead, haves after 93 ms | 1.184 | 1.048 | 9.2 % |
 //! | 32 KiB asked for ahead | 1.174 | 1.044 | 9.2 % |
 //! | at most 24 shards in flight to a node, 12 | 1.201, 1.362 | 1.07 | 9.5 %, 10.3 % |
-//! | 1, 2, 4, 8 uploads at once, 16 KiB of each unsent | 1.174, 1.176, 1.176, 1.158 | 1.01 to 1.04 | 10.8 % to 9.2 % |
+//! | 1, 2, 4, 8 uploads, 16 KiB unsent | 1.174, 1.176, 1.176, 1.158 | 1.01 to 1.04 | 10.8 to 9.2 % |
 //! | shards of 32 KiB, of 64 KiB | 1.193, 1.282 | 1.08, 1.13 | 8.4 %, 8.0 % |
 //! | haves after 20 ms, after 200 ms | 1.170, 1.192 | 1.05 | 9.9 %, 9.0 % |
 //! | haves after 300 ms, and with each request | 1.193 | 1.052 | 8.7 % |
 //! | 1 shard offered ahead, and a sixteenth of a second | 1.186 | 1.006 | 9.1 % |
 //! | nothing offered twice in the first round | 1.182 | 1.041 | 9.2 % |
-//! | now: the last three, 32 KiB once the rate is known, first haves after 31 ms | 1.190 | 1.000 | 8.8 % |
+//! | now: the last three, 32 KiB at a known rate, first haves after 31 ms | 1.190 | 1.000 | 8.8 % |
 //!
 //! The simulator's processors cost nothing. On a real machine the packets that carry haves are most
 //! of what a small processor does, which is why the longer delay is kept: there the same fleet went

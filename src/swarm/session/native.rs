@@ -156,7 +156,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_survive_being_cut_at_any_byte(cuts in prop::collection::vec(1usize..40, 1..60)) {
+        fn messages_survive_being_cut_at_any_byte(
+            cuts in prop::collection::vec(1usize..40, 1..60),
+        ) {
             let (network, mut rng) = (Network::named("test"), Rng::from_number(1));
             let mut native = Native::new(network, Dialler::Us, &mut rng);
             let messages = [

@@ -80,7 +80,7 @@ fn a_journal_damaged_at_any_byte_proves_no_more_than_before_and_costs_no_data() 
 }
 
 #[test]
-fn what_could_not_be_appended_is_not_said_by_the_next_append() {
+fn the_next_append_does_not_claim_shards_that_could_not_be_appended() {
     let base = tempfile::tempdir().unwrap();
     let layout = Layout {
         path: base.path().join("file"),

@@ -194,7 +194,7 @@ fn a_journal_whose_part_is_gone_goes_before_there_is_a_new_part() {
 }
 
 #[test]
-fn what_has_the_final_name_is_never_touched() {
+fn a_file_under_the_final_name_is_never_touched() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("file");
     let mut disk = new_disk();

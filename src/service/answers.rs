@@ -10,70 +10,14 @@
 //! Invariant: an answer holds a position in a listing, never a copy of all of it, so that a listing
 //! of any length takes bounded room ([`CONTROL_ANSWER_SIZE`](crate::limits::CONTROL_ANSWER_SIZE)).
 
+use super::answer::{Answer, Refusal, Step};
 use super::control::{ClientKey, Room};
-use super::protocol::{Line, Request};
-use super::reply::Reply;
+use super::line::Line;
+use super::protocol::Request;
 use super::{Service, commands};
 use crate::node::Event;
 use crate::reactor::Reactor;
 use std::mem;
-
-/// The answer of a command.
-pub enum Answer {
-    Whole(Vec<Reply>),
-    Stream(Box<Next>),
-}
-
-/// Makes the next step of a stream. It is given the event that a waiting stream is resumed with.
-pub type Next = dyn FnMut(&Service, &Reactor, Option<&Event>) -> Result<Step, Refusal>;
-
-/// A step of a stream.
-pub enum Step {
-    Say(Vec<Reply>),
-    Last(Vec<Reply>),
-    /// Until the node's next event.
-    Wait,
-}
-
-/// The end of an answer that fails: the exit code of the client, and the reason.
-#[derive(Debug)]
-pub struct Refusal {
-    code: u8,
-    why: String,
-}
-
-impl Refusal {
-    /// A request that cannot be understood.
-    pub fn usage(why: String) -> Refusal {
-        Refusal { code: 2, why }
-    }
-
-    /// The last line of the answer.
-    pub fn line(self) -> Line {
-        Line::End(self.code, self.why)
-    }
-}
-
-impl From<String> for Refusal {
-    fn from(why: String) -> Refusal {
-        Refusal { code: 1, why }
-    }
-}
-
-impl From<&str> for Refusal {
-    fn from(why: &str) -> Refusal {
-        Refusal::from(why.to_owned())
-    }
-}
-
-impl Answer {
-    pub fn stream<F>(next: F) -> Result<Answer, Refusal>
-    where
-        F: FnMut(&Service, &Reactor, Option<&Event>) -> Result<Step, Refusal> + 'static,
-    {
-        Ok(Answer::Stream(Box::new(next)))
-    }
-}
 
 /// An answer that is not whole.
 pub struct Pending {
@@ -101,7 +45,8 @@ impl Service<'_> {
         };
         let request = Request::parse(request).map_err(Refusal::usage);
         let json = request.as_ref().is_ok_and(|request| request.json);
-        let answer = request.and_then(|request| commands::perform(self, reactor, &request));
+        let answer = request
+            .and_then(|request| commands::perform(self, reactor, request.command, &request.words));
         match answer {
             Ok(answer) => {
                 let waits_for_event = false;

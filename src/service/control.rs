@@ -19,7 +19,7 @@
 //! its request is whole, and again only after it was full; the key of a client that is gone finds
 //! nothing.
 
-use super::protocol::Line;
+use super::line::Line;
 use crate::limits::{
     CONTROL_ANSWER_SIZE, CONTROL_ASK_TIMEOUT, CONTROL_CLIENTS_MAX, CONTROL_REQUEST_MAX,
     CONTROL_TAKE_TIMEOUT, SOCKET_PATH_MAX,

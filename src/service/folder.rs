@@ -80,9 +80,7 @@ impl Service<'_> {
                 let why = reactor::Error::new(format!("read {}", folder.path.display()), error);
                 let why = why.to_string();
                 if folder.trouble.as_ref() != Some(&why) {
-                    self.setup
-                        .log
-                        .notice(format!("{why} (what was in it waits)"));
+                    self.setup.log.notice(format!("{why} (its files wait)"));
                     folder.trouble = Some(why);
                 }
                 return;

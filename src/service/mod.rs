@@ -4,14 +4,15 @@
 //! |---|---|
 //! | `catalog`, `state_dir`, `health` | the state folder, which survives a restart |
 //! | `jobs`, `work`, `folder` | the files that it shares and fetches, and the work on them |
-//! | `commands`, `answers` | the one table of commands, their handlers, and answers on their way |
-//! | `reply`, `metrics`, `text`, `json` | typed replies, the one table of metrics, renderings |
-//! | `control`, `protocol`, `socket_path` | the control socket, and its lines |
+//! | `commands`, `answer`, `answers` | the one table of commands, handlers, answers on their way |
+//! | `reply`, `metrics`, `render`, `text`, `json` | replies, the one table of metrics, renderings |
+//! | `control`, `protocol`, `line`, `socket_path` | the control socket, and its lines |
 //! | `event_text`, `failure_text`, `event_log` | events and failures in words |
 //! | `systemd` | readiness, watchdog and status for the service manager |
 //!
 //! Invariant: no command blocks the loop, but for the short files of the state folder.
 
+mod answer;
 mod answers;
 pub mod catalog;
 pub(crate) mod commands;
@@ -24,10 +25,12 @@ pub(crate) mod format;
 mod health;
 mod jobs;
 pub(crate) mod json;
+pub(crate) mod line;
 pub(crate) mod locations;
 pub(crate) mod log_sink;
 mod metrics;
 pub(crate) mod protocol;
+mod render;
 mod reply;
 pub(crate) mod socket_path;
 pub(crate) mod state_dir;

@@ -1,4 +1,4 @@
-//! The replies of the service: typed values. `text` and JSON render them.
+//! The replies of the service: typed values. `render` makes lines of them.
 //!
 //! In JSON each reply is an object of a line, with `version` 1 and a `kind`; its members are the
 //! fields below, in their order. Sizes are bytes, rates bytes a second, times seconds; an unknown
@@ -7,9 +7,6 @@
 //! be rendered at any time.
 
 use super::json::Object;
-use super::metrics::METRICS;
-use super::protocol::Line;
-use super::text;
 use crate::dht::Outcome;
 use crate::id::{FileId, NodeId};
 use crate::reactor::{self, Caps, Lag};
@@ -46,7 +43,7 @@ macro_rules! replies {
         }
 
         impl $name {
-            fn json(&self) -> String {
+            pub(super) fn json(&self) -> String {
                 Object::listed($kind)$(.with(stringify!($field), &self.$field))*.finish()
             }
         }
@@ -116,7 +113,7 @@ replies! {
     }
 }
 
-/// How the node is. Its members: `program` to `seen`, then every row of [`METRICS`].
+/// How the node is. Its members: `program` to `seen`, then every row of `METRICS`.
 #[derive(Clone, Debug)]
 pub struct Status {
     pub uptime: Duration,
@@ -140,52 +137,4 @@ pub struct Status {
     pub io: reactor::Counters,
     pub kad: kad::Counters,
     pub swarm: swarm::Counters,
-}
-
-impl Status {
-    fn json(&self) -> String {
-        let object = Object::listed("status")
-            .with("program", env!("CARGO_PKG_VERSION"))
-            .with("uptime", self.uptime.as_secs_f64())
-            .with("node", self.node)
-            .with("key", self.has_key)
-            .with("listening", &self.listening)
-            .with("seen", self.seen);
-        let metrics = METRICS.iter();
-        metrics
-            .fold(object, |object, metric| metric.add_to(object, self))
-            .finish()
-    }
-}
-
-impl Reply {
-    /// Its lines in an answer, for people or for programs.
-    pub fn lines(&self, json: bool) -> Vec<Line> {
-        match self.json().filter(|_| json) {
-            Some(object) => vec![Line::Result(object)],
-            None => text::lines(self),
-        }
-    }
-
-    /// The object of a line; a note has none.
-    fn json(&self) -> Option<String> {
-        Some(match self {
-            Reply::Status(status) => status.json(),
-            Reply::File(file) | Reply::Shared(file) => file.json(),
-            Reply::Peer(peer) => peer.json(),
-            Reply::Dht(dht) => dht.json(),
-            Reply::Contact(contact) => contact.json(),
-            Reply::Record(record) => record.json(),
-            Reply::Ping(ping) => ping.json(),
-            Reply::Provider(provider) => provider.json(),
-            Reply::Lookup(outcome) => Object::listed("lookup")
-                .with("hops", outcome.hops)
-                .with("asked", outcome.asked)
-                .with("answered", outcome.answered)
-                .with("providers", outcome.providers)
-                .with("time", outcome.took)
-                .finish(),
-            Reply::Note(_) => return None,
-        })
-    }
 }

@@ -3,8 +3,8 @@
 //! Invariant: a file or folder is one line, whatever its name is.
 
 use super::format::{count, duration, percent, rate, short_time, size};
+use super::line::Line;
 use super::metrics;
-use super::protocol::Line;
 use super::reply::{Contact, File, Peer, Record, Reply, Status};
 use crate::dht::Outcome;
 use crate::id::Id;

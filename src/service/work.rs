@@ -13,7 +13,7 @@
 //! turn, so a thousand of them do not hold the loop up. Invariant: no job is dropped but by its
 //! owner's command, whatever fails.
 
-use super::answers::Refusal;
+use super::answer::Refusal;
 use super::catalog::{CatalogEntry, Work};
 use super::jobs::Job;
 use super::{Service, Setup, failure_text, format};

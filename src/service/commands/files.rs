@@ -6,7 +6,7 @@ use crate::limits::PATH_SIZE_MAX;
 use crate::node::{self, Phase, Progress};
 use crate::reactor::{OutputPath, Reactor};
 use crate::service::Service;
-use crate::service::answers::{Answer, Refusal, Step};
+use crate::service::answer::{Answer, Refusal, Step};
 use crate::service::catalog::{CatalogEntry, Work};
 use crate::service::jobs::Job;
 use crate::service::reply::{File, Peer, Reply};

@@ -9,8 +9,7 @@ mod files;
 mod network;
 
 use super::Service;
-use super::answers::{Answer, Refusal};
-use super::protocol::Request;
+use super::answer::{Answer, Refusal};
 use crate::reactor::Reactor;
 
 /// A command of the service.
@@ -195,20 +194,20 @@ impl Command {
     }
 }
 
-/// Performs a request.
+/// Performs a command with the words of a request.
 ///
 /// # Errors
 /// When it is none of this service's, or cannot be done.
 pub(super) fn perform(
     service: &mut Service,
     reactor: &mut Reactor,
-    request: &Request,
+    command: &str,
+    words: &[String],
 ) -> Performed {
-    let words: Vec<&str> = request.words.iter().map(String::as_str).collect();
-    let command = Command::named(request.command).filter(|command| command.takes(words.len()));
-    match command {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match Command::named(command).filter(|command| command.takes(words.len())) {
         Some(command) => (command.run)(service, reactor, &words),
-        None => Err(unknown(request.command, &words)),
+        None => Err(unknown(command, &words)),
     }
 }
 

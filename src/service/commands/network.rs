@@ -7,7 +7,7 @@ use crate::kad::Kad;
 use crate::node::Event;
 use crate::reactor::Reactor;
 use crate::service::Service;
-use crate::service::answers::{Answer, Refusal, Step};
+use crate::service::answer::{Answer, Refusal, Step};
 use crate::service::format::{count, duration};
 use crate::service::reply::{Contact, Dht, Ping, Provider, Record, Reply, Status};
 use crate::time::Instant;

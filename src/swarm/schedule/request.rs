@@ -21,7 +21,7 @@
 //! | before: 64 KiB requested, 2 shards offered ahead, haves after 93 ms | 1.184 | 1.048 | 9.2 % |
 //! | 32 KiB asked for ahead | 1.174 | 1.044 | 9.2 % |
 //! | at most 24 shards in flight to a node, 12 | 1.201, 1.362 | 1.07 | 9.5 %, 10.3 % |
-//! | 1, 2, 4, 8 uploads, 16 KiB unsent | 1.174, 1.176, 1.176, 1.158 | 1.01 to 1.04 | 10.8 to 9.2 % |
+//! | 1, 2, 4, 8 uploads, 16 KiB unsent | 1.174, 1.176, 1.176, 1.158 | 1.01–1.04 | 10.8–9.2 % |
 //! | shards of 32 KiB, of 64 KiB | 1.193, 1.282 | 1.08, 1.13 | 8.4 %, 8.0 % |
 //! | haves after 20 ms, after 200 ms | 1.170, 1.192 | 1.05 | 9.9 %, 9.0 % |
 //! | haves after 300 ms, and with each request | 1.193 | 1.052 | 8.7 % |

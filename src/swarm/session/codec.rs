@@ -4,7 +4,7 @@
 //! variant, and a row of `prefixes`. The variant of the tests shows that nothing else changes.
 
 use super::native::{self, Native};
-use super::{Dialler, Inbox, Message, Received};
+use super::{Dialler, Inbox, Message, Received, Unreadable};
 use crate::rng::Rng;
 use crate::wire::Network;
 
@@ -23,10 +23,6 @@ pub enum Codec {
     #[cfg(test)]
     Text,
 }
-
-/// Bytes that the dialect does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable;
 
 impl Dialect {
     /// The dialect that begins with the bytes `seen`; none as long as it could be more than one, or

@@ -79,6 +79,10 @@ pub enum Message<'a> {
     Close(CloseReason),
 }
 
+/// Bytes that the dialect does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
 /// The result of some bytes.
 #[derive(Debug)]
 pub enum Received<'a> {

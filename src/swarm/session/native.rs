@@ -2,9 +2,8 @@
 //!
 //! Invariant: what a frame says is checked by `wire::native::frame` before it is a [`Message`].
 
-use super::codec::Unreadable;
 use super::handshake::{Handshake, Outcome};
-use super::{Dialler, Inbox, Message, Received};
+use super::{Dialler, Inbox, Message, Received, Unreadable};
 use crate::rng::Rng;
 use crate::wire::native::frame::{self, HEADER_SIZE, Kind};
 pub use crate::wire::native::frame::{

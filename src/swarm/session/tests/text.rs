@@ -11,7 +11,7 @@
 //! (`sim::dialect`), and the scheduler does not know.
 
 use crate::id::{FileId, Id, NodeId};
-use crate::swarm::session::codec::Unreadable;
+use crate::swarm::session::Unreadable;
 use crate::swarm::session::{Inbox, Message, Received};
 use crate::wire::stream::{CloseReason, Hello, Holds, Range, RejectReason};
 use std::io::Write;

@@ -21,12 +21,19 @@
 //! tests aside. A test counts them. Comments cite the rules of `kad/rules.md` by number. Terms that
 //! come up before their file:
 //!
+//! - *owner*: the program that runs a node; *driver*: the loop that does the I/O of the node.
+//! - *dialect*: a wire protocol that nodes speak; native is the only one so far.
+//! - *network with a key*: only nodes that know the secret key are its members (`wire/network.rs`).
+//!   Elsewhere a *key* is an id in the DHT: the id of a file.
 //! - *manifest*: the names, sizes and shard hashes of a file or folder; its SHA-1 is the file id.
+//!   An *entry* is one file of it.
 //! - *shard*: the unit that a hash verifies, 16 KiB to 16 MiB; *range*: consecutive bytes of one.
 //! - *swarm*: the state of one file on a node; *stream*: a TCP connection about one file.
 //! - *provider*: a node that serves a file; *location*: the address at which it does.
 //! - *cookie*: proof that a node receives datagrams at its address; *token*: permission to store a
-//!   *record*, which names a provider of a file.
+//!   *record*, which names a provider of a file; *holder*: a node that stores a record.
+//! - *candidate*: a node that was only named to us, or only sent us a request; *contact*: a node
+//!   that answered a request of ours, with its address.
 //! - *flight*: a shard that is being received; an idle stream *reclaims* a range from a slow one.
 //! - *haves*: news of gained shards; a node with every shard *super-seeds*: it *offers* haves, the
 //!   rarest shards first, to a few peers each.

@@ -15,7 +15,8 @@
 //! key, a tag of 16 bytes follows the body ([`network`](crate::wire::network)); the sizes below do
 //! not include it. Flags: bit 0 is *read-only* (other nodes must not put the sender into their
 //! tables, as in BEP 43); the other bits are zero. The kind of a reply is the kind of its request
-//! with the top bit set.
+//! with the top bit set; an `Error` can answer any request. The number after a field is its size
+//! in bytes.
 //!
 //! ```text
 //! 0x01 Ping            cookie 8, padding
@@ -34,9 +35,9 @@
 //! ```
 //!
 //! - *seen*: the address that the request came from (18), then a cookie for that address (8).
-//! - *padding*: length 2, then that many zero bytes. A request without a cookie is padded to the
-//!   largest size of its reply, because a reply to an unproved address is never longer than the
-//!   request.
+//! - *padding*: length 2, then that many zero bytes. A reply to an unproved address is never longer
+//!   than the request. So a request without a cookie gets a whole reply only when it is padded to
+//!   the largest size of that reply; to a shorter one the answer is a shorter reply or an `Error`.
 //! - *location*, *address*: 16 bytes (IPv4 as IPv4-mapped IPv6), port 2 (not 0).
 //! - *contact*: node id 20, address 18.
 //!
@@ -118,7 +119,7 @@ pub struct RpcId(pub [u8; 20]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Cookie(pub u64);
 
-/// Permission to store a record under one key, bound to the requester's IP.
+/// Permission to store a record of one file, bound to the requester's IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Token(pub u64);
 
@@ -138,7 +139,7 @@ byte_enum! {
         Stored = 0,
         /// The table of records, or this source's share of it, is full.
         Full = 1,
-        /// The token is too old, for another key or address, or not from this node.
+        /// The token is too old, for another file or address, or not from this node.
         BadToken = 2,
         /// The node stores no records at present.
         Refused = 3,
@@ -152,8 +153,9 @@ byte_enum! {
         Unsupported = 0,
         /// The sender is over its budget and should ask later.
         Busy = 1,
-        /// The request is shorter than its reply may be, and its cookie proves nothing (the node
-        /// may have restarted). The sender should ask again with the cookie of this reply.
+        /// The cookie of the request proves nothing (the node may have restarted), and the request
+        /// is shorter than its reply may be, or the network has a key. The sender should ask again
+        /// with the cookie of this reply.
         Unproved = 2,
     }
 }

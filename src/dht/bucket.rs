@@ -4,7 +4,8 @@
 //! A bucket knows neither its range nor its node; the [table](super::table) decides which contacts
 //! belong in it and how many it may hold.
 //!
-//! Invariant: a member leaves only when it is stale *and* another takes its slot.
+//! Invariant: a member leaves only when it is stale *and* another takes its slot, or when a node
+//! with another id answers at its address (`Table::answered`).
 
 use super::subnet::subnet;
 use crate::address::{Contact, is_local};

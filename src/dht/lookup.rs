@@ -5,11 +5,11 @@
 //!   every candidate:
 //!                  ask_next            answered
 //!      Unasked ───────────────► Asked ──────────► Answered
-//!         │                       │ slow              ▲
-//!         │ ask_next              ▼        answered   │
-//!         │ (Permit::Never)      Slow ────────────────┤
-//!         ▼                       │ failed            │ answered (late, but in time)
-//!       Failed ◄──────────────────┘───────────────────┘
+//!         │                     │   │ slow              ▲
+//!         │ ask_next     failed │   ▼        answered   │
+//!         │ (Permit::Never)     │  Slow ────────────────┘ (late, but in time)
+//!         ▼                     │   │ failed
+//!       Failed ◄────────────────┴───┘
 //!
 //!   the lookup:  seed ─► ask_next … answered / slow / failed … ─► is_over
 //! ```
@@ -21,9 +21,9 @@
 //! waits for the slow ones, so it never ends before every node that exists has answered (rule 17).
 //!
 //! When a user waits ([`Purpose::is_awaited`]), a slow node counts like an answer that named no
-//! closer node. Otherwise, among k nodes of which most have just died, each three would take a
-//! second and the last another five: more than the ten seconds in which the file of a live provider
-//! is to be found. Background lookups take that time and ask fewer nodes.
+//! closer node. Otherwise, among k nodes of which most have just died, each α of them would take a
+//! second and the last another five: more than the ten seconds in which a lookup should find a live
+//! provider. Background lookups take that time and ask fewer nodes.
 //!
 //! At most [`PER_SUBNET_MAX`] of the nodes in view, and of those found, are in one global subnet:
 //! ids cost nothing, and the owner of one /24 must not be all of the k closest to a key. Further
@@ -115,7 +115,7 @@ struct Groups(Vec<Subnet>);
 /// Candidates of one path, closest first.
 struct Path<T> {
     candidates: Vec<Candidate<T>>,
-    /// Answers in a row that named no closer node, and silences between them.
+    /// Answers in a row that named no closer node; in an awaited lookup, slow nodes count as well.
     idle: usize,
 }
 

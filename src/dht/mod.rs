@@ -1,8 +1,8 @@
 //! The parts of Kademlia that know no wire format: nodes of several dialects are built of them.
 //!
-//! Native Kademlia ([`kad`](crate::kad)) and the mainline DHT (BEP 5) have two ids, two k, other
-//! tokens and other rules, so they are two nodes and not one generic node; what is equal in both is
-//! here. Rules by number are those of `kad/rules.md`.
+//! [`kad`](crate::kad), native Kademlia, is the only one so far. The mainline DHT (BEP 5) differs
+//! in ids, k, tokens and rules, so it would be a second node and not a variant of a generic one;
+//! the parts that both would share are here. Rules by number are those of `kad/rules.md`.
 //!
 //! | part | holds |
 //! |---|---|

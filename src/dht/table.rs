@@ -40,8 +40,8 @@ pub enum Admission {
     Added,
     /// Its bucket is full: it waits in the replacement cache.
     Cached,
-    /// Its id is our own, its subnet is full, or its id is a member at another address that is not
-    /// known to be dead.
+    /// Its id is our own, its subnet is full, or its id is a member at another address, where no
+    /// request has failed.
     Refused,
 }
 

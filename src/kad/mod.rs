@@ -13,8 +13,8 @@
 //!   commands ────────► lookups, announcements                     ┘
 //! ```
 //!
-//! It knows no sockets, streams and files. Invariants: nothing in a datagram is believed but by
-//! rule; a reply to an address that has not proved itself is never longer than its request
+//! It knows no sockets, streams and files. Invariants: a datagram changes state only as the rules
+//! allow; a reply to an address that has not proved itself is never longer than its request
 //! (asserted in [`Kad::poll_datagram`], the one place that sends); every table is bounded by
 //! `limits`.
 

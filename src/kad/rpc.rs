@@ -12,14 +12,15 @@
 //!                  answered              answered                  a sign of life
 //! ```
 //!
-//! A request to a node without a cookie for us is *padded* to the length of its reply only when the
-//! owner waits for it: a `FindNode` is 993 bytes then, and most nodes that a lookup hears of in a
-//! restless network are gone. Otherwise it is *short*, and the node answers with an error that
-//! brings a cookie; the request is sent again with it. That costs 153 bytes and a round trip.
+//! A `FindNode` or `FindValue` to a node that has given us no cookie is *padded*, to the length of
+//! its reply and two pings back, only when the owner waits for it and the network has no key: a
+//! `FindNode` is 993 bytes then, and most nodes that a lookup hears of in a restless network are
+//! gone. Otherwise it is *short*, and the node answers with an error that brings a cookie; the
+//! request is sent again with it. That costs 153 bytes and a round trip.
 //!
-//! A slow request with a cookie is sent once more, with the same id: it may be lost. One without is
-//! not: lookups have other nodes to ask, and a victim that is named to us as a node or a provider
-//! gets one datagram.
+//! A slow request is sent once more, with the same id: it may be lost. A `FindNode` or `FindValue`
+//! without a cookie is not: lookups have other nodes to ask, and a victim that is named to us as a
+//! node or a provider gets one datagram.
 //!
 //! Invariant: at most [`RPCS_MAX`] requests wait, and [`LATE_RPCS_MAX`] are remembered as given up.
 
@@ -126,8 +127,9 @@ impl Task {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryPolicy {
-    /// When it is slow, it is sent once more if it had a cookie or is no lookup's. When the node
-    /// wants proof of our address, it is sent again with the cookie that the node gave.
+    /// When it is slow, it is sent once more, unless it is a `FindNode` or `FindValue` without a
+    /// cookie. When the node wants proof of our address, it is sent again with the cookie that the
+    /// node gave.
     Repeat,
     /// As above, but it has been sent again with a cookie: a node that wants proof once more has
     /// failed.

@@ -9,8 +9,9 @@
 //! In a network with a key only the request itself proves anything: one without a cookie or token
 //! of ours may have been recorded, and gets no more than a cookie to ask again with.
 //!
-//! Invariant: an answer changes nothing but a record for which the request has a token (rules 3 and
-//! 7), in a network with a key once for each request.
+//! Invariant: a request changes records only with a token for them, in a network with a key once
+//! for each request. Besides, it may move a member to the tail of its bucket, or make its sender a
+//! candidate; it never puts a contact into the table (rules 3 and 7).
 
 use super::rpc::{PING_BACK_SIZE, RetryPolicy};
 use super::{Kad, Outgoing};

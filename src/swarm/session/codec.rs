@@ -29,8 +29,8 @@ impl Dialect {
     /// is not certain.
     ///
     /// # Errors
-    /// No dialect begins like this: it is closed at once, so that a client of another protocol that
-    /// has more than one way to try does not wait for the next.
+    /// No dialect begins like this. The connection is closed at once, so that a client that tries
+    /// several protocols in turn goes on to its next.
     pub fn recognize(
         seen: impl Iterator<Item = u8> + Clone,
         network: Network,
@@ -56,8 +56,8 @@ impl Codec {
         }
     }
 
-    /// Writes what the dialling end says first, before all messages. Whether they may follow at
-    /// once.
+    /// Writes the bytes that the dialling end sends before all messages; true if messages may
+    /// follow at once.
     pub fn greet(&self, outbox: &mut Vec<u8>) -> bool {
         match self {
             Codec::Unknown => unreachable!("a dialled session knows its dialect"),

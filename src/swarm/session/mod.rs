@@ -13,8 +13,9 @@
 //! bytes. Payload passes by: after [`Message::Data`] the caller takes as many bytes as the range
 //! has, then gives the session what follows.
 //!
-//! Invariant: a stranger is told nothing but what opens a stream. A peer is a stranger until it has
-//! said something that its dialect (in a network with a key: a member) would say.
+//! Invariant: a session sends a stranger only the bytes that open a stream. A peer is a stranger
+//! until it has sent a whole message of its dialect or, in a network with a key, until the
+//! handshake is over.
 
 mod codec;
 mod handshake;
@@ -42,6 +43,9 @@ pub enum Dialler {
 }
 
 /// The messages of a stream, in any dialect. There is no choke: a native peer rejects.
+///
+/// Native frames have other names for some: `Open` is [`Message::Hello`], `Map` is `Bitfield`,
+/// `Refuse` is `Reject`, `ManifestPart` is `Manifest`, `Providers` is `Peers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     Hello(Hello),
@@ -79,11 +83,11 @@ pub enum Message<'a> {
     Close(CloseReason),
 }
 
-/// Bytes that the dialect does not have.
+/// Bytes that are no message of the dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
-/// The result of some bytes.
+/// The result of reading some bytes.
 #[derive(Debug)]
 pub enum Received<'a> {
     /// No message is whole.
@@ -140,7 +144,7 @@ impl Session {
         self.network.key().is_some() && self.is_stranger
     }
 
-    /// The connection that we have made stands. Whether messages may follow at once.
+    /// The connection that we have made stands; true if messages may follow at once.
     pub fn connected(&mut self) -> bool {
         self.codec.greet(&mut self.outbox)
     }
@@ -209,8 +213,8 @@ impl Session {
         LastWords::new(&self.outbox)
     }
 
-    /// Whether a peer that does not read makes us store without end what we say to it. An honest
-    /// one never comes near: it is sent what waits before it can provoke more.
+    /// Whether the outbox has outgrown its bound, because the peer does not read. With an honest
+    /// peer it never comes near: the messages that wait are sent before the peer provokes more.
     pub fn overflows(&self) -> bool {
         self.outbox.len() > 4 * FRAME_BODY_MAX
     }

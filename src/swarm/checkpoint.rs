@@ -1,6 +1,6 @@
 //! When a fetch makes what it has gained durable.
 //!
-//! The driver knows how (`journal::plan`); here is only when: after `CHECKPOINT_SIZE` bytes or
+//! The driver knows how (`store/plan.rs`); here is only when: after `CHECKPOINT_SIZE` bytes or
 //! `CHECKPOINT_PERIOD`, at once when something durable is lost, and at the end of the swarm or the
 //! node. Not while the disk is verified: after a power cut a start would believe a record of half
 //! of it, and nothing else. [`super::durability`] has the states.

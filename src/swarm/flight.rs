@@ -10,7 +10,10 @@
 //!                      orphaned                   wrong ──stored(last)──► (missing), a peer blamed
 //! ```
 //!
-//! One writer per shard: a flight has at most one source at a time, so no byte is fetched twice.
+//! *Orphaned* is a receiving flight without a source. When the disk is full, a flight is *spoiled*,
+//! and its shard is missing again once nothing of it waits for the disk.
+//!
+//! One writer per shard: a flight has at most one source at a time, so no byte is in flight twice.
 //! When a source is lost, another resumes at the same offset with the same hasher; a reclaimed one
 //! sends what it has begun, and the flight is orphaned when that has come. A shard that had
 //! several sources and fails cannot be blamed on one: it is fetched again *whole*, from a single

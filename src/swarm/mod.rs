@@ -12,10 +12,10 @@
 //! | `providers`, `discovery`, `manifest`, `availability`, `haves` | what others have |
 //! | `flight`, `verify`, `scan`, `durability`, `checkpoint` | shards on their way to the disk |
 //! | `pause`, `scrub`, `repair` | disks that are full, gone or failing |
-//! | `timers` | what time does |
+//! | `timers` | deadlines |
 //!
-//! It knows no Kademlia: what it wants of the DHT are [`Request`]s, what it learns from it are
-//! locations.
+//! It knows no Kademlia: the node takes its [`Request`]s to the DHT, and brings back the locations
+//! of providers.
 //!
 //! Invariants: a shard in flight has one writer; a shard is offered only when it has verified and
 //! is written; nothing is allocated for a shard once its swarm fetches.

@@ -1,4 +1,4 @@
-//! One swarm, all streams, and what the swarms of a node share, borrowed for one step.
+//! One swarm, all streams, and the state that swarms of a node share, borrowed for one step.
 //!
 //! A fact about a swarm is handled by methods of [`Scope`], which stand in the file of their
 //! concern. Borrowed once, nothing is looked up again. Invariant: a swarm that is over stays until

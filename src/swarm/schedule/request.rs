@@ -6,12 +6,12 @@
 //! shards). Whole shards come from one stream each, so that they are whole, and can be passed on,
 //! early.
 //!
-//! How much is requested ahead follows the stream's rate: a quarter of a second of it, because what
-//! is asked for early is decided early, more where the path is longer ([`super::round_trip`]), and
-//! at least one shard: a slow stream is one of many, and while it sends requests again the others
-//! keep the pipe full. A second shard would only wait with a busy node that an idle one has
-//! meanwhile. Where that is many shards, they are requested in batches, so that the other end is
-//! woken, and sent a packet, once for several of them.
+//! A stream requests a quarter of a second of its rate ahead, more where the path is longer
+//! ([`super::round_trip`]), and at least one shard (of a large one, one range). That is enough for
+//! a slow stream, which is one of many: while it waits for its next request, the others keep the
+//! pipe full. More would be a choice made too early: a second shard would wait at a busy node,
+//! although an idle one has it by then. Where the quarter is many shards, they are requested in
+//! batches, so that the other end is woken, and sent a packet, once for several of them.
 //!
 //! Alternatives that were tried, and their results (32 hosts, uplinks of 20 Mbit/s, 16 MiB, in the
 //! simulator, each against the line "before"; time is divided by the bound):

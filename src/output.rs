@@ -110,8 +110,8 @@ pub enum Output {
         /// Bytes to send before the close; may be empty.
         last_words: LastWords,
     },
-    /// Make or find the place of a fetched file (free space, `NAME.part`, `fallocate`); the answer
-    /// is [`DiskReport::Prepared`]. The manifest is known.
+    /// Make or find the files of a fetch (free space, `NAME.part`, `fallocate`); the answer is
+    /// [`DiskReport::Prepared`] or [`DiskReport::Journaled`]. The manifest is known.
     Prepare(SwarmKey),
     /// Write `range.length` bytes, which begin at `start` of the buffer last given to
     /// `handle_received`, to the range; the answer is [`DiskReport::Written`].
@@ -123,13 +123,12 @@ pub enum Output {
         /// The shard that they are part of.
         shard: u32,
     },
-    /// Make what a fetch has gained durable, as `journal::plan` says. Until the answer,
+    /// Make what a fetch has gained durable, as `store/plan.rs` says. Until the answer,
     /// [`DiskReport::Checkpointed`], `Swarms::checkpoint` has what to write.
     Checkpoint(SwarmKey),
-    /// Open a finished file for writing: shards of it (`Node::bad`) have gone bad and are fetched
-    /// again. The driver looks first whether it still is the file that it was, and notes where a
-    /// start will find it that the file is ours and being written; the answer is
-    /// [`DiskReport::Reopened`].
+    /// Open a finished file for writing: shards of it (`Swarms::bad`) have gone bad and are fetched
+    /// again. The driver first checks that the file is unchanged, and notes on disk, for the next
+    /// start, that it is ours and being written; the answer is [`DiskReport::Reopened`].
     Reopen(SwarmKey),
     /// Make a fetched file durable under its final name (`fdatasync`, rename, `fsync` of the
     /// folder), or what was written into one that was reopened (`fdatasync`); the answer is
@@ -156,7 +155,8 @@ pub enum Prepared {
 pub enum DiskReport<'a> {
     /// The answer to [`Output::Prepare`].
     Prepared(Result<Prepared, DiskError>),
-    /// The other answer to it: an unfinished fetch, whose journal proves these shards.
+    /// The other answer to [`Output::Prepare`]: an unfinished fetch, and the shards that its journal
+    /// proves.
     Journaled(&'a Bitmap),
     /// The answer to [`Output::Write`].
     Written {
@@ -199,12 +199,12 @@ pub enum Remedy {
     Replace,
 }
 
-/// Where else the bytes of a file that is served are.
+/// The source to restore a served file from, when its bytes go bad on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nowhere: its owner shares it from where it lies.
+    /// This disk alone: its owner shares it from where it lies.
     Own,
-    /// On the peers that it was fetched from: what goes bad is fetched again.
+    /// Peers, from which it was fetched: bad shards are fetched again.
     Fetched,
 }
 
@@ -264,7 +264,7 @@ pub enum Refused {
 pub enum Failure {
     /// No provider could be found or reached, though lookups ended.
     Nobody {
-        /// Nodes that answered the last lookup.
+        /// Nodes that answered the last lookup (not all that were asked).
         asked: u32,
     },
     /// The providers that are left lack some shards, or send them wrong.
@@ -280,7 +280,7 @@ pub enum Failure {
     OtherFile,
     /// This node shares or fetches the same file already: equal name, equal content.
     Known,
-    /// Its owner is rid of it.
+    /// Its owner removed it.
     Removed,
     /// The files to share cannot be put into a manifest (a name or a size breaks a limit).
     Manifest(crate::wire::ManifestError),

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `d5` | native Kademlia | on the node's port |
 //! | `c5` | local discovery | on either port, from a link of this host |
-//! | other | none yet (`d` is KRPC's) | never |
+//! | other | none yet (`d` would be KRPC of BEP 5) | never |
 //!
 //! Invariant: a datagram of no dialect here is counted and dropped; nothing answers it.
 

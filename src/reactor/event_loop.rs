@@ -9,8 +9,10 @@
 //! mio is edge-triggered: an event says once that a source became ready. So events only set marks
 //! here, and a mark is cleared by `WouldBlock` alone, or by a read that leaves room in the buffer
 //! (`tcp::transfer`); work that a budget leaves over is resumed in the next turn without sleeping.
-//! Everything but readable and writable (closed halves, errors) is a hint that the next operation
-//! finds out by itself.
+//! Closed halves and errors are no more than hints: the next operation on the socket reports them.
+//!
+//! After each fact `drain` (`effects`) carries out the work that the node gives; `serve`
+//! (`tcp::transfer`) reads and writes one stream.
 
 use super::clock::sleep;
 use super::tcp::accept::Accepted;

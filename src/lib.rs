@@ -44,6 +44,7 @@
 //! | file | what it shows |
 //! |---|---|
 //! | `id.rs` | ids of nodes and files, and the XOR distance between them |
+//! | `kad/rules.md` | the rules that the code cites by number |
 //! | `wire/native/datagram.rs` | the RPCs of Kademlia as datagrams |
 //! | `wire/stream.rs` | the values in a stream between two nodes: hello, range, reasons |
 //! | `wire/native/frame.rs` | the frames of a stream |
@@ -73,8 +74,8 @@
 //! | `reactor/event_loop.rs` | one turn of the event loop on real sockets |
 //!
 //! Then read on by interest: `swarm/schedule` (super-seeding, upload slots, reclaiming of shards),
-//! `kad/rules.md` (the rules that the code cites by number), [`limits`] (every bound with its
-//! reason), `store` and `reactor/files` (durability), [`sim`] (how all of it is tested).
+//! [`limits`] (every bound with its reason), `store` and `reactor/files` (durability), [`sim`] (how
+//! all of it is tested).
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

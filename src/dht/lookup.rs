@@ -29,11 +29,12 @@
 //! ids cost nothing, and the owner of one /24 must not be all of the k closest to a key. Further
 //! nodes of a subnet come into view when those before them have failed or are slow.
 //!
-//! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, the
-//! contacts that a node names stay on its path, and no node is asked on two, so a liar spoils one
-//! path only. The figures in the docs of `kad` say what paths are worth: they do *not* help against
-//! liars that were there from the beginning and have spoilt the tables, nor against ids forged
-//! right beside a key from many subnets: ids are bound to nothing here.
+//! A lookup may run over several *disjoint paths* (S/Kademlia, 4.4): seeds are dealt out, the paths
+//! share α and have a view each, the contacts that a node names stay on its path, and no node is
+//! asked on two, so a liar spoils one path only. The figures in the docs of `kad` say what paths
+//! are worth: they do *not* help against liars that were there from the beginning and have spoilt
+//! the tables, nor against ids forged right beside a key from many subnets: ids are bound to
+//! nothing here.
 //!
 //! A refresh has a narrower view ([`Lookup::narrow`]), and a lookup of our own id after the first
 //! does not ask every node anew ([`Lookup::presume`]); `kad::join` says what both are worth.

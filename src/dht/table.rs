@@ -10,9 +10,9 @@
 //! ```
 //!
 //! The paper also keeps the smallest subtree around us that holds k nodes complete, "even if this
-//! requires splitting buckets in which the node's own id does not reside". Here those splits are
-//! capacity: a bucket with fewer than k contacts nearer than itself belongs to that subtree and
-//! holds more than k, up to [`NEAR_FACTOR`] times as many, so that an attacker cannot grow it
+//! requires splitting buckets in which the node's own id does not reside". Here capacity stands in
+//! for those splits: a bucket with fewer than k contacts nearer than itself belongs to that subtree
+//! and holds more than k, up to [`NEAR_FACTOR`] times as many, so that an attacker cannot grow it
 //! without end.
 //!
 //! The table sends no requests. [`Table::answered`] and [`Table::failed`] report how requests

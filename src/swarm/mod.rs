@@ -1,6 +1,6 @@
 //! Files among nodes: streams, the shards that they carry, and which node sends what.
 //!
-//! Read in this order: [`stream`] (one connection) and its [`session`] (how it is spoken),
+//! Read in this order: [`stream`] (one connection) and its [`session`] (bytes ↔ messages),
 //! [`flight`] (one shard on its way), [`state`] (one file), [`scope`] (the context of a step), then
 //! [`schedule`]: what goes from which node to which. [`Swarms`] takes in facts and gives work out.
 //!

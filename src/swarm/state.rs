@@ -125,10 +125,13 @@ pub struct Swarm {
     /// When all that is held is to be verified again.
     pub scrub_due_at: Instant,
 
+    /// The known providers, and the lookups for more.
     pub discovery: Discovery,
     pub manifest_fetch: ManifestFetch,
+    /// How many open streams have each shard, those with every shard aside.
     pub copies: Copies,
     pub haves: Haves,
+    /// The present round of super-seeding.
     pub round: Round,
     /// When idle streams look next for shards to reclaim.
     pub reclaim_at: Instant,
@@ -331,7 +334,7 @@ impl Swarm {
     /// Shards that must not be requested, from `64 * index`.
     pub fn closed_word(&self, index: usize) -> u64 {
         match self.phase {
-            // Edited entries are not ours to write.
+            // Only bad shards are fetched: edited entries are not ours to write.
             Phase::Repairing => !self.damage.bad.word(index),
             // One that is durable and not held is being written off.
             _ => self.durability.durable.word(index),

@@ -35,7 +35,7 @@ pub struct Hello {
     pub node: NodeId,
     /// The port at which the sender accepts streams; 0 when it accepts none.
     pub port: u16,
-    /// The shards that the sender has.
+    /// The shards that the sender has; a node that super-seeds says `None` and offers them later.
     pub holds: Holds,
     /// Bytes of the manifest; 0 when the sender has none.
     pub manifest_size: u32,

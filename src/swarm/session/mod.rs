@@ -1,4 +1,4 @@
-//! How a stream is spoken: bytes in, messages out, and back.
+//! Translates a stream: bytes in, messages out, and back.
 //!
 //! The rest of `swarm` sees one vocabulary ([`Message`]). A [`Session`] owns all that differs
 //! between dialects: the codec with its handshake, and the bytes that wait on either side of it.

@@ -155,8 +155,8 @@ pub enum Prepared {
 pub enum DiskReport<'a> {
     /// The answer to [`Output::Prepare`].
     Prepared(Result<Prepared, DiskError>),
-    /// The other answer to [`Output::Prepare`]: an unfinished fetch, and the shards that its journal
-    /// proves.
+    /// The other answer to [`Output::Prepare`]: an unfinished fetch, and the shards that its
+    /// journal proves.
     Journaled(&'a Bitmap),
     /// The answer to [`Output::Write`].
     Written {
@@ -230,9 +230,9 @@ pub enum DiskError {
 /// Why a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The connection could not be made, or broke.
+    /// The connection could not be made or broke, or promised payload could not be read.
     Lost,
-    /// Neither side had anything that the other lacked.
+    /// Neither side had anything that the other lacked, or this node does not share the file.
     Done,
     /// The other node said why.
     Closed(crate::wire::stream::CloseReason),

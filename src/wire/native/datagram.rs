@@ -11,12 +11,13 @@
 //! +-----------------------------------+----------------- - -
 //! ```
 //!
-//! The CRC covers the whole datagram, with its own four bytes taken as zero. In a network with a
-//! key, a tag of 16 bytes follows the body ([`network`](crate::wire::network)); the sizes below do
-//! not include it. Flags: bit 0 is *read-only* (other nodes must not put the sender into their
-//! tables, as in BEP 43); the other bits are zero. The kind of a reply is the kind of its request
-//! with the top bit set; an `Error` can answer any request. The number after a field is its size
-//! in bytes.
+//! Numbers are big-endian. The CRC covers the whole datagram, with its own four bytes taken as
+//! zero. Its seed comes from the network's name and key, so nodes drop datagrams of other networks.
+//! In a network with a key, a tag of 16 bytes follows the body ([`network`](crate::wire::network));
+//! the sizes below do not include it. Flags: bit 0 is *read-only* (other nodes must not put the
+//! sender into their tables, as in BEP 43); the other bits are zero. The kind of a reply is the
+//! kind of its request with the top bit set; an `Error` can answer any request. The number after a
+//! field is its size in bytes.
 //!
 //! ```text
 //! 0x01 Ping            cookie 8, padding

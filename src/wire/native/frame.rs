@@ -7,10 +7,11 @@
 //! +--------+--------+-----------------+-----------------+-----------------+------- - -
 //! ```
 //!
-//! The CRC covers the first eight bytes and the body. The payload of a `Data` frame follows its
-//! body as raw bytes: neither *body length* nor the CRC includes it, the shard's SHA-1 covers it,
-//! and so it can be sent with `sendfile`. Each kind has a least and a greatest body length, which
-//! the receiver checks before it stores anything. The number after a field is its size in bytes.
+//! Numbers are big-endian. The CRC covers the first eight bytes and the body; its seed comes from
+//! the network's name and key. The payload of a `Data` frame follows its body as raw bytes: neither
+//! *body length* nor the CRC includes it, the shard's SHA-1 covers it, and so it can be sent with
+//! `sendfile`. Each kind has a least and a greatest body length, which the receiver checks before
+//! it stores anything. The number after a field is its size in bytes.
 //!
 //! ```text
 //! 0x01 Open             version 2, flags 2 (zero), file id 20, node id 20, port 2, holds 1

@@ -73,9 +73,10 @@
 //! | `node/datagrams.rs` | the dialects of the UDP port |
 //! | `reactor/event_loop.rs` | one turn of the event loop on real sockets |
 //!
-//! Then read on by interest: `swarm/schedule` (super-seeding, upload slots, reclaiming of shards),
-//! [`limits`] (every bound with its reason), `store` and `reactor/files` (durability), [`sim`] (how
-//! all of it is tested).
+//! Then read on by interest: `swarm/exchange` and `swarm/verify` (the messages of an open stream,
+//! and the shards that they complete), `swarm/schedule` (super-seeding, upload slots, reclaiming of
+//! shards), [`limits`] (every bound with its reason), `store` and `reactor/files` (durability),
+//! [`sim`] (how all of it is tested).
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -1,4 +1,5 @@
-//! Bytes that come in on streams: messages, each with what it changes, and payload.
+//! Bytes that come in on streams: messages and payload. Here they find their swarm; their effects
+//! on it are in `exchange`, those of a `Hello` in `opening`.
 //!
 //! Payload is hashed where it lies, in the driver's receive buffer, and noted as a [`Section`] that
 //! becomes [`Output::Write`]s, which the driver carries out before it reads again. A message that

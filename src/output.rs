@@ -280,7 +280,7 @@ pub enum Failure {
     OtherFile,
     /// This node shares or fetches the same file already: equal name, equal content.
     Known,
-    /// Its owner removed it.
+    /// The owner has removed the swarm.
     Removed,
     /// The files to share cannot be put into a manifest (a name or a size breaks a limit).
     Manifest(crate::wire::ManifestError),

@@ -4,7 +4,7 @@
 //! between dialects: the codec with its handshake, and the bytes that wait on either side of it.
 //!
 //! ```text
-//!           first bytes            handshake, if keyed
+//!           first bytes            handshake, if the network has a key
 //!  Unknown ─────────────► a codec ─────────────────────► ready ──receive──► messages
 //!     └── a byte that no dialect begins with: `Ended::Stranger`, closed without a word
 //! ```

@@ -4,7 +4,8 @@
 //!  share:  Hashing ──────────────────────────────────────────────────────────► Complete
 //!  fetch:  Finding ──► (prepare) ──► Verifying ──► Fetching ──► Finishing ──► Complete
 //!                                └───────────────────▲
-//!          no peer has the rest: Ending ──► (removed)
+//!          files under the final name:  Verifying ──► Complete, or Repairing for bad shards
+//!          no peer has the rest:        Fetching ──► Ending ──► (removed)
 //!
 //!  fetched, and gone bad:  Complete ──► Repairing ──► Finishing ──► Complete
 //! ```
@@ -44,7 +45,7 @@ pub enum Phase {
     Complete,
     /// Serves what it has, and fetches what has gone bad.
     Repairing,
-    /// Has failed, and makes what it gained durable.
+    /// Has failed, and makes the shards that it gained durable.
     Ending,
 }
 

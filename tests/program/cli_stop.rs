@@ -1,7 +1,6 @@
 //! SIGTERM while much is under way: flushed, and gone within two seconds.
 
 use crate::support::{DEADLINE, Scratch, Sprat, assert_same, run, text};
-use sprat::limits::STOP_TIMEOUT;
 use std::time::{Duration, Instant};
 
 /// How many files are on their way.
@@ -14,24 +13,8 @@ fn number(line: &str, key: &str) -> u64 {
     rest.split([',', '}']).next().unwrap().parse().unwrap()
 }
 
-/// Whether a stop was done before its two seconds were over. Another process may keep the disk busy
-/// for longer: then the node ends all the same, without its last checkpoints.
-fn is_in_time(took: Duration) -> bool {
-    assert!(took < END_MAX, "{took:?}");
-    took < STOP_TIMEOUT
-}
-
 #[test]
 fn a_service_with_twenty_transfers_ends_in_time_and_loses_nothing_of_them() {
-    // Not in every try is the disk too busy.
-    assert!(
-        (0..5).any(|_| stop_in_the_middle()),
-        "each stop was cut off"
-    );
-}
-
-/// Stops a service with twenty transfers, and starts it again; false when the stop was cut off.
-fn stop_in_the_middle() -> bool {
     let scratch = Scratch::new();
     let (one, two) = (scratch.place("one"), scratch.place("two"));
     let names: Vec<String> = (0..FILES).map(|index| format!("{index}.bin")).collect();
@@ -68,17 +51,13 @@ fn stop_in_the_middle() -> bool {
         );
     }
     let held: u64 = list().iter().map(|line| number(line, "done")).sum();
-    let mut all_in_time = true;
     for node in [getter, origin] {
         let begun = Instant::now();
         let ended = node.stop();
         let took = begun.elapsed();
         println!("ended in {took:?}");
         assert_eq!(ended.code, Some(0), "{ended:#?}");
-        all_in_time &= is_in_time(took);
-    }
-    if !all_in_time {
-        return false;
+        assert!(took < END_MAX, "{took:?}");
     }
 
     // Its shards are there at once: the journals prove them.
@@ -109,5 +88,4 @@ fn stop_in_the_middle() -> bool {
     for (file, name) in files.iter().zip(&names) {
         assert_same(file, &folder.join(name));
     }
-    true
 }

@@ -15,7 +15,7 @@ fn number(line: &str, key: &str) -> u64 {
 
 #[test]
 fn a_service_with_twenty_transfers_ends_in_time_and_loses_nothing_of_them() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::alone();
     let (one, two) = (scratch.place("one"), scratch.place("two"));
     let names: Vec<String> = (0..FILES).map(|index| format!("{index}.bin")).collect();
     let files = names.iter().map(|name| scratch.file(name, 1 << 20));

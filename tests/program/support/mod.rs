@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -333,13 +334,29 @@ pub fn with_providers(link: &str, addresses: &[SocketAddr]) -> String {
 
 // -- files
 
+/// Read by a test as long as it has a folder, written by one that measures how long the disk takes.
+static DISK: RwLock<()> = RwLock::new(());
+
 /// A folder for one test, and folders in it; it goes with everything in it.
-pub struct Scratch(tempfile::TempDir);
+pub struct Scratch(tempfile::TempDir, #[expect(dead_code)] DiskUse);
+
+#[expect(dead_code, reason = "the guards are held, not read")]
+enum DiskUse {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
 
 impl Scratch {
-    /// A new one.
+    /// A folder of a test that runs beside others. One for each thread at a time.
     pub fn new() -> Scratch {
-        Scratch(tempfile::tempdir().unwrap())
+        let shared = DISK.read().unwrap_or_else(PoisonError::into_inner);
+        Scratch(tempfile::tempdir().unwrap(), DiskUse::Shared(shared))
+    }
+
+    /// A folder of a test beside which no other test uses the disk.
+    pub fn alone() -> Scratch {
+        let alone = DISK.write().unwrap_or_else(PoisonError::into_inner);
+        Scratch(tempfile::tempdir().unwrap(), DiskUse::Alone(alone))
     }
 
     /// A folder in it, made if it is not there: the home of one process.
